@@ -1,0 +1,1 @@
+"""Commands for people: parse arguments, call the API, print. Never imports the daemon's services or adapters."""

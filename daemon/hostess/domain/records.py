@@ -1,0 +1,89 @@
+"""What the journal remembers besides releases and deployments: small frozen rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project; it exists from its first push or from `projects create`."""
+
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An environment of a project: its network, and the number of the release that is live there."""
+
+    project: str
+    environment: str
+    network: str
+    subnet: str
+    live: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One journalled step of a deployment. *outcome* is empty while it runs, then "done" or "failed"."""
+
+    id: int
+    deployment: str
+    name: str
+    detail: Mapping[str, object]
+    begun_at: datetime
+    ended_at: datetime | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret's row: the value is sealed and opened only by the vault."""
+
+    project: str
+    environment: str
+    name: str
+    version: int
+    sealed: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API token's row: only the SHA-256 of the token is kept. No *projects* means all of them."""
+
+    id: str
+    name: str
+    digest: str
+    role: str
+    projects: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that must still be done, across restarts (drain, stop and remove containers)."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, object]
+    due_at: datetime
+    attempts: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for people and watchers. It carries no secret."""
+
+    id: int
+    at: datetime
+    project: str
+    environment: str
+    kind: str
+    message: str
+    data: Mapping[str, object] = field(default_factory=dict)

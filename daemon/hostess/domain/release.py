@@ -1,0 +1,121 @@
+"""A release: everything one deployment needs, as one immutable record; and the table of a deployment's legal moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from hostess.domain.stack import Health, Hook, ServiceType
+
+
+class State(StrEnum):
+    """Where a deployment is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SWITCHED = "switched"
+    LIVE = "live"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.SUPERSEDED, State.FAILED}),
+    State.RUNNING: frozenset({State.SWITCHED, State.FAILED, State.CANCELLED}),
+    State.SWITCHED: frozenset({State.LIVE, State.DEGRADED, State.FAILED}),
+}
+"""Legal moves; a state that is no key is final."""
+
+
+def final(state: State) -> bool:
+    """Whether a deployment in *state* will not move again."""
+    return state not in NEXT
+
+
+class Kind(StrEnum):
+    """What asked for the deployment. All kinds take the one path."""
+
+    PUSH = "push"
+    ROLLBACK = "rollback"
+    RESTART = "restart"
+    SCALE = "scale"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One service of a release, ready to be started: image by id, environment sealed, limits in the engine's units.
+
+    *spec* is a keyed digest of everything that makes a container of it: equal specs are interchangeable, so an unchanged service
+    is carried over. *volumes* maps volume name to path inside. *hosts* are the names routed to each public port, in port order.
+    *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service.
+    """
+
+    name: str
+    type: ServiceType
+    image: str
+    spec: str
+    sealed_env: str
+    replicas: int
+    cpu: float
+    memory: int
+    singleton: bool
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    ports: tuple[int, ...] = ()
+    hosts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    health: Health | None = None
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    migrate: Hook | None = None
+    post_deploy: Hook | None = None
+    init: Hook | None = None
+    shutdown: Hook | None = None
+    restarted: str = ""
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is a managed database."""
+        return self.type in {ServiceType.POSTGRES, ServiceType.REDIS}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A numbered, complete record of what an environment runs. *file* is the text of hostess.yml it was made from."""
+
+    project: str
+    environment: str
+    number: int
+    commit: str
+    created_at: datetime
+    workloads: Mapping[str, Workload]
+    file: str = ""
+    revision: str = ""
+
+    @property
+    def title(self) -> str:
+        """How people name it: "v12"."""
+        return f"v{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One attempt to make a release live; the journal holds its steps."""
+
+    id: str
+    project: str
+    environment: str
+    kind: Kind
+    state: State
+    commit: str
+    ref: str
+    previous: str
+    actor: str
+    created_at: datetime
+    release: int | None = None
+    phase: str = ""
+    problem: Mapping[str, object] | None = None
+    finished_at: datetime | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    cancel: bool = False

@@ -1,0 +1,1 @@
+"""How requests come in: translate, call a service, translate back."""

@@ -1,0 +1,1 @@
+"""Use cases: each an object with one public verb or two."""

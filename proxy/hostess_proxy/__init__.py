@@ -1,0 +1,1 @@
+"""The proxy: serves the live table; knows nothing of apps, Docker, git or SQLite."""

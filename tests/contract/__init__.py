@@ -1,0 +1,1 @@
+"""The same tests for the fake and for the real thing."""

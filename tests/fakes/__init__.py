@@ -1,0 +1,1 @@
+"""Fakes written by hand, kept honest by tests/contract."""

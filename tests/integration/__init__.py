@@ -1,0 +1,1 @@
+"""One process, real sockets, real git, real SQLite."""

@@ -1,0 +1,1 @@
+"""The whole program against a real Docker engine."""

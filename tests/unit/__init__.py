@@ -1,0 +1,1 @@
+"""Pure tests: no event loop, no files."""
