@@ -283,6 +283,12 @@ class Journal(Protocol):
     async def instance(self) -> str:
         """Return this installation's id: 12 hex digits, made at the first start."""
 
+    async def note(self, name: str) -> str | None:
+        """Return a small fact about this installation (the vault's sentinel), or None."""
+
+    async def set_note(self, name: str, value: str) -> None:
+        """Store such a fact, replacing an older one."""
+
     # projects and environments
     async def create_project(self, name: str, now: datetime) -> bool:
         """Create a project; False when it is there already."""
@@ -351,7 +357,7 @@ class Journal(Protocol):
         """Return one release that was live once."""
 
     async def releases(self, project: str, environment: str, limit: int) -> list[Release]:
-        """Return releases, newest first."""
+        """Return releases, newest first; those whose switch was taken back are left out."""
 
     async def amend(self, release: Release) -> None:
         """Replace the record of a release (post_deploy, scale) without any other change."""
@@ -477,3 +483,47 @@ class Redactor(Protocol):
 
     def hide(self, text: str) -> str:
         """Return the text with every known value replaced by "[hidden]"."""
+
+
+# ---- probing and telling -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe found; *evidence* is a short sentence for people ("answered 500", "refused the connection")."""
+
+    ok: bool
+    evidence: str
+
+
+class Prober(Protocol):
+    """Asks a replica from outside how it is."""
+
+    async def http(self, address: str, port: int, path: str, host: str, timeout: timedelta) -> Answer:
+        """GET *path* with that Host header: well when the status is 200 to 299. Never raises."""
+
+    async def tcp(self, address: str, port: int, timeout: timedelta) -> bool:
+        """Whether the port accepts a connection."""
+
+
+class Transcripts(Protocol):
+    """The kept output of deployments: redacted lines, live for whoever follows."""
+
+    def write(self, deployment: str, line: str) -> None:
+        """Append one line and hand it to the followers."""
+
+    def close(self, deployment: str) -> None:
+        """Nothing more will come: followers end."""
+
+    def read(self, deployment: str) -> list[str]:
+        """Return all lines so far."""
+
+    def follow(self, deployment: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
+        """Yield (number, line) from line *after* on, and go on until it is closed."""
+
+
+class Resolver(Protocol):
+    """Looks up where a host name points."""
+
+    async def addresses(self, host: str, timeout: timedelta) -> tuple[str, ...]:
+        """Return its IPv4 and IPv6 addresses; none when it does not exist or no answer came in time."""

@@ -1,9 +1,10 @@
 """A release: everything one deployment needs, as one immutable record; and the table of a deployment's legal moves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypedDict, Unpack
 
 from hostess.domain.stack import Health, Hook, ServiceType
 
@@ -119,3 +120,32 @@ class Deployment:
     finished_at: datetime | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     cancel: bool = False
+
+
+class IllegalMoveError(Exception):
+    """A deployment was asked to take a move that NEXT does not have; always a bug of the caller."""
+
+
+class Moving(TypedDict, total=False):
+    """What may change together with a deployment's state."""
+
+    release: int | None
+    phase: str
+    problem: Mapping[str, object] | None
+    seconds: Mapping[str, float]
+    cancel: bool
+
+
+def moved(deployment: Deployment, to: State, now: datetime, **fields: Unpack[Moving]) -> Deployment:
+    """Return the deployment in state *to* with *fields* replaced; a final state that is entered sets finished_at.
+
+    The same state again is allowed and changes only *fields*. IllegalMoveError for anything else that NEXT does not have.
+    """
+    unknown = fields.keys() - Moving.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"a move cannot set {', '.join(sorted(unknown))}")
+    if to is deployment.state:
+        return replace(deployment, **fields)
+    if to not in NEXT.get(deployment.state, frozenset()):
+        raise IllegalMoveError(f"deployment {deployment.id} cannot go from {deployment.state} to {to}")
+    return replace(deployment, state=to, finished_at=now if final(to) else None, **fields)
