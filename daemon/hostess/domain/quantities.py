@@ -1,0 +1,36 @@
+"""Durations and amounts of memory as people write them: "30m", "1h30m", "512Mi", "2Gi"."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+_SECONDS = {"ms": Decimal("0.001"), "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_BYTES = {
+    "": 1,
+    **{unit: 1000**power for power, unit in enumerate("kMGT", start=1)},
+    "K": 1000,
+    **{f"{unit}i": 1024**power for power, unit in enumerate("KMGT", start=1)},
+}
+_NUMBER = r"\d{1,12}(?:\.\d{1,9})?"
+_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])", re.ASCII)
+_DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+", re.ASCII)
+_MEMORY = re.compile(rf"({_NUMBER})([kKMGT]i?)?B?", re.ASCII)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration that "500ms", "30s", "5m", "1h30m", "7d" or "2w" stands for; ValueError with a sentence otherwise."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f'"{text}" is not a duration such as 30s, 5m or 1h30m')
+    seconds = sum(Decimal(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    try:
+        return timedelta(microseconds=int(seconds * 1_000_000))
+    except OverflowError:
+        raise ValueError(f'"{text}" is too long a time') from None
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes that "512Mi", "1.5Gi" (powers of 1024), "500M" (of 1000) or "1048576" stands for; ValueError otherwise."""
+    match = _MEMORY.fullmatch(text)
+    if match is None or (match[2] or "") not in _BYTES:
+        raise ValueError(f'"{text}" is not an amount of memory such as 512Mi or 2Gi')
+    return int(Decimal(match[1]) * _BYTES[match[2] or ""])
