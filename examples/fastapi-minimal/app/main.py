@@ -1,0 +1,19 @@
+"""The smallest application that Hostess runs: one service, one file."""
+
+import socket
+
+from fastapi import FastAPI
+
+app = FastAPI(title="minimal")
+
+
+@app.get("/")
+def root() -> dict[str, str]:
+    """Say hello, and which container says so."""
+    return {"hello": "world", "host": socket.gethostname()}
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    """Tell that the process answers; this is what Hostess asks."""
+    return {"status": "ok"}
