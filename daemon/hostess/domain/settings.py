@@ -1,0 +1,256 @@
+"""The operator's choices: frozen, complete, every key known. Made by `load` from defaults, a TOML file and the environment."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from hostess.domain import quantities
+from hostess.domain.mistakes import WrongValue
+from hostess.domain.problem import Problem
+from hostess.domain.settings_sources import Sourced, gather
+
+DEFAULT_FILE = Path("/etc/hostess/config.toml")
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+_ENVIRONMENT_PREFIX = 24
+_SECRET_KEYS = frozenset({"backups.s3.secret_access_key"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; an empty *host* means all addresses, IPv4 and IPv6. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the address that "host:port", "[v6]:port" or ":port" stands for; ValueError with a sentence otherwise."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 -- the largest port
+            raise ValueError(f'"{text}" is not an address such as 127.0.0.1:7654, [::1]:80 or :80')
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+            if ip_address(host).version != 6:  # noqa: PLR2004 -- IP version 6
+                raise ValueError(f'"{text}": brackets are for IPv6 addresses')
+        elif ":" in host:
+            raise ValueError(f'"{text}": an IPv6 address is written in brackets, as [{host}]:{port}')
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _address(given: object) -> object:
+    return Address.parse(given) if isinstance(given, str) else given
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f'"{path}" is not an absolute path')
+    return path
+
+
+def _with_hint(read: Callable[[str], object]) -> BeforeValidator:
+    """Read text by the rules of hostess.yml; a plain number (of seconds, of bytes) is left to the type."""
+
+    def validate(given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return int(given) if given.isascii() and given.isdigit() else read(given)
+        except WrongValue as error:
+            raise ValueError(f"{error.message} ({error.hint})") from None
+
+    return BeforeValidator(validate)
+
+
+def _several(given: object) -> object:
+    """Make a list of "a, b": that is how lists are written in the environment, and one entry in the file."""
+    return [each.strip() for each in given.split(",") if each.strip()] if isinstance(given, str) else given
+
+
+def _empty_is_none(given: object) -> object:
+    return None if given == "" else given
+
+
+T = TypeVar("T")
+Listener = Annotated[Address, BeforeValidator(_address)]
+Folder = Annotated[Path, AfterValidator(_absolute)]
+Several = Annotated[tuple[T, ...], BeforeValidator(_several)]
+Unless = Annotated[T | None, BeforeValidator(_empty_is_none)]
+"""A value, or None written as empty text."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+
+class ApiSettings(_Table):
+    """The admin API and git over HTTP. An empty *host*: not served through the proxy."""
+
+    listen: Listener = Address("127.0.0.1", 7654)
+    host: str = ""
+
+
+class ProxySettings(_Table):
+    """The data plane. A listener that is None is off; *workers* 0 means one per core."""
+
+    http: Unless[Listener] = Address("", 80)
+    https: Unless[Listener] = Address("", 443)
+    workers: int = Field(default=0, ge=0, le=256)
+    managed: bool = True
+    trusted_proxies: Several[IPv4Network | IPv6Network] = ()
+
+
+class AcmeSettings(_Table):
+    """Where certificates come from. An empty *directory* turns ACME off."""
+
+    directory: str = LETS_ENCRYPT
+    email: str = ""
+    ca_file: Unless[Path] = None
+    fallback: str = ""
+
+
+class EngineSettings(_Table):
+    """The container engine. An empty *url* means the engine's usual socket."""
+
+    kind: Literal["docker"] = "docker"
+    url: str = ""
+    subnets: Several[IPv4Network] = Field(default=(IPv4Network("10.213.0.0/16"),), min_length=1)
+
+    def pool(self) -> Iterator[str]:
+        """Yield the /24 networks (CIDR) that environments may be given, in order; a smaller one counts as it is."""
+        for network in self.subnets:
+            small = network.prefixlen >= _ENVIRONMENT_PREFIX
+            for subnet in [network] if small else network.subnets(new_prefix=_ENVIRONMENT_PREFIX):
+                yield str(subnet)
+
+
+class ReleasesSettings(_Table):
+    """How many releases are kept for rollback."""
+
+    keep: int = Field(default=5, ge=1)
+
+
+class BuildSettings(_Table):
+    """What one build may use, and how many run at once. *cpus* and *memory* None: half of the host's."""
+
+    cpus: Unless[float] = Field(default=None, gt=0)
+    memory: Unless[Annotated[int, _with_hint(quantities.memory)]] = Field(default=None, gt=0)
+    timeout: Annotated[timedelta, _with_hint(quantities.duration)] = Field(
+        default=timedelta(minutes=30), gt=timedelta(0)
+    )
+    concurrency: int = Field(default=1, ge=1)
+
+
+class S3Settings(_Table):
+    """An S3-compatible place for backups; an empty *bucket*: none."""
+
+    endpoint: str = ""
+    region: str = ""
+    bucket: str = ""
+    prefix: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = Field(default="", repr=False)
+
+
+class BackupsSettings(_Table):
+    """Where backups go. *dir* is `<data_dir>/backups` unless set; `load` fills it in."""
+
+    dir: Folder = Path("/var/lib/hostess/backups")
+    s3: S3Settings = S3Settings()
+
+
+class LogSettings(_Table):
+    """What is logged and how; *format* auto is json under systemd and console on a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Settings(_Table):
+    """All settings. No *public_address*: it is detected."""
+
+    data_dir: Folder = Path("/var/lib/hostess")
+    base_domain: str = Field(default="localhost", min_length=1)
+    public_address: Several[str] = ()
+    api: ApiSettings = ApiSettings()
+    proxy: ProxySettings = ProxySettings()
+    acme: AcmeSettings = AcmeSettings()
+    engine: EngineSettings = EngineSettings()
+    releases: ReleasesSettings = ReleasesSettings()
+    build: BuildSettings = BuildSettings()
+    backups: BackupsSettings = BackupsSettings()
+    log: LogSettings = LogSettings()
+    _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """Return (key, value, source) of every setting, in the order of the reference; keys of secrets show no value."""
+        return [
+            (key, "[hidden]" if key in _SECRET_KEYS and value else _text(value), self._sources.get(key, "default"))
+            for key, value in _flat(self)
+        ]
+
+
+def load(config: Path | None, data_dir: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings: defaults, below the file, below `HOSTESS_...` of *environ*, below the *data_dir* given.
+
+    Without *config* the default file is read if it is there. Problem "settings-invalid" names every mistake with its file and
+    line, or its environment variable; "settings-unreadable" when the file cannot be read.
+    """
+    values = gather(config, DEFAULT_FILE, environ, known=frozenset(key for key, _ in _flat(Settings())))
+    if data_dir is not None:
+        values.put("data_dir", str(data_dir.absolute()), "--data-dir")
+    if "engine.url" not in values.sources and environ.get("DOCKER_HOST"):
+        values.put("engine.url", environ["DOCKER_HOST"], "DOCKER_HOST")
+    try:
+        settings = Settings.model_validate(values.tree)
+    except ValidationError as error:
+        raise _invalid(error, values) from None
+    if "backups.dir" not in values.sources:
+        backups = settings.backups.model_copy(update={"dir": settings.data_dir / "backups"})
+        settings = settings.model_copy(update={"backups": backups})
+    settings._sources = values.sources  # noqa: SLF001 -- the one place where settings are made
+    return settings
+
+
+def _invalid(error: ValidationError, values: Sourced) -> Problem:
+    """Return one Problem that tells all mistakes, each with where it was made."""
+    mistakes = []
+    for each in error.errors(include_url=False, include_input=False):
+        # pydantic appends the position in a list and the branch of a union, which nobody wrote.
+        names = list(each["loc"])
+        while names and (key := ".".join(map(str, names))) not in values.places:
+            names.pop()
+        place = values.places[key] if names else values.file
+        mistakes.append(f"{place}: {key if names else 'settings'}: {each['msg'].removeprefix('Value error, ')}")
+    return Problem(
+        "settings-invalid", "\n".join(dict.fromkeys(mistakes)), remedy="correct the settings and start again"
+    )
+
+
+def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (dotted key, value) of every setting below *table*."""
+    return chain.from_iterable(
+        _flat(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [(f"{prefix}{name}", value)]
+        for name, value in ((name, getattr(table, name)) for name in type(table).model_fields)
+    )
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ", ".join(map(str, value))
+        case timedelta():
+            return f"{value.total_seconds():g}s"
+    return str(value)

@@ -1,0 +1,240 @@
+"""Settings: from defaults, a file and the environment, all mistakes told with their place."""
+
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from hostess.domain.problem import Problem
+from hostess.domain.settings import Address, Settings, load
+
+EVERY_KEY = """
+data_dir = "/srv/hostess"
+base_domain = "apps.example.com"
+public_address = ["203.0.113.7", "2001:db8::7"]
+
+[api]
+listen = "127.0.0.1:0"
+host = "hostess.example.com"
+
+[proxy]
+http = "[::1]:8080"
+https = ""
+workers = 2
+managed = false
+trusted_proxies = ["10.0.0.0/8", "fd00::/8"]
+
+[acme]
+directory = ""
+email = "ops@example.com"
+ca_file = "/etc/ca.pem"
+fallback = "https://ca.example/directory"
+
+[engine]
+kind = "docker"
+url = "unix:///run/engine.sock"
+subnets = "10.9.0.0/23"
+
+[releases]
+keep = 3
+
+[build]
+cpus = 1.5
+memory = "2Gi"
+timeout = "1h30m"
+concurrency = 2
+
+[backups]
+dir = "/srv/backups"
+s3.endpoint = "https://s3.example"
+s3.region = "eu"
+s3.bucket = "safe"
+s3.prefix = "host1/"
+s3.access_key_id = "id"
+s3.secret_access_key = "very-secret-indeed"
+
+[log]
+level = "debug"
+format = "json"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    """Return a settings file with that text."""
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def refused(folder: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
+    """Return the mistakes, a line each, for which these settings are refused; the folder's path is left out."""
+    with pytest.raises(Problem) as caught:
+        load(written(folder, text), None, environ or {})
+    assert caught.value.code == "settings-invalid"
+    return str(caught.value).replace(f"{folder}/", "").splitlines()
+
+
+def test_nothing_set_is_the_defaults() -> None:
+    """Without file, arguments and variables the settings are those of the reference."""
+    settings = load(None, None, {})
+
+    assert settings.data_dir == Path("/var/lib/hostess")
+    assert settings.api.listen == Address("127.0.0.1", 7654)
+    assert (settings.proxy.http, settings.proxy.https) == (Address("", 80), Address("", 443))
+    assert settings.build.timeout == timedelta(minutes=30)
+    assert {source for _, _, source in settings.shown()} == {"default"}
+
+
+def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
+    """A file that sets every key is understood, and each key's source is its line."""
+    path = written(tmp_path, EVERY_KEY)
+
+    settings = load(path, None, {})
+
+    assert settings.proxy.http == Address("::1", 8080)
+    assert settings.proxy.https is None
+    assert settings.proxy.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert list(settings.engine.pool()) == ["10.9.0.0/24", "10.9.1.0/24"]
+    assert (settings.build.cpus, settings.build.memory) == (1.5, 2 * 1024**3)
+    assert settings.build.timeout == timedelta(minutes=90)
+    assert settings.backups.dir == Path("/srv/backups")
+    lines = EVERY_KEY.splitlines()
+    for key, _, source in settings.shown():
+        line = int(source.removeprefix(f"{path}:"))
+        assert key.rpartition(".")[2] in lines[line - 1]
+
+
+def test_every_key_can_be_set_by_a_variable(tmp_path: Path) -> None:
+    """Each key has an environment variable that wins over the file and is named as the source."""
+    path = written(tmp_path, EVERY_KEY)
+    shown = load(path, None, {}).shown()
+    environ = {f"HOSTESS_{key.upper().replace('.', '__')}": value for key, value, _ in shown}
+
+    settings = load(path, None, environ)
+
+    assert [(key, value) for key, value, _ in settings.shown()] == [(key, value) for key, value, _ in shown]
+    assert {source for _, _, source in settings.shown()} == set(environ)
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    """The storage key's value appears neither in what is shown nor in the representation."""
+    settings = load(written(tmp_path, EVERY_KEY), None, {})
+
+    assert "very-secret-indeed" not in str(settings.shown()) + repr(settings)
+    assert settings.backups.s3.secret_access_key == "very-secret-indeed"
+
+
+def test_the_argument_wins(tmp_path: Path) -> None:
+    """A data folder given as argument wins over everything, and backups follow it unless they have their own."""
+    settings = load(None, tmp_path, {"HOSTESS_DATA_DIR": "/elsewhere"})
+
+    assert settings.data_dir == tmp_path
+    assert settings.backups.dir == tmp_path / "backups"
+    assert ("data_dir", str(tmp_path), "--data-dir") in settings.shown()
+
+
+def test_docker_host_names_the_engine() -> None:
+    """DOCKER_HOST is where the engine is, unless a setting says otherwise."""
+    environ = {"DOCKER_HOST": "tcp://engine:2375"}
+
+    assert load(None, None, environ).engine.url == "tcp://engine:2375"
+    assert load(None, None, {**environ, "HOSTESS_ENGINE__URL": "unix:///x"}).engine.url == "unix:///x"
+
+
+def test_all_mistakes_are_told_with_their_lines(tmp_path: Path) -> None:
+    """Every wrong value is named at once, with file and line, or the variable that holds it."""
+    text = """data_dir = "relative"
+[proxy]
+http = "80"
+workers = "many"
+trusted_proxies = ["10.0.0.0/8", "nonsense"]
+[build]
+memory = "2Gx"
+[releases]
+keep = 0
+"""
+
+    mistakes = refused(tmp_path, text, {"HOSTESS_API__LISTEN": "", "HOSTESS_LOG__LEVEL": "loud"})
+
+    assert {mistake.split(": ")[0] for mistake in mistakes} == {
+        "config.toml:1",
+        "config.toml:3",
+        "config.toml:4",
+        "config.toml:5",
+        "config.toml:7",
+        "config.toml:9",
+        "HOSTESS_API__LISTEN",
+        "HOSTESS_LOG__LEVEL",
+    }
+    assert 'config.toml:3: proxy.http: "80" is not an address such as 127.0.0.1:7654, [::1]:80 or :80' in mistakes
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ('\nbase_domian = "x"\n', 'config.toml:2: there is no setting "base_domian" (did you mean base_domain?)'),
+        ("[proxy]\n\nhtpp = 1\n", 'config.toml:3: there is no setting "proxy.htpp" (did you mean proxy.http?)'),
+        ("proxy.htpp = 1\n", 'config.toml:1: there is no setting "proxy.htpp" (did you mean proxy.http?)'),
+        ("\nproxy = { htpp = 1 }\n", 'config.toml:2: there is no setting "proxy.htpp" (did you mean proxy.http?)'),
+        ("[zzz]\nq = 1\n", 'config.toml:2: there is no setting "zzz.q"'),
+        ("keep = 4\n", 'config.toml:1: there is no setting "keep" (did you mean releases.keep?)'),
+        ("[api]\nlisten = \n", "config.toml:2: Invalid value (at line 2, column 10)"),
+        ("proxy = 3\n", "config.toml:1: proxy: Input should be a valid dictionary or instance of ProxySettings"),
+    ],
+)
+def test_unknown_keys_are_refused_with_their_line(tmp_path: Path, text: str, mistake: str) -> None:
+    """A key that does not exist, or text that is no TOML, is refused with its line and the nearest key."""
+    assert refused(tmp_path, text) == [mistake]
+
+
+def test_misspelt_variables_are_refused(tmp_path: Path) -> None:
+    """A variable with a path that does not exist, or close to a setting's name, is refused; the client's own are not."""
+    environ = {"HOSTESS_PROXY__HTPP": "1", "HOSTESS_BASEDOMAIN": "x", "HOSTESS_TOKEN": "t", "HOSTESS_URL": "u"}
+
+    assert refused(tmp_path, "", environ) == [
+        'HOSTESS_BASEDOMAIN: there is no setting "basedomain" (did you mean base_domain?)',
+        'HOSTESS_PROXY__HTPP: there is no setting "proxy.htpp" (did you mean proxy.http?)',
+    ]
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    """A settings file that was named and is missing, or is no text, is a problem and not the defaults."""
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+
+    for path in (tmp_path / "absent.toml", tmp_path, binary):
+        with pytest.raises(Problem) as caught:
+            load(path, None, {})
+        assert caught.value.code == "settings-unreadable"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:7654", Address("127.0.0.1", 7654)),
+        ("localhost:0", Address("localhost", 0)),
+        (":80", Address("", 80)),
+        ("[::]:443", Address("::", 443)),
+        ("[2001:db8::7]:443", Address("2001:db8::7", 443)),
+    ],
+)
+def test_addresses_are_read_and_written(text: str, address: Address) -> None:
+    """An address is understood, and written as it was read."""
+    assert Address.parse(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "80", "host", "host:", "host:http", ":65536", ":-1", "::1:80", "[::1]", "[1.2.3.4]:80", "[x]:1", ":²"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    """Text that is no address is refused with a sentence."""
+    with pytest.raises(ValueError, match="address|brackets"):
+        Address.parse(text)
+
+
+def test_settings_cannot_be_changed() -> None:
+    """Settings are frozen."""
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().api.host = "x"  # type: ignore[misc]
