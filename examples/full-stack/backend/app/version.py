@@ -1,0 +1,3 @@
+"""Which version of the application this is."""
+
+VERSION = "1"
