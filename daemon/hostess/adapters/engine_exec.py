@@ -1,0 +1,125 @@
+"""A command run inside a container, with an end: the engine has no call that kills one, so we do.
+
+Every command gets a mark in its environment, and its children inherit it. At the deadline all processes with the mark are
+killed: from the host where we may (this needs nothing inside the image), else by a shell inside.
+"""
+
+import asyncio
+import itertools
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from docker.errors import APIError, NotFound
+
+from hostess.adapters.engine_calls import Api, Calls, Line, reason
+from hostess.domain.problem import Problem
+
+MARK = "HOSTESS_EXEC"
+CAP = 16 * 1024
+TIMED_OUT = 124
+SETTLING = 2.0
+"""Seconds within which the engine notices that a command has ended."""
+CONFLICT = 409
+SWEEP = 'for p in /proc/[0-9]*; do grep -qs "$0" $p/environ && kill -9 ${p#/proc/}; done; true'
+
+
+class Tail:
+    """The end of an output."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Append, forgetting what is too long ago."""
+        self._bytes += data
+        del self._bytes[:-CAP]
+
+    def text(self) -> str:
+        """Return what is kept."""
+        return self._bytes.decode(errors="replace")
+
+
+class Executor:
+    """Runs commands in containers. *proc* is where the kernel shows the host's processes, None when the engine is elsewhere."""
+
+    def __init__(self, calls: Calls, proc: Path | None) -> None:
+        self._calls = calls
+        self._proc = proc
+        self._numbers = itertools.count(1)
+
+    async def run(self, container: str, command: Sequence[str], timeout: timedelta) -> tuple[int, str]:
+        """Return exit code and the end of the output; 124 at *timeout*. Problem "container-not-running"."""
+        mark = f"{os.getpid()}-{next(self._numbers)}"
+        execution = await self._calls.run("run a command", partial(prepare, container, command, {MARK: mark}))
+        tail = Tail()
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._calls.alone("run a command", partial(read, execution, tail))
+                return await self._exit_code(execution), tail.text()
+        except TimeoutError:
+            await self._end(container, mark)
+            return TIMED_OUT, tail.text()
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(container, mark))
+            raise
+
+    async def _exit_code(self, execution: str) -> int:
+        while True:  # the caller's deadline ends this
+            details = await self._calls.run("run a command", lambda api: api.exec_inspect(execution))
+            if details["ExitCode"] is not None and not details["Running"]:
+                return int(details["ExitCode"])
+            await asyncio.sleep(0.02)
+
+    async def _end(self, container: str, mark: str) -> None:
+        with suppress(TimeoutError, Problem):  # a container that is gone has taken its processes with it
+            async with asyncio.timeout(SETTLING):
+                identity = await self._calls.run("inspect", lambda api: str(api.inspect_container(container)["Id"]))
+                killed = self._proc is not None and await asyncio.to_thread(kill_marked, self._proc, identity, mark)
+                if not killed:
+                    await self._calls.run("end a command", partial(sweep, identity, f"{MARK}={mark}"))
+
+
+def prepare(container: str, command: Sequence[str], env: dict[str, str], api: Api) -> str:
+    """Return the id of a command that is ready to be started."""
+    try:
+        return str(api.exec_create(container, list(command), environment=env)["Id"])
+    except NotFound as error:
+        raise Problem("container-not-running", f"the container {container} is gone") from error
+    except APIError as error:
+        if error.status_code != CONFLICT:
+            raise
+        raise Problem("container-not-running", f"no command can be run: {reason(error)}") from error
+
+
+def read(execution: str, tail: Tail, api: Api, line: Line) -> None:
+    """Start the command and keep the end of what it writes."""
+    stream = api.exec_start(execution, stream=True)
+    line.hold_stream(stream)
+    for data in stream:
+        tail.add(data)
+
+
+def sweep(container: str, mark: str, api: Api) -> None:
+    """Have a shell inside kill what carries the mark; an image without a shell is left alone."""
+    with suppress(APIError):
+        api.exec_start(api.exec_create(container, ["sh", "-c", SWEEP, mark])["Id"])
+
+
+def kill_marked(proc: Path, container: str, mark: str) -> bool:
+    """Kill the container's processes that carry the mark; False when there was none, or it is not allowed."""
+    wanted = f"{MARK}={mark}".encode()
+    killed = False
+    for process in proc.iterdir():
+        if not process.name.isdecimal():
+            continue
+        with suppress(OSError):  # it has ended meanwhile, or is not ours to see
+            inside = container in (process / "cgroup").read_text()
+            if inside and wanted in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed = True
+    return killed
