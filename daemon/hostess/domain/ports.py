@@ -6,11 +6,11 @@ Every method that waits for something outside is a coroutine. Adapters turn thei
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from hostess.domain.push import Say
 from hostess.domain.records import Event, Place, Project, Secret, Step, Task, Token
-from hostess.domain.release import Deployment, Release, State
+from hostess.domain.release import Deployment, Moving, Release, State
 
 # ---- the container engine ---------------------------------------------------------------------------------------------
 
@@ -322,7 +322,7 @@ class Journal(Protocol):
     ) -> list[Deployment]:
         """Return deployments, newest first, older than the one with id *before*; no *states* means all."""
 
-    async def move(self, deployment: str, to: State, now: datetime, **fields: object) -> Deployment:
+    async def move(self, deployment: str, to: State, now: datetime, **fields: Unpack[Moving]) -> Deployment:
         """Move a deployment along `release.NEXT` (the same state again is allowed: then only *fields* change) and return it.
 
         *fields*: release, phase, problem, seconds, cancel. A final state sets finished_at. IllegalMoveError otherwise.

@@ -230,7 +230,7 @@ def test_addresses_are_read_and_written(text: str, address: Address) -> None:
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     """Text that is no address is refused with a sentence."""
-    with pytest.raises(ValueError, match="address|brackets"):
+    with pytest.raises(ValueError, match=r"address|brackets"):
         Address.parse(text)
 
 

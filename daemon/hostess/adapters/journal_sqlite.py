@@ -1,0 +1,262 @@
+"""The journal on SQLite: one connection, owned by one thread; every call is one transaction, on disk before it returns."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
+
+from sqlite_utils import Database
+
+from hostess.adapters import journal_deployments as deployments
+from hostess.adapters import journal_projects as projects
+from hostess.adapters import journal_releases as releases
+from hostess.adapters import journal_secrets as secrets
+from hostess.adapters import journal_tasks as tasks
+from hostess.adapters.journal_database import JournalFile
+from hostess.domain.problem import Problem
+from hostess.domain.records import Event, Place, Project, Secret, Step, Task, Token
+from hostess.domain.release import Deployment, Moving, Release, State
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqliteJournal:
+    """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
+
+    A call that is cancelled while it waits is still carried out whole. Problem "journal-failed" when SQLite cannot read or
+    write (a full disk): nothing of that call is kept then, and later calls may succeed.
+    """
+
+    def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
+        self._file = file
+        self._thread = thread
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open the journal at *path*, making it when there is none; Problems as those of `JournalFile`."""
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        try:
+            return cls(await asyncio.get_running_loop().run_in_executor(thread, JournalFile, path), thread)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+
+    async def close(self) -> None:
+        """Finish what was begun and close the file; a second call does nothing."""
+        thread, file = self._thread, self._file
+        try:
+            closing = asyncio.get_running_loop().run_in_executor(thread, file.close)
+        except RuntimeError:  # shut down already
+            return
+        thread.shutdown(wait=False)
+        await closing
+
+    async def _do(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **fields: P.kwargs) -> T:
+        """Carry *work* out as one transaction in the journal's thread."""
+
+        def transaction() -> T:
+            database = self._file.database
+            try:
+                with database.atomic():
+                    return work(database, *args, **fields)
+            except sqlite3.OperationalError as error:
+                raise Problem(
+                    "journal-failed",
+                    f"the journal could not be read or written: {error}",
+                    serving="what runs goes on running",
+                    remedy="is the disk full or failing? `hostess doctor` looks",
+                ) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+
+    # ---- the installation, projects and environments ----
+
+    async def instance(self) -> str:
+        """Return this installation's id."""
+        return await self._do(projects.fact, "instance") or ""
+
+    async def note(self, name: str) -> str | None:
+        """Return a small fact, or None."""
+        return await self._do(projects.fact, f"note {name}")
+
+    async def set_note(self, name: str, value: str) -> None:
+        """Store a small fact."""
+        await self._do(projects.set_fact, f"note {name}", value)
+
+    async def create_project(self, name: str, now: datetime) -> bool:
+        """Create a project; False when it is there already."""
+        return await self._do(projects.create, name, now)
+
+    async def projects(self) -> list[Project]:
+        """Return all projects by name."""
+        return await self._do(projects.every)
+
+    async def remove_project(self, name: str) -> None:
+        """Forget a project and all that hangs on it; open tasks stay."""
+        await self._do(projects.remove, name)
+
+    async def open_place(self, project: str, environment: str, subnets: Sequence[str], now: datetime) -> Place:
+        """Return the environment, made with a subnet of its own if need be; Problem "project-not-found" too."""
+        return await self._do(projects.open_place, project, environment, subnets, now)
+
+    async def places(self, project: str | None = None) -> list[Place]:
+        """Return the environments of a project, or all."""
+        return await self._do(projects.places, project)
+
+    # ---- deployments and their steps ----
+
+    async def add_deployment(self, deployment: Deployment) -> None:
+        """Write a new deployment down; Problem "project-not-found"."""
+        await self._do(deployments.add, deployment)
+
+    async def deployment(self, deployment: str) -> Deployment | None:
+        """Return one by the beginning of its id; Problem "deployment-ambiguous"."""
+        return await self._do(deployments.find, deployment)
+
+    async def deployments(
+        self,
+        project: str | None = None,
+        environment: str | None = None,
+        states: Iterable[State] = (),
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[Deployment]:
+        """Return deployments, newest first; Problem "deployment-not-found" for an unknown *before*."""
+        return await self._do(deployments.page, (project, environment), states, limit, before)
+
+    async def move(self, deployment: str, to: State, now: datetime, **fields: Unpack[Moving]) -> Deployment:
+        """Move a deployment along its legal moves; Problem "deployment-not-found", IllegalMoveError."""
+        return await self._do(deployments.move, deployment, to, now, **fields)
+
+    async def begin_step(self, deployment: str, name: str, detail: Mapping[str, object], now: datetime) -> int:
+        """Write down that a step begins; Problem "deployment-not-found"."""
+        return await self._do(deployments.begin_step, deployment, name, detail, now)
+
+    async def end_step(self, step: int, outcome: str, now: datetime) -> None:
+        """Write down how it ended; LookupError when it never began."""
+        await self._do(deployments.end_step, step, outcome, now)
+
+    async def steps(self, deployment: str) -> list[Step]:
+        """Return the steps of a deployment in order."""
+        return await self._do(deployments.steps, deployment)
+
+    # ---- releases ----
+
+    async def next_number(self, project: str, environment: str) -> int:
+        """Return a release number that was never used there; Problem "project-not-found"."""
+        return await self._do(projects.burn, project, environment, "release")
+
+    async def switch(
+        self, deployment: str, release: Release, hosts: Mapping[str, str], tasks: Sequence[Task], now: datetime
+    ) -> None:
+        """Make the switch; on Problem "host-taken", "environment-not-found", "deployment-not-found" nothing is changed."""
+        await self._do(releases.switch, deployment, release, hosts, tasks, now)
+
+    async def live(self, project: str, environment: str) -> Release | None:
+        """Return the live release."""
+        return await self._do(releases.live, project, environment)
+
+    async def release(self, project: str, environment: str, number: int) -> Release | None:
+        """Return one release that was live once, even if its switch was taken back."""
+        return await self._do(releases.one, project, environment, number)
+
+    async def releases(self, project: str, environment: str, limit: int) -> list[Release]:
+        """Return releases, newest first, without those whose switch was taken back."""
+        return await self._do(releases.newest, project, environment, limit)
+
+    async def amend(self, release: Release) -> None:
+        """Replace the record of a release; Problem "release-not-found"."""
+        await self._do(releases.amend, release)
+
+    async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
+        """Take a switch back; on Problem "release-not-found", "host-taken" nothing is changed."""
+        await self._do(releases.revert, project, environment, number, hosts)
+
+    async def host_owners(self, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+        """Return host -> (project, environment, service) of those that are taken."""
+        return await self._do(releases.host_owners, hosts)
+
+    # ---- images built, and tasks ----
+
+    async def built(self, key: str) -> str | None:
+        """Return the id of the image built from this content key."""
+        return await self._do(tasks.built, key)
+
+    async def remember_build(self, key: str, image: str, project: str, now: datetime) -> None:
+        """Write down which image a content key gave; Problem "project-not-found"."""
+        await self._do(tasks.remember_build, key, image, project, now)
+
+    async def add_task(self, kind: str, payload: Mapping[str, object], due_at: datetime) -> int:
+        """Add a task; return its id."""
+        return await self._do(tasks.add, kind, payload, due_at)
+
+    async def tasks(self) -> list[Task]:
+        """Return all open tasks, the one due first first."""
+        return await self._do(tasks.every)
+
+    async def postpone(self, task: int, due_at: datetime, error: str) -> None:
+        """Note a failed attempt and when to try again."""
+        await self._do(tasks.postpone, task, due_at, error)
+
+    async def finish_task(self, task: int) -> None:
+        """Forget a task that is done."""
+        await self._do(tasks.finish, task)
+
+    # ---- secrets and tokens ----
+
+    async def put_secret(
+        self, project: str, environment: str, name: str, seal: Callable[[int], str], now: datetime
+    ) -> int:
+        """Store a new version; *seal* is called in the journal's thread. Problem "project-not-found"."""
+        return await self._do(secrets.put, (project, environment, name), seal, now)
+
+    async def secrets(self, project: str, environment: str) -> list[Secret]:
+        """Return the newest version of each secret, by name."""
+        return await self._do(secrets.newest, project, environment)
+
+    async def remove_secret(self, project: str, environment: str, name: str) -> bool:
+        """Remove all versions; False when there was none."""
+        return await self._do(secrets.remove, project, environment, name)
+
+    async def add_token(self, token: Token) -> None:
+        """Store a token's row."""
+        await self._do(secrets.add_token, token)
+
+    async def token(self, digest: str) -> Token | None:
+        """Return the token with this SHA-256."""
+        return await self._do(secrets.token, digest)
+
+    async def tokens(self) -> list[Token]:
+        """Return all tokens, the oldest first."""
+        return await self._do(secrets.tokens)
+
+    async def revoke_token(self, token: str) -> bool:
+        """Delete a token by id; False when there is none."""
+        return await self._do(secrets.revoke_token, token)
+
+    async def used_token(self, token: str, now: datetime) -> None:
+        """Note when a token was last used."""
+        await self._do(secrets.used_token, token, now)
+
+    # ---- events ----
+
+    async def tell(
+        self,
+        kind: str,
+        message: str,
+        now: datetime,
+        *,
+        project: str = "",
+        environment: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> Event:
+        """Append an event."""
+        return await self._do(tasks.tell, Event(0, now, project, environment, kind, message, data or {}))
+
+    async def events(self, after: int = 0, project: str | None = None, limit: int = 100) -> list[Event]:
+        """Return events above *after*, oldest first; with after < 0 the newest."""
+        return await self._do(tasks.events, after, project, limit)
