@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
-_SECONDS = {"ms": Decimal("0.001"), "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _BYTES = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate("kMGT", start=1)},
@@ -21,9 +21,9 @@ def parse_duration(text: str) -> timedelta:
     """Return the duration that "500ms", "30s", "5m", "1h30m", "7d" or "2w" stands for; ValueError with a sentence otherwise."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f'"{text}" is not a duration such as 30s, 5m or 1h30m')
-    seconds = sum(Decimal(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    parts: list[tuple[str, str]] = _PART.findall(text)
     try:
-        return timedelta(microseconds=int(seconds * 1_000_000))
+        return timedelta(microseconds=int(sum(Decimal(number) * _MILLISECONDS[unit] * 1000 for number, unit in parts)))
     except OverflowError:
         raise ValueError(f'"{text}" is too long a time') from None
 

@@ -10,9 +10,8 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
-from hostess.domain import quantities
-from hostess.domain.mistakes import WrongValue
 from hostess.domain.problem import Problem
+from hostess.domain.quantities import parse_duration, parse_memory
 from hostess.domain.settings_sources import Sourced, gather
 
 DEFAULT_FILE = Path("/etc/hostess/config.toml")
@@ -56,16 +55,13 @@ def _absolute(path: Path) -> Path:
     return path
 
 
-def _with_hint(read: Callable[[str], object]) -> BeforeValidator:
+def _written(read: Callable[[str], object]) -> BeforeValidator:
     """Read text by the rules of hostess.yml; a plain number (of seconds, of bytes) is left to the type."""
 
     def validate(given: object) -> object:
         if not isinstance(given, str):
             return given
-        try:
-            return int(given) if given.isascii() and given.isdigit() else read(given)
-        except WrongValue as error:
-            raise ValueError(f"{error.message} ({error.hint})") from None
+        return int(given) if given.isascii() and given.isdigit() else read(given)
 
     return BeforeValidator(validate)
 
@@ -142,10 +138,8 @@ class BuildSettings(_Table):
     """What one build may use, and how many run at once. *cpus* and *memory* None: half of the host's."""
 
     cpus: Unless[float] = Field(default=None, gt=0)
-    memory: Unless[Annotated[int, _with_hint(quantities.memory)]] = Field(default=None, gt=0)
-    timeout: Annotated[timedelta, _with_hint(quantities.duration)] = Field(
-        default=timedelta(minutes=30), gt=timedelta(0)
-    )
+    memory: Unless[Annotated[int, _written(parse_memory)]] = Field(default=None, gt=0)
+    timeout: Annotated[timedelta, _written(parse_duration)] = Field(default=timedelta(minutes=30), gt=timedelta(0))
     concurrency: int = Field(default=1, ge=1)
 
 
