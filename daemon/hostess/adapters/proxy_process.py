@@ -1,0 +1,105 @@
+"""The managed proxy: found alive and adopted, else started, and started again when it dies. It outlives the daemon."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hostess_proxy.client import alive
+
+from hostess.domain.problem import Problem
+
+START_WITHIN = 15.0
+LOOK_EVERY = 1.0
+LONGEST_PAUSE = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class ProxyProcess:
+    """Keeps one proxy running on a data folder. *arguments* are those of `hostess proxy`."""
+
+    def __init__(self, run: Path, arguments: list[str], environment: dict[str, str], logs: Path) -> None:
+        self._run = run
+        self._arguments = arguments
+        self._environment = environment
+        self._logs = logs
+        self._child: asyncio.subprocess.Process | None = None
+
+    async def ensure(self) -> bool:
+        """Return once a proxy answers; True when it had to be started. Problem "proxy-start-failed" with its last words."""
+        if await alive(self._run / "proxy.sock"):
+            return False
+        (self._run / "proxy.json").unlink(missing_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._logs / "proxy.log").open("ab") as out:
+            # A session of its own: what stops or kills the daemon does not reach what serves.
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "hostess_proxy",
+                *self._arguments,
+                env={**os.environ, **self._environment},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        try:
+            async with asyncio.timeout(START_WITHIN):
+                while not ((self._run / "proxy.json").exists() and await alive(self._run / "proxy.sock")):
+                    if self._child.returncode is not None:
+                        raise self._failed(f"it ended with exit code {self._child.returncode}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise self._failed(f"it did not answer within {START_WITHIN:.0f} s") from None
+        return True
+
+    async def watch(self, restarted: Callable[[], Awaitable[object]]) -> None:
+        """Look until cancelled; after each start call *restarted* so that the proxy gets today's table."""
+        pause = LOOK_EVERY
+        while True:
+            await self._gone_or(pause)
+            try:
+                if await self.ensure():
+                    log.warning("the proxy had gone and was started again")
+                    await restarted()
+                pause = LOOK_EVERY
+            except Problem as problem:
+                log.error("%s", problem)  # noqa: TRY400 -- a Problem is words, not a traceback
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def stop(self) -> None:
+        """Tell the proxy to drain and end."""
+        try:
+            pid = int(json.loads((self._run / "proxy.json").read_text(encoding="utf-8"))["pid"])
+            os.kill(pid, signal.SIGTERM)
+        except (OSError, ValueError, KeyError):
+            return
+
+    async def _gone_or(self, pause: float) -> None:
+        child = self._child
+        if child is None or child.returncode is not None:
+            await asyncio.sleep(pause)
+            return
+        try:
+            async with asyncio.timeout(pause):
+                await child.wait()
+        except TimeoutError:
+            return
+
+    def _failed(self, how: str) -> Problem:
+        try:
+            last = (self._logs / "proxy.log").read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+        except OSError:
+            last = []
+        return Problem(
+            "proxy-start-failed",
+            f"the proxy could not be started: {how}",
+            remedy=f"read {self._logs / 'proxy.log'}; is another program on its ports?",
+            tail=tuple(last),
+        )

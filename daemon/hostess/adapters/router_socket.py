@@ -1,0 +1,97 @@
+"""Router over the proxy's control socket, and the proof through its listener."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from hostess_proxy.client import ProxyClient, ProxyError
+
+from hostess.domain.ports import Upstreams
+from hostess.domain.problem import Problem
+
+PROOF = 10.0
+HEAD_LIMIT = 64 * 1024
+
+
+class SocketRouter:
+    """Router on `run/proxy.sock`. A proxy that does not answer is Problem "proxy-unreachable"; it serves its last table meanwhile."""
+
+    def __init__(self, run: Path) -> None:
+        self._client = ProxyClient(run / "proxy.sock")
+        self._facts = run / "proxy.json"
+
+    async def publish(self, routes: Sequence[Upstreams]) -> int:
+        """Replace the whole table; return its generation once every worker has it."""
+        table = {
+            "routes": [
+                {
+                    "host": route.host,
+                    "path": route.path,
+                    "project": route.project,
+                    "service": route.service,
+                    "release": route.release,
+                    "targets": list(route.targets),
+                }
+                for route in routes
+            ]
+        }
+        try:
+            return await self._client.publish(table)
+        except (OSError, ProxyError) as error:
+            raise unreachable(error) from error
+
+    async def in_flight(self, targets: Sequence[str]) -> int:
+        """Return how many requests are in flight at *targets*."""
+        try:
+            return await self._client.in_flight(list(targets))
+        except (OSError, ProxyError) as error:
+            raise unreachable(error) from error
+
+    async def drained(self, targets: Sequence[str], within: timedelta) -> int:
+        """Wait until *targets* hold nothing; cut what is left after *within* and return how many."""
+        try:
+            return await self._client.drained(list(targets), within.total_seconds())
+        except (OSError, ProxyError) as error:
+            raise unreachable(error) from error
+
+    async def prove(self, host: str, path: str) -> tuple[int, str]:
+        """GET *path* of *host* through the HTTP listener."""
+        try:
+            address, port = self.listener()
+            async with asyncio.timeout(PROOF):
+                return await _get(address, port, host, path)
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+            raise unreachable(error) from error
+
+    def listener(self) -> tuple[str, int]:
+        """Return where the proxy's HTTP listener can be reached from this host."""
+        facts = json.loads(self._facts.read_text(encoding="utf-8"))
+        host, _, port = str(facts["http"]).rpartition(":")
+        host = host.strip("[]")
+        return ("127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host), int(port)  # noqa: S104 -- compared, not bound
+
+
+def unreachable(error: Exception) -> Problem:
+    """Return the Problem for a proxy that does not answer."""
+    return Problem(
+        "proxy-unreachable",
+        f"the proxy did not answer ({error or type(error).__name__})",
+        serving="the proxy's last table, if it runs",
+        remedy="`hostess doctor` looks at it; `systemctl status hostess-proxy` tells more",
+    )
+
+
+async def _get(address: str, port: int, host: str, path: str) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection(address, port, limit=HEAD_LIMIT)
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hostess-proof\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode()
+        )
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    finally:
+        writer.close()
+    first, *fields = head.split("\r\n")
+    error = next((f.split(":", 1)[1].strip() for f in fields if f.lower().startswith("x-hostess-error:")), "")
+    return int(first.split(" ", 2)[1]), error

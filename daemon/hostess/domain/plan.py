@@ -1,0 +1,149 @@
+"""What runs now + what is wanted -> what is kept, started, handed over and retired. Pure; the deployer carries it out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hostess.domain import labels
+from hostess.domain.ports import Container
+from hostess.domain.release import Release, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start so many new replicas of a service, beside whatever runs."""
+
+    service: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Stop these containers of a service, then start the new one: two of it must never run at once."""
+
+    service: str
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a switch to the wanted release takes, by service name or container id.
+
+    *databases* start first, then migrations run (the deployer knows which), then *waves* of what is routed, then *workers*, then
+    *hand_overs*. *kept* are the ids that serve on; *retired* the ids that go after the switch.
+    """
+
+    carried: tuple[str, ...]
+    databases: tuple[Start, ...]
+    waves: tuple[tuple[Start, ...], ...]
+    workers: tuple[Start, ...]
+    hand_overs: tuple[HandOver, ...]
+    kept: tuple[str, ...]
+    retired: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    @property
+    def starts(self) -> tuple[Start, ...]:
+        """All plain starts, in order."""
+        return (*self.databases, *(start for wave in self.waves for start in wave), *self.workers)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all has to be started, stopped or removed."""
+        return not (self.starts or self.hand_overs or self.retired)
+
+
+def waves(workloads: Mapping[str, Workload]) -> tuple[tuple[str, ...], ...]:
+    """Return the services in groups: each group depends only on those before it. The graph has no cycle (stack_file refuses one)."""
+    left = dict(workloads)
+    done: set[str] = set()
+    result: list[tuple[str, ...]] = []
+    while left:
+        ready = tuple(
+            name for name, workload in left.items() if not {d for d in workload.depends_on if d in left} - done
+        )
+        if not ready:
+            raise ValueError(f"a cycle among {sorted(left)}")
+        result.append(ready)
+        done.update(ready)
+        for name in ready:
+            del left[name]
+    return tuple(result)
+
+
+def running_replicas(containers: Iterable[Container]) -> list[Container]:
+    """Return the replicas (not the one-off tasks) that run."""
+    return [c for c in containers if labels.is_replica(c.labels) and c.state == "running"]
+
+
+def matching(workload: Workload, containers: Iterable[Container]) -> list[Container]:
+    """Return the running containers that are interchangeable with what *workload* wants, lowest replica number first."""
+    found = [
+        container
+        for container in running_replicas(containers)
+        if container.labels.get(labels.SERVICE) == workload.name and container.labels.get(labels.SPEC) == workload.spec
+    ]
+    return sorted(found, key=lambda container: int(container.labels.get(labels.REPLICA, "0")))
+
+
+def plan(live: Release | None, wanted: Release, containers: Sequence[Container]) -> Plan:
+    """Return how to get from what runs to *wanted*. *containers* are all of the environment, stopped ones too."""
+    kept: list[str] = []
+    carried: list[str] = []
+    starts: dict[str, Start] = {}
+    hand_overs: list[HandOver] = []
+    for workload in wanted.workloads.values():
+        same = matching(workload, containers)[: workload.replicas]
+        kept += [container.id for container in same]
+        missing = workload.replicas - len(same)
+        others = [c.id for c in _others(workload, containers)] if workload.singleton else []
+        if missing <= 0:
+            carried.append(workload.name)
+        elif others:
+            hand_overs.append(HandOver(workload.name, tuple(others)))
+        else:
+            starts[workload.name] = Start(workload.name, missing)
+    handed = {container for hand_over in hand_overs for container in hand_over.stop}
+    retired = [c.id for c in containers if labels.is_replica(c.labels) and c.id not in kept and c.id not in handed]
+    before = live.workloads if live else {}
+    databases, routed, workers = _grouped(wanted, starts)
+    return Plan(
+        carried=tuple(carried),
+        databases=databases,
+        waves=routed,
+        workers=workers,
+        hand_overs=tuple(sorted(hand_overs, key=lambda h: not wanted.workloads[h.service].is_database)),
+        kept=tuple(kept),
+        retired=tuple(retired),
+        removed=tuple(name for name in before if name not in wanted.workloads),
+    )
+
+
+def _others(workload: Workload, containers: Iterable[Container]) -> list[Container]:
+    return [
+        container
+        for container in running_replicas(containers)
+        if container.labels.get(labels.SERVICE) == workload.name and container.labels.get(labels.SPEC) != workload.spec
+    ]
+
+
+def _grouped(
+    wanted: Release, starts: Mapping[str, Start]
+) -> tuple[tuple[Start, ...], tuple[tuple[Start, ...], ...], tuple[Start, ...]]:
+    databases: list[Start] = []
+    routed: list[tuple[Start, ...]] = []
+    workers: list[Start] = []
+    for group in waves(wanted.workloads):
+        wave = []
+        for name in group:
+            if name not in starts:
+                continue
+            workload = wanted.workloads[name]
+            if workload.is_database:
+                databases.append(starts[name])
+            elif workload.ports:
+                wave.append(starts[name])
+            else:
+                workers.append(starts[name])
+        if wave:
+            routed.append(tuple(wave))
+    return tuple(databases), tuple(routed), tuple(workers)

@@ -1,0 +1,296 @@
+"""Deployments of every kind, from the first record to the final state: queued, carried out, cancelled, reported."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
+from hostess.domain.problem import Problem
+from hostess.domain.push import Say
+from hostess.domain.records import Place
+from hostess.domain.release import Deployment, Kind, Release, State, final
+from hostess.services.deployer import Deployer, Order
+from hostess.services.preparation import Preparation
+from hostess.services.report import Report, as_record
+from hostess.services.turns import Turns
+
+log = logging.getLogger(__name__)
+
+Prepare = Callable[[Deployment, Release | None, Say], Awaitable[Release]]
+Check = Callable[[], Awaitable[None]]
+Settle = Callable[[Deployment], Awaitable[None]]
+
+CANCEL_WITHIN = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks for. *check* looks again when the turn comes and right before the switch; *settle* runs once it is live."""
+
+    project: str
+    environment: str
+    kind: Kind
+    actor: str
+    prepare: Prepare
+    commit: str = ""
+    ref: str = ""
+    previous: str = ""
+    migrate: bool = False
+    check: Check | None = None
+    settle: Settle | None = None
+
+
+class Deployments:
+    """Owns every deployment's task. A caller that goes away changes nothing."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
+        self,
+        journal: Journal,
+        deployer: Deployer,
+        preparation: Preparation,
+        turns: Turns,
+        report: Report,
+        transcripts: Transcripts,
+        redactor: Redactor,
+        clock: Clock,
+        subnets: Sequence[str],
+    ) -> None:
+        self._journal = journal
+        self._deployer = deployer
+        self._preparation = preparation
+        self._turns = turns
+        self._report = report
+        self._transcripts = transcripts
+        self._redactor = redactor
+        self._clock = clock
+        self._subnets = subnets
+        self._tasks: dict[str, asyncio.Task[Deployment]] = {}
+
+    # ---- what people ask for -----------------------------------------------------------------------------------------
+
+    async def begin(self, request: Request, say: Say | None = None) -> str:
+        """Write a deployment down, start it, and return its id; `ended` waits for it."""
+        await self.place(request.project, request.environment)
+        deployment = Deployment(
+            id=self._clock.token(48),
+            project=request.project,
+            environment=request.environment,
+            kind=request.kind,
+            state=State.QUEUED,
+            commit=request.commit,
+            ref=request.ref,
+            previous=request.previous,
+            actor=request.actor,
+            created_at=self._clock.now(),
+        )
+        await self._journal.add_deployment(deployment)
+        task = asyncio.create_task(self._run(deployment, request, self._teller(deployment.id, say)))
+        self._tasks[deployment.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(deployment.id, None))
+        return deployment.id
+
+    async def ended(self, deployment: str) -> Deployment:
+        """Wait until a deployment is final and return it."""
+        task = self._tasks.get(deployment)
+        if task is not None:
+            return await asyncio.shield(task)
+        found = await self._journal.deployment(deployment)
+        if found is None:
+            raise Problem(
+                "deployment-not-found", f"there is no deployment {deployment}", remedy="see `hostess deployments list`"
+            )
+        return found
+
+    async def rollback(self, project: str, environment: str, number: int | None, actor: str) -> str:
+        """Begin a rollback to release *number* (none: the one that was live before); return the deployment's id."""
+        live = await self._need_live(project, environment)
+        target = await self._target(project, environment, live, number)
+
+        async def prepare(_: Deployment, now: Release | None, say: Say) -> Release:
+            say(f"-----> rolling back from {now.title if now else 'nothing'} to {target.title} ({target.commit[:7]})")
+            say("       no build and no migration: the database stays as the newer release left it")
+            return await self._preparation.renumbered(target)
+
+        return await self.begin(Request(project, environment, Kind.ROLLBACK, actor, prepare, commit=target.commit))
+
+    async def restart(self, project: str, environment: str, services: tuple[str, ...], actor: str) -> str:
+        """Begin a restart with today's secrets, new containers beside the old; return the deployment's id."""
+        live = await self._need_live(project, environment)
+
+        async def prepare(deployment: Deployment, now: Release | None, say: Say) -> Release:
+            return await self._preparation.restarted(deployment, now or live, services, say)
+
+        return await self.begin(Request(project, environment, Kind.RESTART, actor, prepare, commit=live.commit))
+
+    async def scale(self, project: str, environment: str, counts: Mapping[str, int], actor: str) -> str:
+        """Begin a change of replica counts; return the deployment's id."""
+        live = await self._need_live(project, environment)
+        for name, count in counts.items():
+            _check_count(live, name, count)
+
+        async def prepare(_: Deployment, now: Release | None, say: Say) -> Release:
+            base = now or live
+            workloads = {name: replace(w, replicas=counts.get(name, w.replicas)) for name, w in base.workloads.items()}
+            say(f"-----> scaling {', '.join(f'{name} to {count}' for name, count in counts.items())}")
+            return await self._preparation.renumbered(replace(base, workloads=workloads))
+
+        return await self.begin(Request(project, environment, Kind.SCALE, actor, prepare, commit=live.commit))
+
+    async def cancel(self, deployment: str) -> Deployment:
+        """Stop a deployment for good; return it once build and containers are really gone. Problem "not-cancellable" if too late."""
+        found = await self._journal.deployment(deployment)
+        if found is None:
+            raise Problem(
+                "deployment-not-found", f"there is no deployment {deployment}", remedy="see `hostess deployments list`"
+            )
+        task = self._tasks.get(found.id)
+        if final(found.state) or found.state is State.SWITCHED or task is None:
+            raise Problem(
+                "not-cancellable",
+                f"deployment {found.id} is {found.state} and cannot be cancelled any more",
+                remedy="`hostess rollback` takes a live release back",
+            )
+        task.cancel()
+        async with asyncio.timeout(CANCEL_WITHIN):
+            return await asyncio.shield(task)
+
+    async def place(self, project: str, environment: str) -> Place:
+        """Return the environment, made if need be."""
+        return await self._journal.open_place(project, environment, self._subnets, self._clock.now())
+
+    async def stop(self) -> None:
+        """End what runs: cancel what has not switched, let the others settle."""
+        for deployment, task in list(self._tasks.items()):
+            found = await self._journal.deployment(deployment)
+            if found is not None and found.state is not State.SWITCHED:
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=60)
+
+    # ---- one deployment ----------------------------------------------------------------------------------------------
+
+    async def _run(self, deployment: Deployment, request: Request, say: Say) -> Deployment:
+        phase = _Phase()
+        try:
+            async with self._turns.turn(
+                request.project, request.environment, request.commit if request.kind is Kind.PUSH else ""
+            ):
+                return await self._hold(deployment, request, say, phase)
+        except asyncio.CancelledError:
+            say(" !     cancelled: nothing of it is left, and what served before still serves")
+            return await self._close(deployment, State.CANCELLED, Problem("cancelled", "cancelled"), phase)
+        except Problem as problem:
+            live = await self._journal.live(request.project, request.environment)
+            self._report.failure(problem, phase.name, live, say)
+            state = State.SUPERSEDED if problem.code == "superseded" else State.FAILED
+            return await self._close(deployment, state, problem, phase)
+        except Exception:
+            log.exception("deployment %s ended in a bug", deployment.id)
+            bug = Problem(
+                "internal-error",
+                "something in Hostess itself went wrong; the daemon's log has the details",
+                remedy=f"look for {deployment.id} in the log (`journalctl -u hostess`)",
+            )
+            live = await self._journal.live(request.project, request.environment)
+            self._report.failure(bug, phase.name, live, say)
+            return await self._close(deployment, State.FAILED, bug, phase)
+        finally:
+            self._transcripts.close(deployment.id)
+
+    async def _hold(self, deployment: Deployment, request: Request, say: Say, phase: "_Phase") -> Deployment:
+        now = self._clock.now()
+        deployment = await self._journal.move(deployment.id, State.RUNNING, now, phase="preparing")
+        if request.check is not None:
+            await request.check()
+        live = await self._journal.live(request.project, request.environment)
+        phase.name = "preparing"
+        began = self._clock.now()
+        wanted = await request.prepare(deployment, live, say)
+        prepared = (self._clock.now() - began).total_seconds()
+        phase.name = "releasing"
+        deployment = await self._journal.move(
+            deployment.id, State.RUNNING, self._clock.now(), phase="releasing", release=wanted.number
+        )
+        place = await self.place(request.project, request.environment)
+        await self._network(place)
+        order = Order(deployment, place, wanted, live, say, migrate=request.migrate, may_switch=request.check)
+        state, seconds = await self._deployer.deploy(order)
+        if request.settle is not None:
+            await request.settle(deployment)
+        seconds = {"prepare": prepared, **seconds}
+        deployment = await self._journal.move(
+            deployment.id, state, self._clock.now(), phase="", seconds={k: round(v, 3) for k, v in seconds.items()}
+        )
+        await self._report.success(wanted, state, seconds, say)
+        await self._tell(deployment, f"{wanted.title} is {state}")
+        return deployment
+
+    async def _network(self, place: Place) -> None:
+        await self._deployer.make_network(place)
+
+    async def _close(self, deployment: Deployment, state: State, problem: Problem, phase: "_Phase") -> Deployment:
+        closed = await self._journal.move(
+            deployment.id, state, self._clock.now(), phase=phase.name, problem=as_record(problem, phase.name)
+        )
+        await self._tell(closed, f"deployment {deployment.id} {state}: {problem}")
+        return closed
+
+    async def _tell(self, deployment: Deployment, message: str) -> None:
+        await self._journal.tell(
+            f"deployment.{deployment.state}",
+            self._redactor.hide(message),
+            self._clock.now(),
+            project=deployment.project,
+            environment=deployment.environment,
+            data={"deployment": deployment.id, "release": deployment.release, "kind": deployment.kind},
+        )
+
+    def _teller(self, deployment: str, say: Say | None) -> Say:
+        def tell(text: str) -> None:
+            for line in self._redactor.hide(text).splitlines() or [""]:
+                self._transcripts.write(deployment, line)
+                if say is not None:
+                    say(line)
+
+        return tell
+
+    async def _need_live(self, project: str, environment: str) -> Release:
+        live = await self._journal.live(project, environment)
+        if live is None:
+            raise Problem(
+                "nothing-live",
+                f"nothing is live in {environment} of {project}",
+                remedy="deploy first: `git push hostess main`",
+            )
+        return live
+
+    async def _target(self, project: str, environment: str, live: Release, number: int | None) -> Release:
+        if number is None:
+            older = [r for r in await self._journal.releases(project, environment, 100) if r.number < live.number]
+            target = older[0] if older else None
+        else:
+            target = await self._journal.release(project, environment, number)
+        if target is None:
+            raise Problem(
+                "release-not-found",
+                f"{project} ({environment}) has no {'earlier release' if number is None else f'release v{number}'} to go back to",
+                remedy="`hostess deployments list` shows which there are",
+            )
+        return target
+
+
+class _Phase:
+    name = ""
+
+
+def _check_count(live: Release, name: str, count: int) -> None:
+    workload = live.workloads.get(name)
+    if workload is None:
+        raise Problem("service-not-found", f"{live.title} has no service {name}", remedy="see `hostess ps`")
+    if not 1 <= count <= 100:  # noqa: PLR2004 -- more on one host is a mistake of typing
+        raise Problem("bad-count", f"{count} is not a number of replicas from 1 to 100")
+    if workload.singleton and count > 1:
+        raise Problem(
+            "singleton", f"two of {name} must never run at once, so it stays at 1", remedy="scale another service"
+        )

@@ -1,0 +1,126 @@
+"""The resolved environment of each service of a stack: literals, magic variables, secrets and generated credentials."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hostess.domain import names
+from hostess.domain.ports import Clock, Redactor
+from hostess.domain.problem import Problem
+from hostess.domain.references import Reference, RefersTo, needed_secrets, properties, resolve_env
+from hostess.domain.release import Deployment
+from hostess.domain.stack import Service, Stack
+from hostess.services.secret_store import SecretStore
+
+PASSWORD_BITS = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the values of one deployment are made from. *hosts*: service -> port number -> its public host names, best first."""
+
+    deployment: Deployment
+    version: str
+    hosts: Mapping[str, Mapping[int, tuple[str, ...]]]
+
+
+class EnvironmentValues:
+    """Resolves `env` for one project and environment. *public_url* turns a host name into the URL that it is served at."""
+
+    def __init__(
+        self,
+        secrets: SecretStore,
+        clock: Clock,
+        redactor: Redactor,
+        public_url: Callable[[str], str],
+        base_domain: str,
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._redactor = redactor
+        self._public_url = public_url
+        self._base_domain = base_domain
+
+    async def check_secrets(self, project: str, environment: str, stack: Stack) -> None:
+        """Raise Problem "secret-missing" that names every secret the stack needs and the environment lacks, with the commands."""
+        present = await self._secrets.values(project, environment)
+        self._redactor.learn(present.values())
+        missing = [name for name in needed_secrets(stack) if name not in present]
+        if missing:
+            names = ", ".join(missing)
+            scope = "" if environment == "production" else f" --envs {environment}"
+            commands = "\n".join(f"  hostess secrets add {name} --project {project}{scope}" for name in missing)
+            raise Problem(
+                "secret-missing",
+                f"hostess.yml needs {'a secret' if len(missing) == 1 else 'secrets'} that {environment} does not have: {names}",
+                remedy=f"add {'it' if len(missing) == 1 else 'them'}, then push again:\n{commands}",
+            )
+
+    async def password(self, project: str, environment: str, service: str) -> str:
+        """Return the password of a database; it is made the first time."""
+        value = await self._secrets.credential(
+            project, environment, f"{service}:password", lambda: self._clock.token(PASSWORD_BITS)
+        )
+        self._redactor.learn([value])
+        return value
+
+    async def resolve(self, stack: Stack, context: Context) -> dict[str, dict[str, str]]:
+        """Return service -> variable -> value for every service that is not a database."""
+        project, environment = context.deployment.project, context.deployment.environment
+        secrets = await self._secrets.values(project, environment)
+        self._redactor.learn(secrets.values())
+        facts: dict[str, Mapping[str, str]] = {}
+        for service in stack.services.values():
+            password = await self.password(project, environment, service.name) if service.is_database else ""
+            facts[service.name] = self._facts(service, context, password)
+            if service.is_database:
+                self._redactor.learn([facts[service.name]["url"]])
+        return {
+            service.name: resolve_env(service.env, _lookup(service, context, facts, secrets))
+            for service in stack.services.values()
+            if not service.is_database
+        }
+
+    def _facts(self, service: Service, context: Context, password: str) -> Mapping[str, str]:
+        """Return a service's properties; a private port gets the URL that it would have, so that no reference is left open."""
+        if service.is_database:
+            return properties(service, external_urls={}, password=password)
+        hosts = context.hosts.get(service.name, {})
+        deployment = context.deployment
+        urls = {}
+        for index, port in enumerate(service.ports, 1):
+            would_be = names.generated_host(
+                deployment.project, service.name, deployment.environment, self._base_domain, index
+            )
+            urls[port.number] = self._public_url((hosts.get(port.number) or (would_be,))[0])
+        return properties(service, external_urls=urls)
+
+
+def _lookup(
+    service: Service, context: Context, facts: Mapping[str, Mapping[str, str]], secrets: Mapping[str, str]
+) -> Callable[[Reference], str]:
+    deployment = context.deployment
+    of_deployment = {
+        "id": deployment.id,
+        "environment": deployment.environment,
+        "version": context.version,
+        "timestamp": deployment.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    of_self = {"name": service.name, "type": str(service.type)}
+
+    def look_up(reference: Reference) -> str:
+        if reference.kind is RefersTo.SECRET:
+            return secrets[reference.target]
+        if reference.kind is RefersTo.DEPLOYMENT:
+            return of_deployment[reference.property]
+        if reference.kind is RefersTo.SELF:
+            return of_self[reference.property]
+        try:
+            return facts[reference.target][reference.property]
+        except KeyError:
+            raise Problem(
+                "no-such-value",
+                f"services.{service.name}.env: {reference} has no value on this host (databases are not reachable from outside)",
+                remedy=f"use ${{{reference.target}.{reference.property.removeprefix('external_')}}} inside the stack",
+            ) from None
+
+    return look_up

@@ -1,0 +1,92 @@
+"""Lifecycle commands that run beside a release: once, in a container of their own, to their end."""
+
+import asyncio
+from collections.abc import Callable
+
+from hostess.domain.ports import Container, Engine
+from hostess.domain.problem import Problem
+from hostess.domain.push import Say
+from hostess.domain.records import Place
+from hostess.domain.release import Release, Workload
+from hostess.domain.stack import Hook
+from hostess.services.gate import TAIL
+from hostess.services.replicas import Replicas
+
+LAST_LINES = 2.0
+
+
+class Migrator:
+    """Runs `lifecycle.migrate` and `post_deploy`. Its container's name is the same for one deployment: it cannot run twice."""
+
+    def __init__(self, engine: Engine, replicas: Replicas, hide: Callable[[str], str]) -> None:
+        self._engine = engine
+        self._replicas = replicas
+        self._hide = hide
+
+    async def run(
+        self, place: Place, release: Release, workload: Workload, kind: str, deployment: str, say: Say
+    ) -> None:
+        """Run the hook named *kind* of *workload* with its output to *say*.
+
+        Problem "migrate-failed" (or "post_deploy-failed") with exit code and last lines; "…-timeout" after the container was killed.
+        """
+        hook = workload.migrate if kind == "migrate" else workload.post_deploy
+        assert hook is not None  # noqa: S101 -- callers ask only for hooks that are there
+        say(f"-----> {kind} {workload.name}: {' '.join(hook.command)}")
+        container = await self._replicas.start_task(place, release, workload, hook, deployment, kind)
+        try:
+            code = await self._watch(container, hook, say)
+            if code != 0:
+                tail = await self._tail(container)
+                raise failed(kind, workload.name, code, hook, tail)
+        finally:
+            await asyncio.shield(self._replicas.remove(container.id))
+
+    async def settle(self, container: Container, hook: Hook | None) -> int | None:
+        """Wait for a task that was left running by a daemon that died, then remove it; None when it had to be killed."""
+        limit = hook.timeout.total_seconds() if hook else 60.0
+        code: int | None = None
+        try:
+            async with asyncio.timeout(limit):
+                code = await self._engine.wait(container.id)
+        except TimeoutError:
+            await self._engine.kill(container.id)
+        await self._replicas.remove(container.id)
+        return code
+
+    async def _watch(self, container: Container, hook: Hook, say: Say) -> int | None:
+        follower = asyncio.create_task(self._relay(container, say))
+        try:
+            async with asyncio.timeout(hook.timeout.total_seconds()):
+                return await self._engine.wait(container.id)
+        except TimeoutError:
+            await self._engine.kill(container.id)
+            return None
+        finally:
+            await asyncio.wait([follower], timeout=LAST_LINES)
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+
+    async def _relay(self, container: Container, say: Say) -> None:
+        async for line in self._engine.follow(container.id, TAIL):
+            say(f"       {line.text}")
+
+    async def _tail(self, container: Container) -> tuple[str, ...]:
+        return tuple(self._hide(line.text) for line in await self._engine.logs(container.id, TAIL))
+
+
+def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[str, ...]) -> Problem:
+    """Return the Problem for a hook that ended with *code* (None: killed at its timeout)."""
+    if code is None:
+        return Problem(
+            f"{kind}-timeout",
+            f"{kind} of {service} was killed after its timeout of {hook.timeout.total_seconds():.0f} s",
+            remedy=f"make it faster, or raise lifecycle.{kind}.timeout in hostess.yml; look at what it had already changed",
+            tail=tail,
+        )
+    return Problem(
+        f"{kind}-failed",
+        f"{kind} of {service} failed: exit {code}",
+        remedy="read its last lines above, mend it, commit and push again",
+        tail=tail,
+    )

@@ -1,0 +1,256 @@
+"""A pushed commit (or a release that was live before) -> the release that is wanted, complete and sealed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hostess.domain import labels, names
+from hostess.domain.databases import recipe
+from hostess.domain.fingerprint import fingerprint, seal_of
+from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
+from hostess.domain.problem import Problem
+from hostess.domain.push import Say
+from hostess.domain.release import Deployment, Release, Workload
+from hostess.domain.stack import Health, Service, Stack
+from hostess.domain.stack_file import parse, stack_for
+from hostess.domain.unsupported import refuse_unsupported
+from hostess.services.builder import Builder, Source
+from hostess.services.environment_values import Context, EnvironmentValues
+
+FILE = "hostess.yml"
+FILE_LIMIT = 64 * 1024
+
+Hosts = Mapping[str, Mapping[int, tuple[str, ...]]]
+"""Service -> public port -> its host names, the best one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked stack on its way to a release: nothing is built yet."""
+
+    stack: Stack
+    text: str
+    hosts: Hosts
+
+
+class Preparation:
+    """Reads, checks and resolves; builds through the builder. It changes nothing that serves."""
+
+    def __init__(  # noqa: PLR0913 -- the composition root names what it needs, once
+        self,
+        repositories: Repositories,
+        journal: Journal,
+        engine: Engine,
+        vault: Vault,
+        clock: Clock,
+        builder: Builder,
+        values: EnvironmentValues,
+        *,
+        instance: str,
+        base_domain: str,
+    ) -> None:
+        self._repositories = repositories
+        self._journal = journal
+        self._engine = engine
+        self._vault = vault
+        self._clock = clock
+        self._builder = builder
+        self._values = values
+        self._instance = instance
+        self._base_domain = base_domain
+
+    async def read(self, project: str, commit: str) -> tuple[Stack, str]:
+        """Return the stack of a commit and its text; InvalidStack lists every mistake."""
+        raw = await self._repositories.read_file(project, commit, FILE, FILE_LIMIT)
+        if raw is None:
+            raise Problem(
+                "no-hostess-yml",
+                f"there is no {FILE} at the root of the pushed commit",
+                remedy="add one (the smallest: `services: {web: {type: fastapi, build: {source: .}}}`), commit and push again",
+            )
+        return parse(raw, FILE), raw.decode()
+
+    async def draft(self, deployment: Deployment, stack: Stack, text: str) -> Draft:
+        """Check everything that can be known before a build: bounds, unsupported parts, hosts, secrets."""
+        await self._repositories.check_tree(deployment.project, deployment.commit, TreeLimits())
+        stack = stack_for(stack, deployment.environment)
+        refuse_unsupported(stack)
+        hosts = await self._claimed(deployment, stack, self._hosts(deployment, stack))
+        await self._values.check_secrets(deployment.project, deployment.environment, stack)
+        return Draft(stack, text, hosts)
+
+    async def from_draft(self, deployment: Deployment, draft: Draft, say: Say, *, fresh: bool) -> Release:
+        """Build what is missing and return the wanted release."""
+        source = Source(deployment.project, deployment.commit, fresh=fresh)
+        images = await self._builder.images(source, draft.stack.services, say)
+        return await self._release(deployment, draft, images, say, restarted={})
+
+    async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
+        """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
+        images = await self._builder.known(Source(deployment.project, deployment.commit), draft.stack.services)
+        found = {name: image or "not built yet" for name, image in images.items()}
+        release = await self._release(deployment, draft, found, _silent, restarted={}, number=0)
+        return release, tuple(name for name, image in images.items() if image is None)
+
+    async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...], say: Say) -> Release:
+        """Return the live release with today's secrets and fresh containers of *services* (none given: of all but databases)."""
+        stack = parse(live.file, FILE)
+        draft = await self.draft(replace(deployment, commit=live.commit), stack, live.file)
+        images = {name: workload.image for name, workload in live.workloads.items()}
+        chosen = services or tuple(n for n, w in live.workloads.items() if not w.is_database)
+        unknown = [name for name in chosen if name not in live.workloads]
+        if unknown:
+            raise Problem("service-not-found", f"{live.title} has no service {unknown[0]}", remedy="see `hostess ps`")
+        nonces = {name: w.restarted for name, w in live.workloads.items()} | dict.fromkeys(chosen, deployment.id)
+        return await self._release(deployment, draft, images, say, restarted=nonces)
+
+    async def renumbered(self, release: Release) -> Release:
+        """Return *release* under a new number: same images, environment and secret versions (rollback)."""
+        for workload in release.workloads.values():
+            if await self._engine.image(workload.image) is None:
+                raise Problem(
+                    "image-gone",
+                    f"the image of {workload.name} in {release.title} is no longer on this host",
+                    remedy=f"push commit {release.commit[:7]} again to build it anew",
+                )
+        number = await self._journal.next_number(release.project, release.environment)
+        return replace(release, number=number, created_at=self._clock.now())
+
+    async def _release(
+        self,
+        deployment: Deployment,
+        draft: Draft,
+        images: Mapping[str, str],
+        say: Say,
+        *,
+        restarted: Mapping[str, str],
+        number: int | None = None,
+    ) -> Release:
+        project, environment = deployment.project, deployment.environment
+        tag = await self._repositories.tag_of(project, deployment.commit)
+        context = Context(deployment, tag or deployment.commit[:7], draft.hosts)
+        env = await self._values.resolve(draft.stack, context)
+        workloads = {}
+        for service in draft.stack.services.values():
+            if service.is_database:
+                password = await self._values.password(project, environment, service.name)
+                workload, values = await self._database(deployment, service, password, say)
+            else:
+                workload, values = self._app(deployment, service, images[service.name], draft), env[service.name]
+            workload = replace(workload, restarted=restarted.get(service.name, ""))
+            workloads[service.name] = self._sealed(deployment, workload, values)
+        return Release(
+            project=project,
+            environment=environment,
+            number=await self._journal.next_number(project, environment) if number is None else number,
+            commit=deployment.commit,
+            created_at=self._clock.now(),
+            workloads=workloads,
+            file=draft.text,
+        )
+
+    def _sealed(self, deployment: Deployment, workload: Workload, env: Mapping[str, str]) -> Workload:
+        bound_to = seal_of(deployment.project, deployment.environment, workload.name)
+        return replace(
+            workload,
+            sealed_env=self._vault.seal(json.dumps(dict(env)), bound_to),
+            spec=self._vault.digest(fingerprint(workload, env)),
+        )
+
+    def _app(self, deployment: Deployment, service: Service, image: str, draft: Draft) -> Workload:
+        volumes = {self._volume(deployment, service.name, mount.name): mount.path for mount in service.persistence}
+        return Workload(
+            name=service.name,
+            type=service.type,
+            image=image,
+            spec="",
+            sealed_env="",
+            replicas=service.replicas.low,
+            cpu=service.resources.cpu,
+            memory=service.resources.memory,
+            singleton=service.is_singleton,
+            command=service.command,
+            entrypoint=service.entrypoint,
+            ports=tuple(port.number for port in service.ports),
+            hosts=draft.hosts.get(service.name, {}),
+            health=service.health,
+            volumes=volumes,
+            depends_on=tuple(name for name in service.depends_on if name in draft.stack.services),
+            migrate=service.lifecycle.migrate,
+            post_deploy=service.lifecycle.post_deploy,
+            shutdown=service.lifecycle.shutdown,
+        )
+
+    async def _database(
+        self, deployment: Deployment, service: Service, password: str, say: Say
+    ) -> tuple[Workload, Mapping[str, str]]:
+        made = recipe(service, password)
+        workload = Workload(
+            name=service.name,
+            type=service.type,
+            image=await self._builder.image(made.image, say),
+            spec="",
+            sealed_env="",
+            replicas=1,
+            cpu=service.resources.cpu,
+            memory=service.resources.memory,
+            singleton=True,
+            command=made.command,
+            ports=(made.port,),
+            health=Health(command=made.ready),
+            volumes={self._volume(deployment, service.name, "data"): made.path},
+        )
+        return workload, made.env
+
+    def _hosts(self, deployment: Deployment, stack: Stack) -> Hosts:
+        """Return service -> public port -> host names: custom domains first, then the stable name, then the deployment's own."""
+        result: dict[str, dict[int, tuple[str, ...]]] = {}
+        for service in stack.services.values():
+            found: dict[int, tuple[str, ...]] = {}
+            for index, port in enumerate(service.ports, 1):
+                if port not in service.public_ports or service.is_database:
+                    continue
+                first = not found
+                stable = names.generated_host(
+                    deployment.project, service.name, deployment.environment, self._base_domain, port_index=index
+                )
+                own = names.deployment_host(deployment.project, service.name, deployment.commit[:7], self._base_domain)
+                found[port.number] = (*service.domains, stable, own) if first else (stable,)
+            if found:
+                result[service.name] = found
+        return result
+
+    def _volume(self, deployment: Deployment, service: str, mount: str) -> str:
+        return labels.volume_name(self._instance, deployment.project, deployment.environment, service, mount)
+
+    async def _claimed(self, deployment: Deployment, stack: Stack, hosts: Hosts) -> Hosts:
+        """Return the hosts with generated names that another environment has made unique; a custom domain that is taken is refused."""
+        owners = await self._journal.host_owners(
+            [host for ports in hosts.values() for some in ports.values() for host in some]
+        )
+        taken = {h: o for h, o in owners.items() if o[:2] != (deployment.project, deployment.environment)}
+        for service in stack.services.values():
+            for domain in service.domains:
+                if domain in taken:
+                    project, environment, owner = taken[domain]
+                    raise Problem(
+                        "host-taken",
+                        f"{domain} belongs to service {owner} of project {project} ({environment})",
+                        remedy="use another domain, or remove it there first; nothing was taken over",
+                    )
+        return {
+            service: {
+                port: tuple(
+                    names.distinct_host(host, deployment.project, service, deployment.environment)
+                    if host in taken
+                    else host
+                    for host in several
+                )
+                for port, several in ports.items()
+            }
+            for service, ports in hosts.items()
+        }
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""

@@ -1,0 +1,221 @@
+"""A push: which of its refs deploys where, the deployment, and the move of the ref once the release is live (CONTRACT section 4)."""
+
+import logging
+from dataclasses import dataclass
+
+from hostess.domain import names
+from hostess.domain.ports import Journal, Repositories
+from hostess.domain.problem import Problem
+from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
+from hostess.domain.release import Deployment, Kind, Release, State
+from hostess.domain.stack import Stack
+from hostess.domain.stack_file import environment_for
+from hostess.services.deployments import Deployments, Request
+from hostess.services.preparation import Preparation
+from hostess.services.preview import Preview
+from hostess.services.report import Report
+
+HEADS = "refs/heads/"
+KEPT = "refs/hostess/deployments/"
+REASON = 100
+TRIES = 5
+LIVE = frozenset({State.LIVE, State.DEGRADED})
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `git push -o` can say."""
+
+    environment: str | None = None
+    fresh: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Deploys:
+    """An update that deploys."""
+
+    update: RefUpdate
+    environment: str
+    stack: Stack
+    text: str
+
+
+class Pushes:
+    """Handles one push at a time per caller; deployments queue behind each other per environment."""
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        journal: Journal,
+        preparation: Preparation,
+        deployments: Deployments,
+        report: Report,
+        preview: Preview,
+    ) -> None:
+        self._repositories = repositories
+        self._journal = journal
+        self._preparation = preparation
+        self._deployments = deployments
+        self._report = report
+        self._preview = preview
+
+    async def handle(self, push: Push, say: Say) -> list[Verdict]:
+        """Answer every ref. Refs are moved here, by compare-and-swap, after their deployment is live; never before."""
+        try:
+            options = _options(push.options)
+            chosen = [await self._chosen(push, update, options, say) for update in push.updates]
+        except Problem as problem:
+            self._report.failure(problem, "", None, say)
+            return [Verdict(update.ref, accepted=False, reason=_reason(problem)) for update in push.updates]
+        deploying = [one for one in chosen if isinstance(one, _Deploys)]
+        if len(deploying) > 1:
+            refs = ", ".join(_short(one.update.ref) for one in deploying)
+            say(f" !     {refs} would each deploy; push them one at a time. Nothing was changed")
+            return [Verdict(u.ref, accepted=False, reason="several refs would deploy") for u in push.updates]
+        return [
+            await self._deploy(push, one, options, say)
+            if isinstance(one, _Deploys)
+            else await self._store(push.project, one)
+            for one in chosen
+        ]
+
+    # ---- which ref does what -----------------------------------------------------------------------------------------
+
+    async def _chosen(
+        self, push: Push, update: RefUpdate, options: Options, say: Say
+    ) -> _Deploys | RefUpdate | Verdict:
+        branch = update.ref.removeprefix(HEADS)
+        if update.new == ZERO:
+            say(f"-----> {branch} is deleted here; what it deployed runs on")
+            return update
+        if update.ref == branch:
+            return update
+        if await self._repositories.commit_of(push.project, update.new) != update.new:
+            return Verdict(update.ref, accepted=False, reason="not a commit")
+        is_default = branch in {"main", "master"}
+        try:
+            stack, text = await self._preparation.read(push.project, update.new)
+        except Problem as problem:
+            if problem.code == "no-hostess-yml" and not is_default and options.environment is None:
+                say(f"-----> {branch} is stored, not deployed: it has no hostess.yml")
+                return update
+            raise
+        for notice in stack.notices:
+            say(f"       note: {notice}")
+        if stack.name and names.slug(stack.name) != push.project:
+            say(f"       note: the file says name: {stack.name}; the repository's name, {push.project}, is what counts")
+        environment = options.environment or environment_for(stack, branch)
+        if environment is None:
+            say(
+                f"-----> {branch} is stored, not deployed: no environment in hostess.yml deploys it (main deploys production)"
+            )
+            say(f"       to deploy it: git push -o env=production hostess {branch}")
+            return update
+        names.check_environment_name(environment)
+        return _Deploys(update, environment, stack, text)
+
+    async def _store(self, project: str, one: RefUpdate | Verdict) -> Verdict:
+        if isinstance(one, Verdict):
+            return one
+        moved = await self._repositories.move_ref(project, one.ref, one.old, one.new)
+        return Verdict(one.ref, accepted=moved, reason="" if moved else "fetch first")
+
+    # ---- the one that deploys ----------------------------------------------------------------------------------------
+
+    async def _deploy(self, push: Push, one: _Deploys, options: Options, say: Say) -> Verdict:
+        update = one.update
+        if options.dry_run:
+            return await self._dry_run(push, one, say)
+
+        async def prepare(deployment: Deployment, _: Release | None, tell: Say) -> Release:
+            await self._repositories.move_ref(push.project, KEPT + deployment.id, ZERO, update.new)
+            draft = await self._preparation.draft(deployment, one.stack, one.text)
+            return await self._preparation.from_draft(deployment, draft, tell, fresh=options.fresh)
+
+        async def check() -> None:
+            await self.check_ref(push.project, update)
+
+        request = Request(
+            project=push.project,
+            environment=one.environment,
+            kind=Kind.PUSH,
+            actor=push.actor,
+            prepare=prepare,
+            commit=update.new,
+            ref=update.ref,
+            previous=update.old,
+            migrate=True,
+            check=check,
+            settle=self.settle,
+        )
+        say(f"-----> deploying {update.new[:7]} ({_short(update.ref)}) to {one.environment} of {push.project}")
+        ended = await self._deployments.ended(await self._deployments.begin(request, say))
+        if ended.state in LIVE:
+            return Verdict(update.ref, accepted=True)
+        what = str((ended.problem or {}).get("what", ended.state))
+        return Verdict(update.ref, accepted=False, reason=what.splitlines()[0][:REASON])
+
+    async def check_ref(self, project: str, update: RefUpdate) -> None:
+        """Raise Problem "fetch-first" when the ref has meanwhile moved to a commit that the pushed one does not contain."""
+        now = await self._repositories.ref(project, update.ref) or ZERO
+        if now in {update.old, update.new, ZERO}:
+            return
+        if not await self._repositories.contains(project, update.new, now):
+            raise Problem(
+                "fetch-first",
+                f"fetch first: {_short(update.ref)} has meanwhile moved to {now[:7]}, which this push does not contain",
+                remedy="git pull, then push again",
+            )
+
+    async def settle(self, deployment: Deployment) -> None:
+        """Move the branch of a live deployment to its commit. Also what the reconciler calls after a crash."""
+        for _ in range(TRIES):
+            now = await self._repositories.ref(deployment.project, deployment.ref) or ZERO
+            if now == deployment.commit:
+                break
+            if await self._repositories.move_ref(deployment.project, deployment.ref, now, deployment.commit):
+                break
+        else:
+            log.warning("%s of %s could not be moved: it is moved by others", deployment.ref, deployment.project)
+        kept = KEPT + deployment.id
+        await self._repositories.move_ref(deployment.project, kept, deployment.commit, ZERO)
+
+    async def _dry_run(self, push: Push, one: _Deploys, say: Say) -> Verdict:
+        try:
+            for line in await self._preview.lines(push.project, one.environment, one.update.new, one.stack, one.text):
+                say(f"       {line}")
+        except Problem as problem:
+            self._report.failure(problem, "dry-run", None, say)
+            return Verdict(one.update.ref, accepted=False, reason=_reason(problem))
+        return Verdict(one.update.ref, accepted=False, reason="dry-run: nothing was changed")
+
+
+def _options(given: tuple[str, ...]) -> Options:
+    environment, fresh, dry_run = None, False, False
+    for option in given:
+        key, _, value = option.partition("=")
+        if key == "env" and value:
+            names.check_environment_name(value)
+            environment = value
+        elif option == "no-cache":
+            fresh = True
+        elif option == "dry-run":
+            dry_run = True
+        else:
+            raise Problem(
+                "bad-push-option",
+                f"unknown push option {option[:40]!r}",
+                remedy="there are: env=NAME, no-cache, dry-run",
+            )
+    return Options(environment, fresh, dry_run)
+
+
+def _short(ref: str) -> str:
+    return ref.removeprefix(HEADS)
+
+
+def _reason(problem: Problem) -> str:
+    return str(problem).splitlines()[0][:REASON]

@@ -1,0 +1,147 @@
+"""Containers of workloads: made with our labels and a fixed address, started, stopped, removed."""
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hostess.domain import labels
+from hostess.domain.fingerprint import seal_of
+from hostess.domain.ports import Clock, Container, ContainerSpec, Engine, Journal, Vault
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.release import Release, Workload
+from hostess.domain.stack import Hook
+
+DEFAULT_GRACE = timedelta(seconds=10)
+
+
+class Replicas:
+    """Starts replicas and one-off tasks of a release in their environment's network.
+
+    Every container gets a fixed address of ours: it is the same after a restart of the container, the engine or the host, and
+    no other container gets it meanwhile. Addresses are handed out in turn, so that a freed one rests before it is used again.
+    """
+
+    def __init__(self, engine: Engine, journal: Journal, vault: Vault, clock: Clock) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._vault = vault
+        self._clock = clock
+        self._addressing = asyncio.Lock()
+        self._turn: dict[str, int] = {}
+
+    async def start(
+        self, place: Place, release: Release, workload: Workload, replica: int, deployment: str
+    ) -> Container:
+        """Create and start one replica; Problem "container-start-failed" leaves nothing behind."""
+        marks = {
+            labels.ROLE: labels.REPLICA_ROLE,
+            labels.REPLICA: str(replica),
+            labels.SPEC: workload.spec,
+            labels.DEPLOYMENT: deployment,
+        }
+        ending = f"{release.title}-{replica}-{self._clock.token(16)}"
+        return await self._run(place, release, workload, marks, ending=ending, command=workload.command, is_task=False)
+
+    async def start_task(
+        self, place: Place, release: Release, workload: Workload, hook: Hook, deployment: str, name: str
+    ) -> Container:
+        """Create and start a one-off container of the workload's image and environment that runs *hook*'s command."""
+        marks = {labels.ROLE: labels.TASK_ROLE, labels.DEPLOYMENT: deployment, labels.REPLICA: name}
+        return await self._run(
+            place, release, workload, marks, ending=f"{release.title}-{name}", command=hook.command, is_task=True
+        )
+
+    async def env(self, release: Release, workload: Workload) -> dict[str, str]:
+        """Return the opened environment of a workload."""
+        sealed = self._vault.open(workload.sealed_env, seal_of(release.project, release.environment, workload.name))
+        values: dict[str, str] = json.loads(sealed)
+        if workload.ports and not workload.is_database:
+            values.setdefault("PORT", str(workload.ports[0]))
+        return values
+
+    async def make_network(self, place: Place) -> None:
+        """Make the environment's network if it is not there."""
+        owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
+        await self._engine.make_network(place.network, place.subnet, owned)
+
+    async def of_place(self, project: str, environment: str) -> list[Container]:
+        """Return all containers of an environment, tasks and stopped ones too."""
+        return await self._engine.containers(labels.of_place(await self._journal.instance(), project, environment))
+
+    async def stop(self, container: str, grace: timedelta = DEFAULT_GRACE) -> None:
+        """Send SIGTERM, after *grace* SIGKILL."""
+        await self._engine.stop(container, grace)
+
+    async def restart(self, container: str) -> None:
+        """Start a container again that was stopped; one that is gone is no error."""
+        if await self._engine.container(container) is not None:
+            await self._engine.start(container)
+
+    async def remove(self, container: str) -> None:
+        """Remove a container, running or not."""
+        await self._engine.remove(container)
+
+    async def _run(
+        self,
+        place: Place,
+        release: Release,
+        workload: Workload,
+        marks: Mapping[str, str],
+        *,
+        ending: str,
+        command: tuple[str, ...] | None,
+        is_task: bool,
+    ) -> Container:
+        instance = await self._journal.instance()
+        owned = labels.of_place(instance, release.project, release.environment)
+        for volume in () if is_task else workload.volumes:
+            await self._engine.make_volume(volume, {**owned, labels.SERVICE: workload.name})
+        env = await self.env(release, workload)
+        async with self._addressing:
+            spec = ContainerSpec(
+                name=labels.container_name(instance, release.project, release.environment, workload.name, ending),
+                image=workload.image,
+                labels={**owned, labels.SERVICE: workload.name, labels.RELEASE: str(release.number), **marks},
+                network=place.network,
+                env=env,
+                command=command,
+                entrypoint=workload.entrypoint,
+                aliases=() if is_task else (workload.name,),
+                address=await self._address(place),
+                cpu=workload.cpu,
+                memory=workload.memory,
+                volumes={} if is_task else workload.volumes,
+                restart=not is_task,
+                stop_grace=grace_of(workload),
+            )
+            container = await self._engine.create(spec)
+        try:
+            await self._engine.start(container)
+            made = await self._engine.container(container)
+        except BaseException:
+            await asyncio.shield(self._engine.remove(container))
+            raise
+        if made is None:
+            raise Problem("container-start-failed", f"the new container of {workload.name} disappeared at its start")
+        return made
+
+    async def _address(self, place: Place) -> str:
+        used = {container.address for container in await self.of_place(place.project, place.environment)}
+        hosts = list(ipaddress.ip_network(place.subnet).hosts())[1:]  # the first one is the bridge's own
+        turn = self._turn.get(place.subnet, 0)
+        for step in range(len(hosts)):
+            at = (turn + step) % len(hosts)
+            if str(hosts[at]) not in used:
+                self._turn[place.subnet] = at + 1
+                return str(hosts[at])
+        raise Problem(
+            "addresses-exhausted", f"all {len(hosts)} addresses of {place.subnet} are in use by {place.environment}"
+        )
+
+
+def grace_of(workload: Workload) -> timedelta:
+    """Return how long a container of *workload* may take to stop."""
+    return workload.shutdown.timeout if workload.shutdown else DEFAULT_GRACE

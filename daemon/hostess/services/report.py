@@ -1,0 +1,97 @@
+"""What a pusher reads at the end: release, seconds, URLs and DNS on success; phase, cause, last lines and what serves on failure."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from hostess.domain.ports import Resolver
+from hostess.domain.problem import Problem
+from hostess.domain.push import Say
+from hostess.domain.release import Release, State, Workload
+from hostess.domain.stack_file import InvalidStack
+
+LOOKUP = timedelta(seconds=2)
+
+
+class Report:
+    """Words for the end of a deployment."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        public_url: Callable[[str], str],
+        public_addresses: Callable[[], tuple[str, ...]],
+        base_domain: str,
+    ) -> None:
+        self._resolver = resolver
+        self._public_url = public_url
+        self._public_addresses = public_addresses
+        self._base_domain = base_domain
+
+    async def success(self, release: Release, state: State, seconds: Mapping[str, float], say: Say) -> None:
+        """Say release number, the time each phase took, a URL per public service, and the DNS records that are missing."""
+        took = ", ".join(f"{phase} {time:.1f} s" for phase, time in seconds.items()) or "nothing to do"
+        word = "live" if state is State.LIVE else "live, but degraded"
+        say(f"-----> release {release.title} of {release.project} ({release.environment}) is {word} [{took}]")
+        for workload in release.workloads.values():
+            for hosts in workload.hosts.values():
+                say(f"       {workload.name}  {self._public_url(hosts[0])}")
+                if not hosts[0].endswith(f".{self._base_domain}"):
+                    stable = next((host for host in hosts if host.endswith(f".{self._base_domain}")), None)
+                    if stable:
+                        say(f"       {workload.name}  {self._public_url(stable)}")
+        for line in await self.pending_dns(release):
+            say(f"       {line}")
+
+    async def pending_dns(self, release: Release) -> list[str]:
+        """Return a line per custom domain that does not point here yet, with the records to make."""
+        domains = [host for w in release.workloads.values() for host in custom_domains(w, self._base_domain)]
+        here = self._public_addresses()
+        found = await asyncio.gather(*(self._resolver.addresses(domain, LOOKUP) for domain in domains))
+        records = (
+            ", ".join(f"{'AAAA' if ':' in address else 'A'} {address}" for address in here) or "A <this host's address>"
+        )
+        return [
+            f"{domain}  pending DNS: {records}"
+            for domain, addresses in zip(domains, found, strict=True)
+            if not addresses or not set(addresses) <= set(here)
+        ]
+
+    def failure(self, problem: Problem, phase: str, live: Release | None, say: Say) -> None:
+        """Say what failed and where, the last lines, what still serves and what to do."""
+        if isinstance(problem, InvalidStack):
+            for mistake in problem.mistakes:
+                say(f" !     {mistake}")
+        for line in problem.tail:
+            say(f"       | {line}")
+        say(f" !     {phase}: {problem}" if phase else f" !     {problem}")
+        say(f" !     {problem.serving or serving(live)}")
+        for line in problem.remedy.splitlines():
+            say(f" !     {line}")
+
+
+def serving(live: Release | None) -> str:
+    """Return the sentence that tells what serves now."""
+    if live is None:
+        return "nothing was live here before, and nothing is now"
+    return f"{live.title} ({live.commit[:7]}) still serves, untouched"
+
+
+def custom_domains(workload: Workload, base_domain: str) -> list[str]:
+    """Return the hosts of a workload that Hostess did not generate."""
+    return [host for hosts in workload.hosts.values() for host in hosts if not host.endswith(f".{base_domain}")]
+
+
+def as_record(problem: Problem, phase: str) -> dict[str, object]:
+    """Return a Problem as the journal keeps it."""
+    record: dict[str, object] = {
+        "code": problem.code,
+        "phase": phase,
+        "what": str(problem),
+        "serving": problem.serving,
+        "remedy": problem.remedy,
+        "tail": list(problem.tail),
+    }
+    if isinstance(problem, InvalidStack):
+        record["mistakes"] = [str(mistake) for mistake in problem.mistakes]
+    return record

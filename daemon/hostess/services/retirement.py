@@ -1,0 +1,95 @@
+"""What left the routing table: drained, then SIGTERM, then removed, by tasks that survive a restart of the daemon."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+from hostess.domain.ports import Clock, Container, Engine, Journal, Router
+from hostess.domain.problem import Problem
+from hostess.domain.release import Workload
+from hostess.services.replicas import DEFAULT_GRACE, Replicas, grace_of
+
+DRAIN = timedelta(seconds=30)
+RETRY = timedelta(seconds=10)
+KIND = "retire"
+
+log = logging.getLogger(__name__)
+
+
+class Retirement:
+    """Retires containers that no table names any more."""
+
+    def __init__(self, engine: Engine, journal: Journal, router: Router, replicas: Replicas, clock: Clock) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._router = router
+        self._replicas = replicas
+        self._clock = clock
+        self._under_way: set[int] = set()
+        self._wake = asyncio.Event()
+
+    async def retire(self, containers: Sequence[Container], workloads: Mapping[str, Workload]) -> None:
+        """Write down that *containers* must go; the work is done by `run`. *workloads* (of the old release) tell ports and grace."""
+        for container in containers:
+            workload = workloads.get(container.labels.get("sh.hostess.service", ""))
+            grace = grace_of(workload) if workload else DEFAULT_GRACE
+            ports = workload.ports if workload else ()
+            payload = {
+                "container": container.id,
+                "name": container.name,
+                "targets": [f"{container.address}:{port}" for port in ports] if container.address else [],
+                "grace": grace.total_seconds(),
+                "command": list(workload.shutdown.command) if workload and workload.shutdown else [],
+            }
+            await self._journal.add_task(KIND, payload, self._clock.now())
+        self._wake.set()
+
+    async def retiring(self) -> set[str]:
+        """Return the ids of containers that have a task already."""
+        return {str(task.payload["container"]) for task in await self._journal.tasks() if task.kind == KIND}
+
+    async def run(self) -> None:
+        """Carry out the tasks, all side by side, until cancelled; what fails is tried again."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                now = self._clock.now()
+                for task in await self._journal.tasks():
+                    if task.kind == KIND and task.id not in self._under_way and task.due_at <= now:
+                        self._under_way.add(task.id)
+                        group.create_task(self._attempt(task.id, task.payload))
+                try:
+                    async with asyncio.timeout(RETRY.total_seconds()):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+
+    async def _attempt(self, task: int, payload: Mapping[str, object]) -> None:
+        try:
+            await self._carry_out(payload)
+            await self._journal.finish_task(task)
+        except Problem as problem:
+            log.warning("could not retire %s yet: %s", payload.get("name"), problem)
+            await self._journal.postpone(task, self._clock.now() + RETRY, str(problem))
+        finally:
+            self._under_way.discard(task)
+
+    async def _carry_out(self, payload: Mapping[str, object]) -> None:
+        container = str(payload["container"])
+        targets = [str(target) for target in cast("list[object]", payload["targets"])]
+        if targets:
+            await self._router.drained(targets, DRAIN)
+        grace = timedelta(seconds=float(cast("float", payload["grace"])))
+        command = [str(word) for word in cast("list[object]", payload.get("command", []))]
+        if command:
+            await self._shut_down(container, command, grace)
+        await self._engine.stop(container, grace)
+        await self._engine.remove(container)
+
+    async def _shut_down(self, container: str, command: Sequence[str], grace: timedelta) -> None:
+        try:
+            await self._engine.execute(container, command, grace)
+        except Problem as problem:
+            log.warning("the shutdown command of %s did not run: %s", container[:12], problem)

@@ -1,0 +1,69 @@
+"""The whole routing table, made anew from the journal's live releases and the engine's containers, and handed to the proxy."""
+
+import asyncio
+from collections import defaultdict
+
+from hostess.domain import labels
+from hostess.domain.ports import Container, Engine, Journal, Router, Upstreams
+from hostess.domain.problem import Problem
+from hostess.domain.release import Release
+from hostess.domain.routes import routes
+
+ANSWERS_FROM = 200
+ANSWERS_BELOW = 300
+
+
+class Routing:
+    """Publishes tables. One at a time: the newest state always wins."""
+
+    def __init__(self, engine: Engine, journal: Journal, router: Router) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._router = router
+        self._publishing = asyncio.Lock()
+        self._held: set[str] = set()
+
+    def hold(self, deployment: str) -> None:
+        """Route nothing to containers of this deployment until `release`: they have not passed their gate."""
+        self._held.add(deployment)
+
+    def release(self, deployment: str) -> None:
+        """Containers of this deployment may be routed."""
+        self._held.discard(deployment)
+
+    async def publish(self) -> int:
+        """Make the live releases what is served, by every worker; return the table's generation."""
+        async with self._publishing:
+            return await self._router.publish(await self.table())
+
+    async def table(self) -> list[Upstreams]:
+        """Return the table that should be live."""
+        by_place: dict[tuple[str, str], list[Container]] = defaultdict(list)
+        for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
+            if container.labels.get(labels.DEPLOYMENT) not in self._held:
+                by_place[container.labels[labels.PROJECT], container.labels[labels.ENVIRONMENT]].append(container)
+        table: list[Upstreams] = []
+        for place in await self._journal.places():
+            release = await self._journal.live(place.project, place.environment)
+            if release is not None:
+                table += routes(release, by_place[place.project, place.environment])
+        return table
+
+    async def prove(self, release: Release) -> None:
+        """Ask for a page of every routed service through the proxy's own listener; Problem "proof-failed" when one is not served."""
+        for workload in release.workloads.values():
+            health = workload.health
+            for number, (port, hosts) in enumerate(workload.hosts.items()):
+                if not hosts:
+                    continue
+                is_health = (
+                    number == 0 and health is not None and health.http is not None and health.port in {None, port}
+                )
+                path = health.http if is_health and health is not None and health.http is not None else "/"
+                status, error = await self._router.prove(hosts[0], path)
+                if error or (is_health and not ANSWERS_FROM <= status < ANSWERS_BELOW):
+                    raise Problem(
+                        "proof-failed",
+                        f"the proxy's own listener answered GET {path} of {hosts[0]} with {status}{f' ({error})' if error else ''}",
+                        remedy="`hostess doctor` looks at the proxy; push again when it is well",
+                    )
