@@ -1,0 +1,99 @@
+"""A build context: a tree of a commit as a tar stream, straight from git's objects, with what .dockerignore leaves out left out."""
+
+import posixpath
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hostess.adapters.dockerignore import DockerIgnore
+from hostess.adapters.git_objects import Entry, Objects, listing, objects
+from hostess.domain.problem import Problem
+
+_IGNORE_BYTES = 1024 * 1024
+_EARLIEST = 315_619_200  # 1980-01-02: zip files, and so Python wheels, know no time before 1980
+_SPAN = 600_000_000  # seconds, so that no file is from the future
+
+
+def context_tar(repository: Path, tree: str, dockerfile: str) -> Iterator[bytes]:
+    """Yield a tree (40 hex) as an uncompressed tar stream; equal trees give equal bytes. *dockerfile* is a clean path inside it.
+
+    Owner, modes and times depend on nothing but the tree. The time is the same for all files, so that `make` sees nothing out of
+    date, and differs between trees, so that web servers which derive an ETag from time and size do not answer "not modified".
+    """
+    mtime = _EARLIEST + int(tree[:8], 16) % _SPAN
+    with objects(repository) as blobs:
+        ignore = _ignore(blobs, tree, dockerfile)
+        for entry, folders in _sent(listing(repository, tree), ignore):
+            for folder in folders:
+                yield _header(f"{folder}/", tarfile.DIRTYPE, 0o755, mtime)
+            if entry is not None:
+                yield from _file(entry, blobs, mtime)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _ignore(blobs: Objects, tree: str, dockerfile: str) -> DockerIgnore:
+    """Return the rules that hold for this Dockerfile: those of a file named after it, else those of .dockerignore."""
+    always = frozenset({dockerfile, ".dockerignore", f"{dockerfile}.dockerignore"})
+    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        opened = blobs.open(f"{tree}:{name}")
+        if opened is None or opened[0].kind != "blob":
+            continue
+        found, content = opened
+        if found.size > _IGNORE_BYTES:
+            raise Problem("file-too-large", f"{name} has {found.size} bytes, {_IGNORE_BYTES} are allowed")
+        return DockerIgnore(b"".join(content).decode(errors="surrogateescape"), always)
+    return DockerIgnore("", always)
+
+
+def _sent(entries: Iterable[Entry], ignore: DockerIgnore) -> Iterator[tuple[Entry | None, list[str]]]:
+    """Yield what is sent: each entry that is not left out (None: it is), with the folders that must be made before it.
+
+    A folder is sent when it is not left out itself, even if it is empty then, or when something in it is sent.
+    """
+    made: set[str] = set()
+    for entry in entries:
+        sent = not ignore.excludes(entry.path)
+        folders = [folder for folder in _folders(entry.path) if folder not in made]
+        while folders and not sent and ignore.excludes(folders[-1]):
+            folders.pop()
+        made.update(folders)
+        if sent or folders:
+            yield (entry if sent else None), folders
+
+
+def _folders(path: str) -> list[str]:
+    """Return the folders above *path*, the outermost first."""
+    names = path.split("/")[:-1]
+    return ["/".join(names[: depth + 1]) for depth in range(len(names))]
+
+
+def _file(entry: Entry, blobs: Objects, mtime: int) -> Iterator[bytes]:
+    if entry.is_submodule:
+        raise Problem("submodule-unsupported", f"{entry.path} is a git submodule, and submodules are not fetched")
+    if entry.is_symlink:
+        yield _header(
+            entry.path, tarfile.SYMTYPE, 0o777, mtime, target=blobs.read(entry.id).decode(errors="surrogateescape")
+        )
+        return
+    opened = blobs.open(entry.id)
+    if opened is None:
+        raise OSError(f"object {entry.id} is missing")
+    yield _header(entry.path, tarfile.REGTYPE, 0o755 if entry.is_executable else 0o644, mtime, size=entry.size)
+    yield from opened[1]
+    yield bytes(-entry.size % tarfile.BLOCKSIZE)
+
+
+def _header(path: str, kind: bytes, mode: int, mtime: int, *, size: int = 0, target: str = "") -> bytes:
+    info = tarfile.TarInfo(path)
+    info.type, info.mode, info.mtime, info.size, info.linkname = kind, mode, mtime, size, target
+    info.uid = info.gid = 0
+    # The GNU format keeps names that are not UTF-8 as they are.
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def inside(path: str, what: str) -> str:
+    """Return a relative path tidied ("" = the root itself); Problem "path-unsafe" when it leads out."""
+    tidy = posixpath.normpath(path)
+    if tidy.startswith(("/", "../")) or tidy == ".." or "\x00" in tidy:
+        raise Problem("path-unsafe", f"{what} {path!r} is outside of the repository", remedy="give a path inside it")
+    return "" if tidy == "." else tidy

@@ -1,0 +1,113 @@
+"""What a .dockerignore file leaves out, by Docker's own rules (github.com/moby/patternmatcher)."""
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+from hostess.domain.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    expression: re.Pattern[str]
+    includes: bool
+
+    def matches(self, path: str) -> bool:
+        return self.expression.fullmatch(path) is not None
+
+
+class DockerIgnore:
+    """The rules of one file. *always* are paths that no rule leaves out: the Dockerfile and the file itself."""
+
+    def __init__(self, text: str, always: frozenset[str] = frozenset()) -> None:
+        """Read the rules; Problem "dockerignore-invalid" with the line of the first that is none."""
+        self._patterns = tuple(_patterns(text))
+        self._always = always
+        self._folders: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._patterns)}
+
+    def excludes(self, path: str) -> bool:
+        """Whether *path* (of a file or folder, relative) is left out: the last rule that matches it, or a folder above it, decides."""
+        if path in self._always:
+            return False
+        excluded = False
+        for pattern, matches in zip(self._patterns, self._matches(path), strict=True):
+            if matches:
+                excluded = not pattern.includes
+        return excluded
+
+    def _matches(self, path: str) -> tuple[bool, ...]:
+        """Return for each rule whether it matches *path* or a folder above it; folders are remembered, files are not."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            self._folders[folder] = self._matches(folder)
+        above = self._folders[folder]
+        return tuple(hit or pattern.matches(path) for hit, pattern in zip(above, self._patterns, strict=True))
+
+
+def _patterns(text: str) -> list[_Pattern]:
+    patterns = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        rule = line.strip()
+        if line.startswith("#") or not rule:
+            continue
+        includes = rule.startswith("!")
+        rule = rule[1:].strip() if includes else rule
+        try:
+            expression = re.compile(_expression(_clean(rule)), re.DOTALL)
+        except (ValueError, re.error) as error:
+            raise Problem("dockerignore-invalid", f"line {number}: {error}", place=".dockerignore") from error
+        patterns.append(_Pattern(expression, includes))
+    return patterns
+
+
+def _clean(rule: str) -> str:
+    """Return a rule as Docker tidies it: "." and ".." resolved, no slash at either end; ValueError when there is none."""
+    if not rule:
+        raise ValueError('"!" alone says nothing')
+    # posixpath keeps two leading slashes, and a relative "..": Go keeps the latter, too, and then it matches nothing.
+    return posixpath.normpath(rule).lstrip("/") or "/"
+
+
+_WILD = frozenset("*?[]\\")
+
+
+def _expression(rule: str) -> str:
+    """Return the regular expression that a rule stands for."""
+    rest = rule[2:]
+    if rule.startswith("**") and not _WILD & set(rest):
+        # A leading "**" is a question of the path's end only, even without a slash after it.
+        return f"(?:.*/)?{re.escape(rest[1:])}" if rest.startswith("/") else f".*{re.escape(rest)}"
+    pieces = []
+    at = 0
+    while at < len(rule):
+        piece, at = _piece(rule, at)
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _piece(rule: str, at: int) -> tuple[str, int]:
+    """Return the expression for what stands at *at*, and where to go on."""
+    if rule.startswith("**", at):
+        after = at + 3 if rule.startswith("/", at + 2) else at + 2
+        return (".*" if after == len(rule) else "(?:.*/)?"), after
+    match rule[at]:
+        case "*":
+            return "[^/]*", at + 1
+        case "?":
+            return "[^/]", at + 1
+        case "\\" if at + 1 < len(rule):
+            return re.escape(rule[at + 1]), at + 2
+        case "[":
+            return _one_of(rule, at)
+        case letter:
+            return re.escape(letter), at + 1
+
+
+def _one_of(rule: str, at: int) -> tuple[str, int]:
+    end = rule.find("]", at + 1)
+    members = rule[at + 1 : end]
+    if end < 0 or not members.removeprefix("^"):
+        raise ValueError(f'"{rule}" has a "[" without its "]", or nothing between them')
+    inverted = "^" if members.startswith("^") else ""
+    safe = re.sub(r"([^\w\-\\])", r"\\\1", members.removeprefix("^"))
+    return f"[{inverted}{safe}]", end + 1

@@ -1,0 +1,141 @@
+"""Git's smart HTTP protocol (gitprotocol-http): `/git/<project>.git`, served by git's own programs, for whoever shows a token."""
+
+import base64
+import binascii
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from hostess.domain.problem import Problem
+from hostess.doors.git_child import advertisement, converse
+from hostess.doors.hook_socket import HookSocket
+from hostess_hooks.pktline import FLUSH, packet
+
+Authorize = Callable[[str, str, str], Awaitable[str | None]]
+"""Token, project, "push" or "fetch" -> who it is; None: the token is not known; Problem: not allowed."""
+
+EnsureProject = Callable[[str, str], Awaitable[None]]
+"""Project, actor: make the project and its repository if they are missing; Problem: the name is no good, or not allowed."""
+
+_ACTIONS = {"git-receive-pack": "push", "git-upload-pack": "fetch"}
+_PROTOCOL = re.compile(r"version=[0-2]")
+_SIGN_IN = "Sign in with any user name, and an access token as the password (hostess tokens create).\n"
+_log = logging.getLogger(__name__)
+
+
+class GitHttp:
+    """The routes. *repository* gives the folder of a project, *hooks* must be started; *idle* ends what does not move, in seconds."""
+
+    def __init__(
+        self,
+        repository: Callable[[str], Path],
+        hooks: HookSocket,
+        authorize: Authorize,
+        ensure_project: EnsureProject,
+        *,
+        idle: float = 600.0,
+    ) -> None:
+        self._repository = repository
+        self._hooks = hooks
+        self._authorize = authorize
+        self._ensure_project = ensure_project
+        self._idle = idle
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes for an application that neither buffers nor bounds bodies (aiohttp's `client_max_size` does not)."""
+        return [
+            web.get("/git/{project}.git/info/refs", self._offer),
+            web.post("/git/{project}.git/{service:git-(?:receive|upload)-pack}", self._exchange),
+        ]
+
+    async def _offer(self, request: web.Request) -> web.Response:
+        """Tell what the repository has; a push begins here, so this is where a missing project is made."""
+        service = request.query.get("service", "")
+        if service not in _ACTIONS:
+            return _plain(403, "Only git's smart HTTP protocol is spoken here: use a git client newer than 1.6.6.\n")
+        extra = _protocol(request) if service == "git-upload-pack" else {}
+        preamble = (
+            b"" if extra.get("GIT_PROTOCOL") == "version=2" else packet(f"# service={service}\n".encode()) + FLUSH
+        )
+        try:
+            actor = await self._actor(request, service)
+            project = request.match_info["project"]
+            if service == "git-receive-pack":
+                await self._ensure_project(project, actor)
+            body = await advertisement(service.removeprefix("git-"), self._existing(project), extra, self._idle)
+        except Problem as problem:
+            # An error status would reach people as "error: 403" only; this line git shows as "fatal: remote error: ...".
+            body = packet(f"ERR {_sentence(problem)}".encode())
+        return web.Response(
+            body=preamble + body,
+            content_type=f"application/x-{service}-advertisement",
+            headers={"Cache-Control": "no-cache"},
+        )
+
+    async def _exchange(self, request: web.Request) -> web.StreamResponse:
+        """Let git's program talk with the client."""
+        service, project = request.match_info["service"], request.match_info["project"]
+        if request.content_type != f"application/x-{service}-request":
+            return _plain(415, f"Expected application/x-{service}-request.\n")
+        try:
+            actor = await self._actor(request, service)
+            repository = self._existing(project)
+        except Problem as problem:
+            return _plain(403, _sentence(problem) + "\n")
+        response = web.StreamResponse(headers={"Cache-Control": "no-cache"})
+        response.content_type = f"application/x-{service}-result"
+        await response.prepare(request)
+        arguments = [service.removeprefix("git-"), "--stateless-rpc", str(repository)]
+        if service == "git-upload-pack":
+            await converse(arguments, _protocol(request), request.content.iter_any(), response.write, self._idle)
+            return response
+        with self._hooks.expecting(project, actor) as extra:
+            await converse(arguments, extra, request.content.iter_any(), response.write, self._idle)
+        return response
+
+    async def _actor(self, request: web.Request, service: str) -> str:
+        """Return who asks; HTTPUnauthorized without a known token, Problem when it is known and not allowed."""
+        token = _token(request.headers.get("Authorization", ""))
+        actor = await self._authorize(token, request.match_info["project"], _ACTIONS[service]) if token else None
+        if actor is None:
+            raise web.HTTPUnauthorized(
+                text=_SIGN_IN, headers={"WWW-Authenticate": 'Basic realm="Hostess", charset="UTF-8"'}
+            )
+        return actor
+
+    def _existing(self, project: str) -> Path:
+        repository = self._repository(project)
+        if not repository.is_dir():
+            raise Problem("project-not-found", f"there is no project {project}", remedy="push to it, or check its name")
+        return repository
+
+
+def _token(header: str) -> str:
+    """Return the token that an Authorization header carries (Basic: the password; Bearer), "" for none."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _protocol(request: web.Request) -> Mapping[str, str]:
+    """Return the variable that tells git which protocol version the client asks for."""
+    asked = request.headers.get("Git-Protocol", "")
+    return {"GIT_PROTOCOL": asked} if _PROTOCOL.fullmatch(asked) else {}
+
+
+def _plain(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text)
+
+
+def _sentence(problem: Problem) -> str:
+    parts = [str(problem), problem.serving, problem.remedy]
+    return "; ".join(" ".join(part.split()) for part in parts if part)[:1000]
