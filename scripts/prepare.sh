@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2120 # prepare_images may be called without an argument
 # What the scripts need before they can begin: a virtual environment, a container engine, images. Sourced, never run.
 # Each function does nothing, and quickly, when what it makes is there already.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,7 +13,7 @@ die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
-have() { command -v "$1" >/dev/null; }
+have() { type -P "$1" >/dev/null; }
 
 apt_install() {
     [ "$(id -u)" = 0 ] || die "these packages are missing; install them, or call this as root: $*"
@@ -57,5 +57,5 @@ prepare_venv() {
     say "the virtual environment is ready"
 }
 
-prepare_engine() { "$root/tests/images/engine.sh"; }
+# An engine that answers, and the images that Dockerfiles name (without an argument: all that tests need).
 prepare_images() { "$root/tests/images/images.sh" "$@"; }
