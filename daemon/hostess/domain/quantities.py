@@ -34,3 +34,9 @@ def parse_memory(text: str) -> int:
     if match is None or (match[2] or "") not in _BYTES:
         raise ValueError(f'"{text}" is not an amount of memory such as 512Mi or 2Gi')
     return int(Decimal(match[1]) * _BYTES[match[2] or ""])
+
+
+def memory_text(size: int) -> str:
+    """Return bytes in the largest unit of 1024 that keeps the number whole: "512Mi", "2Gi"."""
+    unit = next((unit for unit in ("Ti", "Gi", "Mi", "Ki") if size % _BYTES[unit] == 0), "")
+    return f"{size // _BYTES[unit]}{unit}"

@@ -157,7 +157,10 @@ class Backups:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service, every default filled in."""
+    """One service, every default filled in.
+
+    *permanent*: its data outlives deployments and environments; *retention_written*: because the file says so, not by default.
+    """
 
     name: str
     type: ServiceType
@@ -177,6 +180,7 @@ class Service:
     replicas: Replicas = field(default_factory=Replicas)
     health: Health | None = None
     permanent: bool = False
+    retention_written: bool = False
     persistence: tuple[Mount, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     backups: Backups | None = None

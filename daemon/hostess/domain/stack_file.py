@@ -1,0 +1,61 @@
+"""hostess.yml in, a Stack out; or one InvalidStack with every mistake in the file, each with its place."""
+
+from hostess.domain.mistakes import InvalidStack, Mistake
+from hostess.domain.stack import Stack
+from hostess.domain.stack_build import built
+from hostess.domain.stack_checks import check_jobs, check_services, check_special
+from hostess.domain.stack_draft import DATABASES, Draft, type_of
+from hostess.domain.stack_findings import Findings
+from hostess.domain.stack_links import (
+    check_databases,
+    check_dependencies,
+    check_domains,
+    check_environments,
+    check_hooks,
+    check_names,
+)
+from hostess.domain.stack_models import StackPart
+from hostess.domain.stack_references import check_references
+from hostess.domain.stack_shape import shaped
+from hostess.domain.stack_yaml import read
+
+__all__ = ["InvalidStack", "Mistake", "parse"]
+
+
+def parse(text: bytes | str, name: str = "hostess.yml") -> Stack:
+    """Return the stack that the file describes, every default filled in; InvalidStack for any other input whatsoever.
+
+    `command`, `entrypoint` and commands of hooks, health checks and backups may be lists (argv as it is) or strings, which are
+    split by shell quoting rules: no shell runs, and `$NAME` in them reaches the program untouched. Values of `env` and
+    `build.args` keep their source text: 3.10 stays "3.10".
+    """
+    findings = Findings(read(text, name))
+    model = shaped(StackPart, dict(findings.document.data), (), findings)
+    if model is None:
+        raise InvalidStack(findings.mistakes, name)
+    draft = Draft(model, findings)
+    for check in (check_names, check_services, check_jobs, check_dependencies, check_domains, check_environments):
+        check(draft)
+    check_hooks(draft)
+    check_databases(draft)
+    special = check_special(draft)
+    stack = built(draft, special)
+    check_references(draft, stack)
+    if findings.mistakes:
+        raise InvalidStack(findings.mistakes, name)
+    _note_defaults(draft)
+    return built(draft, special)
+
+
+def _note_defaults(draft: Draft) -> None:
+    findings = draft.findings
+    if draft.file.version is None:
+        findings.note('version is missing; "1.0" is assumed')
+    for name, part in draft.services.items():
+        if part.type is None:
+            findings.note(f"services.{name} has no type; custom is assumed")
+        if type_of(part) in DATABASES and (part.public or (part.visibility or "private") != "private"):
+            findings.note(f"services.{name} is a database and stays private; reach it with `hostess connect {name}`")
+    if draft.front_door:
+        door = draft.front_door
+        findings.note(f"services.{door} is public, as no other service is; hide it with `visibility: private`")

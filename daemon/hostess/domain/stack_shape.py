@@ -1,0 +1,165 @@
+"""Data to models with every mistake at once: what pydantic refuses is noted, cut out, and the rest is checked again.
+
+So one wrong key does not hide what is wrong elsewhere, and the rules over several values still see the good parts.
+"""
+
+import copy
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from hostess.domain.mistakes import Path, WrongValue, did_you_mean, quoted
+from hostess.domain.stack_findings import Findings
+from hostess.domain.stack_forms import Part
+from hostess.domain.stack_values import kind_of
+
+Model = TypeVar("Model", bound=Part)
+
+_ROUNDS = 40
+_MOST_HINTS = 60
+_SENTENCES: Mapping[str, str] = {
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "needs at least one entry",
+}
+_KINDS: Mapping[str, str] = {
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+}
+
+
+def shaped(model: type[Model], data: object, prefix: Path, findings: Findings) -> Model | None:
+    """Return the model of what is right in *data*, which stands at *prefix*; None when nothing usable is left."""
+    rest = copy.deepcopy(data)
+    for _ in range(_ROUNDS):
+        try:
+            return model.model_validate(rest)
+        except ValidationError as error:
+            cuts = {_judge(model, details, rest, prefix, findings) for details in error.errors(include_url=False)}
+        if () in cuts:
+            return None
+        # The last items first, so that the indexes of the others stay right.
+        for cut in sorted(
+            cuts, key=lambda path: [(str(type(step)), str(step).zfill(6)) for step in path], reverse=True
+        ):
+            _cut(rest, cut, prefix, findings)
+    return None
+
+
+def _judge(model: type[Part], error: ErrorDetails, data: object, prefix: Path, findings: Findings) -> Path:
+    """Note one mistake unless its place is spoilt already; return what must be cut out."""
+    loc: Path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("\x00")))
+    kind = error["type"]
+    if kind == "missing":
+        if not findings.is_spoilt(*prefix, *loc):
+            findings.add((*prefix, *loc), "is required", _missing_hint(data, loc), key=True)
+        return loc[:-1]
+    if loc and loc[-1] == "[key]":
+        loc = loc[:-1]
+    message, hint, below = _sentence(model, error, loc, data, findings)
+    if not findings.is_spoilt(*prefix, *loc):
+        findings.add(
+            (*prefix, *loc, *below), message, hint, key=kind == "extra_forbidden" or error["loc"][-1:] == ("[key]",)
+        )
+    return loc
+
+
+def _sentence(
+    model: type[Part], error: ErrorDetails, loc: Path, data: object, findings: Findings
+) -> tuple[str, str, Path]:
+    context = error.get("ctx", {})
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        hint = _key_hint(model, loc) if len(findings.mistakes) < _MOST_HINTS else ""
+        return "is an unknown key", hint, ()
+    if kind == "value_error" and isinstance(context.get("error"), WrongValue):
+        wrong: WrongValue = context["error"]
+        return wrong.message, wrong.hint, wrong.below
+    value = _value(data, loc)
+    if kind in _KINDS:
+        shorthand = next((part.shorthand for part in _models_at(model, loc) if part.shorthand), "")
+        return _kind_sentence(_KINDS[kind], value, shorthand)
+    if kind == "form":
+        message, hint, _ = _kind_sentence("a list", value)
+        return f"{error['msg']}, {message.partition(', ')[2]}", hint if " list" in error["msg"] else "", ()
+    return _SENTENCES.get(kind, error["msg"]).format(**context), "", ()
+
+
+def _kind_sentence(wanted: str, value: object, shorthand: str = "") -> tuple[str, str, Path]:
+    hint = ""
+    if isinstance(value, str) and value.isprintable() and wanted == "a list":
+        hint = f"write [{value}]" if "," not in value else "write it as a list"
+    elif isinstance(value, str) and value.isprintable() and shorthand:
+        hint = f"write {{{shorthand}: {value}}}"
+    elif isinstance(value, list) and value and all(isinstance(item, str) and "=" in item for item in value):
+        hint = "write each entry as NAME: value"
+    return f"needs {wanted}, not {'nothing' if value is None else kind_of(value)}", hint, ()
+
+
+def _missing_hint(data: object, loc: Path) -> str:
+    if loc == ("services",):
+        return "name at least one service below services:"
+    parent = _value(data, loc[:-1])
+    return (
+        "it is written here in another case"
+        if isinstance(parent, dict) and str(loc[-1]) in map(str.lower, parent)
+        else ""
+    )
+
+
+def _key_hint(model: type[Part], loc: Path) -> str:
+    """Return what the person probably meant by an unknown key."""
+    parts = list(_models_at(model, loc[:-1]))
+    key = str(loc[-1])
+    known = [name for part in parts for name in part.model_fields]
+    for part in parts:
+        if key in part.instead:
+            return f"did you mean {quoted(part.instead[key])}?"
+    near = did_you_mean(key, known)
+    return near or f"known here: {', '.join(known)}" if len(known) <= 8 else near  # noqa: PLR2004 -- what fits one line
+
+
+def _models_at(annotation: Any, path: Path) -> Iterator[type[Part]]:  # noqa: ANN401 -- annotations have no better type
+    """Yield the models that a value at *path* below an annotation can be."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        if not path:
+            yield annotation
+        elif path[0] in annotation.model_fields:
+            yield from _models_at(annotation.model_fields[str(path[0])].annotation, path[1:])
+        return
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        yield from _models_at(arguments[0], path)
+    elif origin in {typing.Union, types.UnionType}:
+        for argument in arguments:
+            yield from _models_at(argument, path)
+    elif origin in {dict, list} and path:
+        yield from _models_at(arguments[-1], path[1:])
+
+
+def _value(data: object, path: Path) -> object:
+    node = data
+    for step in path:
+        if isinstance(node, dict) and isinstance(step, str):
+            node = node.get(step)
+        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+            node = node[step]
+        else:
+            return None
+    return node
+
+
+def _cut(data: object, path: Path, prefix: Path, findings: Findings) -> None:
+    """Take what is at *path* out of the data; nothing happens when it is gone already."""
+    holder, last = _value(data, path[:-1]), path[-1]
+    if isinstance(holder, dict) and isinstance(last, str):
+        holder.pop(last, None)
+    elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
+        findings.cut((*prefix, *path), len(holder))
+        holder.pop(last)

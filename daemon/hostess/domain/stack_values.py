@@ -1,0 +1,280 @@
+"""The kinds of values in hostess.yml, as types that pydantic checks. Each refuses what does not fit with a sentence for people."""
+
+import re
+import shlex
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from math import isfinite
+from pathlib import PurePosixPath
+from typing import Annotated, TypeVar
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from hostess.domain import names, quantities
+from hostess.domain.mistakes import WrongValue, did_you_mean, listed, quoted
+from hostess.domain.stack_yaml import Token
+
+_IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-f]{32,128})?",
+    re.ASCII,
+)
+_LONGEST_IMAGE = 300
+_ENV_NAME = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,254}", re.ASCII)
+_ITEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+_OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
+_MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
+_URL_PATH = re.compile(r"/[!-~]{0,1023}", re.ASCII)
+_POSTGRES = re.compile(r"(?:16|17|18)(?:\.\d{1,2})?", re.ASCII)
+_REDIS = re.compile(r"[1-9]\d?(?:\.\d{1,2}){0,2}", re.ASCII)
+_EXTENSION = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
+_SIZE = re.compile(r"\d{1,7}(?:\.\d{1,3})?(?:Mi|Gi|Ti)", re.ASCII)
+_FOREIGN_SIZE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?) ?([mgt])i?b?", re.IGNORECASE | re.ASCII)
+_LONGEST_TEXT = 1024
+_MOST_DAYS = 366
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def kind_of(value: object) -> str:
+    """Return what a value of the file is, in the words of its author."""
+    if isinstance(value, Token):
+        return "a truth value" if isinstance(value.value, bool) else "a number"
+    kinds = {str: "text", list: "a list", dict: "a mapping", type(None): "empty"}
+    return kinds.get(type(value), "something else")
+
+
+def text_of(value: object) -> str:
+    """Return a value that is text; WrongValue otherwise."""
+    if isinstance(value, str):
+        return value
+    hint = f'put it in quotes: "{value.text}"' if isinstance(value, Token) else ""
+    raise WrongValue(f"needs text, not {kind_of(value)}", hint)
+
+
+def scalar_text(value: object) -> str:
+    """Return the source text of a scalar; WrongValue for anything else."""
+    if value is None:
+        raise WrongValue("has no value", 'write "" for an empty text')
+    return value.text if isinstance(value, Token) else text_of(value)
+
+
+def _line(value: object) -> str:
+    text = text_of(value)
+    if not text.strip() or not text.isprintable() or len(text) > _LONGEST_TEXT:
+        raise WrongValue("needs one line of text")
+    return text
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, Token) and isinstance(value.value, bool):
+        return value.value
+    words = {"yes": "true", "on": "true", "no": "false", "off": "false", "true": "true", "false": "false"}
+    near = words.get(value.lower()) if isinstance(value, str) else None
+    raise WrongValue(f"needs true or false, not {kind_of(value)}", f"write {near} without quotes" if near else "")
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, Token) and isinstance(value.value, int) and not isinstance(value.value, bool):
+        return value.value
+    bare = isinstance(value, str) and value.isascii() and value.isdigit()
+    raise WrongValue(f"needs a whole number, not {kind_of(value)}", f"write {value} without quotes" if bare else "")
+
+
+def _port(value: object) -> int:
+    mapped = re.fullmatch(r"(?:[\d.]+:)+(\d{1,5})", value, re.ASCII) if isinstance(value, str) else None
+    if mapped:
+        raise WrongValue(
+            f"{quoted(str(value))} maps a port of the host", f"write the container's port alone: {mapped[1]}"
+        )
+    return _whole(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, Token) and not isinstance(value.value, bool) and isfinite(value.value):
+        return float(value.value)
+    milli = re.fullmatch(r"(\d{1,6})m", value, re.ASCII) if isinstance(value, str) else None
+    raise WrongValue(f"needs a number, not {kind_of(value)}", f"write {int(milli[1]) / 1000:g}" if milli else "")
+
+
+def _matching(
+    pattern: re.Pattern[str], what: str, hint: str = "", read: Callable[[object], str] = text_of
+) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        text = read(value)
+        if not pattern.fullmatch(text):
+            raise WrongValue(f"{quoted(text)} is not {what}", hint)
+        return text
+
+    return check
+
+
+def choice(kind: type[Choice]) -> BeforeValidator:
+    """Return the check that a value is one of an enumeration's words."""
+
+    def check(value: object) -> Choice:
+        words = [member.value for member in kind]
+        text = value.text if isinstance(value, Token) else value
+        if isinstance(text, str) and text in words:
+            return kind(text)
+        hint = did_you_mean(text, words) if isinstance(text, str) else ""
+        shown = quoted(text) if isinstance(text, str) else kind_of(value)
+        raise WrongValue(f"needs {listed(words)}, not {shown}", hint)
+
+    return BeforeValidator(check)
+
+
+def _duration(low: int, high: int) -> Callable[[object], timedelta]:
+    def check(value: object) -> timedelta:
+        if isinstance(value, Token):
+            raise WrongValue("needs a duration with its unit", f'did you mean "{value.text}s"?')
+        try:
+            length = quantities.parse_duration(text_of(value))
+        except WrongValue:
+            raise
+        except ValueError:
+            hint = 'write it like "30s", "5m" or "24h"'
+            raise WrongValue(f"{quoted(text_of(value))} is not a duration", hint) from None
+        if not timedelta(seconds=low) <= length <= timedelta(seconds=high):
+            raise WrongValue(f"must be between {low} s and {high} s")
+        return length
+
+    return check
+
+
+def _size(low: str, high: str) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        if isinstance(value, Token):
+            raise WrongValue("needs a size with its unit", f'did you mean "{value.text}Mi"?')
+        text = text_of(value)
+        if not _SIZE.fullmatch(text):
+            near = _FOREIGN_SIZE.fullmatch(text)
+            hint = f'did you mean "{near[1]}{near[2].upper()}i"?' if near else 'write it like "512Mi" or "2Gi"'
+            raise WrongValue(f"{quoted(text)} is not a size", hint)
+        size = quantities.parse_memory(text)
+        if not quantities.parse_memory(low) <= size <= quantities.parse_memory(high):
+            raise WrongValue(f"must be between {low} and {high}")
+        return size
+
+    return check
+
+
+def _argv(value: object) -> tuple[str, ...]:
+    """Return a command as argv. A string is split by shell quoting rules; no shell runs, so nothing in it is expanded."""
+    if isinstance(value, list):
+        words = []
+        for index, item in enumerate(value):
+            if not isinstance(item, str | Token):
+                raise WrongValue(f"needs text, not {kind_of(item)}", below=(index,))
+            words.append(scalar_text(item))
+    else:
+        words = _split(text_of(value))
+    if not words or not words[0]:
+        raise WrongValue("needs at least one word", "leave it out to use the image's own")
+    return tuple(words)
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise WrongValue("has a quote that is not closed", "the list form needs no quoting") from None
+
+
+def _relative(value: object) -> str:
+    text = _line(value)
+    if text.startswith(("/", "~")) or "\\" in text:
+        raise WrongValue(f"{quoted(text)} is not a path below hostess.yml", "write it relative, like ./backend")
+    path = PurePosixPath(text)
+    if ".." in path.parts:
+        raise WrongValue(f"{quoted(text)} leads out of its folder", 'paths go down only, without ".."')
+    return str(path)
+
+
+def _absolute(value: object) -> str:
+    text = _line(value)
+    if not text.startswith("/") or ".." in PurePosixPath(text).parts or ":" in text:
+        raise WrongValue(f"{quoted(text)} is not an absolute path", "write it like /app/settings.toml")
+    return "/" + str(PurePosixPath(text)).lstrip("/")
+
+
+def _image(value: object) -> str:
+    text = text_of(value)
+    if len(text) > _LONGEST_IMAGE or not _IMAGE.fullmatch(text):
+        hint = "magic variables are resolved in env only" if "${" in text else "write it like ghcr.io/acme/app:1.2"
+        raise WrongValue(f"{quoted(text)} is not an image", hint)
+    return text
+
+
+def _mode(value: object) -> int:
+    text = value.text if isinstance(value, Token) else text_of(value)
+    if not _MODE.fullmatch(text):
+        raise WrongValue(f"{quoted(text)} is not a file mode", 'write it octal and quoted, like "0444"')
+    return int(text, 8)
+
+
+def _domain(value: object) -> str:
+    return names.domain(text_of(value))
+
+
+def _branch(value: object) -> str:
+    text = scalar_text(value)
+    if not text or not text.isprintable() or " " in text or len(text) > 255:  # noqa: PLR2004 -- git's own bound
+        raise WrongValue(f"{quoted(text)} is not a branch name or pattern")
+    return text.removeprefix("refs/heads/")
+
+
+Text = Annotated[str, BeforeValidator(text_of)]
+Scalar = Annotated[str, BeforeValidator(scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+"""Text, or a number or truth value of which the source text counts: 3.10 stays "3.10"."""
+
+Line = Annotated[str, BeforeValidator(_line)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+PortNumber = Annotated[int, BeforeValidator(_port), Field(ge=1, le=65535)]
+Cores = Annotated[float, BeforeValidator(_number), Field(ge=0.1, le=16)]
+Memory = Annotated[int, BeforeValidator(_size("128Mi", "64Gi")), WithJsonSchema({"type": "string"})]
+Storage = Annotated[int, BeforeValidator(_size("1Gi", "1Ti")), WithJsonSchema({"type": "string"})]
+Size = Annotated[int, BeforeValidator(_size("1Mi", "1Ti")), WithJsonSchema({"type": "string"})]
+Moment = Annotated[timedelta, BeforeValidator(_duration(1, 3600)), WithJsonSchema({"type": "string"})]
+"""A duration of health checks: 1 s to an hour."""
+
+Span = Annotated[timedelta, BeforeValidator(_duration(1, 86400)), WithJsonSchema({"type": "string"})]
+"""A duration that something may take: 1 s to a day."""
+
+Life = Annotated[timedelta, BeforeValidator(_duration(60, _MOST_DAYS * 86400)), WithJsonSchema({"type": "string"})]
+"""How long something stays: a minute to a year."""
+
+Argv = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_argv),
+    WithJsonSchema(
+        {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "number", "boolean"]}}]}
+    ),
+]
+RelativePath = Annotated[str, BeforeValidator(_relative)]
+AbsolutePath = Annotated[str, BeforeValidator(_absolute)]
+Image = Annotated[str, BeforeValidator(_image)]
+Mode = Annotated[int, BeforeValidator(_mode), WithJsonSchema({"type": "string"})]
+Domain = Annotated[str, BeforeValidator(_domain)]
+Branch = Annotated[str, BeforeValidator(_branch)]
+EnvName = Annotated[str, BeforeValidator(_matching(_ENV_NAME, "a name for an environment variable"))]
+ItemName = Annotated[str, BeforeValidator(_matching(_ITEM_NAME, "a valid name", "use letters, digits, dots, - and _"))]
+Owner = Annotated[str, BeforeValidator(_matching(_OWNER, "an owner", 'write it like "1000:1000"'))]
+UrlPath = Annotated[str, BeforeValidator(_matching(_URL_PATH, "a path", "write it like /health"))]
+SecretName = Annotated[str, BeforeValidator(_matching(names.SECRET, "a secret's name", "write it like TLS_KEY"))]
+PostgresVersion = Annotated[
+    str,
+    BeforeValidator(
+        _matching(_POSTGRES, "a version of postgres", "16, 17 or 18, or a minor such as 16.4", scalar_text)
+    ),
+    WithJsonSchema({"type": ["string", "number"]}),
+]
+RedisVersion = Annotated[
+    str,
+    BeforeValidator(_matching(_REDIS, "a version of redis", "write it like 8 or 8.2", scalar_text)),
+    WithJsonSchema({"type": ["string", "number"]}),
+]
+Extension = Annotated[str, BeforeValidator(_matching(_EXTENSION, "an extension", "write it like pg_trgm"))]
