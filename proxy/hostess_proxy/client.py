@@ -1,0 +1,110 @@
+"""The daemon's end of the proxy's control socket. Standard library only; needs an asyncio loop."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hostess_proxy import wire
+
+_ANSWER_SECONDS = 15.0
+
+
+class ProxyError(Exception):
+    """What can go wrong between daemon and proxy."""
+
+
+class ProxyUnreachableError(ProxyError):
+    """No live proxy answers at the socket; whether it did what was asked is not known."""
+
+
+class TableRefusedError(ProxyError):
+    """The table is not valid, or could not be saved; the old one goes on. *place* is where it is wrong."""
+
+    def __init__(self, what: str, place: str) -> None:
+        super().__init__(f"{place}: {what}" if place else what)
+        self.what = what
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A proxy as `run/proxy.json` describes it: addresses as "host:port", "" where it does not listen."""
+
+    pid: int
+    http: str
+    https: str
+    workers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyClient:
+    """Talks to the proxy at the unix socket *path*; each call opens a connection of its own."""
+
+    path: Path
+
+    async def publish(self, table: Mapping[str, Any]) -> int:
+        """Make *table* (the JSON of docs/proxy.md) the whole table; return its generation.
+
+        When this returns the table is on disk and every worker serves it. TableRefusedError: nothing has changed.
+        ProxyUnreachableError: publish again.
+        """
+        answer = await self._ask("publish", _ANSWER_SECONDS, table=dict(table))
+        return int(answer["generation"])
+
+    async def in_flight(self, targets: Sequence[str]) -> int:
+        """Return how many requests (upgraded connections too) all workers hold at these targets."""
+        answer = await self._ask("in_flight", _ANSWER_SECONDS, targets=list(targets))
+        return int(answer["in_flight"])
+
+    async def drained(self, targets: Sequence[str], within: float, upgraded_within: float | None = None) -> int:
+        """Wait until nothing is in flight at these targets; return how many had to be cut.
+
+        Requests are cut after *within* seconds, upgraded connections (WebSockets) after *upgraded_within* (the same where
+        None). The table should not name these targets any more.
+        """
+        longest = max(within, upgraded_within or 0.0)
+        answer = await self._ask(
+            "drain", longest + _ANSWER_SECONDS, targets=list(targets), within=within, upgraded_within=upgraded_within
+        )
+        return int(answer["cut"])
+
+    async def stats(self) -> dict[str, Any]:
+        """Return counters: generation, requests, connections, in_flight by target, and the same for each worker."""
+        return await self._ask("stats", _ANSWER_SECONDS)
+
+    async def workers(self, within: float = _ANSWER_SECONDS) -> list[int]:
+        """Return the process ids of the workers that serve now."""
+        answer = await self._ask("workers", within)
+        return [int(pid) for pid in answer["workers"]]
+
+    async def _ask(self, op: str, seconds: float, /, **arguments: object) -> dict[str, Any]:
+        try:
+            async with wire.connection(self.path) as caller:
+                answer = await caller.ask(op, seconds, **arguments)
+        except wire.RemoteError as error:
+            if error.code in {"invalid-table", "table-not-saved"}:
+                raise TableRefusedError(error.what, error.place) from error
+            raise ProxyError(str(error)) from error
+        except wire.GoneError as error:
+            raise ProxyUnreachableError(str(error)) from error
+        return {key: value for key, value in answer.items() if key not in {"id", "ok"}}
+
+
+async def alive(path: Path, within: float = 2.0) -> bool:
+    """Whether a proxy answers at the unix socket *path*, so that it can be taken over instead of starting another."""
+    try:
+        await ProxyClient(path).workers(within)
+    except ProxyError:
+        return False
+    return True
+
+
+def running(data_dir: Path) -> Running | None:
+    """Return what `run/proxy.json` says, None when it is absent or unreadable. Whether it is alive, `alive` tells."""
+    try:
+        raw = json.loads((data_dir / "run" / "proxy.json").read_text(encoding="utf-8"))
+        return Running(int(raw["pid"]), str(raw["http"]), str(raw["https"]), tuple(int(pid) for pid in raw["workers"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

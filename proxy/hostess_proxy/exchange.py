@@ -1,0 +1,415 @@
+"""One request on its way: from a parsed head to a line in the access log.
+
+An exchange stands between a client's connection and a backend's. It finds the route, takes a target, repeats what is safe to
+repeat, and ends exactly once:
+
+    begin ─► (dial ⇄ retry) ─► request sent ─► response begun ─► ended
+                  │                 │               │
+                  └── 502/503       └── 502/504     └── truncated, cut, client gone
+
+Repeats (the contract is in docs/proxy.md): a connection that could not be opened is tried on another target, whatever the
+method, because nothing was sent; a kept connection that closed without a byte is tried once more on a fresh one, if the
+request has no body and is idempotent. Nothing else is repeated.
+
+It knows nothing of the wire format on the client's side, so another HTTP version needs another `Client` only.
+"""
+
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, RequestFields, Response
+from hostess_proxy.pages import Answer
+from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
+
+if TYPE_CHECKING:
+    from hostess_proxy.targets import LiveRoute, Target
+    from hostess_proxy.traffic import Traffic
+    from hostess_proxy.upstream import Upstream
+
+BODY_SECONDS: Final = 30.0
+CONTINUE_SECONDS: Final = 1.0
+HALF_CLOSED_SECONDS: Final = 300.0
+NEVER: Final = float("inf")
+_MAX_TRIES = 3
+_DIALING_SECONDS = 3.0
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+
+
+class Client(Protocol):
+    """What an exchange needs of the client's side. *deadline* is when `Exchange.expired` shall be called."""
+
+    deadline: float
+    secure: bool
+    address: str
+
+    def forwarding_lines(self, fields: RequestFields) -> bytes:
+        """Return the X-Forwarded lines for a request, each with its CRLF."""
+
+    def start_response(self, exchange: "Exchange", response: Response, data: bytes, *, ended: bool) -> None:
+        """Send the head of the final response and its first bytes."""
+
+    def send_body(self, data: bytes) -> None:
+        """Send more of the response's body."""
+
+    def end_body(self) -> None:
+        """Complete the response's body."""
+
+    def send_interim(self, response: Response) -> None:
+        """Send a 1xx response, where the client's version has them."""
+
+    def send_continue(self) -> None:
+        """Tell the client to send its body."""
+
+    def send_answer(self, exchange: "Exchange", answer: Answer) -> int:
+        """Send an answer of our own; return the length of its body."""
+
+    def start_tunnel(self, exchange: "Exchange", response: Response, data: bytes) -> None:
+        """Send the 101 and go over to relaying bytes."""
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes of a tunnel."""
+
+    def end_writing(self) -> None:
+        """Half close a tunnel."""
+
+    def hold_body(self, *, held: bool) -> None:
+        """Read no more of the request's body, or read again."""
+
+    def break_off(self) -> None:
+        """Close so that the client sees that the response is incomplete."""
+
+    def finished(self, exchange: "Exchange") -> None:
+        """Hear that the exchange has ended; the connection may go on to the next."""
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "at", "body_done", "client", "continued", "ended", "error", "first_byte", "frames", "half_closed", "id",
+        "is_head", "live", "pending", "received", "replayed", "request", "retries", "sent", "started", "status",
+        "target", "traffic", "tried", "upgraded", "upstream",
+    )  # fmt: skip
+
+    def __init__(self, traffic: "Traffic", client: Client, request: Request) -> None:
+        fields = request.fields
+        self.traffic = traffic
+        self.client = client
+        self.request = request
+        self.id = fields.request_id or traffic.new_id()
+        self.is_head = request.method == b"HEAD"
+        self.body_done = fields.length == NO_BODY
+        self.live: LiveRoute | None = None
+        self.target: Target | None = None
+        self.upstream: Upstream | None = None
+        self.tried: tuple[Target, ...] = ()
+        self.pending: list[bytes] = []
+        self.at = time()
+        self.started = monotonic()
+        self.first_byte = 0.0
+        self.status = 0
+        self.received = 0
+        self.sent = 0
+        self.retries = 0
+        self.replayed = False
+        self.continued = False
+        self.upgraded = False
+        self.half_closed = False
+        self.frames: FrameBoundary | None = None
+        self.error = ""
+        self.ended = False
+
+    @property
+    def may_upgrade(self) -> bool:
+        """Whether the client asked for another protocol."""
+        return bool(self.request.fields.upgrade)
+
+    # ---- the way there
+
+    def begin(self) -> None:
+        """Find the route and send the request on its way, or answer it here."""
+        request = self.request
+        fields = request.fields
+        table = self.traffic.targets.table
+        live = table.find(fields.name, request.path)
+        if live is None:
+            self._answer(404, "unknown-path" if table.knows(fields.name) else "unknown-host", end="no_route")
+            return
+        self.live = live
+        route = live.route
+        if route.redirect_https and not self.client.secure:
+            self._redirect()
+            return
+        if route.body_limit is not None and fields.length > route.body_limit:
+            self._answer(413, "body-too-large", end="refused")
+            return
+        if self.body_done:
+            self.client.deadline = self.traffic.now + route.first_byte_timeout if route.first_byte_timeout else NEVER
+        else:
+            self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if fields.expects_continue else BODY_SECONDS)
+        self._try_next(live)
+
+    def _try_next(self, live: "LiveRoute") -> None:
+        target = live.pick(self.traffic.now, self.tried)
+        if target is not None:
+            self._send_to(target, reuse=True)
+        elif self.tried:
+            self._answer(502, "backend-unreachable", end="connect_failed")
+        else:
+            self._answer(503, "no-backend", end="no_target")
+
+    def _send_to(self, target: "Target", *, reuse: bool) -> None:
+        self.target = target
+        target.exchanges.add(self)
+        if reuse:
+            upstream = target.take_idle(self.traffic.now, fresh=not self._repeatable())
+            if upstream is not None:
+                self._send_on(upstream)
+                return
+        self.traffic.dialer.dial(target, self)
+
+    def connected(self, upstream: "Upstream") -> None:
+        """Send the request on a connection that was opened for it."""
+        if self.ended:
+            upstream.target.give_back(upstream, self.traffic.now)
+        else:
+            self._send_on(upstream)
+
+    def connect_failed(self, target: "Target") -> None:
+        """No connection could be opened: nothing was sent, so any method may go elsewhere."""
+        target.avoid(self.traffic.now)
+        if self.ended:
+            return
+        target.leave(self)
+        self.target = None
+        self.tried += (target,)
+        # The table may have changed meanwhile; then the new one knows better where to go.
+        live = self.traffic.targets.table.find(self.request.fields.name, self.request.path)
+        if live is None or len(self.tried) >= _MAX_TRIES or monotonic() - self.started > _DIALING_SECONDS:
+            self._answer(502, "backend-unreachable", end="connect_failed")
+            return
+        self.live = live
+        self.retries += 1
+        self._try_next(live)
+
+    def _send_on(self, upstream: "Upstream") -> None:
+        self.upstream = upstream
+        upstream.send(self, self._head(upstream))
+        if self.pending:
+            for data in self.pending:
+                upstream.send_body(data)
+            self.pending.clear()
+            if self.body_done:
+                upstream.end_body()
+            self.client.hold_body(held=False)
+
+    def _head(self, upstream: "Upstream") -> bytes:
+        request = self.request
+        fields = request.fields
+        ours = b""
+        if fields.length == CHUNKED:
+            ours = b"Transfer-Encoding: chunked\r\n"
+        elif fields.upgrade:
+            ours = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % fields.upgrade
+        if fields.host is None:
+            ours += b"Host: %b\r\n" % upstream.target.address.encode()
+        return b"%b %b HTTP/1.1\r\n%b%bX-Request-Id: %b\r\nX-Request-Start: t=%d\r\n%b\r\n" % (
+            request.method,
+            request.path,
+            fields.forward,
+            self.client.forwarding_lines(fields),
+            self.id,
+            self.at * 1000,
+            ours,
+        )
+
+    def body(self, data: bytes, *, last: bool) -> None:
+        """Take more of the request's body from the client."""
+        self.received += len(data)
+        live = self.live
+        if live is not None and live.route.body_limit is not None and self.received > live.route.body_limit:
+            self._fail(413, "body-too-large", end="refused")
+            return
+        self.body_done = last
+        if not self.status and live is not None:
+            timeout = live.route.first_byte_timeout or NEVER
+            self.client.deadline = self.traffic.now + (timeout if last else BODY_SECONDS)
+        upstream = self.upstream
+        if upstream is None:
+            self.pending.append(data)
+            self.client.hold_body(held=True)
+            return
+        if data:
+            upstream.send_body(data)
+        if last:
+            upstream.end_body()
+
+    # ---- the way back
+
+    def interim(self, response: Response) -> None:
+        """Pass a 1xx on: 100 only where the client waits for it, others as they are."""
+        if response.status != 100:  # noqa: PLR2004 -- Continue
+            self.client.send_interim(response)
+        elif self.request.fields.expects_continue and not self.continued:
+            self._continue()
+
+    def _continue(self) -> None:
+        self.continued = True
+        self.client.send_continue()
+        self.client.deadline = self.traffic.now + BODY_SECONDS
+
+    def response(self, response: Response, data: bytes, *, ended: bool) -> None:
+        """Pass on the head of the final response and its first bytes; with *ended* they are all."""
+        self.first_byte = monotonic()
+        self.status = response.status
+        self.sent = len(data)
+        self.client.deadline = NEVER
+        self.client.start_response(self, response, data, ended=ended)
+        if ended:
+            self._end("ok")
+
+    def response_body(self, data: bytes) -> None:
+        """More of the response, or of a tunnel."""
+        self.sent += len(data)
+        if self.upgraded:
+            if self.frames is not None:
+                self.frames.feed(data)
+            self.client.send_raw(data)
+        else:
+            self.client.send_body(data)
+
+    def response_end(self) -> None:
+        """End: the response is complete."""
+        self.client.end_body()
+        self._end("ok")
+
+    def upgrade(self, response: Response, data: bytes) -> None:
+        """Become a tunnel: from here on bytes are relayed, not read."""
+        self.first_byte = monotonic()
+        self.status = response.status
+        self.upgraded = True
+        if response.upgrade.lower() == b"websocket":
+            self.frames = FrameBoundary()
+        self.client.deadline = NEVER
+        self.client.start_tunnel(self, response, b"")
+        if data:
+            self.response_body(data)
+
+    def tunnel_data(self, data: bytes) -> None:
+        """Bytes from the client for the other end of the tunnel."""
+        self.received += len(data)
+        if self.upstream is not None:
+            self.upstream.send_body(data)
+
+    def upstream_ended_writing(self) -> bool:
+        """Pass on that the backend sends no more through the tunnel; return whether the other direction stays open."""
+        if self.half_closed:
+            self._end("ok")
+            return False
+        self.half_closed = True
+        self.client.deadline = self.traffic.now + HALF_CLOSED_SECONDS
+        self.client.end_writing()
+        return True
+
+    def client_ended_writing(self) -> bool:
+        """Pass on that the client sends no more through the tunnel; return whether the other direction stays open."""
+        if self.half_closed or self.upstream is None:
+            self._end("ok")
+            return False
+        self.half_closed = True
+        self.client.deadline = self.traffic.now + HALF_CLOSED_SECONDS
+        self.upstream.end_writing()
+        return True
+
+    # ---- what can go wrong
+
+    def upstream_lost(self, upstream: "Upstream") -> None:
+        """Repeat, answer or break off: the backend closed before its response was complete."""
+        self.upstream = None
+        if self.upgraded:
+            self._end("ok")
+        elif self.status:
+            self._fail(0, "", end="truncated")
+        elif upstream.reused and not upstream.got_bytes and self._repeatable() and not self.replayed:
+            self.replayed = True
+            self.retries += 1
+            if self.target is not None:
+                self._send_to(self.target, reuse=False)
+        else:
+            self._fail(502, "backend-closed", end="backend_closed")
+
+    def backend_invalid(self, code: str) -> None:
+        """Refuse what the backend sent: it is no HTTP, or has no single reading."""
+        self.error = code
+        self._fail(502, "backend-invalid-response", end="backend_invalid")
+
+    def client_invalid(self, status: int, code: str) -> None:
+        """Refuse the client's body."""
+        self._fail(status, code, end="refused")
+
+    def client_gone(self) -> None:
+        """End: the client left, and nobody needs the backend's work any more."""
+        if not self.ended:
+            self.status = self.status or 499
+            self._end("ok" if self.upgraded else "client_gone")
+
+    def expired(self, now: float) -> None:
+        """Act on the client's deadline, which has passed."""
+        if not self.body_done:
+            if self.request.fields.expects_continue and not self.continued and not self.received:
+                self._continue()
+            else:
+                self._fail(408, "body-timeout", end="timeout")
+        elif self.upgraded:
+            self._end("ok")
+        elif self.status:
+            self.client.deadline = now + BODY_SECONDS
+        else:
+            self._fail(504, "backend-timeout", end="timeout")
+
+    def cut(self) -> None:
+        """End it now: its target goes away."""
+        if self.frames is not None and self.frames.between_frames:
+            self.client.send_raw(GOING_AWAY)
+        if self.upgraded:
+            self._end("cut")
+        else:
+            self._fail(504, "cut-off", end="cut")
+
+    def _repeatable(self) -> bool:
+        request = self.request
+        return self.body_done and not self.received and (request.method in _IDEMPOTENT or request.fields.replayable)
+
+    def _redirect(self) -> None:
+        host = self.request.fields.name
+        path = self.request.path if self.request.path.startswith(b"/") else b"/"
+        self._answer(308, "https-only", end="redirect", location=b"https://%b%b" % (host, path))
+
+    def _fail(self, status: int, code: str, *, end: str) -> None:
+        """Answer, or break off where the response has begun."""
+        if self.status:
+            if not self.ended:
+                self.client.break_off()
+                self._end(end)
+        else:
+            self._answer(status, code, end=end)
+
+    def _answer(self, status: int, code: str, *, end: str, location: bytes = b"") -> None:
+        if self.ended:
+            return
+        self.status = status
+        self.error = self.error or code
+        self.sent = self.client.send_answer(self, Answer(status, code, location))
+        self._end(end)
+
+    def _end(self, end: str) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        if self.target is not None:
+            self.target.leave(self)
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.close(flush=self.upgraded)
+        self.traffic.log_exchange(self, end)
+        self.client.finished(self)

@@ -1,0 +1,322 @@
+"""HTTP/1.x message heads, without I/O: one strict reading of the bytes, or a refusal (RFC 9112).
+
+A head is checked as a whole by one regular expression and then read line by line. What other parsers read differently
+(Content-Length beside Transfer-Encoding, repeated or decorated lengths, folded lines, bare CR or LF, spaces around names, ...)
+is refused, so that a backend can never see another message than the one that was seen here.
+
+Real heads repeat: a connection that is kept alive sends nearly the same fields again and again. `HeadReader` therefore
+remembers what it read, by the exact bytes.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from hostess_proxy.headers import (
+    COLLECTED_IN_REQUESTS,
+    COLLECTED_IN_RESPONSES,
+    DROPPED_IN_REQUESTS,
+    DROPPED_IN_RESPONSES,
+    without_named_in_connection,
+)
+
+MAX_HEAD: Final = 32 * 1024
+MAX_LINE: Final = 16 * 1024
+MAX_TARGET: Final = 8 * 1024
+MAX_FIELDS: Final = 100
+MAX_RESPONSE_HEAD: Final = 64 * 1024
+
+NO_BODY: Final = 0
+CHUNKED: Final = -1
+UNTIL_CLOSE: Final = -2
+
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}) ([!\"$-\[\]-~]+) HTTP/1\.([01])")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t -~\x80-\xff]*)?")
+_PLAIN_FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t -~\x80-\xff]*+\r\n)*+")
+_STRICT_FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(.*)")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:=+/-]{1,64}")
+
+
+class Refused(Exception):  # noqa: N818 -- what is refused is the message, not our work
+    """A message that has no single reading, or breaks a limit. *status* is what its sender is told; *code* is stable."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(status, code)
+        self.status = status
+        self.code = code
+
+
+class RequestFields(NamedTuple):
+    """What the fields of a request say. *forward* are the lines that go on to the backend, each with its CRLF.
+
+    *host* is None when there is none, else as sent; *name* is the same as tables spell it. *length* is the number of body
+    bytes, or CHUNKED. *told* holds the values of forwarding fields, by lower-case name, for senders that are trusted.
+    """
+
+    forward: bytes
+    host: bytes | None
+    name: bytes
+    length: int
+    close: bool
+    keep_alive: bool
+    upgrade: bytes
+    expects_continue: bool
+    replayable: bool
+    request_id: bytes
+    accept: bytes
+    agent: bytes
+    told: dict[bytes, list[bytes]]
+
+
+class Request(NamedTuple):
+    """One request. *path* is its target in origin form; *minor* is the x of HTTP/1.x."""
+
+    method: bytes
+    path: bytes
+    minor: int
+    fields: RequestFields
+
+
+class Response(NamedTuple):
+    """The head of one response. *line* and *forward* are the status line and the lines that go on, with their CRLFs.
+
+    *length* is the number of body bytes, CHUNKED or UNTIL_CLOSE, as the fields alone say it.
+    """
+
+    status: int
+    line: bytes
+    forward: bytes
+    length: int
+    keep_alive: bool
+    upgrade: bytes
+
+
+class HeadReader:
+    """Reads heads and remembers the last ones, bounded in number and size."""
+
+    _ENTRIES = 512
+    _ENTRY = 2048
+
+    def __init__(self) -> None:
+        self._requests: dict[bytes, RequestFields] = {}
+        self._responses: dict[bytes, Response] = {}
+
+    def request(self, head: bytes) -> Request:
+        """Return the request whose head is *head* (up to and with its last field's CRLF); Refused when it is none."""
+        end = head.find(b"\r\n")
+        match = _REQUEST_LINE.fullmatch(head, 0, end)
+        if match is None:
+            raise _bad_request_line(head[:end])
+        block = head[end + 2 :]
+        fields = self._requests.get(block)
+        if fields is None:
+            fields = parse_request_fields(block)
+            if len(block) <= self._ENTRY:
+                if len(self._requests) >= self._ENTRIES:
+                    self._requests.clear()
+                self._requests[block] = fields
+        method, path, minor = match.groups()
+        if minor == b"1":
+            if fields.host is None:
+                raise Refused(400, "missing-host")
+        elif fields.length == CHUNKED:
+            raise Refused(400, "transfer-encoding-in-http-1.0")
+        if path[0] != 47 or len(path) > MAX_TARGET:  # noqa: PLR2004 -- "/"
+            path = _origin_form(method, path, fields.host)
+        elif method == b"CONNECT":
+            raise Refused(405, "method-not-allowed")
+        return Request(method, path, 1 if minor == b"1" else 0, fields)
+
+    def response(self, head: bytes) -> Response:
+        """Return the response whose head is *head* (up to and with its last field's CRLF); Refused when it is none."""
+        response = self._responses.get(head)
+        if response is None:
+            response = parse_response(head)
+            if len(head) <= self._ENTRY:
+                if len(self._responses) >= self._ENTRIES:
+                    self._responses.clear()
+                self._responses[head] = response
+        return response
+
+
+def check_partial(data: bytes) -> None:
+    """Refuse a request head that is still incomplete, where what is there can never become a good one."""
+    end = data.find(b"\r\n")
+    line = data if end < 0 else data[:end]
+    if len(line) > MAX_TARGET + 64:
+        raise Refused(414, "target-too-long")
+    if end >= 0 and _REQUEST_LINE.fullmatch(line) is None:
+        raise _bad_request_line(line)
+    if len(data) > MAX_HEAD or len(data) - data.rfind(b"\r\n") > MAX_LINE:
+        raise Refused(431, "fields-too-large")
+    if data.count(b"\n") != data.count(b"\r\n"):
+        raise Refused(400, "bare-line-feed")
+
+
+def parse_request_fields(block: bytes) -> RequestFields:
+    """Return what a block of field lines (each with its CRLF) says in a request; Refused when it has no single reading."""
+    lines, found = _read_fields(block, COLLECTED_IN_REQUESTS, DROPPED_IN_REQUESTS)
+    tokens = _tokens(found, b"connection")
+    length = _request_length(found)
+    host = _one_host(found)
+    upgrade = b", ".join(found.get(b"upgrade", ())) if b"upgrade" in tokens and length == NO_BODY else b""
+    expects = [value.lower() for value in found.get(b"expect", ())]
+    if expects not in ([], [b"100-continue"]):
+        raise Refused(417, "unknown-expectation")
+    ids = found.get(b"x-request-id", ())
+    return RequestFields(
+        forward=_joined(without_named_in_connection(lines, tokens)),
+        host=host,
+        name=_name(host or b""),
+        length=length,
+        close=b"close" in tokens,
+        keep_alive=b"keep-alive" in tokens,
+        # RFC 9113 §3.1: HTTP/2 by upgrade would let requests pass that nobody here has seen.
+        upgrade=b"" if b"h2c" in upgrade.lower() else upgrade,
+        expects_continue=bool(expects) and length != NO_BODY,
+        replayable=b"idempotency-key" in found,
+        request_id=ids[0] if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]) else b"",
+        accept=b", ".join(found.get(b"accept", ())),
+        agent=b" ".join(found.get(b"user-agent", ())),
+        told={name: found[name] for name in found if name.startswith((b"x-forwarded-", b"x-real-"))},
+    )
+
+
+def parse_response(head: bytes) -> Response:
+    """Return what a response head says; Refused (502) when it has no single reading."""
+    end = head.find(b"\r\n")
+    match = _STATUS_LINE.fullmatch(head, 0, end)
+    if match is None:
+        raise Refused(502, "bad-status-line")
+    try:
+        lines, found = _read_fields(head[end + 2 :], COLLECTED_IN_RESPONSES, DROPPED_IN_RESPONSES)
+        length = _response_length(found)
+    except Refused as error:
+        raise Refused(502, error.code) from error
+    minor, status, reason = match.groups()
+    if length == CHUNKED and minor == b"0":
+        raise Refused(502, "transfer-encoding-in-http-1.0")
+    tokens = _tokens(found, b"connection")
+    return Response(
+        status=int(status),
+        line=b"HTTP/1.1 %b%b\r\n" % (status, reason or b" "),
+        forward=_joined(without_named_in_connection(lines, tokens)),
+        length=length,
+        keep_alive=b"close" not in tokens and (minor == b"1" or b"keep-alive" in tokens),
+        upgrade=b", ".join(found.get(b"upgrade", ())),
+    )
+
+
+def _read_fields(
+    block: bytes, collected: frozenset[bytes], dropped: frozenset[bytes]
+) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
+    """Return the lines that may go on, and the values of the fields that are *collected*, by lower-case name."""
+    plain = _PLAIN_FIELDS.fullmatch(block) is not None
+    if not plain and _STRICT_FIELDS.fullmatch(block) is None:
+        raise Refused(400, "bad-field")
+    lines = block.split(b"\r\n")
+    lines.pop()
+    if len(lines) > MAX_FIELDS:
+        raise Refused(431, "too-many-fields")
+    if len(block) > MAX_LINE and max(map(len, lines)) > MAX_LINE:
+        raise Refused(431, "fields-too-large")
+    kept = []
+    found: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        lower = name.lower()
+        if lower in collected:
+            found.setdefault(lower, []).append(value.strip(b" \t"))
+        if lower not in dropped:
+            kept.append(line)
+    # X_Forwarded_For becomes the same CGI variable as X-Forwarded-For, so such names would get around every rule on names.
+    if not plain and collected is COLLECTED_IN_REQUESTS:
+        kept = [line for line in kept if _PLAIN_FIELDS.fullmatch(line + b"\r\n")]
+    return kept, found
+
+
+def _request_length(found: dict[bytes, list[bytes]]) -> int:
+    codings = found.get(b"transfer-encoding")
+    if codings is None:
+        return _content_length(found, otherwise=NO_BODY)
+    if b"content-length" in found:
+        raise Refused(400, "two-lengths")
+    return _chunked(codings)
+
+
+def _response_length(found: dict[bytes, list[bytes]]) -> int:
+    codings = found.get(b"transfer-encoding")
+    if codings is None:
+        return _content_length(found, otherwise=UNTIL_CLOSE)
+    if b"content-length" in found:
+        raise Refused(502, "two-lengths")
+    return _chunked(codings)
+
+
+def _chunked(codings: list[bytes]) -> int:
+    if len(codings) == 1 and codings[0].lower() == b"chunked":
+        return CHUNKED
+    known_shape = len(codings) == 1 and codings[0].isalpha()
+    raise Refused(501 if known_shape else 400, "unknown-transfer-encoding")
+
+
+def _content_length(found: dict[bytes, list[bytes]], *, otherwise: int) -> int:
+    values = found.get(b"content-length")
+    if values is None:
+        return otherwise
+    if len(values) != 1 or _LENGTH.fullmatch(values[0]) is None:
+        raise Refused(400, "bad-content-length")
+    return int(values[0])
+
+
+def _one_host(found: dict[bytes, list[bytes]]) -> bytes | None:
+    hosts = found.get(b"host")
+    if hosts is None:
+        return None
+    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+        raise Refused(400, "bad-host")
+    return hosts[0]
+
+
+def _name(host: bytes) -> bytes:
+    """Return a host as tables spell it: lower case, without port and trailing dot."""
+    if host[:1] == b"[":
+        return host[: host.find(b"]") + 1].lower()
+    return host.partition(b":")[0].removesuffix(b".").lower()
+
+
+def _tokens(found: dict[bytes, list[bytes]], name: bytes) -> frozenset[bytes]:
+    values = found.get(name)
+    if values is None:
+        return frozenset()
+    return frozenset(token.strip(b" \t").lower() for value in values for token in value.split(b","))
+
+
+def _origin_form(method: bytes, target: bytes, host: bytes | None) -> bytes:
+    """Return the target as path and query; the authority of an absolute form must be the Host (RFC 9112 §3.2.2)."""
+    if len(target) > MAX_TARGET:
+        raise Refused(414, "target-too-long")
+    if method == b"CONNECT":
+        raise Refused(405, "method-not-allowed")
+    if target == b"*" and method == b"OPTIONS":
+        return target
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        raise Refused(400, "bad-target")
+    authority, rest = match.groups()
+    if authority.lower() != (host or b"").lower():
+        raise Refused(400, "host-mismatch")
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _bad_request_line(line: bytes) -> Refused:
+    if len(line) > MAX_TARGET:
+        return Refused(414, "target-too-long")
+    return Refused(400, "bad-request-line")
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    lines.append(b"")
+    return b"\r\n".join(lines)

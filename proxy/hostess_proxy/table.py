@@ -1,0 +1,227 @@
+"""The routing table as a value: what is served where. It is replaced as a whole, never edited.
+
+`Table.parse` turns what was read from JSON into a value or raises one `TableError` that names the place; behind it nobody
+checks again. Unknown keys are refused: a misspelt limit must not be a missing limit.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any
+
+DEFAULT_HOST = "*"
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_TARGET = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
+_PATH = re.compile(r"(?:/[!$-.0-;=@-Z_a-z~%]*)+")
+_MAX_PORT = 65535
+
+
+class TableError(ValueError):
+    """A table that is not one. *place* is where, as `routes[3].targets[0]`; *what* is the reason in words."""
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(f"{place}: {what}" if place else what)
+        self.place = place
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One host and path prefix, and where its requests go.
+
+    *host* is lower-case: a name, `*.rest` for any one label before rest, or `*` for every host that nothing else matches.
+    *targets* are "address:port"; with none, requests are answered with 503. *first_byte_timeout* is in seconds, 0 means
+    none. *body_limit* is in bytes, None means none.
+    """
+
+    host: str
+    service: str
+    release: str
+    targets: tuple[str, ...]
+    path: str = "/"
+    project: str = ""
+    redirect_https: bool = False
+    expose_release: bool = False
+    first_byte_timeout: float = 60.0
+    body_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate on disk. It is checked and kept here; nothing is served with it yet."""
+
+    names: tuple[str, ...]
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Everything that is served. *generation* grows with each table that was published."""
+
+    routes: tuple[Route, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    generation: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @staticmethod
+    def parse(raw: object) -> "Table":
+        """Return the table that *raw* (as read from JSON) stands for; TableError when it stands for none."""
+        top = _object("", raw, allowed={"routes", "certificates", "generation", "listeners"})
+        if _list("listeners", top.get("listeners", [])):
+            raise TableError("listeners", "reserved for listeners that come and go; must be empty for now")
+        routes = tuple(_route(f"routes[{i}]", entry) for i, entry in enumerate(_list("routes", top.get("routes", []))))
+        _refuse_doubles(routes)
+        certificates = _list("certificates", top.get("certificates", []))
+        return Table(
+            routes=routes,
+            certificates=tuple(_certificate(f"certificates[{i}]", entry) for i, entry in enumerate(certificates)),
+            generation=_whole("generation", top.get("generation", 0)),
+            raw=top,
+        )
+
+    def numbered(self, generation: int) -> "Table":
+        """Return the same table with another generation."""
+        return replace(self, generation=generation, raw={**self.raw, "generation": generation})
+
+
+def normal_host(host: str) -> str:
+    """Return a Host header's value as tables spell it: lower case, without port and trailing dot."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1].lower()
+    return host.partition(":")[0].removesuffix(".").lower()
+
+
+def split_target(target: str) -> tuple[str, int]:
+    """Return address and port of a target ("127.0.0.1:80", "[::1]:80"); ValueError when it is none."""
+    match = _TARGET.fullmatch(target)
+    if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
+        raise ValueError(f"{target!r} is not address:port")
+    if match["v6"]:
+        ip_address(match["v6"])
+    return match["v6"] or match["host"], int(match["port"])
+
+
+def _route(place: str, raw: object) -> Route:
+    allowed = set(Route.__dataclass_fields__)
+    entry = _object(place, raw, allowed=allowed)
+    for name in ("host", "service", "release", "targets"):
+        if name not in entry:
+            raise TableError(place, f"{name} is missing")
+    limit = entry.get("body_limit")
+    return Route(
+        host=_host(f"{place}.host", entry["host"]),
+        path=_path(f"{place}.path", entry.get("path", "/")),
+        service=_text(f"{place}.service", entry["service"]),
+        release=_text(f"{place}.release", entry["release"]),
+        project=_text(f"{place}.project", entry.get("project", "")),
+        targets=tuple(
+            _target(f"{place}.targets[{i}]", t) for i, t in enumerate(_list(f"{place}.targets", entry["targets"]))
+        ),
+        redirect_https=_flag(f"{place}.redirect_https", entry.get("redirect_https", False)),
+        expose_release=_flag(f"{place}.expose_release", entry.get("expose_release", False)),
+        first_byte_timeout=_seconds(f"{place}.first_byte_timeout", entry.get("first_byte_timeout", 60.0)),
+        body_limit=None if limit is None else _whole(f"{place}.body_limit", limit),
+    )
+
+
+def _certificate(place: str, raw: object) -> Certificate:
+    entry = _object(place, raw, allowed={"names", "chain", "key"})
+    for name in ("names", "chain", "key"):
+        if name not in entry:
+            raise TableError(place, f"{name} is missing")
+    names = _list(f"{place}.names", entry["names"])
+    return Certificate(
+        names=tuple(_host(f"{place}.names[{i}]", name) for i, name in enumerate(names)),
+        chain=_text(f"{place}.chain", entry["chain"]),
+        key=_text(f"{place}.key", entry["key"]),
+    )
+
+
+def _refuse_doubles(routes: tuple[Route, ...]) -> None:
+    seen: dict[tuple[str, str], int] = {}
+    for number, route in enumerate(routes):
+        first = seen.setdefault((route.host, route.path), number)
+        if first != number:
+            other = routes[first].service
+            raise TableError(
+                f"routes[{number}]", f"{route.host}{route.path} is routed to {other} by routes[{first}] already"
+            )
+
+
+def _object(place: str, raw: object, allowed: set[str]) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise TableError(place, f"expected an object, found {_kind(raw)}")
+    for key in raw:
+        if key not in allowed:
+            raise TableError(f"{place}.{key}" if place else str(key), "unknown key")
+    return raw
+
+
+def _list(place: str, raw: object) -> list[object]:
+    if not isinstance(raw, list):
+        raise TableError(place, f"expected a list, found {_kind(raw)}")
+    return raw
+
+
+def _text(place: str, raw: object) -> str:
+    # Control characters would end a header line or a log line early.
+    if not isinstance(raw, str) or not raw.isprintable() or not raw.isascii():
+        raise TableError(place, "expected printable ASCII text")
+    return raw
+
+
+def _flag(place: str, raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise TableError(place, f"expected true or false, found {_kind(raw)}")
+    return raw
+
+
+def _whole(place: str, raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
+        raise TableError(place, "expected a whole number, 0 or more")
+    return raw
+
+
+def _seconds(place: str, raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw < float("inf"):
+        raise TableError(place, "expected seconds, 0 or more")
+    return float(raw)
+
+
+def _host(place: str, raw: object) -> str:
+    text = _text(place, raw)
+    if text in {"", DEFAULT_HOST}:
+        return DEFAULT_HOST
+    if text.startswith("["):
+        host = text.lower()
+        if not host.endswith("]"):
+            raise TableError(place, f"{text!r} is not a host name")
+        return host
+    host = text.lower().removesuffix(".")
+    if not _HOST.fullmatch(host):
+        raise TableError(place, f"{text!r} is not a host name")
+    return host
+
+
+def _path(place: str, raw: object) -> str:
+    text = _text(place, raw)
+    if not _PATH.fullmatch(text):
+        raise TableError(place, f"{text!r} is not a path prefix (it begins with / and has no query)")
+    return text.rstrip("/") or "/"
+
+
+def _target(place: str, raw: object) -> str:
+    text = _text(place, raw)
+    try:
+        split_target(text)
+    except ValueError:
+        raise TableError(place, f"{text!r} is not address:port") from None
+    return text
+
+
+def _kind(raw: object) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(raw), "a number")

@@ -1,0 +1,206 @@
+"""Targets as one worker sees them: what is in flight at each, its idle connections, and which one is next.
+
+A target that left the table gets nothing new, keeps no idle connection, and is forgotten when its last request has ended.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from hostess_proxy.table import DEFAULT_HOST, Route, Table, split_target
+
+if TYPE_CHECKING:
+    from hostess_proxy.exchange import Exchange
+    from hostess_proxy.upstream import Upstream
+
+IDLE_SECONDS: Final = 4.0  # below the 5 s after which Node and uvicorn close, so that the race is seldom run
+IDLE_CONNECTIONS: Final = 256
+_FRESH_SECONDS = 1.0
+_AVOID_SECONDS = 2.0
+
+
+class Target:
+    """One address: its requests in flight and its idle connections."""
+
+    __slots__ = ("address", "avoided_until", "exchanges", "host", "idle", "in_table", "port", "waiting")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.host, self.port = split_target(address)
+        self.exchanges: set[Exchange] = set()
+        self.idle: list[Upstream] = []
+        self.in_table = True
+        self.avoided_until = 0.0
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def take_idle(self, now: float, *, fresh: bool) -> "Upstream | None":
+        """Return the connection that was used last; with *fresh* (a request that cannot be repeated) none that rested long."""
+        while self.idle:
+            upstream = self.idle.pop()
+            if upstream.closed:
+                continue
+            if fresh and now - upstream.idle_since > _FRESH_SECONDS:
+                self.idle.append(upstream)
+                return None
+            return upstream
+        return None
+
+    def give_back(self, upstream: "Upstream", now: float) -> None:
+        """Keep a connection whose response has ended well, or close it where it has no use any more."""
+        if self.in_table and len(self.idle) < IDLE_CONNECTIONS:
+            upstream.idle_since = now
+            self.idle.append(upstream)
+        else:
+            upstream.close()
+
+    def drop_idle(self, older_than: float = float("inf")) -> None:
+        """Close idle connections that have rested since before *older_than*."""
+        stale = [upstream for upstream in self.idle if upstream.idle_since < older_than]
+        if stale:
+            self.idle = [upstream for upstream in self.idle if upstream.idle_since >= older_than]
+        for upstream in stale:
+            upstream.close()
+
+    def avoid(self, now: float) -> None:
+        """Prefer other targets for a moment: this one did not let us connect."""
+        self.avoided_until = now + _AVOID_SECONDS
+
+    def leave(self, exchange: "Exchange") -> None:
+        """Count a request out."""
+        self.exchanges.discard(exchange)
+        if self.waiting and not self.exchanges:
+            for waiting in self.waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+            self.waiting.clear()
+
+    async def empty(self) -> None:
+        """Return when nothing is in flight here."""
+        if self.exchanges:
+            waiting = asyncio.get_running_loop().create_future()
+            self.waiting.append(waiting)
+            await waiting
+
+
+class LiveRoute:
+    """A route with its targets as objects, and what is the same for all its requests made ready."""
+
+    __slots__ = ("_turn", "avoiding", "log", "prefix", "release_line", "route", "segment", "targets")
+
+    def __init__(self, route: Route, targets: tuple[Target, ...]) -> None:
+        self.route = route
+        self.prefix = route.path.encode()
+        self.segment = self.prefix.rstrip(b"/") + b"/"
+        self.targets = targets
+        self.release_line = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
+        names = {"project": route.project, "service": route.service, "release": route.release}
+        self.log = json.dumps(names, separators=(",", ":"))[1:-1]
+        self._turn = 0
+
+    def matches(self, path: bytes) -> bool:
+        """Whether a path lies below this route's prefix; `/app` matches `/app/x` and `/app?x`, not `/apple`."""
+        return path.startswith(self.segment) or path.partition(b"?")[0] == self.prefix
+
+    def pick(self, now: float, tried: tuple[Target, ...] = ()) -> Target | None:
+        """Return the target with the fewest requests in flight, in turn where equal; never one that was *tried*.
+
+        Targets that lately refused a connection come last.
+        """
+        targets = self.targets
+        if not tried and len(targets) == 1:
+            return targets[0]
+        self._turn += 1
+        turn = self._turn
+        count = len(targets)
+        best: Target | None = None
+        least = (True, 1 << 60)
+        for i in range(count):
+            target = targets[(turn + i) % count]
+            load = (target.avoided_until > now, len(target.exchanges))
+            if load < least and target not in tried:
+                best, least = target, load
+        return best
+
+
+class LiveTable:
+    """A table ready for look-ups: host and path to a route. Immutable; a new one takes its place."""
+
+    __slots__ = ("_default", "_exact", "_wildcard", "generation")
+
+    def __init__(self, table: Table, targets: "Targets") -> None:
+        self.generation = table.generation
+        self._exact: dict[bytes, tuple[LiveRoute, ...]] = {}
+        self._wildcard: dict[bytes, tuple[LiveRoute, ...]] = {}
+        self._default: tuple[LiveRoute, ...] = ()
+        by_host: dict[str, list[LiveRoute]] = {}
+        for route in table.routes:
+            live = LiveRoute(route, tuple(targets.of(address) for address in dict.fromkeys(route.targets)))
+            by_host.setdefault(route.host, []).append(live)
+        for host, routes in by_host.items():
+            ordered = tuple(sorted(routes, key=lambda live: len(live.prefix), reverse=True))
+            if host == DEFAULT_HOST:
+                self._default = ordered
+            elif host.startswith("*."):
+                self._wildcard[host[2:].encode()] = ordered
+            else:
+                self._exact[host.encode()] = ordered
+
+    def find(self, host: bytes, path: bytes) -> LiveRoute | None:
+        """Return the route: exact host before `*.rest` before the default, then the longest path prefix; None for none."""
+        routes = self._exact.get(host)
+        if routes is None:
+            routes = self._wildcard.get(host.partition(b".")[2], self._default)
+        for live in routes:
+            if live.matches(path):
+                return live
+        return None
+
+    def knows(self, host: bytes) -> bool:
+        """Whether any route is for this host."""
+        return host in self._exact or host.partition(b".")[2] in self._wildcard or bool(self._default)
+
+
+class Targets:
+    """All targets that are in the table or still have requests in flight."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, Target] = {}
+        self.table = LiveTable(Table(), self)
+
+    def of(self, address: str) -> Target:
+        """Return the target at an address; there is only one object for each."""
+        target = self._by_address.get(address)
+        if target is None:
+            target = self._by_address[address] = Target(address)
+        return target
+
+    def swap(self, table: Table) -> None:
+        """Serve *table* from now on. Requests that were assigned keep their target."""
+        self.table = LiveTable(table, self)
+        present = {address for route in table.routes for address in route.targets}
+        for address, target in self._by_address.items():
+            target.in_table = address in present
+            if not target.in_table:
+                target.drop_idle()
+        self._forget()
+
+    def at(self, addresses: Iterable[str]) -> list[Target]:
+        """Return those of the addresses that are known."""
+        return [target for target in map(self._by_address.get, addresses) if target is not None]
+
+    def in_flight(self) -> dict[str, int]:
+        """Return the number of requests in flight (upgraded connections too) by address."""
+        return {address: len(target.exchanges) for address, target in self._by_address.items()}
+
+    def sweep(self, now: float) -> None:
+        """Close connections that rested for too long, and forget targets that have left."""
+        for target in self._by_address.values():
+            if target.idle:
+                target.drop_idle(now - IDLE_SECONDS)
+        self._forget()
+
+    def _forget(self) -> None:
+        gone = [a for a, t in self._by_address.items() if not t.in_table and not t.exchanges]
+        for address in gone:
+            del self._by_address[address]

@@ -1,0 +1,154 @@
+"""What all connections of one worker share: the table, the targets, the clock of deadlines, the log."""
+
+import asyncio
+import os
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final
+
+from hostess_proxy.access_log import AccessLog, quoted
+from hostess_proxy.http1 import HeadReader
+from hostess_proxy.targets import Target, Targets
+from hostess_proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from hostess_proxy.downstream import Downstream
+    from hostess_proxy.exchange import Exchange
+    from hostess_proxy.headers import Networks
+
+TICK_SECONDS: Final = 0.25
+CONNECT_SECONDS: Final = 2.0
+_CLOSE_IDLE_AFTER = 1.0
+_LINE = (
+    '{"ts":"%s","id":"%s","client":"%s","method":"%s","host":"%s","path":%s,"proto":"HTTP/1.%d","status":%d,'
+    '"in":%d,"out":%d,"ms":%.3f,"upstream_ms":%.3f,%s,"target":"%s",'
+    '"retries":%d,"end":"%s","error":"%s","ua":%s}\n'
+)
+_NO_ROUTE = '"project":"","service":"","release":""'
+
+
+class Traffic:
+    """The shared half of a worker. `tick` has to be called every TICK_SECONDS; deadlines are as coarse as that."""
+
+    def __init__(self, log: AccessLog | None, trusted: "Networks" = ()) -> None:
+        self.targets = Targets()
+        self.heads = HeadReader()
+        self.dialer = Dialer(self)
+        self.clients: set[Downstream] = set()
+        self.trusted = trusted
+        self.draining = False
+        self.now = monotonic()
+        self.requests = 0
+        self._log = log
+        # Unique, not secret: a random beginning for this worker and a number.
+        self._ids = int.from_bytes(os.urandom(8), "big") << 64
+
+    @property
+    def log_lines_dropped(self) -> int:
+        """How many lines the access log could not take."""
+        return self._log.dropped if self._log is not None else 0
+
+    def new_id(self) -> bytes:
+        """Return 32 hex digits that no other request has."""
+        self._ids += 1
+        return b"%032x" % self._ids
+
+    def tick(self) -> None:
+        """Let deadlines pass, close what rested too long, hand the log over."""
+        self.now = now = monotonic()
+        for client in [client for client in self.clients if client.deadline <= now]:
+            client.expired(now)
+        self.targets.sweep(now)
+        if self._log is not None:
+            self._log.flush()
+
+    def drain(self) -> None:
+        """Say `Connection: close` from now on, and close idle connections after a moment."""
+        self.draining = True
+        by = self.now + _CLOSE_IDLE_AFTER
+        for client in self.clients:
+            client.drain(by)
+
+    def cut_all(self) -> int:
+        """End all exchanges and close all connections; return how many exchanges there were."""
+        exchanges = [client.exchange for client in self.clients if client.exchange is not None]
+        for exchange in exchanges:
+            exchange.cut()
+        for client in list(self.clients):
+            client.transport.close()
+        return len(exchanges)
+
+    def log_exchange(self, exchange: "Exchange", end: str) -> None:
+        """Write the line of an exchange that has ended."""
+        self.requests += 1
+        log = self._log
+        if log is None:
+            return
+        request = exchange.request
+        started = exchange.started
+        first_byte = exchange.first_byte
+        route = exchange.live.log if exchange.live is not None else _NO_ROUTE
+        target = exchange.target.address if exchange.target is not None else ""
+        log.add(
+            _LINE
+            % (
+                log.stamp(exchange.at),
+                exchange.id.decode(),
+                exchange.client.address,
+                request.method.decode(),
+                request.fields.name.decode(),
+                quoted(request.path),
+                request.minor,
+                exchange.status,
+                exchange.received,
+                exchange.sent,
+                (monotonic() - started) * 1000,
+                (first_byte - started) * 1000 if first_byte else 0.0,
+                route,
+                target,
+                exchange.retries,
+                end,
+                exchange.error,
+                quoted(request.fields.agent),
+            )
+        )
+
+    def log_refusal(self, address: str, status: int, code: str, sent: int) -> None:
+        """Write the line of a request that could not be read."""
+        self.requests += 1
+        log = self._log
+        if log is not None:
+            stamp = log.stamp(time())
+            nothing = (_NO_ROUTE, "", 0, "refused", code, '""')
+            log.add(_LINE % (stamp, "", address, "", "", '""', 1, status, 0, sent, 0.0, 0.0, *nothing))
+
+
+class Dialer:
+    """Opens connections to targets; each attempt is a task that is owned and ended here."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def dial(self, target: Target, exchange: "Exchange") -> None:
+        """Open a connection for *exchange*, which hears `connected` or `connect_failed`."""
+        task = asyncio.get_running_loop().create_task(self._dial(target, exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End all attempts."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _dial(self, target: Target, exchange: "Exchange") -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, upstream = await loop.create_connection(
+                    lambda: Upstream(self._traffic, target), target.host, target.port
+                )
+        except OSError:  # a timeout is one, too
+            exchange.connect_failed(target)
+        else:
+            exchange.connected(upstream)

@@ -1,0 +1,138 @@
+"""A worker process: serves the table it was given, and does what its supervisor asks over a socket.
+
+Started as `python -m hostess_proxy.worker FD`. When the supervisor is gone it stops accepting, finishes what it holds, and
+ends: the next supervisor brings workers of its own.
+"""
+
+import asyncio
+import gc
+import resource
+import signal
+import socket
+import sys
+from ipaddress import ip_network
+from pathlib import Path
+from time import monotonic
+
+import uvloop
+
+from hostess_proxy import wire
+from hostess_proxy.access_log import AccessLog
+from hostess_proxy.downstream import Downstream
+from hostess_proxy.draining import drain
+from hostess_proxy.listeners import BACKLOG
+from hostess_proxy.table import Table
+from hostess_proxy.traffic import TICK_SECONDS, Traffic
+
+ORPHAN_GRACE_SECONDS = 30.0
+
+
+class Worker:
+    """The traffic of this process and the questions about it."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._servers: list[asyncio.Server] = []
+        self._stop_by: float | None = None
+
+    async def listen(self, descriptor: int, *, secure: bool) -> None:
+        """Accept connections from a listening socket that was inherited."""
+        listener = socket.socket(fileno=descriptor)
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Downstream(self._traffic, secure=secure), sock=listener, backlog=BACKLOG
+        )
+        self._servers.append(server)
+
+    async def tick_until_stopped(self) -> None:
+        """Drive the timers; return when a stop was asked for and all connections have ended or the grace is over."""
+        while self._stop_by is None or (self._traffic.clients and monotonic() < self._stop_by):
+            self._traffic.tick()
+            await asyncio.sleep(TICK_SECONDS)
+        if self._traffic.cut_all():
+            await asyncio.sleep(0)
+        await self._traffic.dialer.close()
+
+    def stop(self, grace: float) -> None:
+        """Stop accepting at once, and end when everything has ended, or after *grace* seconds."""
+        if self._stop_by is None:
+            self._stop_by = monotonic() + grace
+            for server in self._servers:
+                server.close()
+            self._traffic.drain()
+
+    async def answer(self, op: str, question: wire.Message) -> wire.Message:
+        """Answer one question of the supervisor."""
+        targets = self._traffic.targets
+        match op:
+            case "ping":
+                return {}
+            case "table":
+                targets.swap(Table.parse(question["table"]))
+                return {"generation": targets.table.generation}
+            case "in_flight":
+                return {"in_flight": sum(len(target.exchanges) for target in targets.at(question["targets"]))}
+            case "drain":
+                within, upgraded_within = question["within"], question["upgraded_within"]
+                return {"cut": await drain(targets.at(question["targets"]), within, upgraded_within)}
+            case "stats":
+                return self._stats()
+            case "stop":
+                self.stop(question["grace"])
+                return {}
+            case _:
+                raise wire.RemoteError("unknown-op", f"there is no {op!r}")
+
+    def _stats(self) -> wire.Message:
+        traffic = self._traffic
+        return {
+            "generation": traffic.targets.table.generation,
+            "requests": traffic.requests,
+            "connections": len(traffic.clients),
+            "in_flight": traffic.targets.in_flight(),
+            "log_lines_dropped": traffic.log_lines_dropped,
+        }
+
+
+async def serve(control: socket.socket) -> None:
+    """Be a worker until stopped."""
+    reader, writer = await asyncio.open_unix_connection(sock=control, limit=wire.LINE_LIMIT)
+    question = await anext(wire.messages(reader), None)
+    if question is None:
+        return
+    log = None
+    if question["access_log"] != "off":
+        log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
+    traffic = Traffic(log, [ip_network(network) for network in question["trusted"]])
+    worker = Worker(traffic)
+    traffic.targets.swap(Table.parse(question["table"]))
+    for listener in question["listeners"]:
+        await worker.listen(listener["descriptor"], secure=listener["kind"] == "https")
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor hears it, too, and decides
+    loop.add_signal_handler(signal.SIGTERM, worker.stop, question["grace"])
+    wire.reply(writer, question, {})
+    _settle_memory()
+    answering = loop.create_task(wire.answer_all(reader, writer, worker.answer))
+    answering.add_done_callback(lambda _: worker.stop(ORPHAN_GRACE_SECONDS))
+    await worker.tick_until_stopped()
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    if log is not None:
+        await loop.run_in_executor(None, log.close)
+
+
+def _settle_memory() -> None:
+    """Keep the collector off what was loaded, and let it come seldom: nothing here waits for it to be freed."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _allow_many_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    _allow_many_files()
+    uvloop.run(serve(socket.socket(fileno=int(sys.argv[1]))))
