@@ -27,7 +27,7 @@ T = TypeVar("T")
 class SqliteJournal:
     """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
 
-    A call that is cancelled while it waits is still carried out whole. Problem "journal-failed" when SQLite cannot read or
+    A call that is cancelled while it waits is carried out whole or not at all. Problem "journal-failed" when SQLite cannot read or
     write (a full disk): nothing of that call is kept then, and later calls may succeed.
     """
 
