@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import docker
 import requests
@@ -29,26 +29,29 @@ ENDING = 10.0
 """Seconds that a long call has to end after its connection was cut."""
 
 
+class Closable(Protocol):
+    """What of the library's streams is needed here."""
+
+    def close(self) -> None:
+        """End the stream's reader, from any thread."""
+
+
 class Line:
     """The connection of a long call. Whoever waits for the call can hang up from another thread; its reading ends at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stream: CancellableStream[bytes] | None = None
+        self._stream: Closable | None = None
         self.cut = False
 
     def hold(self, response: requests.Response) -> requests.Response:
         """Make this the response that is cut when somebody hangs up (at once, if somebody has)."""
-        self.hold_stream(CancellableStream(iter(()), response))
-        return response
-
-    def hold_stream(self, stream: CancellableStream[bytes]) -> None:
-        """Make this the stream that is cut."""
         with self._lock:
-            self._stream = stream
+            self._stream = CancellableStream(iter(()), response)
             late = self.cut
         if late:
             self.hang_up()
+        return response
 
     def hang_up(self) -> None:
         """Cut the connection; doing so twice, or after its end, is no error."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from hostess.adapters.engine_build import Building
 from hostess.adapters.engine_calls import PATIENCE, Api, Calls, Line, checked, image_details, reason, url_of
 from hostess.adapters.engine_exec import Executor
 from hostess.adapters.engine_pull import fetch
-from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, label_filter
+from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, instant, label_filter
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 CONFLICT = 409
 FORBIDDEN = 403
+EPOCH = datetime.fromtimestamp(0, UTC)
 MTU = "com.docker.network.driver.mtu"
 
 
@@ -245,8 +246,13 @@ class DockerEngine:
 
         def work(api: Api) -> list[Container]:
             found = api.containers(all=True, filters=label_filter(labels))
-            details = (inspected(entry["Id"], api) for entry in sorted(found, key=lambda entry: entry["Created"]))
-            return [container for container in details if container is not None]
+            details = [absent(partial(api.inspect_container, entry["Id"])) for entry in found]
+            there = [
+                detail for detail in details if detail is not None
+            ]  # the list tells whole seconds, the details more
+            return [
+                container_of(detail) for detail in sorted(there, key=lambda detail: instant(detail["Created"]) or EPOCH)
+            ]
 
         return await self._calls.run("list containers", work)
 

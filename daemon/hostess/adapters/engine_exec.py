@@ -16,7 +16,8 @@ from pathlib import Path
 
 from docker.errors import APIError, NotFound
 
-from hostess.adapters.engine_calls import Api, Calls, Line, reason
+from hostess.adapters.engine_calls import Api, Calls, Line, checked, reason, url_of
+from hostess.adapters.engine_logs import Frames
 from hostess.domain.problem import Problem
 
 MARK = "HOSTESS_EXEC"
@@ -25,6 +26,8 @@ TIMED_OUT = 124
 SETTLING = 2.0
 """Seconds within which the engine notices that a command has ended."""
 CONFLICT = 409
+ROUNDS = 5
+PLAIN = {"Detach": False, "Tty": False}
 SWEEP = 'for p in /proc/[0-9]*; do grep -qs "$0" $p/environ && kill -9 ${p#/proc/}; done; true'
 
 
@@ -79,8 +82,7 @@ class Executor:
         with suppress(TimeoutError, Problem):  # a container that is gone has taken its processes with it
             async with asyncio.timeout(SETTLING):
                 identity = await self._calls.run("inspect", lambda api: str(api.inspect_container(container)["Id"]))
-                killed = self._proc is not None and await asyncio.to_thread(kill_marked, self._proc, identity, mark)
-                if not killed:
+                if self._proc is None or not await asyncio.to_thread(kill_marked, self._proc, identity, mark):
                     await self._calls.run("end a command", partial(sweep, identity, f"{MARK}={mark}"))
 
 
@@ -98,10 +100,12 @@ def prepare(container: str, command: Sequence[str], env: dict[str, str], api: Ap
 
 def read(execution: str, tail: Tail, api: Api, line: Line) -> None:
     """Start the command and keep the end of what it writes."""
-    stream = api.exec_start(execution, stream=True)
-    line.hold_stream(stream)
-    for data in stream:
-        tail.add(data)
+    response = checked(api.post(url_of(api, f"/exec/{execution}/start"), json=PLAIN, stream=True, timeout=(10, None)))
+    with line.hold(response):
+        frames = Frames()
+        while data := response.raw.read1(CAP):  # the answer has no length and no chunks: it ends with the connection
+            for _, payload in frames.feed(data):
+                tail.add(payload)
 
 
 def sweep(container: str, mark: str, api: Api) -> None:
@@ -111,8 +115,15 @@ def sweep(container: str, mark: str, api: Api) -> None:
 
 
 def kill_marked(proc: Path, container: str, mark: str) -> bool:
-    """Kill the container's processes that carry the mark; False when there was none, or it is not allowed."""
-    wanted = f"{MARK}={mark}".encode()
+    """Kill the container's processes that carry the mark, and those they leave; False when none could be."""
+    rounds = 0
+    while rounds < ROUNDS and sweep_once(proc, container, f"{MARK}={mark}".encode()):
+        rounds += 1  # what was forked while we looked is found in the next round
+    return rounds > 0
+
+
+def sweep_once(proc: Path, container: str, wanted: bytes) -> bool:
+    """Kill what carries the mark now; whether there was anything."""
     killed = False
     for process in proc.iterdir():
         if not process.name.isdecimal():

@@ -22,27 +22,40 @@ AHEAD = 16
 """Pieces that may be read before the one who follows has taken the first."""
 
 
-class Lines:
-    """Takes the engine's bytes as they come and gives lines."""
+class Frames:
+    """Takes the engine's bytes as they come and gives whole frames: stream and payload."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._open: dict[str, tuple[datetime, str]] = {}
 
-    def feed(self, data: bytes) -> list[LogLine]:
-        """Return the lines that *data* completes."""
+    def feed(self, data: bytes) -> list[tuple[str, bytes]]:
+        """Return the frames that *data* completes."""
         self._bytes += data
-        found: list[LogLine] = []
+        found: list[tuple[str, bytes]] = []
         start = 0
         while len(self._bytes) - start >= HEAD.size:
             number, length = HEAD.unpack_from(self._bytes, start)
             end = start + HEAD.size + length
             if len(self._bytes) < end:
                 break
-            payload = bytes(self._bytes[start + HEAD.size : end])
-            found += self._take(STREAMS.get(number, "stdout"), payload.decode(errors="replace"))
+            found.append((STREAMS.get(number, "stdout"), bytes(self._bytes[start + HEAD.size : end])))
             start = end
         del self._bytes[:start]
+        return found
+
+
+class Lines:
+    """Takes the engine's bytes as they come and gives lines."""
+
+    def __init__(self) -> None:
+        self._frames = Frames()
+        self._open: dict[str, tuple[datetime, str]] = {}
+
+    def feed(self, data: bytes) -> list[LogLine]:
+        """Return the lines that *data* completes."""
+        found: list[LogLine] = []
+        for stream, payload in self._frames.feed(data):
+            found += self._take(stream, payload.decode(errors="replace"))
         return found
 
     def rest(self) -> list[LogLine]:

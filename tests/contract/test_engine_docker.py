@@ -1,0 +1,285 @@
+"""What only a real engine can show: that ends are ends, that limits hold, and what containers may not do."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hostess.adapters.build_limits import BuildLimits
+from hostess.adapters.engine_docker import DockerEngine
+from hostess.adapters.engine_exec import Executor
+from hostess.domain.problem import Problem
+from tests.contract.test_engine import ECHO, ECHO_SH, GRACE, LABELS, SUBNET, Bench, get, network, refusal, ticks
+
+pytestmark = pytest.mark.docker
+
+LIMIT = 600 * 1024**2
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """Yield a real engine with a network; what was made on it is removed afterwards."""
+    engine = DockerEngine()
+    await engine.make_network(network(), SUBNET, LABELS)
+    yield Bench(engine, str)
+    for container in await engine.containers(LABELS):
+        await engine.remove(container.id)
+    for image in await engine.images(LABELS):
+        for name in image.tags or (image.id,):
+            await engine.remove_image(name)
+    await engine.remove_network(network())
+    await engine.close()
+
+
+def processes(words: str) -> list[int]:
+    """Return the processes of this host whose command line holds these words."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            if int(process.name) != os.getpid() and words.encode() in (process / "cmdline").read_bytes().replace(
+                b"\0", b" "
+            ):
+                found.append(int(process.name))
+    return found
+
+
+async def until(words: str, *, there: bool) -> None:
+    """Wait until there is, or is no longer, such a process."""
+    async with asyncio.timeout(10):
+        async for _ in ticks():
+            if bool(processes(words)) is there:
+                return
+
+
+async def test_unreachable_engine() -> None:
+    """An engine that is not there is told as such, with the cause and what to do."""
+    engine = DockerEngine("unix:///nowhere/docker.sock")
+    with refusal("engine-unreachable") as raised:
+        await engine.facts()
+    await engine.close()
+
+    assert "No such file or directory" in raised.value.what
+    assert "systemctl status docker" in raised.value.remedy
+
+
+async def test_engine_that_refuses_connections() -> None:
+    """An engine address where nothing listens is told as such."""
+    engine = DockerEngine("tcp://127.0.0.1:9")
+    with refusal("engine-unreachable") as raised:
+        await engine.containers({})
+    await engine.close()
+
+    assert "Connection refused" in raised.value.what
+
+
+async def test_cancelled_build_is_dead(bench: Bench) -> None:
+    """Cancelling a build kills the step that runs in the engine (scenario 28)."""
+    words = f"sleep 63; echo {os.getpid()}-cancelled"
+    building = asyncio.create_task(bench.build({"Dockerfile": f"FROM busybox:1\nRUN {words}\n"}))
+    await until(words, there=True)
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+
+    await until(words, there=False)
+
+
+async def test_timed_out_build_is_dead(bench: Bench) -> None:
+    """A build that took too long has its step killed in the engine."""
+    words = f"sleep 64; echo {os.getpid()}-late"
+    with refusal("build-timeout") as raised:
+        await bench.build({"Dockerfile": f"FROM busybox:1\nRUN {words}\n"}, timeout=timedelta(seconds=1.5))
+
+    await until(words, there=False)
+    assert words in raised.value.what
+
+
+async def test_build_memory_is_limited(bench: Bench) -> None:
+    """A build that takes more memory than its limit is killed, and the message says so (scenario 52)."""
+    if not os.access("/sys/fs/cgroup", os.W_OK):
+        pytest.skip("only root can limit builds")
+    greedy = f'python3 -c "x = bytearray({2 * LIMIT}); print(len(x), {os.getpid()})"'
+    with refusal("build-failed") as raised:
+        await bench.build({"Dockerfile": f"FROM python:3.12-slim\nRUN {greedy}\n"}, memory=LIMIT)
+
+    assert "killed" in raised.value.what
+    assert "600 MiB" in raised.value.what
+    assert not any("not limited" in line for line in bench.said)
+
+
+async def test_unlimited_builds_are_told_once(tmp_path: Path) -> None:
+    """Where builds cannot be limited the first build says so, and works."""
+    engine = DockerEngine(limits=BuildLimits(tmp_path))
+    bench = Bench(engine, str)
+    await bench.build({"Dockerfile": f"FROM {ECHO}\n"})
+    await bench.build({"Dockerfile": f"FROM {ECHO}\n"})
+    for image in await engine.images(LABELS):
+        await engine.remove_image(image.tags[0])
+    await engine.close()
+
+    assert [line for line in bench.said if "not limited" in line] == [bench.said[0]]
+
+
+async def test_build_output_is_live(bench: Bench) -> None:
+    """What a step writes is told while it runs."""
+    words = f"echo first {os.getpid()}; sleep 62"
+    building = asyncio.create_task(bench.build({"Dockerfile": f"FROM busybox:1\nRUN {words}\n"}))
+    async with asyncio.timeout(10):
+        async for _ in ticks():
+            if f"  first {os.getpid()}" in bench.said:
+                break
+    still = not building.done()
+    building.cancel()
+    await asyncio.gather(building, return_exceptions=True)
+
+    assert still
+
+
+async def test_no_cache(bench: Bench) -> None:
+    """A build runs its steps again only when asked to."""
+    files = {"Dockerfile": f"FROM busybox:1\nRUN cat /proc/sys/kernel/random/uuid > /id; echo {os.getpid()}\n"}
+    first = await bench.build(files)
+    second = await bench.build(files)
+    third = await bench.build(files, no_cache=True)
+
+    assert first == second != third
+    assert any(line.endswith("(cached)") for line in bench.said)
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "words"),
+    [
+        (ECHO, ("/echo", "sleep", "65"), "/echo sleep 65"),
+        (ECHO_SH, ("sh", "-c", "sleep 66 & sleep 67; echo never"), "sleep 66"),
+    ],
+)
+async def test_timed_out_command_is_dead(bench: Bench, image: str, command: tuple[str, ...], words: str) -> None:
+    """A command at its timeout is killed inside the container with its children, with or without a shell in the image."""
+    container = await bench.running("endless", image=image)
+    task = asyncio.create_task(bench.engine.execute(container, command, timedelta(seconds=0.7)))
+    await until(words, there=True)
+    code, _ = await task
+
+    assert code == 124
+    await until(words, there=False)
+    found = await bench.engine.container(container)
+    assert found is not None
+    assert found.state == "running"
+
+
+async def test_command_is_killed_by_a_shell_inside(bench: Bench) -> None:
+    """Where the host's processes cannot be reached, a shell inside the container kills the command."""
+    container = await bench.running("inside", image=ECHO_SH)
+    elsewhere = Executor(bench.engine._calls, None)  # type: ignore[attr-defined]  # the real engine's
+    code, _ = await elsewhere.run(container, ("sh", "-c", "sleep 68; echo never"), timedelta(seconds=0.5))
+
+    assert code == 124
+    await until("sleep 68", there=False)
+
+
+async def test_cancelled_command_is_dead(bench: Bench) -> None:
+    """A command whose caller is cancelled is killed, too."""
+    container = await bench.running("given-up")
+    task = asyncio.create_task(bench.engine.execute(container, ("/echo", "sleep", "69"), GRACE * 10))
+    await until("/echo sleep 69", there=True)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await until("/echo sleep 69", there=False)
+
+
+async def test_out_of_memory(bench: Bench) -> None:
+    """A container that takes more memory than its limit is killed, and reported so."""
+    container = await bench.running("greedy", memory=32 * 1024**2)
+    found = await bench.engine.container(container)
+    assert found is not None
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        await get(found.address, "/alloc?mb=200")
+    code = await bench.engine.wait(container)
+    ended = await bench.engine.container(container)
+
+    assert code == 137
+    assert ended is not None
+    assert ended.oom_killed
+
+
+async def test_what_containers_may_not_do(bench: Bench) -> None:
+    """Containers cannot gain privileges, craft packets or make devices, and their processes are numbered."""
+    script = "cat /proc/self/status /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max; ls -l /proc/1/exe; true"
+    _, lines = await bench.finished("caps", image="busybox:1", command=("sh", "-c", script), cpu=64.0)
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    allowed = int(status["CapBnd"], 16)
+
+    assert status["NoNewPrivs"] == "1"
+    assert not allowed & (1 << 13)
+    assert not allowed & (1 << 27)
+    assert "2048" in lines
+    assert any("docker-init" in line for line in lines)
+
+
+async def test_aliases(bench: Bench) -> None:
+    """A container is reached by its alias on its network."""
+    await bench.running("named", aliases=("shop",))
+    asker = await bench.running("asker")
+    found = await bench.engine.container(asker)
+    assert found is not None
+
+    assert b"1" in await get(found.address, "/fetch?url=http://shop:8000/version")
+
+
+async def test_volumes_keep_data(bench: Bench) -> None:
+    """What one container writes to a volume the next one reads."""
+    volume = f"ht-{os.getpid()}-kept"
+    await bench.engine.make_volume(volume, LABELS)
+    write = ("sh", "-c", "echo kept > /data/file")
+    await bench.finished("writer", image="busybox:1", command=write, volumes={volume: "/data"})
+    _, lines = await bench.finished(
+        "reader", image="busybox:1", command=("cat", "/data/file"), volumes={volume: "/data"}
+    )
+    for container in await bench.engine.containers(LABELS):
+        await bench.engine.remove(container.id)
+    await bench.engine.remove_volume(volume)
+
+    assert lines == ["kept"]
+
+
+async def test_both_streams(bench: Bench) -> None:
+    """Each line is told with the stream it was written to, and long lines come whole."""
+    script = "echo out; echo err >&2; head -c 40000 /dev/zero | tr '\\0' x; echo"
+    container = await bench.running("streams", image="busybox:1", command=("sh", "-c", script))
+    await bench.engine.wait(container)
+    lines = await bench.engine.logs(container, 10)
+
+    assert {("stdout", "out"), ("stderr", "err")} <= {(line.stream, line.text) for line in lines}
+    assert max(len(line.text) for line in lines) == 40_000
+
+
+async def test_output_of_a_command_is_bounded(bench: Bench) -> None:
+    """Of a command's output the last 16 KB are kept."""
+    container = await bench.running("loud", image=ECHO_SH)
+    code, output = await bench.engine.execute(container, ("sh", "-c", "seq 1 100000; echo end"), GRACE)
+
+    assert code == 0
+    assert len(output) == 16 * 1024
+    assert output.endswith("100000\nend\n")
+
+
+async def test_closing_ends_followers() -> None:
+    """Closing the engine ends who still follows a log."""
+    engine, other = DockerEngine(), DockerEngine()
+    bench = Bench(engine, str)
+    await engine.make_network(network(), SUBNET, LABELS)
+    container = await bench.running("closing", image=ECHO_SH, entrypoint=("sh", "-c", "echo hello; sleep 30"))
+    async with asyncio.timeout(10), aclosing(engine.follow(container, 10)) as lines:  # type: ignore[type-var]  # a generator
+        await anext(lines)
+        await engine.close()
+        with suppress(StopAsyncIteration, Problem):
+            await anext(lines)
+    await other.remove(container)
+    await other.remove_network(network())
+    await other.close()

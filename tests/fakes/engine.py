@@ -1,0 +1,414 @@
+"""The container engine in memory. Its containers really listen, each at a loopback address of its own, so probes are real."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv4Network
+
+from hostess.adapters.engine_pull import refused
+from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
+from hostess.domain.problem import Problem
+from hostess.domain.push import Say
+from tests.fakes.building import Recipe, build
+from tests.fakes.images import stock
+from tests.fakes.programs import Box, Program, absent
+
+BLOCK = 128 + os.getpid() % 100
+"""The second byte of all addresses: 127.BLOCK.0.0/16 is this process's own, so that runs side by side do not meet."""
+CAP = 16 * 1024
+TIMED_OUT = 124
+KILLED = 137
+
+
+@dataclass
+class Running:
+    """A container of the fake."""
+
+    value: Container
+    spec: ContainerSpec
+    recipe: Recipe
+    place: int
+    logs: list[LogLine] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    wanted: bool = False
+
+    def write(self, stream: str, text: str) -> None:
+        """Append a line to its log and wake who follows."""
+        self.logs.append(LogLine(datetime.now(UTC), stream, text))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let who waits look again."""
+        news, self.news = self.news, asyncio.Event()
+        news.set()
+
+    def box(self, argv: tuple[str, ...], address: str) -> Box:
+        """Return the inside as its first process sees it."""
+        return Box(argv, {**(self.recipe.env or {}), **self.spec.env}, address, self.write, self.stopping)
+
+
+class FakeEngine:
+    """Implements `ports.Engine`; to be closed.
+
+    What tests turn: *recipes* (name -> image that is here), *registry* (name -> image that a pull finds), *commands* (executables
+    that every container has), *fail* (method name -> Problem raised once), *unreachable*, *gate* (builds wait for it).
+    What tests read: *calls* ((method, name) in order), *orders* (builds).
+    """
+
+    def __init__(self) -> None:
+        self.recipes: dict[str, Recipe] = {}
+        self.registry: dict[str, Recipe] = {"registry.test/echo:1": stock()["echo:1"]}
+        self.commands: dict[str, Program] = {}
+        self.fail: dict[str, Problem] = {}
+        self.unreachable = False
+        self.gate: asyncio.Event | None = None
+        self.calls: list[tuple[str, str]] = []
+        self.orders: list[BuildOrder] = []
+        self._images: dict[str, Image] = {}
+        self._networks: dict[str, tuple[str, Mapping[str, str]]] = {}
+        self._volumes: dict[str, Mapping[str, str]] = {}
+        self._containers: dict[str, Running] = {}
+        self._numbers = itertools.count(1)
+        for name, recipe in stock().items():
+            self.add_image(name, recipe)
+
+    def add_image(
+        self, name: str, recipe: Recipe, labels: Mapping[str, str] | None = None, identity: str = ""
+    ) -> Image:
+        """Put an image onto the engine, under its name."""
+        identity = identity or f"sha256:{next(self._numbers):064x}"
+        known = self._images.get(identity)
+        image = known or Image(identity, (), labels or {}, 100_000, datetime.now(UTC))
+        self.recipes[identity] = recipe
+        self._images[identity] = image
+        self._name(identity, name)
+        return self._images[identity]
+
+    async def close(self) -> None:
+        """Kill everything."""
+        tasks = [running.task for running in self._containers.values() if running.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def facts(self) -> EngineFacts:
+        """Return what the engine is."""
+        self._enter("facts", "")
+        return EngineFacts("0.fake", "1.41", 4.0, 8 * 1024**3, "/")
+
+    # ---- images
+
+    async def image(self, reference: str) -> Image | None:
+        """Return the local image of that name or id, or None."""
+        self._enter("image", reference)
+        return self._find(reference)
+
+    async def images(self, labels: Mapping[str, str]) -> list[Image]:
+        """Return the local images that carry all these labels."""
+        self._enter("images", "")
+        return [image for image in self._images.values() if labels.items() <= image.labels.items()]
+
+    async def pull(self, reference: str, say: Say) -> Image:
+        """Fetch an image from *registry*; where the name has a port, nothing listens."""
+        self._enter("pull", reference)
+        say(f"pulling {reference}")
+        if reference in self.registry:
+            return self.add_image(reference, self.registry[reference])
+        local = ":" in reference.partition("/")[0] and "/" in reference
+        raise refused(reference, "dial tcp 127.0.0.1: connection refused" if local else "manifest unknown")
+
+    async def remove_image(self, reference: str) -> None:
+        """Remove a tag or an untagged id; an absent one, or one still in use, is no error."""
+        self._enter("remove_image", reference)
+        image = self._find(reference)
+        if image is None:
+            return
+        left = tuple(tag for tag in image.tags if tag != reference)
+        used = any(running.value.image == image.id for running in self._containers.values())
+        if left and reference in image.tags:
+            self._images[image.id] = replace(image, tags=left)
+        elif not left and not used:
+            del self._images[image.id]
+
+    async def tag(self, image: str, tag: str) -> None:
+        """Give a local image another name."""
+        self._enter("tag", tag)
+        found = self._find(image)
+        if found is None:
+            raise Problem("image-not-found", f"there is no image {image} on this host")
+        self._name(found.id, tag)
+
+    async def build(self, order: BuildOrder, say: Say) -> str:
+        """Build an image as `tests.fakes.building` understands its Dockerfile."""
+        self._enter("build", order.tag)
+        self.orders.append(order)
+        try:
+            async with asyncio.timeout(order.timeout.total_seconds()):
+                if self.gate is not None:
+                    await self.gate.wait()
+                built = await build(order, self._recipe, say)
+        except TimeoutError as error:
+            raise Problem("build-timeout", f"the build took longer than {order.timeout}") from error
+        digest = f"{next(self._numbers):064x}" if order.no_cache else built.digest
+        return self.add_image(order.tag, built.recipe, order.labels, f"sha256:{digest}").id
+
+    # ---- networks and volumes
+
+    async def make_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
+        """Create a network."""
+        self._enter("make_network", name)
+        if name in self._networks:
+            return
+        if any(IPv4Network(subnet).overlaps(IPv4Network(other)) for other, _ in self._networks.values()):
+            raise Problem("subnet-taken", f"the subnet {subnet} is used by another network")
+        self._networks[name] = (subnet, dict(labels))
+
+    async def networks(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Return name -> subnet."""
+        self._enter("networks", "")
+        return {name: subnet for name, (subnet, has) in self._networks.items() if labels.items() <= has.items()}
+
+    async def remove_network(self, name: str) -> None:
+        """Remove a network; an absent one is no error."""
+        self._enter("remove_network", name)
+        if any(
+            running.spec.network == name and running.value.state == "running" for running in self._containers.values()
+        ):
+            raise Problem(
+                "engine-refused", f"the container engine could not remove a network: {name} has active endpoints"
+            )
+        self._networks.pop(name, None)
+
+    async def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a volume."""
+        self._enter("make_volume", name)
+        self._volumes.setdefault(name, dict(labels))
+
+    async def volumes(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the names of the volumes."""
+        self._enter("volumes", "")
+        return [name for name, has in self._volumes.items() if labels.items() <= has.items()]
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume; an absent one is no error."""
+        self._enter("remove_volume", name)
+        if any(name in running.spec.volumes for running in self._containers.values()):
+            raise Problem("engine-refused", f"the container engine could not remove a volume: {name} is in use")
+        self._volumes.pop(name, None)
+
+    # ---- containers
+
+    async def create(self, spec: ContainerSpec) -> str:
+        """Create a container."""
+        self._enter("create", spec.name)
+        image = self._find(spec.image)
+        if image is None:
+            raise Problem("image-not-found", f"there is no image {spec.image} on this host")
+        if any(running.spec.name == spec.name for running in self._containers.values()):
+            raise Problem("name-taken", f"there is a container {spec.name} already")
+        number = next(self._numbers)
+        address = loopback(spec.address) if spec.address else ""
+        value = Container(f"{number:064x}", spec.name, image.id, dict(spec.labels), "created", address)
+        self._containers[value.id] = Running(value, spec, self.recipes[image.id], number)
+        return value.id
+
+    async def start(self, container: str) -> None:
+        """Start a container."""
+        self._enter("start", container)
+        running = self._held(container)
+        if running is None:
+            raise Problem("container-start-failed", f"the container did not start: no such container: {container}")
+        if running.value.state == "running":
+            return
+        argv = self._argv(running)
+        program = {**self.commands, **running.recipe.commands}.get(argv[0] if argv else "", absent)
+        if running.spec.network not in {*self._networks, "bridge"}:
+            raise Problem(
+                "container-start-failed", f"the container did not start: network {running.spec.network} not found"
+            )
+        others = (other for other in self._containers.values() if other is not running)
+        if any(other.value.state == "running" and other.value.address == running.value.address for other in others):
+            raise Problem("container-start-failed", "the container did not start: Address already in use")
+        running.wanted, running.stopping = True, asyncio.Event()
+        running.value = replace(
+            running.value, address=running.value.address or self._next_address(running.spec.network)
+        )
+        self._begin(running)
+        running.task = asyncio.create_task(self._life(running, program, argv))
+
+    async def stop(self, container: str, grace: timedelta) -> None:
+        """Ask to stop, after *grace* kill."""
+        self._enter("stop", container)
+        running = self._held(container)
+        if running and running.task and not running.task.done():
+            running.wanted = False
+            running.stopping.set()
+            await asyncio.wait([running.task], timeout=grace.total_seconds())
+            await self._kill(running)
+
+    async def kill(self, container: str) -> None:
+        """Kill at once."""
+        self._enter("kill", container)
+        if running := self._held(container):
+            await self._kill(running)
+
+    async def remove(self, container: str) -> None:
+        """Remove a container."""
+        self._enter("remove", container)
+        if running := self._held(container):
+            await self._kill(running)
+            self._containers.pop(running.value.id, None)
+            running.wake()
+
+    async def wait(self, container: str) -> int:
+        """Return the exit code once it has exited."""
+        self._enter("wait", container)
+        running = self._held(container)
+        if running is None:
+            raise Problem("container-not-found", f"the container {container} is gone")
+        while running.value.state == "running":
+            await running.news.wait()
+        return running.value.exit_code or 0
+
+    async def container(self, container: str) -> Container | None:
+        """Return one container as it is now."""
+        self._enter("container", container)
+        running = self._held(container)
+        return running.value if running else None
+
+    async def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """Return all containers, oldest first."""
+        self._enter("containers", "")
+        found = sorted(self._containers.values(), key=lambda running: running.place)
+        return [running.value for running in found if labels.items() <= running.value.labels.items()]
+
+    async def logs(self, container: str, tail: int) -> list[LogLine]:
+        """Return its last lines."""
+        self._enter("logs", container)
+        running = self._held(container)
+        return running.logs[-tail:] if running and tail > 0 else []
+
+    async def follow(self, container: str, tail: int, since: datetime | None = None) -> AsyncIterator[LogLine]:
+        """Yield its last lines, then each new one."""
+        self._enter("follow", container)
+        running = self._held(container)
+        if running is None:
+            raise Problem("container-not-found", f"the container {container} is gone")
+        at = max(len(running.logs) - tail, 0)
+        while True:
+            news = running.news
+            for line in running.logs[at:]:
+                at += 1
+                if since is None or line.at >= since:
+                    yield line
+            if running.value.state != "running" or running.value.id not in self._containers:
+                return
+            await news.wait()
+
+    async def execute(self, container: str, command: Sequence[str], timeout: timedelta) -> tuple[int, str]:
+        """Run one of the image's commands inside."""
+        self._enter("execute", " ".join(command))
+        running = self._held(container)
+        if running is None or running.value.state != "running":
+            raise Problem("container-not-running", f"the container {container} is not running")
+        program = {**self.commands, **running.recipe.commands}.get(command[0])
+        if program is None:
+            return 126, f'exec: "{command[0]}": executable file not found in $PATH'
+        written: list[str] = []
+        box = replace(
+            running.box(tuple(command), running.value.address),
+            write=lambda _, text: written.append(f"{text}\n"),
+            stopping=asyncio.Event(),
+        )
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                code = await program(box)
+        except TimeoutError:
+            code = TIMED_OUT
+        return code, "".join(written)[-CAP:]
+
+    # ---- within
+
+    def _enter(self, method: str, name: str) -> None:
+        self.calls.append((method, name))
+        if self.unreachable:
+            raise Problem("engine-unreachable", "the container engine cannot be reached: Connection refused")
+        if method in self.fail:
+            raise self.fail.pop(method)
+
+    def _find(self, reference: str) -> Image | None:
+        named = reference if ":" in reference else f"{reference}:latest"
+        found = (
+            image for image in self._images.values() if reference == image.id or {reference, named} & set(image.tags)
+        )
+        return next(found, None)
+
+    def _recipe(self, reference: str) -> Recipe | None:
+        image = self._find(reference)
+        return self.recipes[image.id] if image else None
+
+    def _name(self, identity: str, name: str) -> None:
+        for other in list(self._images.values()):
+            self._images[other.id] = replace(other, tags=tuple(tag for tag in other.tags if tag != name))
+        image = self._images[identity]
+        self._images[identity] = replace(image, tags=(*image.tags, name))
+
+    def _held(self, container: str) -> Running | None:
+        named = (running for running in self._containers.values() if container in {running.value.id, running.spec.name})
+        return next(named, None)
+
+    def _argv(self, running: Running) -> tuple[str, ...]:
+        spec, recipe = running.spec, running.recipe
+        entrypoint = recipe.entrypoint if spec.entrypoint is None else spec.entrypoint
+        inherited = recipe.cmd if spec.entrypoint is None else ()
+        return (*entrypoint, *(inherited if spec.command is None else spec.command))
+
+    def _next_address(self, network: str) -> str:
+        subnet = IPv4Network(self._networks.get(network, ("172.17.0.0/16", {}))[0])
+        taken = {running.value.address for running in self._containers.values()}
+        return next(
+            found for host in itertools.islice(subnet.hosts(), 1, None) if (found := loopback(str(host))) not in taken
+        )
+
+    def _begin(self, running: Running) -> None:
+        running.value = replace(running.value, state="running", exit_code=None, started_at=datetime.now(UTC))
+
+    async def _life(self, running: Running, program: Program, argv: tuple[str, ...]) -> None:
+        for restart in itertools.count():
+            try:
+                code = await program(running.box(argv, running.value.address))
+            except OSError as error:
+                running.write("stderr", str(error))
+                code = 1
+            self._end(running, code)
+            if not (running.wanted and running.spec.restart):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(running.stopping.wait(), 0.1 * 2 ** min(restart, 9))
+                return
+            running.value = replace(running.value, restarts=restart + 1)
+            self._begin(running)
+
+    def _end(self, running: Running, code: int) -> None:
+        address = loopback(running.spec.address) if running.spec.address else ""
+        running.value = replace(running.value, state="exited", exit_code=code, address=address)
+        running.wake()
+
+    async def _kill(self, running: Running) -> None:
+        running.wanted = False
+        if running.task and not running.task.done():
+            running.task.cancel()
+            await asyncio.gather(running.task, return_exceptions=True)
+            self._end(running, KILLED)
+
+
+def loopback(address: str) -> str:
+    """Return where a container with this address really listens: the last two bytes are kept."""
+    third, fourth = IPv4Address(address).packed[2:]
+    return f"127.{BLOCK}.{third}.{fourth}"
