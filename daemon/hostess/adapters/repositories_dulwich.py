@@ -30,7 +30,7 @@ _CONFIG = """\
 	filemode = true
 	bare = true
 	# Larger blobs are neither compressed against others nor held in memory as a whole.
-	bigFileThreshold = 16m
+	bigFileThreshold = 16777216
 	fsync = committed,loose-object,reference
 	fsyncMethod = batch
 	useReplaceRefs = false
@@ -61,7 +61,7 @@ _CONFIG = """\
 	allowFilter = true
 [pack]
 	threads = 1
-	windowMemory = 64m
+	windowMemory = 67108864
 """
 
 

@@ -2,9 +2,9 @@
 
 import base64
 import binascii
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from aiohttp import web
@@ -23,7 +23,6 @@ EnsureProject = Callable[[str, str], Awaitable[None]]
 _ACTIONS = {"git-receive-pack": "push", "git-upload-pack": "fetch"}
 _PROTOCOL = re.compile(r"version=[0-2]")
 _SIGN_IN = "Sign in with any user name, and an access token as the password (hostess tokens create).\n"
-_log = logging.getLogger(__name__)
 
 
 class GitHttp:
@@ -89,12 +88,18 @@ class GitHttp:
         response.content_type = f"application/x-{service}-result"
         await response.prepare(request)
         arguments = [service.removeprefix("git-"), "--stateless-rpc", str(repository)]
-        if service == "git-upload-pack":
-            await converse(arguments, _protocol(request), request.content.iter_any(), response.write, self._idle)
-            return response
-        with self._hooks.expecting(project, actor) as extra:
-            await converse(arguments, extra, request.content.iter_any(), response.write, self._idle)
+        with self._variables(request, service, actor) as extra:
+            code = await converse(arguments, extra, request.content.iter_any(), response.write, self._idle)
+        if code and request.transport is not None:
+            # An answer that stops halfway and yet ends well makes git's client wait for ever; a broken connection does not.
+            request.transport.close()
         return response
+
+    def _variables(self, request: web.Request, service: str, actor: str) -> AbstractContextManager[Mapping[str, str]]:
+        """Return the environment variables for git's program: a push is expected as long as they are in use."""
+        if service == "git-receive-pack":
+            return self._hooks.expecting(request.match_info["project"], actor)
+        return nullcontext(_protocol(request))
 
     async def _actor(self, request: web.Request, service: str) -> str:
         """Return who asks; HTTPUnauthorized without a known token, Problem when it is known and not allowed."""

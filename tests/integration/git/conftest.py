@@ -49,7 +49,7 @@ class Clone:
         self.folder = folder
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """Start a git command."""
+        """Start a git command; it and its helpers are one process group."""
         return await asyncio.create_subprocess_exec(
             "git",
             *arguments,
@@ -58,6 +58,7 @@ class Clone:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
 
     async def git(self, *arguments: str) -> Done:
