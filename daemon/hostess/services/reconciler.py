@@ -1,7 +1,10 @@
 """Journal against world: finishes or undoes what a crash left half done, and brings back what a live release has lost."""
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from hostess.domain import labels
@@ -20,6 +23,7 @@ from hostess.services.routing import Routing
 from hostess.services.turns import Turns
 
 OPEN = (State.QUEUED, State.RUNNING, State.SWITCHED)
+AGAIN = 2.0
 PRESENT = frozenset({"running", "restarting", "paused"})
 
 log = logging.getLogger(__name__)
@@ -53,13 +57,23 @@ class Reconciler:
         self._settle = settle
         self._told: set[str] = set()
 
-    async def at_boot(self) -> None:
+    async def at_boot(self, held: asyncio.Event) -> None:
         """Bring every deployment that a dead daemon left open to a final state, then make the world equal to what is live.
 
-        One that cannot be finished now (the engine is down) stays open and is tried again by `tick`.
+        *held* is set once the environments concerned are locked: doors may open then. What cannot be finished now (the engine is
+        down) is tried again.
         """
-        for deployment in await self._journal.deployments(states=OPEN, limit=1000):
-            await self._attempt(f"deployment {deployment.id}", self._finish(deployment))
+        left = defaultdict(list)
+        for deployment in reversed(await self._journal.deployments(states=OPEN, limit=1000)):
+            left[deployment.project, deployment.environment].append(deployment)
+        async with AsyncExitStack() as turns:
+            for project, environment in left:
+                await turns.enter_async_context(self._turns.turn(project, environment))
+            held.set()
+            for deployments in left.values():
+                for deployment in deployments:
+                    while not await self._attempt(f"deployment {deployment.id}", self._finish(deployment)):
+                        await self._clock.sleep(AGAIN)
         await self.tick()
 
     async def tick(self) -> None:
@@ -84,12 +98,13 @@ class Reconciler:
 
     # ---- deployments that a crash left open --------------------------------------------------------------------------
 
-    async def _finish(self, deployment: Deployment) -> None:
+    async def _finish(self, deployment: Deployment) -> bool:
         live = await self._journal.live(deployment.project, deployment.environment)
         if deployment.state is State.SWITCHED and live is not None and live.number == deployment.release:
             await self._forward(deployment, live)
         else:
             await self._back(deployment)
+        return True
 
     async def _forward(self, deployment: Deployment, live: Release) -> None:
         """Finish what follows a switch that was written down: the new release is what serves."""

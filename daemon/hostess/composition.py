@@ -1,0 +1,156 @@
+"""Composition root of the daemon: names every concrete class and wires them; starts nothing."""
+
+import ipaddress
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hostess.adapters.clock_system import SystemClock
+from hostess.adapters.engine_docker import DockerEngine
+from hostess.adapters.meter_psutil import HostMeter
+from hostess.adapters.prober_sockets import SocketProber
+from hostess.adapters.repositories_dulwich import DulwichRepositories
+from hostess.adapters.resolver_system import SystemResolver, own_addresses
+from hostess.adapters.router_socket import SocketRouter
+from hostess.adapters.transcripts_files import FileTranscripts
+from hostess.domain.ports import Clock, Engine, Journal, Meter, Prober, Resolver, Router, Vault
+from hostess.domain.redaction import SecretRedactor
+from hostess.domain.settings import Settings
+from hostess.services.builder import Builder
+from hostess.services.collector import Collector
+from hostess.services.deployer import Deployer
+from hostess.services.deployments import Deployments
+from hostess.services.environment_values import EnvironmentValues
+from hostess.services.gate import Gate
+from hostess.services.migrator import Migrator
+from hostess.services.preparation import Preparation
+from hostess.services.preview import Preview
+from hostess.services.pushes import Pushes
+from hostess.services.reconciler import Reconciler
+from hostess.services.replicas import Replicas
+from hostess.services.report import Report
+from hostess.services.retirement import Retirement
+from hostess.services.routing import Routing
+from hostess.services.secret_store import SecretStore
+from hostess.services.tokens import Tokens
+from hostess.services.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Everything outside that a test may bring its own of. *public_port* is where the proxy's HTTP listener is reached."""
+
+    engine: Engine
+    router: Router
+    prober: Prober
+    resolver: Resolver
+    meter: Meter
+    clock: Clock
+    public_port: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The services of one installation, wired."""
+
+    repositories: DulwichRepositories
+    tokens: Tokens
+    secrets: SecretStore
+    transcripts: FileTranscripts
+    redactor: SecretRedactor
+    replicas: Replicas
+    routing: Routing
+    retirement: Retirement
+    deployments: Deployments
+    pushes: Pushes
+    reconciler: Reconciler
+    collector: Collector
+    public_url: Callable[[str], str]
+
+
+async def compose(settings: Settings, journal: Journal, vault: Vault, outside: Outside) -> World:
+    """Wire the services; nothing is started, no file is written."""
+    engine, clock = outside.engine, outside.clock
+    instance = await journal.instance()
+    redactor = SecretRedactor()
+    repositories = DulwichRepositories(settings.data_dir / "repos", hook_program())
+    secrets = SecretStore(journal, vault, clock)
+    transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
+    url = partial(public_url, outside.public_port)
+    values = EnvironmentValues(secrets, clock, redactor, url, settings.base_domain)
+    builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build)
+    preparation = Preparation(
+        repositories,
+        journal,
+        engine,
+        vault,
+        clock,
+        builder,
+        values,
+        instance=instance,
+        base_domain=settings.base_domain,
+    )
+    replicas = Replicas(engine, journal, vault, clock)
+    gate = Gate(engine, outside.prober, clock, redactor.hide)
+    migrator = Migrator(engine, replicas, redactor.hide)
+    routing = Routing(engine, journal, outside.router)
+    retirement = Retirement(engine, journal, outside.router, replicas, clock)
+    deployer = Deployer(journal, replicas, gate, migrator, routing, retirement, outside.meter, clock)
+    turns = Turns()
+    addresses = settings.public_address or own_addresses()
+    report = Report(outside.resolver, url, lambda: addresses, settings.base_domain)
+    subnets = free_subnets(settings, outside.meter)
+    deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
+    preview = Preview(journal, preparation, replicas, clock)
+    pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
+    reconciler = Reconciler(journal, deployer, replicas, gate, migrator, routing, turns, clock, pushes.settle)
+    return World(
+        repositories=repositories,
+        tokens=Tokens(journal, clock),
+        secrets=secrets,
+        transcripts=transcripts,
+        redactor=redactor,
+        replicas=replicas,
+        routing=routing,
+        retirement=retirement,
+        deployments=deployments,
+        pushes=pushes,
+        reconciler=reconciler,
+        collector=Collector(engine, journal, settings.releases.keep),
+        public_url=url,
+    )
+
+
+def outside_of(settings: Settings) -> Outside:
+    """Return the real outside."""
+    router = SocketRouter(settings.data_dir / "run")
+    return Outside(
+        engine=DockerEngine(settings.engine.url or None),
+        router=router,
+        prober=SocketProber(),
+        resolver=SystemResolver(),
+        meter=HostMeter(),
+        clock=SystemClock(),
+        public_port=lambda: router.listener()[1],
+    )
+
+
+def public_url(port: Callable[[], int], host: str) -> str:
+    """Return the URL that *host* is served at."""
+    number = port()
+    return f"http://{host}" if number == 80 else f"http://{host}:{number}"  # noqa: PLR2004 -- HTTP's own port
+
+
+def free_subnets(settings: Settings, meter: Meter) -> list[str]:
+    """Return the subnets of the pool that the host itself has no address or route in."""
+    taken = [ipaddress.ip_network(subnet) for subnet in meter.subnets()]
+    return [
+        subnet for subnet in settings.engine.pool() if not any(ipaddress.ip_network(subnet).overlaps(t) for t in taken)
+    ]
+
+
+def hook_program() -> Path:
+    """Return the installed program that git calls for each push."""
+    return Path(sys.executable).parent / "hostess-proc-receive"

@@ -1,0 +1,271 @@
+"""The daemon's life: opens in order, serves until it is told to stop, closes in reverse."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from aiohttp import web
+
+from hostess import __version__
+from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.log_output import set_up_logging
+from hostess.adapters.proxy_process import ProxyProcess
+from hostess.adapters.timer_apscheduler import SchedulerTimer
+from hostess.adapters.vault_files import open_vault
+from hostess.composition import Outside, World, compose, outside_of
+from hostess.domain import names
+from hostess.domain.ports import Journal
+from hostess.domain.problem import Problem
+from hostess.domain.settings import Settings, load
+from hostess.doors.api.app import ApiServices, make_app
+from hostess.doors.git_http import GitHttp
+from hostess.doors.hook_socket import HookSocket
+from hostess.services.tokens import Tokens, allowed
+
+RECONCILE_EVERY = timedelta(seconds=15)
+COLLECT_EVERY = timedelta(hours=6)
+
+log = logging.getLogger("hostess")
+
+
+async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journal: Journal | None = None) -> None:
+    """Run the daemon until *stop* is set. Its proxy serves on afterwards."""
+    folder = settings.data_dir
+    make_folders(folder)
+    async with AsyncExitStack() as opened:
+        opened.enter_context(alone(folder / "run" / "daemon.lock"))
+        if journal is None:
+            own = await SqliteJournal.open(folder / "hostess.db")
+            opened.push_async_callback(own.close)
+            journal = own
+        vault = await open_vault(folder / "key", journal)
+        world = await compose(settings, journal, vault, outside)
+        opened.callback(world.transcripts.close_all)
+        await world.tokens.ensure_owner(folder / "owner-token")
+        await refresh_repositories(journal, world)
+        proxy = proxy_of(settings)
+        if settings.proxy.managed:
+            await proxy.ensure()
+        held = asyncio.Event()
+        loops = [world.reconciler.at_boot(held), world.retirement.run()]
+        if settings.proxy.managed:
+            loops.append(proxy.watch(world.routing.publish))
+        await opened.enter_async_context(running(*loops))
+        await held.wait()
+        await opened.enter_async_context(doors(settings, journal, world, outside))
+        opened.enter_context(timers(world))
+        notify("READY=1")
+        log.info("hostess %s is ready; data in %s", __version__, folder)
+        await stop.wait()
+        notify("STOPPING=1")
+
+
+@asynccontextmanager
+async def running(*loops: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Own the daemon's long-running tasks: leaving the block ends them; one that ends in an error is logged as what it is, a bug."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(_log_bug)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _log_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a part of the daemon ended: restart it", exc_info=task.exception())
+
+
+@asynccontextmanager
+async def doors(settings: Settings, journal: Journal, world: World, outside: Outside) -> AsyncIterator[None]:
+    """Open the ways in: the hook socket, the API on TCP and on the unix socket, git over HTTP; tell where in `run/daemon.json`."""
+    run = settings.data_dir / "run"
+    hooks = HookSocket(run / "hook.sock", world.pushes.handle, outside.clock.token)
+    await hooks.start()
+    app = make_app(api_services(settings, journal, world, outside))
+    git = GitHttp(
+        world.repositories.path, hooks, partial(may_git, world.tokens), partial(ensure_project, journal, world, outside)
+    )
+    app.add_routes(git.routes())
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+    await runner.setup()
+    try:
+        tcp = web.TCPSite(runner, settings.api.listen.host or None, settings.api.listen.port)
+        await tcp.start()
+        (run / "api.sock").unlink(missing_ok=True)
+        await web.UnixSite(runner, str(run / "api.sock")).start()
+        share_socket(run / "api.sock")
+        host, port = next(address for address in runner.addresses if not isinstance(address, str))[:2]
+        write_facts(run / "daemon.json", {"pid": os.getpid(), "api": f"{host}:{port}", "version": __version__})
+        yield
+    finally:
+        (run / "daemon.json").unlink(missing_ok=True)
+        # Pushes end first: their pushers are still connected and are told.
+        await world.deployments.stop()
+        await hooks.stop()
+        await runner.cleanup()
+        (run / "api.sock").unlink(missing_ok=True)
+
+
+def api_services(settings: Settings, journal: Journal, world: World, outside: Outside) -> ApiServices:
+    """Return what the admin API needs."""
+    return ApiServices(
+        journal=journal,
+        engine=outside.engine,
+        clock=outside.clock,
+        deployments=world.deployments,
+        secrets=world.secrets,
+        tokens=world.tokens,
+        transcripts=world.transcripts,
+        replicas=world.replicas,
+        redactor=world.redactor,
+        collector=world.collector,
+        repositories=world.repositories,
+        settings=settings,
+        public_url=world.public_url,
+    )
+
+
+async def may_git(tokens: Tokens, token: str, project: str, action: str) -> str | None:
+    """Return who the token belongs to; None when it is unknown, Problem when it must not do this."""
+    found = await tokens.authenticate(token)
+    if found is None:
+        return None
+    if not allowed(found, "deploy" if action == "push" else "read", project):
+        raise Problem(
+            "not-allowed", f"this token must not {action} {project}", remedy="use a token of another role or scope"
+        )
+    return found.name
+
+
+async def ensure_project(journal: Journal, world: World, outside: Outside, project: str, actor: str) -> None:
+    """Make project and repository if they are missing; a first push is enough to make a project."""
+    names.check_project_name(project)
+    now = outside.clock.now()
+    if await journal.create_project(project, now):
+        await journal.tell("project.created", f"{project} was created by {actor}", now, project=project)
+    if not world.repositories.path(project).is_dir():
+        await world.repositories.create(project)
+
+
+async def refresh_repositories(journal: Journal, world: World) -> None:
+    """Bring every repository's hook and settings up to this version."""
+    for project in await journal.projects():
+        await world.repositories.create(project.name)
+
+
+@contextmanager
+def timers(world: World) -> Iterator[None]:
+    """Run what is periodic."""
+    timer = SchedulerTimer()
+    timer.start()
+    timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
+    timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
+    try:
+        yield
+    finally:
+        timer.stop()
+
+
+def proxy_of(settings: Settings) -> ProxyProcess:
+    """Return the managed proxy; it gets its settings as environment variables."""
+    proxy = settings.proxy
+    environment = {
+        "HOSTESS_DATA_DIR": str(settings.data_dir),
+        "HOSTESS_PROXY__HTTP": str(proxy.http or ""),
+        "HOSTESS_PROXY__HTTPS": str(proxy.https or ""),
+        "HOSTESS_PROXY__WORKERS": str(proxy.workers),
+        "HOSTESS_PROXY__TRUSTED_PROXIES": ",".join(str(network) for network in proxy.trusted_proxies),
+    }
+    run, logs = settings.data_dir / "run", settings.data_dir / "logs"
+    return ProxyProcess(run, ["--data-dir", str(settings.data_dir)], environment, logs)
+
+
+def make_folders(folder: Path) -> None:
+    """Make the data folder. Others may pass through to `run`, where each socket has its own rights; the rest is the daemon's."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    for name, mode in {"run": 0o755, "repos": 0o700, "certs": 0o700, "backups": 0o700, "logs": 0o711}.items():
+        (folder / name).mkdir(exist_ok=True, mode=mode)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock that keeps a second daemon from the same data folder; the kernel drops it with the process."""
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem(
+                "already-running",
+                f"another daemon runs on {path.parent.parent}",
+                remedy="stop it first, or give this one another --data-dir",
+            ) from None
+        yield
+
+
+def share_socket(path: Path) -> None:
+    """Let root and the group hostess-admin use the API socket."""
+    path.chmod(0o660)
+    with contextlib.suppress(LookupError, PermissionError):
+        shutil.chown(path, group="hostess-admin")
+
+
+def write_facts(path: Path, facts: Mapping[str, object]) -> None:
+    """Write a small JSON file that is there whole or not at all."""
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def notify(state: str) -> None:
+    """Tell systemd, when it asked for it (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier, contextlib.suppress(OSError):
+            notifier.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
+            notifier.send(state.encode())
+
+
+async def run(settings: Settings) -> None:
+    """Serve with the real outside until SIGTERM (the proxy serves on) or SIGINT (the managed proxy ends, too)."""
+    stop = asyncio.Event()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    await serve(settings, outside_of(settings), stop)
+    if interrupted and settings.proxy.managed:
+        proxy_of(settings).stop()
+
+
+def main(config: Path | None = None, data_dir: Path | None = None) -> int:
+    """Run `hostess daemon`; return the exit code."""
+    try:
+        settings = load(config, data_dir, os.environ)
+        set_up_logging(settings.log)
+        asyncio.run(run(settings))
+    except Problem as problem:
+        sys.stderr.write(f"{problem}\n{problem.remedy}\n")
+        return 2 if problem.code.startswith("settings-") else 1
+    return 0

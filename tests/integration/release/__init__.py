@@ -1,0 +1,1 @@
+"""Deployments in one process: fake engine, real git, SQLite and sockets."""
