@@ -1,6 +1,5 @@
 """The vault: what it seals opens only with its key and in its place; its key is kept private and never replaced."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.adapters.vault_files import FileVault, open_vault
 from hostess.domain.ports import Vault
 from hostess.domain.problem import Problem
+from tests.integration.state.folder import names
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_the_key_is_private_and_stays(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert FileVault(path).open(sealed, "a") == "value"
     assert path.read_bytes() == key
-    assert os.listdir(tmp_path) == ["key"]  # noqa: PTH208 -- names are what is asked for
+    assert names(tmp_path) == {"key"}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620])

@@ -1,0 +1,151 @@
+"""Secrets of a project's environment: what users set, and the credentials that Hostess makes for its databases."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from hostess.domain.ports import Clock, Journal, Vault
+from hostess.domain.problem import Problem
+from hostess.domain.records import Secret
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+_LARGEST = 64 * 1024
+
+EVERYWHERE = ""
+"""The environment of secrets that hold in all environments of a project."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretName:
+    """What may be shown of a secret."""
+
+    name: str
+    version: int
+    changed_at: datetime
+
+
+class SecretStore:
+    """Keeps secrets sealed. Values leave only through `values` and `credential`, for containers.
+
+    The environment "" is all environments of the project, present and future; a value of an environment's own wins. Names with
+    ":" are credentials made here; no user can name one.
+    """
+
+    def __init__(self, journal: Journal, vault: Vault, clock: Clock) -> None:
+        self._journal = journal
+        self._vault = vault
+        self._clock = clock
+        # Between looking whether a name is there and writing it, nobody else writes.
+        self._writing = asyncio.Lock()
+
+    async def add(self, project: str, environment: str, name: str, value: str) -> int:
+        """Store a secret that is not there yet; return its version. Problem "secret-exists", "secret-invalid"."""
+        _check(name, value)
+        async with self._writing:
+            if await self._find(project, environment, name) is not None:
+                raise Problem(
+                    "secret-exists",
+                    f"{_where(project, environment)} has a secret {name} already",
+                    serving="the value it has, unchanged",
+                    remedy=f"change it with `hostess secrets edit {name}`",
+                )
+            return await self._put(project, environment, name, value)
+
+    async def edit(self, project: str, environment: str, name: str, value: str) -> int:
+        """Store a new version of a secret that is there; return it. Problem "secret-not-found", "secret-invalid"."""
+        _check(name, value)
+        async with self._writing:
+            if await self._find(project, environment, name) is None:
+                _raise_not_found(project, environment, name)
+            return await self._put(project, environment, name, value)
+
+    async def delete(self, project: str, environment: str, name: str) -> None:
+        """Remove a secret with all its versions; Problem "secret-not-found". What runs keeps the value it started with."""
+        async with self._writing:
+            if not _NAME.fullmatch(name) or not await self._journal.remove_secret(project, environment, name):
+                _raise_not_found(project, environment, name)
+
+    async def names(self, project: str, environment: str) -> list[SecretName]:
+        """Return what users have set for exactly this environment (or "": for all), by name, without values."""
+        stored = await self._journal.secrets(project, environment)
+        return [SecretName(each.name, each.version, each.changed_at) for each in stored if ":" not in each.name]
+
+    async def values(self, project: str, environment: str, *, credentials: bool = False) -> dict[str, str]:
+        """Return name -> value of all that holds in an environment; generated credentials too if asked (to hide them in logs)."""
+        shared = await self._journal.secrets(project, EVERYWHERE)
+        own = await self._journal.secrets(project, environment)
+        winning = {each.name: each for each in (*shared, *own) if credentials or ":" not in each.name}
+        return {name: self._open(secret) for name, secret in winning.items()}
+
+    async def credential(self, project: str, environment: str, name: str, make: Callable[[], str]) -> str:
+        """Return a generated credential, made with *make* and stored the first time. Its *name* holds a ":"."""
+        if ":" not in name:
+            raise ValueError(f"a credential's name needs a colon to be out of users' reach: {name}")
+        async with self._writing:
+            known = await self._find(project, environment, name)
+            if known is not None:
+                return self._open(known)
+            value = make()
+            await self._put(project, environment, name, value)
+            return value
+
+    async def _find(self, project: str, environment: str, name: str) -> Secret | None:
+        stored = await self._journal.secrets(project, environment)
+        return next((each for each in stored if each.name == name), None)
+
+    async def _put(self, project: str, environment: str, name: str, value: str) -> int:
+        def seal(version: int) -> str:
+            return self._vault.seal(value, _place(project, environment, name, version))
+
+        return await self._journal.put_secret(project, environment, name, seal, self._clock.now())
+
+    def _open(self, secret: Secret) -> str:
+        try:
+            return self._vault.open(
+                secret.sealed, _place(secret.project, secret.environment, secret.name, secret.version)
+            )
+        except Problem as problem:
+            raise Problem(
+                problem.code,
+                f"secret {secret.name} of {_where(secret.project, secret.environment)}: {problem.what}",
+                remedy=problem.remedy,
+            ) from problem
+
+
+def _place(project: str, environment: str, name: str, version: int) -> str:
+    """Return what a sealed value is bound to: its row. None of the parts can hold a "|"."""
+    return f"secret|{project}|{environment}|{name}|{version}"
+
+
+def _where(project: str, environment: str) -> str:
+    return f"{project} ({environment or 'all environments'})"
+
+
+def _check(name: str, value: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Problem(
+            "secret-invalid",
+            f'"{name[:130]}" cannot be the name of a secret',
+            remedy="use letters, digits and underscores, at most 128, not beginning with a digit",
+        )
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise Problem(
+            "secret-invalid", f"the value of {name} is not text", remedy="encode it, as base64 for example"
+        ) from None
+    if size > _LARGEST:
+        raise Problem("secret-invalid", f"the value of {name} has {size} bytes, and {_LARGEST} is the most")
+    if "\0" in value:
+        raise Problem("secret-invalid", f"the value of {name} holds a zero byte, which no environment variable can")
+
+
+def _raise_not_found(project: str, environment: str, name: str) -> NoReturn:
+    raise Problem(
+        "secret-not-found",
+        f'{_where(project, environment)} has no secret "{name[:130]}"',
+        remedy="`hostess secrets get` shows the names there are",
+    )
