@@ -24,20 +24,23 @@ class JournalFile:
         Problem "state-in-use" when another process has it, "state-newer" when a newer version made it, "state-unreadable" when
         it is damaged or something else; it is then left as it is.
         """
+        try:
+            self._open(path)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise _unreadable(path, str(error)) from error
+
+    def _open(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as undo:
             self._lock = _locked(path.with_name(path.name + ".lock"))
             undo.callback(os.close, self._lock)
-            try:
-                if not path.exists():
-                    _create(path)
-                _check(path)
-                self.database = _connect(path, "rw")
-                undo.callback(self.database.close)
-                _make_durable(self.database)
-                migrations.apply(self.database)
-            except sqlite3.DatabaseError as error:
-                raise _unreadable(path, str(error)) from error
+            if not path.exists():
+                _create(path)
+            _check(path)
+            self.database = _connect(path, "rw")
+            undo.callback(self.database.close)
+            _make_durable(self.database)
+            migrations.apply(self.database)
             undo.pop_all()
 
     def close(self) -> None:

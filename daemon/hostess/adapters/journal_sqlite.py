@@ -63,13 +63,10 @@ class SqliteJournal:
             try:
                 with database.atomic():
                     return work(database, *args, **fields)
-            except sqlite3.OperationalError as error:
-                raise Problem(
-                    "journal-failed",
-                    f"the journal could not be read or written: {error}",
-                    serving="what runs goes on running",
-                    remedy="is the disk full or failing? `hostess doctor` looks",
-                ) from error
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+                raise  # a mistake of ours
+            except sqlite3.DatabaseError as error:
+                raise _failed(error) from error
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
@@ -260,3 +257,12 @@ class SqliteJournal:
     async def events(self, after: int = 0, project: str | None = None, limit: int = 100) -> list[Event]:
         """Return events above *after*, oldest first; with after < 0 the newest."""
         return await self._do(tasks.events, after, project, limit)
+
+
+def _failed(error: sqlite3.DatabaseError) -> Problem:
+    return Problem(
+        "journal-failed",
+        f"the journal could not be read or written: {error}",
+        serving="what runs goes on running",
+        remedy="is the disk full or failing? `hostess doctor` looks",
+    )

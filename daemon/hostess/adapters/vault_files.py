@@ -31,9 +31,12 @@ class FileVault:
     """
 
     def __init__(self, key_path: Path, *, create: bool = True) -> None:
-        if create and not key_path.exists():
-            _create(key_path)
-        key = _read(key_path)
+        try:
+            if create and not key_path.exists():
+                _create(key_path)
+            key = _read(key_path)
+        except OSError as error:
+            raise Problem("key-unreadable", f"the key {key_path} cannot be used: {error.strerror}") from error
         # Each use has a key of its own, so that what one shows says nothing about another.
         self._cipher = AESGCM(_derived(key, b"hostess seal"))
         self._digest_key = _derived(key, b"hostess digest")
@@ -117,8 +120,6 @@ def _read(path: Path) -> bytes:
             key = file.read(_KEY_BYTES + 1)
     except FileNotFoundError:
         raise _lost("the key is gone") from None
-    except OSError as error:
-        raise Problem("key-unreadable", f"the key {path} cannot be read: {error.strerror}") from error
     if stat.S_IMODE(mode) & 0o077:
         raise Problem(
             "key-exposed",

@@ -1,5 +1,6 @@
 """The operator's choices: frozen, complete, every key known. Made by `load` from defaults, a TOML file and the environment."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ from hostess.domain.settings_sources import Sourced, gather
 DEFAULT_FILE = Path("/etc/hostess/config.toml")
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _ENVIRONMENT_PREFIX = 24
+_HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _SECRET_KEYS = frozenset({"backups.s3.secret_access_key"})
 
 
@@ -55,6 +57,20 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _ip(text: str) -> str:
+    return str(ip_address(text))
+
+
+def _host_name(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text.lower()):
+        raise ValueError(f'"{text}" is not a host name')
+    return text.lower()
+
+
+def _host_name_or_none(text: str) -> str:
+    return text and _host_name(text)
+
+
 def _written(read: Callable[[str], object]) -> BeforeValidator:
     """Read text by the rules of hostess.yml; a plain number (of seconds, of bytes) is left to the type."""
 
@@ -77,6 +93,7 @@ def _empty_is_none(given: object) -> object:
 
 T = TypeVar("T")
 Listener = Annotated[Address, BeforeValidator(_address)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 Several = Annotated[tuple[T, ...], BeforeValidator(_several)]
 Unless = Annotated[T | None, BeforeValidator(_empty_is_none)]
@@ -91,7 +108,7 @@ class ApiSettings(_Table):
     """The admin API and git over HTTP. An empty *host*: not served through the proxy."""
 
     listen: Listener = Address("127.0.0.1", 7654)
-    host: str = ""
+    host: Annotated[str, AfterValidator(_host_name_or_none)] = ""
 
 
 class ProxySettings(_Table):
@@ -172,8 +189,8 @@ class Settings(_Table):
     """All settings. No *public_address*: it is detected."""
 
     data_dir: Folder = Path("/var/lib/hostess")
-    base_domain: str = Field(default="localhost", min_length=1)
-    public_address: Several[str] = ()
+    base_domain: HostName = "localhost"
+    public_address: Several[Annotated[str, AfterValidator(_ip)]] = ()
     api: ApiSettings = ApiSettings()
     proxy: ProxySettings = ProxySettings()
     acme: AcmeSettings = AcmeSettings()

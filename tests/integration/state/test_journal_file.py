@@ -98,6 +98,25 @@ async def test_a_full_disk_is_a_problem_and_loses_nothing(tmp_path: Path) -> Non
     await assert_whole(path, int(said.split()[-1]))
 
 
+async def test_work_goes_on_when_the_disk_has_room_again(tmp_path: Path) -> None:
+    """A write that did not fit leaves nothing of itself, and the journal can be written again as soon as there is room."""
+    journal = await SqliteJournal.open(tmp_path / "hostess.db")
+    await journal.set_note("a", "before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(Problem) as caught:
+            await journal.set_note("a", "x" * 1_000_000)
+        kept = await journal.note("a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await journal.set_note("b", "after")
+
+    assert caught.value.code == "journal-failed"
+    assert (kept, await journal.note("a"), await journal.note("b")) == ("before", "before", "after")
+    await journal.close()
+
+
 async def test_files_are_private(tmp_path: Path) -> None:
     """The journal, its log and its lock can be read by nobody else, nor can the folder made for them."""
     path = tmp_path / "data" / "hostess.db"
@@ -218,6 +237,15 @@ async def test_unusable_state_is_refused_and_kept(
     assert problem.code == code
     assert why in problem.what
     assert path.read_bytes() == before
+
+
+async def test_a_folder_that_cannot_be_used_is_a_problem(tmp_path: Path) -> None:
+    """Where no folder can be made, the reason is told to a person."""
+    (tmp_path / "file").touch()
+
+    problem = await refused(tmp_path / "file" / "hostess.db")
+
+    assert problem.code == "state-unreadable"
 
 
 async def test_a_log_without_its_file_is_refused(tmp_path: Path) -> None:

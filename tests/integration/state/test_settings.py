@@ -155,7 +155,15 @@ memory = "2Gx"
 keep = 0
 """
 
-    mistakes = refused(tmp_path, text, {"HOSTESS_API__LISTEN": "", "HOSTESS_LOG__LEVEL": "loud"})
+    environ = {
+        "HOSTESS_API__LISTEN": "",
+        "HOSTESS_API__HOST": "a b",
+        "HOSTESS_LOG__LEVEL": "loud",
+        "HOSTESS_BASE_DOMAIN": "",
+        "HOSTESS_PUBLIC_ADDRESS": "203.0.113.7, home",
+    }
+
+    mistakes = refused(tmp_path, text, environ)
 
     assert {mistake.split(": ")[0] for mistake in mistakes} == {
         "config.toml:1",
@@ -164,6 +172,9 @@ keep = 0
         "config.toml:5",
         "config.toml:7",
         "config.toml:9",
+        "HOSTESS_BASE_DOMAIN",
+        "HOSTESS_API__HOST",
+        "HOSTESS_PUBLIC_ADDRESS",
         "HOSTESS_API__LISTEN",
         "HOSTESS_LOG__LEVEL",
     }

@@ -111,7 +111,10 @@ def test_a_key_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem) as caught:
         FileVault(tmp_path / "key")
 
-    assert caught.value.code == "key-unreadable"
+    with pytest.raises(Problem) as no_folder:
+        FileVault(tmp_path / "absent" / "key")
+
+    assert (caught.value.code, no_folder.value.code) == ("key-unreadable", "key-unreadable")
 
 
 def test_the_sentinel_knows_its_key(tmp_path: Path) -> None:
