@@ -29,6 +29,7 @@ from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
 from hostess.services.pushes import Pushes
 from hostess.services.reconciler import Reconciler
+from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
 from hostess.services.report import Report
 from hostess.services.retirement import Retirement
@@ -67,6 +68,7 @@ class World:
     pushes: Pushes
     reconciler: Reconciler
     collector: Collector
+    removal: Removal
     public_url: Callable[[str], str]
 
 
@@ -119,6 +121,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         pushes=pushes,
         reconciler=reconciler,
         collector=Collector(engine, journal, settings.releases.keep),
+        removal=Removal(journal, engine, repositories, routing, deployments, turns),
         public_url=url,
     )
 

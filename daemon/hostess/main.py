@@ -135,6 +135,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         replicas=world.replicas,
         redactor=world.redactor,
         collector=world.collector,
+        removal=world.removal,
         repositories=world.repositories,
         settings=settings,
         public_url=world.public_url,

@@ -1,0 +1,93 @@
+"""The application: every operation of the table behind its checks."""
+
+import asyncio
+
+from aiohttp import web
+
+from hostess import __version__
+from hostess.domain.problem import Problem
+from hostess.doors.api import deployments, events, projects, releases, secrets, status, tokens, workloads
+from hostess.doors.api.caller import NOBODY, identify
+from hostess.doors.api.guards import Handler, guards, mark
+from hostess.doors.api.openapi import document
+from hostess.doors.api.operation import Call, Operation, read, respond
+from hostess.doors.api.streams import CLOSING
+from hostess.doors.api.wiring import SERVICES, ApiServices
+
+BODY = 1024 * 1024
+"""The largest body of an operation, in bytes (git's routes stream and are not bounded by it)."""
+
+__all__ = ["OPERATIONS", "ApiServices", "make_app"]
+
+OPERATIONS: tuple[Operation, ...] = (
+    *projects.OPERATIONS,
+    *deployments.OPERATIONS,
+    *workloads.OPERATIONS,
+    *secrets.OPERATIONS,
+    *releases.OPERATIONS,
+    *tokens.OPERATIONS,
+    *events.OPERATIONS,
+    *status.OPERATIONS,
+)
+
+
+def make_app(services: ApiServices) -> web.Application:
+    """Return the application; more routes (git) can be added to it and pass the same guards."""
+    app = web.Application(middlewares=guards(services), client_max_size=BODY)
+    app[SERVICES] = services
+    app[CLOSING] = asyncio.Event()
+    app.on_response_prepare.append(mark)
+    app.on_shutdown.append(_close)
+    shown = document(OPERATIONS, __version__)
+
+    async def openapi(_: web.Request) -> web.Response:
+        return web.json_response(shown)
+
+    app.router.add_get("/v1/openapi.json", openapi)
+    for operation in OPERATIONS:
+        app.router.add_route(operation.method, operation.path, _handler(services, operation))
+    return app
+
+
+async def _close(app: web.Application) -> None:
+    app[CLOSING].set()
+
+
+def _handler(services: ApiServices, operation: Operation) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = NOBODY if operation.action is None else await identify(services, request)
+        call = Call(services, request, caller, dict(request.match_info))
+        await _admit(call, operation)
+        given = await read(operation, request)
+        return respond(await operation.handler(call, given), operation.status)
+
+    return handle
+
+
+async def _admit(call: Call, operation: Operation) -> None:
+    """Raise a Problem unless the caller may do this there, and what the path names exists."""
+    if operation.action is None:
+        return
+    name = call.path.get("project")
+    absent = Problem(
+        "project-not-found",
+        f"there is no project {name}",
+        remedy="`hostess projects list` shows those there are; a first push makes one",
+    )
+    if name is None:
+        if operation.action == "admin":
+            call.require("admin", None)
+        call.require_somewhere(operation.action)
+        return
+    call.require(operation.action, name, absent)
+    if name not in {project.name for project in await call.services.journal.projects()}:
+        raise absent
+    environment = call.path.get("environment")
+    if environment is not None and environment not in {
+        place.environment for place in await call.services.journal.places(name)
+    }:
+        raise Problem(
+            "environment-not-found",
+            f"{name} has no environment {environment}",
+            remedy=f"`hostess environments list -p {name}` shows those there are; a first push makes one",
+        )

@@ -1,0 +1,115 @@
+"""The OpenAPI 3.1 document, made from the table of operations."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from hostess.doors.api.operation import Nothing, Operation
+from hostess.doors.api.problems import MEDIA
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/{model}"
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+_TEXTS = ("code", "detail", "serving", "remedy", "place", "type", "title", "request_id")
+_LISTS = ("tail", "mistakes")
+_ERRORS = {
+    "400": "The request is malformed.",
+    "401": "No known token.",
+    "403": "Known, but not allowed.",
+    "404": "There is no such thing, or the caller may not know of it.",
+    "409": "It is not possible in the present state.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "422": "What was given does not fit; `mistakes` lists all of it.",
+    "500": "A mistake of Hostess's own.",
+    "503": "The engine or the journal does not answer.",
+}
+
+
+def document(operations: Iterable[Operation], version: str) -> Json:
+    """Return the document."""
+    table = list(operations)
+    schemas = _schemas(table)
+    paths: Json = {}
+    for operation in table:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Hostess admin API", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "Problem": _problem()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _schemas(table: list[Operation]) -> Json:
+    shown: list[tuple[type[BaseModel], Any]] = [(o.returns, "serialization") for o in table if o.returns]
+    taken: list[tuple[type[BaseModel], Any]] = [(o.given, "validation") for o in table if o.given is not Nothing]
+    _, found = models_json_schema(list(dict.fromkeys(shown + taken)), ref_template=_REF)
+    schemas: Json = found["$defs"]
+    return schemas
+
+
+def _operation(operation: Operation, schemas: Json) -> Json:
+    described: Json = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in _PATH_PARAMETER.findall(operation.path)
+        ],
+        "responses": {str(operation.status): _answer(operation), **_errors()},
+    }
+    if operation.action is None:
+        described["security"] = []
+    if operation.given is Nothing:
+        return described
+    if operation.in_query:
+        described["parameters"] += _query(schemas[operation.given.__name__])
+    else:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(model=operation.given.__name__)}}},
+        }
+    return described
+
+
+def _answer(operation: Operation) -> Json:
+    if operation.returns is not None:
+        schema = {"$ref": _REF.format(model=operation.returns.__name__)}
+        return {"description": operation.summary, "content": {"application/json": {"schema": schema}}}
+    if operation.status == 204:  # noqa: PLR2004 -- No Content
+        return {"description": operation.summary}
+    text = {"schema": {"type": "string"}}
+    return {"description": operation.summary, "content": {"text/plain": text, "text/event-stream": text}}
+
+
+def _query(schema: Json) -> list[Json]:
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": described}
+        for name, described in schema.get("properties", {}).items()
+    ]
+
+
+def _errors() -> Json:
+    content = {MEDIA: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    return {status: {"description": meaning, "content": content} for status, meaning in _ERRORS.items()}
+
+
+def _problem() -> Json:
+    texts: Json = {name: {"type": "string"} for name in _TEXTS}
+    lists: Json = {name: {"type": "array", "items": {"type": "string"}} for name in _LISTS}
+    return {
+        "type": "object",
+        "description": "RFC 9457: what happened, what still serves, what to do.",
+        "properties": {**texts, "status": {"type": "integer"}, **lists},
+        "required": ["type", "title", "status", "detail", "code"],
+    }

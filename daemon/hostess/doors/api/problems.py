@@ -1,0 +1,86 @@
+"""Problems as answers: RFC 9457 `application/problem+json`, and the one table from codes to statuses."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from hostess.domain.mistakes import InvalidStack
+from hostess.domain.ports import Redactor
+from hostess.domain.problem import Problem
+
+MEDIA = "application/problem+json"
+
+STATUSES: Mapping[str, int] = {
+    "unauthenticated": 401,
+    "not-allowed": 403,
+    "cross-origin": 403,
+    "insecure-basic": 403,
+    "wrong-host": 421,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "body-too-large": 413,
+    "not-json": 415,
+    "bad-request": 400,
+    "cancelled": 409,
+    "deployment-ambiguous": 409,
+    "deployment-running": 409,
+    "host-taken": 409,
+    "image-gone": 409,
+    "not-cancellable": 409,
+    "nothing-live": 409,
+    "project-exists": 409,
+    "secret-exists": 409,
+    "singleton": 409,
+    "superseded": 409,
+    "internal-error": 500,
+    "engine-failed": 502,
+    "engine-unreachable": 503,
+    "journal-failed": 503,
+    "record-unreadable": 500,
+    "subnets-exhausted": 507,
+    "timed-out": 504,
+}
+"""Codes that do not follow the rules of `status_of`."""
+
+_UNPROCESSABLE = 422
+
+
+def status_of(code: str) -> int:
+    """Return the status of a problem: that of the table, else 404 for "...-not-found" and 422 for all others."""
+    if code in STATUSES:
+        return STATUSES[code]
+    return HTTPStatus.NOT_FOUND if code.endswith("-not-found") else _UNPROCESSABLE
+
+
+def answer(
+    problem: Problem, redactor: Redactor, *, mistakes: tuple[str, ...] = (), request_id: str = ""
+) -> web.Response:
+    """Return the answer that tells *problem*, with known secrets hidden."""
+    status = status_of(problem.code)
+    found = tuple(map(str, problem.mistakes)) if isinstance(problem, InvalidStack) else mistakes
+    members: dict[str, object] = {
+        "type": f"urn:hostess:problem:{problem.code}",
+        "title": problem.code.replace("-", " ").capitalize(),
+        "status": status,
+        "detail": redactor.hide(problem.what),
+        "code": problem.code,
+        "serving": redactor.hide(problem.serving),
+        "remedy": redactor.hide(problem.remedy),
+        "place": problem.place,
+        "tail": [redactor.hide(line) for line in problem.tail],
+        "mistakes": [redactor.hide(mistake) for mistake in found],
+        "request_id": request_id,
+    }
+    headers = {"WWW-Authenticate": 'Bearer realm="Hostess"'} if status == HTTPStatus.UNAUTHORIZED else {}
+    return web.json_response(members, status=status, headers=headers, content_type=MEDIA)
+
+
+class InvalidRequest(Problem):
+    """A query or body that does not fit; *mistakes* are all of them, each with its field."""
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__(
+            "invalid-request", "; ".join(mistakes), remedy="see `/v1/openapi.json` for what this operation takes"
+        )
+        self.mistakes = mistakes

@@ -1,0 +1,187 @@
+"""The host as a whole: is it alive, what is on it, how is it set, and its figures for Prometheus."""
+
+from collections import Counter
+from datetime import datetime
+
+from aiohttp import web
+
+from hostess import __version__
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.release import State
+from hostess.doors.api.operation import Call, Nothing, View, op
+from hostess.doors.api.workloads import services_of
+
+RECENT = 1000
+
+
+class Health(View):
+    """The daemon answers."""
+
+    status: str
+    version: str
+
+
+class HostView(View):
+    """The machine and its engine; *engine* is empty when it does not answer."""
+
+    version: str
+    instance: str
+    engine: str
+    cpus: float
+    memory: int
+    base_domain: str
+
+
+class PlaceView(View):
+    """An environment at a glance. *last* is the newest deployment's state."""
+
+    project: str
+    environment: str
+    release: int | None
+    commit: str
+    live_since: datetime | None
+    services: int
+    running: int
+    pending_restart: tuple[str, ...]
+    urls: tuple[str, ...]
+    last: str
+    last_at: datetime | None
+
+
+class StatusView(View):
+    """One screen."""
+
+    host: HostView
+    places: tuple[PlaceView, ...]
+
+
+class SettingView(View):
+    """An effective setting and where it came from."""
+
+    key: str
+    value: str
+    source: str
+
+
+class SettingList(View):
+    """All settings."""
+
+    items: tuple[SettingView, ...]
+
+
+class CollectedView(View):
+    """What garbage collection removed; *size* in bytes."""
+
+    images: tuple[str, ...]
+    size: int
+
+
+@op("GET /healthz", None, returns=Health)
+async def healthz(call: Call, _: Nothing) -> Health:
+    """Answer when the daemon is alive and its journal can be read."""
+    await call.services.journal.instance()
+    return Health(status="ok", version=__version__)
+
+
+@op("GET /v1/status", "read", returns=StatusView)
+async def status(call: Call, _: Nothing) -> StatusView:
+    """Show the host and everything on it that the caller may see, at a glance."""
+    places = [place for place in await call.services.journal.places() if call.sees(place.project)]
+    return StatusView(host=await _host(call), places=tuple([await _place(call, place) for place in places]))
+
+
+@op("GET /v1/config", "admin", returns=SettingList)
+async def show_config(call: Call, _: Nothing) -> SettingList:
+    """Show the effective settings and where each came from."""
+    return SettingList(
+        items=tuple(SettingView(key=k, value=v, source=source) for k, v, source in call.services.settings.shown())
+    )
+
+
+@op("POST /v1/gc", "admin", returns=CollectedView)
+async def collect_garbage(call: Call, _: Nothing) -> CollectedView:
+    """Remove images that no kept release and no container needs; never volumes, never what is not Hostess's own."""
+    collected = await call.services.collector.collect()
+    await call.audit("gc", f"collected {len(collected.images)} images", {"size": collected.size})
+    return CollectedView(images=collected.images, size=collected.size)
+
+
+@op("GET /metrics", "read")
+async def metrics(call: Call, _: Nothing) -> web.Response:
+    """Tell figures in Prometheus' text format; deployments are the newest thousand."""
+    call.require("read", None)
+    journal = call.services.journal
+    deployments = Counter(each.state for each in await journal.deployments(limit=RECENT))
+    places = await journal.places()
+    figures = [
+        ("hostess_build_info", "The version that runs.", [(f'{{version="{__version__}"}}', 1)]),
+        ("hostess_projects", "Projects.", [("", len(await journal.projects()))]),
+        (
+            "hostess_environments_live",
+            "Environments with a live release.",
+            [("", sum(p.live is not None for p in places))],
+        ),
+        (
+            "hostess_deployments",
+            "The newest thousand deployments by state.",
+            [(f'{{state="{state}"}}', deployments[state]) for state in State],
+        ),
+        (
+            "hostess_tasks_open",
+            "Containers that wait to be retired, and other work to be done.",
+            [("", len(await journal.tasks()))],
+        ),
+    ]
+    lines = [
+        line
+        for name, meaning, samples in figures
+        for line in (
+            f"# HELP {name} {meaning}",
+            f"# TYPE {name} gauge",
+            *(f"{name}{mark} {value}" for mark, value in samples),
+        )
+    ]
+    return web.Response(
+        body=("\n".join(lines) + "\n").encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    )
+
+
+async def _host(call: Call) -> HostView:
+    services = call.services
+    try:
+        facts = await services.engine.facts()
+        engine, cpus, memory = f"{facts.version} (API {facts.api})", facts.cpus, facts.memory
+    except Problem:
+        engine, cpus, memory = "", 0.0, 0
+    return HostView(
+        version=__version__,
+        instance=await services.journal.instance(),
+        engine=engine,
+        cpus=cpus,
+        memory=memory,
+        base_domain=services.settings.base_domain,
+    )
+
+
+async def _place(call: Call, place: Place) -> PlaceView:
+    services = call.services
+    live = await services.journal.live(place.project, place.environment)
+    found = await services_of(services, place.project, place.environment)
+    newest = await services.journal.deployments(place.project, place.environment, limit=1)
+    return PlaceView(
+        project=place.project,
+        environment=place.environment,
+        release=place.live,
+        commit=live.commit if live else "",
+        live_since=live.created_at if live else None,
+        services=len(found),
+        running=sum(service.state == "running" for service in found),
+        pending_restart=tuple(service.name for service in found if service.pending_restart),
+        urls=tuple(url for service in found for url in service.urls),
+        last=str(newest[0].state) if newest else "",
+        last_at=newest[0].created_at if newest else None,
+    )
+
+
+OPERATIONS = (healthz, status, show_config, collect_garbage, metrics)

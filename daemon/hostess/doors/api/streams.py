@@ -1,0 +1,110 @@
+"""Answers that go on: server-sent events with ids, and plain lines. Both end when the daemon stops or the client has gone."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hostess.domain.problem import Problem
+
+CLOSING = web.AppKey("closing", asyncio.Event)
+"""Set when the daemon stops."""
+
+QUIET = 15.0
+"""Seconds of silence after which a comment is sent, so that nothing on the way takes the connection for dead."""
+
+_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One server-sent event."""
+
+    data: str
+    id: str = ""
+    event: str = ""
+
+    def encoded(self) -> bytes:
+        """Return it as it is sent."""
+        head = [f"{field}: {value}" for field, value in (("id", self.id), ("event", self.event)) if value]
+        return ("\n".join([*head, *(f"data: {line}" for line in self.data.split("\n"))]) + "\n\n").encode()
+
+
+def wants_events(request: web.Request) -> bool:
+    """Whether the client asks for server-sent events."""
+    return "text/event-stream" in request.headers.get("Accept", "")
+
+
+async def send_events(request: web.Request, events: AsyncGenerator[Sent]) -> web.StreamResponse:
+    """Answer with *events* as they come; a Problem on the way is the last of them, as `event: problem`."""
+
+    async def encoded() -> AsyncGenerator[bytes]:
+        async with aclosing(events):
+            try:
+                async for each in events:
+                    yield each.encoded()
+            except Problem as problem:
+                yield Sent(json.dumps({"code": problem.code, "detail": problem.what}), event="problem").encoded()
+
+    response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
+    return await _pour(request, response, encoded(), pulse=b": still here\n\n")
+
+
+async def send_lines(request: web.Request, lines: AsyncGenerator[str]) -> web.StreamResponse:
+    """Answer with *lines* as plain text; a Problem on the way is the last of them."""
+
+    async def encoded() -> AsyncGenerator[bytes]:
+        async with aclosing(lines):
+            try:
+                async for line in lines:
+                    yield f"{line}\n".encode()
+            except Problem as problem:
+                yield f" !     {problem.what}\n".encode()
+
+    response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/plain; charset=utf-8"})
+    return await _pour(request, response, encoded(), pulse=b"")
+
+
+async def _pour(
+    request: web.Request, response: web.StreamResponse, source: AsyncGenerator[bytes], *, pulse: bytes
+) -> web.StreamResponse:
+    with suppress(ConnectionResetError):  # the client has gone: nothing to tell anybody
+        await response.prepare(request)
+        async with aclosing(_until(request.app[CLOSING], source, pulse)) as chunks:
+            async for chunk in chunks:
+                if request.transport is None or request.transport.is_closing():
+                    return response
+                if chunk:
+                    await response.write(chunk)
+        await response.write_eof()
+    return response
+
+
+async def _until(closing: asyncio.Event, source: AsyncGenerator[bytes], pulse: bytes) -> AsyncGenerator[bytes]:
+    """Yield what *source* yields, and *pulse* whenever it was quiet for long; end with it or at *closing*."""
+    stop = asyncio.create_task(closing.wait())
+    following: asyncio.Task[bytes | None] | None = None
+    try:
+        while not stop.done():
+            following = following or asyncio.create_task(_next(source))
+            done, _ = await asyncio.wait({following, stop}, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
+            if following not in done:
+                yield pulse
+                continue
+            chunk, following = following.result(), None
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        stop.cancel()
+        if following is not None:
+            following.cancel()
+            await asyncio.wait({following})
+        await source.aclose()
+
+
+async def _next(source: AsyncGenerator[bytes]) -> bytes | None:
+    return await anext(source, None)

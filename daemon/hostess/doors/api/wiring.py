@@ -1,0 +1,45 @@
+"""What the admin API stands on; the composition root makes one of these."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hostess.domain.ports import Clock, Engine, Journal, Redactor, Repositories, Transcripts
+from hostess.domain.settings import Settings
+from hostess.doors.api.peers import admin_peer
+from hostess.services.collector import Collector
+from hostess.services.deployments import Deployments
+from hostess.services.removal import Removal
+from hostess.services.replicas import Replicas
+from hostess.services.secret_store import SecretStore
+from hostess.services.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """Services and plain values of the API.
+
+    *public_url* makes the URL of a routed host. *admin_peer*: whether the process with this user id and group id, at the other
+    end of the unix socket, is an owner.
+    """
+
+    journal: Journal
+    engine: Engine
+    repositories: Repositories
+    transcripts: Transcripts
+    redactor: Redactor
+    clock: Clock
+    deployments: Deployments
+    replicas: Replicas
+    secrets: SecretStore
+    tokens: Tokens
+    collector: Collector
+    removal: Removal
+    settings: Settings
+    public_url: Callable[[str], str]
+    admin_peer: Callable[[int, int], bool] = admin_peer
+
+
+SERVICES = web.AppKey("services", ApiServices)
+"""Where an application keeps them."""

@@ -1,0 +1,205 @@
+"""The services of an environment: what runs, and what they write."""
+
+import json
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+
+from aiohttp import web
+from pydantic import Field
+
+from hostess.domain import labels, quantities
+from hostess.domain.ports import Container
+from hostess.domain.problem import Problem
+from hostess.domain.release import Release, Workload
+from hostess.doors.api.deployments import PLACE
+from hostess.doors.api.operation import Call, Given, Nothing, View, op
+from hostess.doors.api.pending import pending_restart
+from hostess.doors.api.problems import InvalidRequest
+from hostess.doors.api.streams import Sent, send_events, send_lines, wants_events
+from hostess.doors.api.wiring import ApiServices
+from hostess.services.logs import Logs, Wanted, Written
+
+SHORT = 12
+
+
+class PortView(View):
+    """A port; *urls* are those it is reached at from outside, best first."""
+
+    number: int
+    urls: tuple[str, ...]
+
+
+class ContainerView(View):
+    """A replica."""
+
+    id: str
+    replica: str
+    release: str
+    state: str
+    restarts: int
+    exit_code: int | None
+    out_of_memory: bool
+    started_at: datetime | None
+
+
+class ServiceView(View):
+    """A service of the live release. *state*: running, degraded (some replicas are missing), down."""
+
+    name: str
+    type: str
+    state: str
+    wanted: int
+    running: int
+    release: int
+    image: str
+    ports: tuple[PortView, ...]
+    urls: tuple[str, ...]
+    containers: tuple[ContainerView, ...]
+    pending_restart: bool
+
+
+class ServiceList(View):
+    """Services in the order of the file; none when nothing is live."""
+
+    items: tuple[ServiceView, ...]
+
+
+class LogsWanted(Given):
+    """Which lines: the last *tail* of each replica; *since* is a time, or a duration such as 10m."""
+
+    tail: int = Field(default=100, ge=0, le=10_000)
+    since: str = ""
+    follow: bool = False
+    timestamps: bool = False
+
+
+@op(f"GET {PLACE}/services", "read", returns=ServiceList)
+async def list_services(call: Call, _: Nothing) -> ServiceList:
+    """List the services of the live release and their replicas."""
+    return ServiceList(items=await services_of(call.services, call.project, call.environment))
+
+
+@op(f"GET {PLACE}/services/{{service}}/logs", "logs", given=LogsWanted)
+async def service_logs(call: Call, given: LogsWanted) -> web.StreamResponse:
+    """Return what the replicas of a service wrote, as text or (Accept: text/event-stream) as events with the line as JSON.
+
+    With several replicas each line of text begins with release and replica. The id of an event is the line's time;
+    `Last-Event-ID` goes on after it.
+    """
+    services = call.services
+    resumed = call.request.headers.get("Last-Event-ID", "")
+    since = _since(resumed or given.since, services.clock.now())
+    wanted = Wanted(call.project, call.environment, call.path["service"], given.tail, since)
+    await _check_service(call, wanted)
+    services.redactor.learn((await services.secrets.values(call.project, call.environment)).values())
+    logs = Logs(services.engine, services.replicas, services.redactor, services.clock)
+    if wants_events(call.request):
+        return await send_events(call.request, _events(logs, wanted, follow=given.follow))
+    if given.follow:
+        return await send_lines(call.request, _lines(logs, wanted, timestamps=given.timestamps))
+    found = await logs.recent(wanted)
+    named = len({line.replica for line in found}) > 1
+    text = "".join(f"{_line(line, timestamps=given.timestamps, named=named)}\n" for line in found)
+    return web.Response(text=text, content_type="text/plain")
+
+
+async def services_of(services: ApiServices, project: str, environment: str) -> tuple[ServiceView, ...]:
+    """Return the services of what is live."""
+    release = await services.journal.live(project, environment)
+    if release is None:
+        return ()
+    containers = [c for c in await services.replicas.of_place(project, environment) if labels.is_replica(c.labels)]
+    pending = await pending_restart(services, release)
+    return tuple(
+        _view(services, release, workload, containers, pending=workload.name in pending)
+        for workload in release.workloads.values()
+    )
+
+
+def _view(
+    services: ApiServices, release: Release, workload: Workload, containers: list[Container], *, pending: bool
+) -> ServiceView:
+    own = [c for c in containers if c.labels.get(labels.SERVICE) == workload.name]
+    running = sum(c.state == "running" and c.labels.get(labels.SPEC) == workload.spec for c in own)
+    ports = tuple(
+        PortView(number=port, urls=tuple(map(services.public_url, workload.hosts.get(port, ()))))
+        for port in workload.ports
+    )
+    state = "running" if running >= workload.replicas else "degraded" if running else "down"
+    return ServiceView(
+        name=workload.name,
+        type=str(workload.type),
+        state=state,
+        wanted=workload.replicas,
+        running=running,
+        release=release.number,
+        image=workload.image.removeprefix("sha256:")[:SHORT],
+        ports=ports,
+        urls=tuple(port.urls[0] for port in ports if port.urls),
+        containers=tuple(map(_container, own)),
+        pending_restart=pending,
+    )
+
+
+def _container(container: Container) -> ContainerView:
+    return ContainerView(
+        id=container.id[:SHORT],
+        replica=container.labels.get(labels.REPLICA, ""),
+        release=container.labels.get(labels.RELEASE, ""),
+        state=container.state,
+        restarts=container.restarts,
+        exit_code=container.exit_code,
+        out_of_memory=container.oom_killed,
+        started_at=container.started_at,
+    )
+
+
+async def _check_service(call: Call, wanted: Wanted) -> None:
+    release = await call.services.journal.live(wanted.project, wanted.environment)
+    if release is None or wanted.service not in release.workloads:
+        known = ", ".join(release.workloads) if release else "none: nothing is live"
+        raise Problem(
+            "service-not-found",
+            f"{wanted.project} ({wanted.environment}) has no service {wanted.service}",
+            remedy=f"its services are {known}" if release else "deploy first: `git push hostess main`",
+        )
+
+
+async def _events(logs: Logs, wanted: Wanted, *, follow: bool) -> AsyncGenerator[Sent]:
+    async for line in logs.follow(wanted) if follow else _each(await logs.recent(wanted)):
+        data = {"at": line.at.isoformat(), "replica": line.replica, "stream": line.stream, "text": line.text}
+        yield Sent(json.dumps(data), id=line.at.isoformat())
+    yield Sent("{}", event="end")
+
+
+async def _lines(logs: Logs, wanted: Wanted, *, timestamps: bool) -> AsyncGenerator[str]:
+    async for line in logs.follow(wanted):
+        yield _line(line, timestamps=timestamps, named=True)
+
+
+async def _each(lines: list[Written]) -> AsyncGenerator[Written]:
+    for line in lines:
+        yield line
+
+
+def _line(line: Written, *, timestamps: bool, named: bool) -> str:
+    parts = [line.at.isoformat() if timestamps else "", f"{line.replica} |" if named else "", line.text]
+    return " ".join(part for part in parts[:-1] if part) + (" " if timestamps or named else "") + line.text
+
+
+def _since(text: str, now: datetime) -> datetime | None:
+    """Return the time that *text* means: an ISO 8601 time, or a duration before *now*."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        return now - quantities.parse_duration(text)
+    except (ValueError, OverflowError):
+        raise InvalidRequest((f"since: {text} is neither a duration such as 10m nor a time",)) from None
+
+
+OPERATIONS = (list_services, service_logs)

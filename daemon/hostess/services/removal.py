@@ -1,0 +1,71 @@
+"""Removing a project with everything that belongs to it. What a crash interrupts can simply be asked for again."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from hostess.domain import labels
+from hostess.domain.ports import Container, Engine, Journal, Repositories
+from hostess.domain.release import State
+from hostess.services.deployments import Deployments
+from hostess.services.routing import Routing
+from hostess.services.turns import Turns
+
+GRACE = timedelta(seconds=10)
+OPEN = (State.QUEUED, State.RUNNING, State.SWITCHED)
+
+
+class Removal:
+    """Takes a project out of the routing table first, out of the journal last."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        engine: Engine,
+        repositories: Repositories,
+        routing: Routing,
+        deployments: Deployments,
+        turns: Turns,
+    ) -> None:
+        self._journal = journal
+        self._engine = engine
+        self._repositories = repositories
+        self._routing = routing
+        self._deployments = deployments
+        self._turns = turns
+
+    async def remove(self, project: str) -> None:
+        """Remove containers, volumes with their data, networks, repository, secrets and records of *project*.
+
+        Deployments that run are cancelled first; Problem "not-cancellable" when one is past its switch: ask again then.
+        """
+        for deployment in await self._journal.deployments(project, states=OPEN):
+            await self._deployments.cancel(deployment.id)
+        async with AsyncExitStack() as held:
+            places = await self._journal.places(project)
+            for place in places:
+                await held.enter_async_context(self._turns.turn(project, place.environment))
+            for place in places:
+                await self._journal.revert(project, place.environment, None, {})
+            await self._routing.publish()
+            await self._clear_engine(project)
+            await self._repositories.remove(project)
+            await self._journal.remove_project(project)
+
+    async def _clear_engine(self, project: str) -> None:
+        owned = labels.of_project(await self._journal.instance(), project)
+        containers = await self._engine.containers(owned)
+        await asyncio.gather(*(self._end(container) for container in containers))
+        for volume in await self._engine.volumes(owned):
+            await self._engine.remove_volume(volume)
+        for network in await self._engine.networks(owned):
+            await self._engine.remove_network(network)
+        for image in await self._engine.images(owned):
+            for tag in image.tags or (image.id,):
+                await self._engine.remove_image(tag)
+
+    async def _end(self, container: Container) -> None:
+        try:
+            await self._engine.stop(container.id, GRACE)
+        finally:
+            await self._engine.remove(container.id)
