@@ -33,7 +33,6 @@ Handler = Callable[[Push, Say], Coroutine[Any, Any, Sequence[Verdict]]]
 """Decides a push and moves its refs; a Problem refuses all of them."""
 
 _log = logging.getLogger(__name__)
-_PATIENCE = 10.0  # seconds for a hook to say what it wants, and for the last lines to leave
 _REASON = 300  # characters of a reason in git's status line
 
 
@@ -46,13 +45,15 @@ class _Expected:
 class HookSocket:
     """Serves hooks between `start` and `stop`. A push that has begun is carried to its end whether or not its pusher waits for it.
 
-    *token* makes lower-case hex chance of so many bits.
+    *token* makes lower-case hex chance of so many bits. *patience* is how many seconds a hook has to say what it wants, and at the
+    end to take what it is told.
     """
 
-    def __init__(self, path: Path, handler: Handler, token: Callable[[int], str]) -> None:
+    def __init__(self, path: Path, handler: Handler, token: Callable[[int], str], *, patience: float = 10.0) -> None:
         self._path = path
         self._handler = handler
         self._token = token
+        self._patience = patience
         self._expected: dict[str, _Expected] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._pushes: set[asyncio.Task[Sequence[Verdict]]] = set()
@@ -67,14 +68,16 @@ class HookSocket:
         self._server = await asyncio.start_unix_server(self._connected, sock=listener, limit=LIMIT)
 
     async def stop(self) -> None:
-        """Cancel the pushes that run, tell their pushers, and return when all of it has ended."""
+        """Cancel the pushes that run, tell their pushers, and return when that is done."""
         if self._server is None:
             return
         self._server.close()
         for push in self._pushes:
             push.cancel()
-        # A connection ends with its push, and waits for its pusher no longer than _PATIENCE.
-        await asyncio.gather(*self._pushes, *self._connections, return_exceptions=True)
+        if self._connections:  # each ends with its push
+            _, late = await asyncio.wait(self._connections, timeout=2 * self._patience)
+            for connection in late:
+                connection.cancel()
         await self._server.wait_closed()
         self._server = None
         self._path.unlink(missing_ok=True)
@@ -103,7 +106,7 @@ class HookSocket:
             return
         lines = PushLines(writer, asyncio.get_running_loop())
         async with asyncio.TaskGroup() as group:
-            group.create_task(lines.deliver(_PATIENCE))
+            group.create_task(lines.deliver(self._patience))
             lines.finish(await self._answers(push, lines.say))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Push:
@@ -114,7 +117,7 @@ class HookSocket:
             raise FrameError(f"user {uid} has no business here")
         updates: list[RefUpdate] = []
         options: list[str] = []
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(self._patience):
             hello = await _frame(reader)
             expected = self._expected.pop(hello.ticket, None) if isinstance(hello, Hello) else None
             if expected is None:

@@ -48,8 +48,11 @@ class PushLines:
             await self._finished.wait()
             await asyncio.wait({sender}, timeout=patience)
         finally:
-            sender.cancel()
-            self._writer.close()
+            if sender.done():
+                self._writer.close()
+            else:  # closing would wait for the pusher to read what is left
+                sender.cancel()
+                self._writer.transport.abort()
 
     async def _send(self) -> None:
         with contextlib.suppress(OSError):  # the pusher is gone: what is still said stays here, within bounds
