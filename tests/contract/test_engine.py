@@ -25,7 +25,7 @@ SUBNET = f"10.99.{os.getpid() % 250}.0/24"
 
 @dataclass
 class Bench:
-    """An engine with a network and a volume name, and what the tests need to make things on it."""
+    """An engine, and what the tests need to make things on it."""
 
     engine: Engine
     seen_at: Callable[[str], str]
@@ -33,7 +33,7 @@ class Bench:
 
     def spec(self, name: str, **changes: object) -> ContainerSpec:
         """Return a spec of the test server."""
-        plain = ContainerSpec(f"ht-{os.getpid()}-{name}", ECHO, LABELS, network=network())
+        plain = ContainerSpec(f"ht-{os.getpid()}-{name}", ECHO, LABELS, network="bridge")
         return replace(plain, **changes)  # type: ignore[arg-type]  # names are the fields'
 
     async def running(self, name: str, **changes: object) -> str:
@@ -106,10 +106,9 @@ def packed(files: Mapping[str, str]) -> Iterator[bytes]:
 
 @pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    """Yield an engine with a network; what was made on it is removed afterwards."""
+    """Yield an engine; what was made on it is removed afterwards."""
     engine: FakeEngine | DockerEngine = FakeEngine() if request.param == "fake" else DockerEngine()
     there = Bench(engine, loopback if request.param == "fake" else str)
-    await engine.make_network(network(), SUBNET, LABELS)
     yield there
     for container in await engine.containers(LABELS):
         await engine.remove(container.id)
@@ -118,7 +117,8 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     for image in await engine.images(LABELS):
         for name in image.tags or (image.id,):
             await engine.remove_image(name)
-    await engine.remove_network(network())
+    for name in await engine.networks(LABELS):
+        await engine.remove_network(name)
     await engine.close()
 
 
@@ -131,13 +131,13 @@ async def get(address: str, path: str, port: int = 8000) -> bytes:
             except OSError:
                 await asyncio.sleep(0.02)
                 continue
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            body = await reader.readexactly(int(length.split(b":")[1]))
-            writer.close()
-            await writer.wait_closed()
-            return body
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                return await reader.readexactly(int(length.split(b":")[1]))
+            finally:
+                writer.close()
 
 
 # ---- what it is, and what it has
@@ -190,6 +190,7 @@ async def test_unreachable_registry(bench: Bench) -> None:
 
 async def test_networks(bench: Bench) -> None:
     """A network has the subnet it was given, is made once, keeps others out of its subnet, and goes."""
+    await bench.engine.make_network(network(), SUBNET, LABELS)
     await bench.engine.make_network(network(), SUBNET, LABELS)
     found = await bench.engine.networks(LABELS)
     with pytest.raises(Problem) as raised:
@@ -298,8 +299,9 @@ async def test_start_needs_the_program(bench: Bench) -> None:
 async def test_taken_address(bench: Bench) -> None:
     """A container does not start at an address that another has."""
     address = SUBNET.replace(".0/24", ".78")
-    await bench.running("first", address=address)
-    second = await bench.engine.create(bench.spec("second", address=address))
+    await bench.engine.make_network(network(), SUBNET, LABELS)
+    await bench.running("first", network=network(), address=address)
+    second = await bench.engine.create(bench.spec("second", network=network(), address=address))
 
     with refusal("container-start-failed") as raised:
         await bench.engine.start(second)
@@ -309,7 +311,8 @@ async def test_taken_address(bench: Bench) -> None:
 async def test_fixed_address(bench: Bench) -> None:
     """A fixed address is the container's before, while and after it runs."""
     address = SUBNET.replace(".0/24", ".77")
-    container = await bench.engine.create(bench.spec("fixed", address=address, aliases=("web",)))
+    await bench.engine.make_network(network(), SUBNET, LABELS)
+    container = await bench.engine.create(bench.spec("fixed", network=network(), address=address, aliases=("web",)))
     before = await bench.engine.container(container)
     await bench.engine.start(container)
     during = await bench.engine.container(container)

@@ -1,6 +1,7 @@
 """What only a real engine can show: that ends are ends, that limits hold, and what containers may not do."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
@@ -22,16 +23,16 @@ LIMIT = 600 * 1024**2
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    """Yield a real engine with a network; what was made on it is removed afterwards."""
+    """Yield a real engine; what was made on it is removed afterwards."""
     engine = DockerEngine()
-    await engine.make_network(network(), SUBNET, LABELS)
     yield Bench(engine, str)
     for container in await engine.containers(LABELS):
         await engine.remove(container.id)
     for image in await engine.images(LABELS):
         for name in image.tags or (image.id,):
             await engine.remove_image(name)
-    await engine.remove_network(network())
+    for name in await engine.networks(LABELS):
+        await engine.remove_network(name)
     await engine.close()
 
 
@@ -55,15 +56,23 @@ async def until(words: str, *, there: bool) -> None:
                 return
 
 
+@pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning"
+)  # the library forgets the socket that it could not connect
 async def test_unreachable_engine() -> None:
     """An engine that is not there is told as such, with the cause and what to do."""
     engine = DockerEngine("unix:///nowhere/docker.sock")
-    with refusal("engine-unreachable") as raised:
+    problem = Problem("", "")
+    try:
         await engine.facts()
+    except Problem as raised:
+        problem = Problem(raised.code, raised.what, remedy=raised.remedy)
     await engine.close()
+    gc.collect()
 
-    assert "No such file or directory" in raised.value.what
-    assert "systemctl status docker" in raised.value.remedy
+    assert problem.code == "engine-unreachable"
+    assert "No such file or directory" in problem.what
+    assert "systemctl status docker" in problem.remedy
 
 
 async def test_engine_that_refuses_connections() -> None:
@@ -100,7 +109,7 @@ async def test_timed_out_build_is_dead(bench: Bench) -> None:
 
 async def test_build_memory_is_limited(bench: Bench) -> None:
     """A build that takes more memory than its limit is killed, and the message says so (scenario 52)."""
-    if not os.access("/sys/fs/cgroup", os.W_OK):
+    if os.geteuid():
         pytest.skip("only root can limit builds")
     greedy = f'python3 -c "x = bytearray({2 * LIMIT}); print(len(x), {os.getpid()})"'
     with refusal("build-failed") as raised:
@@ -224,8 +233,9 @@ async def test_what_containers_may_not_do(bench: Bench) -> None:
 
 async def test_aliases(bench: Bench) -> None:
     """A container is reached by its alias on its network."""
-    await bench.running("named", aliases=("shop",))
-    asker = await bench.running("asker")
+    await bench.engine.make_network(network(), SUBNET, LABELS)
+    await bench.running("named", network=network(), aliases=("shop",))
+    asker = await bench.running("asker", network=network())
     found = await bench.engine.container(asker)
     assert found is not None
 
@@ -273,7 +283,6 @@ async def test_closing_ends_followers() -> None:
     """Closing the engine ends who still follows a log."""
     engine, other = DockerEngine(), DockerEngine()
     bench = Bench(engine, str)
-    await engine.make_network(network(), SUBNET, LABELS)
     container = await bench.running("closing", image=ECHO_SH, entrypoint=("sh", "-c", "echo hello; sleep 30"))
     async with asyncio.timeout(10), aclosing(engine.follow(container, 10)) as lines:  # type: ignore[type-var]  # a generator
         await anext(lines)
@@ -281,5 +290,4 @@ async def test_closing_ends_followers() -> None:
         with suppress(StopAsyncIteration, Problem):
             await anext(lines)
     await other.remove(container)
-    await other.remove_network(network())
     await other.close()

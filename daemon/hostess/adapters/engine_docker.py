@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 CONFLICT = 409
 FORBIDDEN = 403
-EPOCH = datetime.fromtimestamp(0, UTC)
 MTU = "com.docker.network.driver.mtu"
 
 
@@ -251,7 +250,8 @@ class DockerEngine:
                 detail for detail in details if detail is not None
             ]  # the list tells whole seconds, the details more
             return [
-                container_of(detail) for detail in sorted(there, key=lambda detail: instant(detail["Created"]) or EPOCH)
+                container_of(detail)
+                for detail in sorted(there, key=lambda detail: instant(detail["Created"]) or engine_logs.EPOCH)
             ]
 
         return await self._calls.run("list containers", work)

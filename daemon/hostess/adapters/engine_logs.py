@@ -8,12 +8,13 @@ import asyncio
 import struct
 import threading
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from hostess.adapters.engine_calls import Api, Calls, Line, checked, url_of
 from hostess.domain.ports import LogLine
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 HEAD = struct.Struct(">BxxxL")
 STREAMS = {1: "stdout", 2: "stderr"}
 LONGEST = 64 * 1024
@@ -137,4 +138,7 @@ def pump(container: str, params: Mapping[str, str], feed: Feed, api: Api, line: 
 def query(tail: int, since: datetime | None) -> dict[str, str]:
     """Return the parameters that ask for both streams with timestamps."""
     params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(max(tail, 0))}
-    return params if since is None else {**params, "since": f"{since.timestamp():.9f}"}
+    if since is None:
+        return params
+    seconds, rest = divmod(since - EPOCH, timedelta(seconds=1))  # a float would lose the last digit
+    return {**params, "since": f"{seconds}.{rest.microseconds:06d}"}
