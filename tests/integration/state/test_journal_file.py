@@ -195,6 +195,18 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def crossed(path: Path) -> None:
+    """Make an index use the pages of another table's."""
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute(
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_projects_1')"
+        " WHERE name = 'events_by_project'"
+    )
+    database.commit()
+    database.close()
+
+
 def orphaned(path: Path) -> None:
     """Make a row refer to a project that is not there."""
     database = sqlite3.connect(path)
@@ -220,6 +232,7 @@ def newer(path: Path) -> None:
         (foreign, "state-unreadable", "not Hostess's"),
         (damaged, "state-unreadable", ""),
         (cut, "state-unreadable", ""),
+        (crossed, "state-unreadable", "events_by_project"),
         (orphaned, "state-unreadable", "rows that are gone"),
         (newer, "state-newer", "m999_from_the_future"),
     ],

@@ -133,11 +133,32 @@ async def test_no_file_holds_a_value(store: SecretStore, tmp_path: Path) -> None
 
 
 async def test_a_value_moved_to_another_row_does_not_open(store: SecretStore, journal: SqliteJournal) -> None:
-    """A sealed value that was put under another name is refused, and the problem names that secret."""
+    """A sealed value that was put under another name, environment, project or version is refused, naming that secret."""
+    await journal.create_project("blog", FakeClock().now())
     await store.add("shop", "production", "KEY", "value")
     sealed = (await journal.secrets("shop", "production"))[0].sealed
-    await journal.put_secret("shop", "staging", "KEY", lambda _: sealed, FakeClock().now())
+    for project, environment, name in (
+        ("shop", "staging", "KEY"),
+        ("shop", "testing", "OTHER"),
+        ("blog", "production", "KEY"),
+        ("shop", "production", "KEY"),
+    ):
+        await journal.put_secret(project, environment, name, lambda _: sealed, FakeClock().now())
+        with pytest.raises(Problem, match=rf"secret {name} of {project} \({environment}\)") as caught:
+            await store.values(project, environment)
+        assert caught.value.code == "secret-unreadable"
 
-    with pytest.raises(Problem, match=r"secret KEY of shop \(staging\)") as caught:
-        await store.values("shop", "staging")
-    assert caught.value.code == "secret-unreadable"
+
+@pytest.mark.parametrize("part", ["project", "environment", "name", "version"])
+async def test_each_part_of_the_row_is_bound(
+    store: SecretStore, journal: SqliteJournal, vault: FileVault, part: str
+) -> None:
+    """What a value is sealed for differs as soon as one part of its row does."""
+    await store.add("shop", "production", "KEY", "value")
+    row = (await journal.secrets("shop", "production"))[0]
+    parts = {"project": "shop", "environment": "production", "name": "KEY", "version": "1"}
+    place = "secret|{project}|{environment}|{name}|{version}"
+
+    assert vault.open(row.sealed, place.format(**parts)) == "value"
+    with pytest.raises(Problem):
+        vault.open(row.sealed, place.format(**{**parts, part: "x"}))

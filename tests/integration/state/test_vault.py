@@ -137,6 +137,7 @@ async def test_a_lost_key_is_not_replaced(tmp_path: Path) -> None:
 
     with pytest.raises(Problem) as gone:
         await open_vault(path, journal)
+    assert names(tmp_path) & {"key"} == set()
     made_anew = FileVault(path)
     with pytest.raises(Problem) as another:
         await open_vault(path, journal)
