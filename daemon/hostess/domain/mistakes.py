@@ -44,16 +44,28 @@ class Mistake:
 
 
 class InvalidStack(Problem):
-    """A file with mistakes: *mistakes* are all of them in the order of their places, *tail* the same as printable lines."""
+    """A file with mistakes: *mistakes* are all of them, in the order of their places."""
 
-    def __init__(self, mistakes: Iterable[Mistake], name: str = "hostess.yml") -> None:
+    def __init__(
+        self, mistakes: Iterable[Mistake], name: str = "hostess.yml", *, serving: str = "", remedy: str = ""
+    ) -> None:
+        self.name = name
         self.mistakes = tuple(sorted(set(mistakes)))
         count = len(self.mistakes)
         super().__init__(
             "invalid-stack",
             f"{name} has {'one mistake' if count == 1 else f'{count} mistakes'}",
-            remedy="correct the file, check it with `hostess validate`, and push again",
-            tail=tuple(str(mistake) for mistake in self.mistakes),
+            serving=serving,
+            remedy=remedy or "correct the file, check it with `hostess validate`, and push again",
+        )
+
+    def but(self, *, serving: str | None = None, remedy: str | None = None) -> "InvalidStack":
+        """Return the same with what a caller higher up knows better."""
+        return InvalidStack(
+            self.mistakes,
+            self.name,
+            serving=self.serving if serving is None else serving,
+            remedy=self.remedy if remedy is None else remedy,
         )
 
 

@@ -46,7 +46,7 @@ POOLED = "pooled_url"
 """The property that postgres has only with `special.pooler`."""
 
 _SECRET_PROPERTIES = frozenset({"url", "external_url", "password", "read_url", POOLED})
-_PORT_PROPERTIES = ("url", "external_url", "port")
+PORT_PROPERTIES = ("url", "external_url", "port")
 _NAME = r"[a-z][a-z0-9-]*"
 _SECRET_FORM = re.compile(r"secret:([A-Za-z_][A-Za-z0-9_.-]{0,127})", re.ASCII)
 _PORT_FORM = re.compile(rf"({_NAME})\.(port_[0-9]{{1,3}}\.[a-z_]+)", re.ASCII)
@@ -93,7 +93,7 @@ def allowed_properties(service: Service) -> tuple[str, ...]:
         return REDIS_PROPERTIES
     if service.is_worker:
         return ("host",)
-    numbered = (f"port_{n}.{what}" for n in range(1, len(service.ports) + 1) for what in _PORT_PROPERTIES)
+    numbered = (f"port_{n}.{what}" for n in range(1, len(service.ports) + 1) for what in PORT_PROPERTIES)
     return (*HTTP_PROPERTIES, *numbered)
 
 
@@ -176,11 +176,11 @@ def _parts(text: str) -> Iterator[str | Reference]:
 def _reference(inner: str, place: int) -> Reference:
     if found := _SECRET_FORM.fullmatch(inner):
         return Reference(RefersTo.SECRET, found[1], "", place)
+    if inner.startswith("secret."):
+        hint = f"secrets are written with a colon: ${{secret:{inner.removeprefix('secret.')}}}"
+        raise WrongValue(f"{quoted('${' + inner + '}')} is not a reference", hint)
     if found := _PORT_FORM.fullmatch(inner) or _PLAIN_FORM.fullmatch(inner):
         kind = {"deployment": RefersTo.DEPLOYMENT, "service": RefersTo.SELF}.get(found[1], RefersTo.SERVICE)
         return Reference(kind, found[1], found[2], place)
-    if inner.startswith("secret."):
-        hint = f"secrets are written with a colon: ${{secret:{inner.removeprefix('secret.')}}}"
-    else:
-        hint = "write ${service.property} or ${secret:NAME}, and $${ for a literal ${"
+    hint = "write ${service.property} or ${secret:NAME}, and $${ for a literal ${"
     raise WrongValue(f"{quoted('${' + inner + '}')} is not a reference", hint)

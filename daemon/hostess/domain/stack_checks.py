@@ -100,7 +100,7 @@ def _applies(draft: Draft, name: str, part: ServicePart) -> None:
         else:
             message, hint = (
                 f"does not apply to {kind}",
-                f"only {listed((k.value for k in ServiceType if k in kinds), 'and')}",
+                f"it is for {listed((k.value for k in ServiceType if k in kinds), 'and')}",
             )
         draft.findings.add(("services", name, key), message, hint, key=True)
 
@@ -134,10 +134,18 @@ def _visibility(draft: Draft, name: str, part: ServicePart) -> None:
     holders += [((*path, "ports", index), port) for index, port in enumerate(ports_of(part))]
     for at, holder in holders:
         _check_public(draft.findings, at, holder)
-    private = draft.visibility(name) is Visibility.PRIVATE
-    open_ports = any(asked_visibility(port) in {Visibility.PUBLIC, Visibility.TEAM} for port in ports_of(part))
-    if draft.has_domains(name) and private and not open_ports and type_of(part) not in DATABASES:
-        draft.findings.add((*path, "visibility"), "is private, but the service has domains", "remove one of the two")
+    if draft.has_domains(name) and type_of(part) not in DATABASES and not draft.findings.is_spoilt(*path, "ports"):
+        _check_reachable(draft, name, part)
+
+
+def _check_reachable(draft: Draft, name: str, part: ServicePart) -> None:
+    """Note a service that has domains, but no port that they could lead to."""
+    own = draft.visibility(name)
+    visibilities = [asked_visibility(port) or own for port in ports_of(part)] or [own]
+    if set(visibilities) != {Visibility.PRIVATE}:
+        return
+    key = next((key for key in ("visibility", "public") if getattr(part, key) is not None), "ports")
+    draft.findings.add(("services", name, key), "is private, but the service has domains", "remove one of the two")
 
 
 def _check_public(findings: Findings, path: Path, part: ServicePart | PortPart) -> None:

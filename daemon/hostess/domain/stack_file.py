@@ -1,5 +1,6 @@
 """hostess.yml in, a Stack out; or one InvalidStack with every mistake in the file, each with its place."""
 
+from hostess.domain.environments import environment_for, stack_for
 from hostess.domain.mistakes import InvalidStack, Mistake
 from hostess.domain.stack import Stack
 from hostess.domain.stack_build import built
@@ -19,7 +20,7 @@ from hostess.domain.stack_references import check_references
 from hostess.domain.stack_shape import shaped
 from hostess.domain.stack_yaml import read
 
-__all__ = ["InvalidStack", "Mistake", "parse"]
+__all__ = ["InvalidStack", "Mistake", "environment_for", "parse", "stack_for"]
 
 
 def parse(text: bytes | str, name: str = "hostess.yml") -> Stack:

@@ -33,11 +33,13 @@ class Part(BaseModel):
     """A mapping of the file.
 
     *instead* maps keys that people know from elsewhere to ours; *shorthand* is the key they mean who write text in its place.
+    *stand_ins* take the place of missing values while the rest of the mapping is checked; the file is refused all the same.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[dict[str, str]] = {}
     shorthand: ClassVar[str] = ""
+    stand_ins: ClassVar[dict[str, str]] = {}
 
 
 SeenBy = Annotated[Visibility, choice(Visibility)]
@@ -49,6 +51,7 @@ class BuildPart(Part):
     """An image to build."""
 
     shorthand: ClassVar[str] = "source"
+    stand_ins: ClassVar[dict[str, str]] = {"source": "."}
     instead: ClassVar[dict[str, str]] = {"context": "source", "path": "source", "arguments": "args"}
 
     source: RelativePath

@@ -159,6 +159,7 @@ class ServicePart(Part):
 class JobPart(Part):
     """A job."""
 
+    stand_ins: ClassVar[dict[str, str]] = {"command": "stand-in"}
     instead: ClassVar[dict[str, str]] = {**_FROM_COMPOSE, "cron": "schedule", "when": "run", "source": "build.source"}
 
     image: stack_values.Image | None = None

@@ -59,8 +59,10 @@ def _why(service: Service, reference: Reference) -> str:
     if service.is_worker:
         return f"{service.name} listens on no port"
     if reference.property.startswith("port_") and not service.is_database:
-        count = len(service.ports)
-        return f"{service.name} has {count} port{'s' if count > 1 else ''}"
+        head, _, what = reference.property.partition(".")
+        if what not in references.PORT_PROPERTIES:
+            return f"ports have no {quoted(what)}"
+        return f"{service.name} has no {head}, it lists {len(service.ports)}"
     return f"{service.type} has no {quoted(reference.property)}"
 
 
@@ -71,6 +73,8 @@ def _hint(service: Service, reference: Reference) -> str:
         return "turn on special.pooler"
     allowed = references.allowed_properties(service)
     plain = [name for name in allowed if "." not in name]
+    if "." in reference.property:
+        return f"ports count from port_1, and have {listed(references.PORT_PROPERTIES, 'and')}"
     return did_you_mean(reference.property, allowed) or f"there is {listed(plain, 'and')}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hostess.domain.mistakes import Path, WrongValue, did_you_mean, quoted
+from hostess.domain.mistakes import Path, WrongValue, did_you_mean
 from hostess.domain.stack_findings import Findings
 from hostess.domain.stack_forms import Part
 from hostess.domain.stack_values import kind_of
@@ -41,33 +41,43 @@ def shaped(model: type[Model], data: object, prefix: Path, findings: Findings) -
         try:
             return model.model_validate(rest)
         except ValidationError as error:
-            cuts = {_judge(model, details, rest, prefix, findings) for details in error.errors(include_url=False)}
+            judged = {_judge(model, details, rest, prefix, findings) for details in error.errors(include_url=False)}
+        cuts = [cut for cut in judged if cut is not None]
         if () in cuts:
             return None
-        # The last items first, so that the indexes of the others stay right.
-        for cut in sorted(
-            cuts, key=lambda path: [(str(type(step)), str(step).zfill(6)) for step in path], reverse=True
-        ):
+        for cut in sorted(cuts, key=_order, reverse=True):
             _cut(rest, cut, prefix, findings)
     return None
 
 
-def _judge(model: type[Part], error: ErrorDetails, data: object, prefix: Path, findings: Findings) -> Path:
-    """Note one mistake unless its place is spoilt already; return what must be cut out."""
+def _order(path: Path) -> list[tuple[str, str]]:
+    """Return a sorting key: what stands later in a list comes later, so that cutting from the end keeps indexes right."""
+    return [(type(step).__name__, str(step).zfill(6)) for step in path]
+
+
+def _judge(model: type[Part], error: ErrorDetails, data: object, prefix: Path, findings: Findings) -> Path | None:
+    """Note one mistake unless its place is spoilt already; return what must be cut out, None when it was mended instead."""
     loc: Path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("\x00")))
-    kind = error["type"]
-    if kind == "missing":
+    if error["type"] == "missing":
         if not findings.is_spoilt(*prefix, *loc):
             findings.add((*prefix, *loc), "is required", _missing_hint(data, loc), key=True)
-        return loc[:-1]
-    if loc and loc[-1] == "[key]":
-        loc = loc[:-1]
+        return None if _stood_in(model, data, loc) else loc[:-1]
+    wrong_key = error["type"] == "extra_forbidden" or loc[-1:] == ("[key]",)
+    loc = loc[:-1] if loc[-1:] == ("[key]",) else loc
     message, hint, below = _sentence(model, error, loc, data, findings)
     if not findings.is_spoilt(*prefix, *loc):
-        findings.add(
-            (*prefix, *loc, *below), message, hint, key=kind == "extra_forbidden" or error["loc"][-1:] == ("[key]",)
-        )
+        findings.add((*prefix, *loc, *below), message, hint, key=wrong_key)
     return loc
+
+
+def _stood_in(model: type[Part], data: object, loc: Path) -> bool:
+    """Whether a missing value could be replaced by a harmless one, so that its neighbours are still checked."""
+    holder, key = _value(data, loc[:-1]), str(loc[-1])
+    stand_in = next((part.stand_ins[key] for part in _models_at(model, loc[:-1]) if key in part.stand_ins), None)
+    if stand_in is None or not isinstance(holder, dict):
+        return False
+    holder[key] = stand_in
+    return True
 
 
 def _sentence(
@@ -120,7 +130,7 @@ def _key_hint(model: type[Part], loc: Path) -> str:
     known = [name for part in parts for name in part.model_fields]
     for part in parts:
         if key in part.instead:
-            return f"did you mean {quoted(part.instead[key])}?"
+            return f"did you mean {part.instead[key]}?"
     near = did_you_mean(key, known)
     return near or f"known here: {', '.join(known)}" if len(known) <= 8 else near  # noqa: PLR2004 -- what fits one line
 

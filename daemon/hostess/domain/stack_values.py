@@ -33,7 +33,6 @@ _EXTENSION = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 _SIZE = re.compile(r"\d{1,7}(?:\.\d{1,3})?(?:Mi|Gi|Ti)", re.ASCII)
 _FOREIGN_SIZE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?) ?([mgt])i?b?", re.IGNORECASE | re.ASCII)
 _LONGEST_TEXT = 1024
-_MOST_DAYS = 366
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -80,7 +79,8 @@ def _whole(value: object) -> int:
     if isinstance(value, Token) and isinstance(value.value, int) and not isinstance(value.value, bool):
         return value.value
     bare = isinstance(value, str) and value.isascii() and value.isdigit()
-    raise WrongValue(f"needs a whole number, not {kind_of(value)}", f"write {value} without quotes" if bare else "")
+    shown = value.text if isinstance(value, Token) else kind_of(value)
+    raise WrongValue(f"needs a whole number, not {shown}", f"write {value} without quotes" if bare else "")
 
 
 def _port(value: object) -> int:
@@ -95,8 +95,10 @@ def _port(value: object) -> int:
 def _number(value: object) -> float:
     if isinstance(value, Token) and not isinstance(value.value, bool) and isfinite(value.value):
         return float(value.value)
-    milli = re.fullmatch(r"(\d{1,6})m", value, re.ASCII) if isinstance(value, str) else None
-    raise WrongValue(f"needs a number, not {kind_of(value)}", f"write {int(milli[1]) / 1000:g}" if milli else "")
+    shown = value.text if isinstance(value, Token) else kind_of(value)
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(m?)", value, re.ASCII) if isinstance(value, str) else None
+    number = float(found[1]) / (1000 if found[2] else 1) if found else 0.0
+    raise WrongValue(f"needs a number, not {shown}", f"write {number:g} without quotes" if found else "")
 
 
 def _matching(
@@ -126,7 +128,7 @@ def choice(kind: type[Choice]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _duration(low: int, high: int) -> Callable[[object], timedelta]:
+def _duration(low: str, high: str) -> Callable[[object], timedelta]:
     def check(value: object) -> timedelta:
         if isinstance(value, Token):
             raise WrongValue("needs a duration with its unit", f'did you mean "{value.text}s"?')
@@ -137,8 +139,8 @@ def _duration(low: int, high: int) -> Callable[[object], timedelta]:
         except ValueError:
             hint = 'write it like "30s", "5m" or "24h"'
             raise WrongValue(f"{quoted(text_of(value))} is not a duration", hint) from None
-        if not timedelta(seconds=low) <= length <= timedelta(seconds=high):
-            raise WrongValue(f"must be between {low} s and {high} s")
+        if not quantities.parse_duration(low) <= length <= quantities.parse_duration(high):
+            raise WrongValue(f"must be between {low} and {high}")
         return length
 
     return check
@@ -238,13 +240,13 @@ Cores = Annotated[float, BeforeValidator(_number), Field(ge=0.1, le=16)]
 Memory = Annotated[int, BeforeValidator(_size("128Mi", "64Gi")), WithJsonSchema({"type": "string"})]
 Storage = Annotated[int, BeforeValidator(_size("1Gi", "1Ti")), WithJsonSchema({"type": "string"})]
 Size = Annotated[int, BeforeValidator(_size("1Mi", "1Ti")), WithJsonSchema({"type": "string"})]
-Moment = Annotated[timedelta, BeforeValidator(_duration(1, 3600)), WithJsonSchema({"type": "string"})]
+Moment = Annotated[timedelta, BeforeValidator(_duration("1s", "1h")), WithJsonSchema({"type": "string"})]
 """A duration of health checks: 1 s to an hour."""
 
-Span = Annotated[timedelta, BeforeValidator(_duration(1, 86400)), WithJsonSchema({"type": "string"})]
+Span = Annotated[timedelta, BeforeValidator(_duration("1s", "24h")), WithJsonSchema({"type": "string"})]
 """A duration that something may take: 1 s to a day."""
 
-Life = Annotated[timedelta, BeforeValidator(_duration(60, _MOST_DAYS * 86400)), WithJsonSchema({"type": "string"})]
+Life = Annotated[timedelta, BeforeValidator(_duration("1m", "366d")), WithJsonSchema({"type": "string"})]
 """How long something stays: a minute to a year."""
 
 Argv = Annotated[

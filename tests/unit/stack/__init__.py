@@ -1,0 +1,1 @@
+"""hostess.yml: text to stack."""

@@ -1,0 +1,69 @@
+"""Every file of the corpus is understood, or refused with exactly the mistakes that it names itself."""
+
+from pathlib import Path
+
+import pytest
+
+from hostess.domain.stack_file import InvalidStack, Mistake, parse
+from tests.unit.stack.corpus import INVALID, VALID, expected
+
+
+def _name(path: Path) -> str:
+    return path.stem
+
+
+def _shown(mistake: Mistake) -> str:
+    """Return a mistake as the corpus writes it: without file name and hint."""
+    head = f"{mistake.line}:{mistake.column}: "
+    return head + (f"{mistake.path}: {mistake.message}" if mistake.path else mistake.message)
+
+
+@pytest.mark.parametrize("path", VALID, ids=_name)
+def test_valid_file(path: Path) -> None:
+    """A valid file becomes a stack with a service for each key below `services`."""
+    stack = parse(path.read_bytes())
+
+    assert stack.services
+    assert all(name == service.name for name, service in stack.services.items())
+
+
+@pytest.mark.parametrize("path", INVALID, ids=_name)
+def test_invalid_file(path: Path) -> None:
+    """An invalid file is refused with all of its mistakes, each at its line and column, sorted by place."""
+    text = path.read_text()
+
+    with pytest.raises(InvalidStack) as caught:
+        parse(text)
+
+    wanted = expected(text)
+    found = [_shown(mistake) for mistake in caught.value.mistakes]
+    assert len(found) == len(wanted), "\n".join(found)
+    assert all(shown.startswith(start) for shown, start in zip(found, wanted, strict=True)), "\n".join(found)
+
+
+def test_corpus_is_large() -> None:
+    """The corpus holds at least 150 files, every one with a name of its own."""
+    assert len(VALID) + len(INVALID) >= 150
+    assert {path.stem for path in VALID}.isdisjoint({path.stem for path in INVALID})
+
+
+def test_mistake_as_a_line() -> None:
+    """A mistake prints as one line: file, line, column, path, message and hint."""
+    with pytest.raises(InvalidStack) as caught:
+        parse("services:\n  api:\n    type: fastapi\n    image: a\n    health: {interval: 30}\n", "shop/hostess.yml")
+
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        'shop/hostess.yml:5:24: services.api.health.interval: needs a duration with its unit (did you mean "30s"?)'
+    ]
+
+
+def test_problem_that_carries_the_mistakes() -> None:
+    """An InvalidStack is a Problem that counts its mistakes and keeps them when a caller adds what serves."""
+    with pytest.raises(InvalidStack) as caught:
+        parse('version: "2"\nservices: {api: {type: x, image: a}}\n')
+
+    problem = caught.value.but(serving="v3 still serves")
+    assert problem.code == "invalid-stack"
+    assert str(problem) == "hostess.yml has 2 mistakes"
+    assert problem.serving == "v3 still serves"
+    assert problem.mistakes == caught.value.mistakes
