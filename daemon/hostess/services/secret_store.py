@@ -14,9 +14,6 @@ from hostess.domain.records import Secret
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _LARGEST = 64 * 1024
 
-EVERYWHERE = ""
-"""The environment of secrets that hold in all environments of a project."""
-
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
@@ -30,8 +27,7 @@ class SecretName:
 class SecretStore:
     """Keeps secrets sealed. Values leave only through `values` and `credential`, for containers.
 
-    The environment "" is all environments of the project, present and future; a value of an environment's own wins. Names with
-    ":" are credentials made here; no user can name one.
+    Names with ":" are credentials made here; no user can name one.
     """
 
     def __init__(self, journal: Journal, vault: Vault, clock: Clock) -> None:
@@ -48,7 +44,7 @@ class SecretStore:
             if await self._find(project, environment, name) is not None:
                 raise Problem(
                     "secret-exists",
-                    f"{_where(project, environment)} has a secret {name} already",
+                    f"{project} ({environment}) has a secret {name} already",
                     serving="the value it has, unchanged",
                     remedy=f"change it with `hostess secrets edit {name}`",
                 )
@@ -69,16 +65,14 @@ class SecretStore:
                 _raise_not_found(project, environment, name)
 
     async def names(self, project: str, environment: str) -> list[SecretName]:
-        """Return what users have set for exactly this environment (or "": for all), by name, without values."""
+        """Return what users have set for an environment, by name, without values."""
         stored = await self._journal.secrets(project, environment)
         return [SecretName(each.name, each.version, each.changed_at) for each in stored if ":" not in each.name]
 
     async def values(self, project: str, environment: str, *, credentials: bool = False) -> dict[str, str]:
-        """Return name -> value of all that holds in an environment; generated credentials too if asked (to hide them in logs)."""
-        shared = await self._journal.secrets(project, EVERYWHERE)
-        own = await self._journal.secrets(project, environment)
-        winning = {each.name: each for each in (*shared, *own) if credentials or ":" not in each.name}
-        return {name: self._open(secret) for name, secret in winning.items()}
+        """Return name -> value of what users have set for an environment; generated credentials too if asked (to hide them in logs)."""
+        stored = await self._journal.secrets(project, environment)
+        return {each.name: self._open(each) for each in stored if credentials or ":" not in each.name}
 
     async def credential(self, project: str, environment: str, name: str, make: Callable[[], str]) -> str:
         """Return a generated credential, made with *make* and stored the first time. Its *name* holds a ":"."""
@@ -110,7 +104,7 @@ class SecretStore:
         except Problem as problem:
             raise Problem(
                 problem.code,
-                f"secret {secret.name} of {_where(secret.project, secret.environment)}: {problem.what}",
+                f"secret {secret.name} of {secret.project} ({secret.environment}): {problem.what}",
                 remedy=problem.remedy,
             ) from problem
 
@@ -118,10 +112,6 @@ class SecretStore:
 def _place(project: str, environment: str, name: str, version: int) -> str:
     """Return what a sealed value is bound to: its row. None of the parts can hold a "|"."""
     return f"secret|{project}|{environment}|{name}|{version}"
-
-
-def _where(project: str, environment: str) -> str:
-    return f"{project} ({environment or 'all environments'})"
 
 
 def _check(name: str, value: str) -> None:
@@ -146,6 +136,6 @@ def _check(name: str, value: str) -> None:
 def _raise_not_found(project: str, environment: str, name: str) -> NoReturn:
     raise Problem(
         "secret-not-found",
-        f'{_where(project, environment)} has no secret "{name[:130]}"',
+        f'{project} ({environment}) has no secret "{name[:130]}"',
         remedy="`hostess secrets get` shows the names there are",
     )

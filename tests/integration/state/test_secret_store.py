@@ -8,7 +8,7 @@ import pytest
 from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.adapters.vault_files import FileVault
 from hostess.domain.problem import Problem
-from hostess.services.secret_store import EVERYWHERE, SecretName, SecretStore
+from hostess.services.secret_store import SecretName, SecretStore
 from tests.fakes.clock import FakeClock
 from tests.integration.state.folder import holding
 
@@ -60,17 +60,6 @@ async def test_deleted_secrets_are_gone(store: SecretStore) -> None:
 
     assert gone == {}
     assert await store.add("shop", "production", "KEY", "two") == 2
-
-
-async def test_secrets_of_all_environments(store: SecretStore) -> None:
-    """A secret for all environments holds in each, unless the environment has a value of its own."""
-    await store.add("shop", EVERYWHERE, "A", "shared")
-    await store.add("shop", EVERYWHERE, "B", "shared")
-    await store.add("shop", "staging", "B", "own")
-
-    assert await store.values("shop", "production") == {"A": "shared", "B": "shared"}
-    assert await store.values("shop", "staging") == {"A": "shared", "B": "own"}
-    assert [each.name for each in await store.names("shop", "staging")] == ["B"]
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A-B", "a:b", "Ä", "A" * 129, "A\n", "A B"])
