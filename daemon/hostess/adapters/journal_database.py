@@ -26,7 +26,10 @@ class JournalFile:
         """
         try:
             self._open(path)
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            remedy = "has the disk room, and does the folder belong to the daemon's user? Nothing was changed"
+            raise _unreadable(path, str(error)).but(remedy=remedy) from error
+        except sqlite3.DatabaseError as error:
             raise _unreadable(path, str(error)) from error
 
     def _open(self, path: Path) -> None:

@@ -209,13 +209,15 @@ class Settings(_Table):
         ]
 
 
-def load(config: Path | None, data_dir: Path | None, environ: Mapping[str, str]) -> Settings:
+def load(
+    config: Path | None, data_dir: Path | None, environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE
+) -> Settings:
     """Return the settings: defaults, below the file, below `HOSTESS_...` of *environ*, below the *data_dir* given.
 
-    Without *config* the default file is read if it is there. Problem "settings-invalid" names every mistake with its file and
+    Without *config* the *default_file* is read if it is there. Problem "settings-invalid" names every mistake with its file and
     line, or its environment variable; "settings-unreadable" when the file cannot be read.
     """
-    values = gather(config, DEFAULT_FILE, environ, known=frozenset(key for key, _ in _flat(Settings())))
+    values = gather(config, default_file, environ, known=frozenset(key for key, _ in _flat(Settings())))
     if data_dir is not None:
         values.put("data_dir", str(data_dir.absolute()), "--data-dir")
     if "engine.url" not in values.sources and environ.get("DOCKER_HOST"):

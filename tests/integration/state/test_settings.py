@@ -1,13 +1,15 @@
 """Settings: from defaults, a file and the environment, all mistakes told with their place."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from hostess.domain import settings as domain_settings
 from hostess.domain.problem import Problem
-from hostess.domain.settings import Address, Settings, load
+from hostess.domain.settings import Address, Settings
 
 EVERY_KEY = """
 data_dir = "/srv/hostess"
@@ -58,6 +60,11 @@ s3.secret_access_key = "very-secret-indeed"
 level = "debug"
 format = "json"
 """
+
+
+def load(config: Path | None, data_dir: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Load settings as on a host that has no settings file in its place."""
+    return domain_settings.load(config, data_dir, environ, default_file=Path("/nonexistent/config.toml"))
 
 
 def written(folder: Path, text: str) -> Path:
@@ -207,6 +214,16 @@ def test_misspelt_variables_are_refused(tmp_path: Path) -> None:
         'HOSTESS_BASEDOMAIN: there is no setting "basedomain" (did you mean base_domain?)',
         'HOSTESS_PROXY__HTPP: there is no setting "proxy.htpp" (did you mean proxy.http?)',
     ]
+
+
+def test_the_default_file_is_read_where_it_is(tmp_path: Path) -> None:
+    """Without a named file the one in its usual place is read; a named one is read instead of it."""
+    usual = written(tmp_path, 'base_domain = "usual.example"')
+    named = tmp_path / "named.toml"
+    named.write_text("releases.keep = 9")
+
+    assert domain_settings.load(None, None, {}, default_file=usual).base_domain == "usual.example"
+    assert domain_settings.load(named, None, {}, default_file=usual).base_domain == "localhost"
 
 
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:
