@@ -17,6 +17,7 @@ from hostess.domain.release import State
 from tests.integration.state.folder import names
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+WRITER = Path(__file__).with_name("journal_writer.py")
 DEADLINE = 20
 ROUNDS = 10
 
@@ -40,8 +41,7 @@ async def start_writer(path: Path, limit: Callable[[], None] | None = None) -> a
     """Start the program that makes switches until it is killed."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "tests.integration.state.journal_writer",
+        str(WRITER),
         str(path),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
