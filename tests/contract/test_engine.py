@@ -257,6 +257,7 @@ async def test_absent_containers(bench: Bench) -> None:
 
     assert await bench.engine.container("ht-absent") is None
     assert await bench.engine.logs("ht-absent", 10) == []
+    assert [line async for line in bench.engine.follow("ht-absent", 10)] == []
 
 
 async def test_listing(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from hostess.adapters.build_limits import BuildLimits
 from hostess.adapters.engine_docker import DockerEngine
 from hostess.adapters.engine_exec import Executor
 from hostess.domain.problem import Problem
+from tests.contract.registry import registry
 from tests.contract.test_engine import ECHO, ECHO_SH, GRACE, LABELS, SUBNET, Bench, get, network, refusal, ticks
 
 pytestmark = pytest.mark.docker
@@ -83,6 +84,20 @@ async def test_engine_that_refuses_connections() -> None:
     await engine.close()
 
     assert "Connection refused" in raised.value.what
+
+
+async def test_pull(bench: Bench) -> None:
+    """An image is fetched from its registry; one that the registry does not have is told so."""
+    async with registry("engine") as address:
+        image = await bench.engine.pull(f"{address}/shop:1", bench.said.append)
+        with refusal("image-not-found") as raised:
+            await bench.engine.pull(f"{address}/shop:2", bench.said.append)
+    await bench.engine.remove_image(f"{address}/shop:1")
+
+    assert image.tags == (f"{address}/shop:1",)
+    assert image.labels == {"hostess.test": "engine"}
+    assert bench.said[:2] == [f"pulling {address}/shop:1", "  1 of 1 layers"]
+    assert "shop:2" in raised.value.what
 
 
 async def test_cancelled_build_is_dead(bench: Bench) -> None:

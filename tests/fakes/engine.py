@@ -299,7 +299,7 @@ class FakeEngine:
         self._enter("follow", container)
         running = self._held(container)
         if running is None:
-            raise Problem("container-not-found", f"the container {container} is gone")
+            return
         at = max(len(running.logs) - tail, 0)
         while True:
             news = running.news

@@ -14,7 +14,7 @@ import requests
 
 from hostess.adapters.build_failure import Failure, explain
 from hostess.adapters.build_trace import Narrator, decode
-from hostess.adapters.engine_calls import PATIENCE, Api, Line, checked, image_details, url_of
+from hostess.adapters.engine_calls import PATIENCE, Api, Line, checked, url_of
 from hostess.domain.ports import BuildOrder
 from hostess.domain.problem import Problem
 
@@ -45,7 +45,9 @@ class Building:
         )
         with line.hold(checked(response)):
             image = self._listen(messages(response))
-        return image or str(image_details(api, self._order.tag)["Id"])
+        if not image:  # the tag may still be that of an older build: it proves nothing
+            raise self._failure("the engine ended the build without an image and without a reason")
+        return image
 
     def _parameters(self) -> dict[str, str]:
         order = self._order

@@ -16,6 +16,7 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.types import CancellableStream
 from docker.utils import kwargs_from_env
+from urllib3.exceptions import HTTPError
 
 from hostess.domain.problem import Problem
 
@@ -203,7 +204,7 @@ def told(doing: str) -> Iterator[None]:
         ) from error
     except requests.Timeout as error:
         raise unreachable(f"it did not answer within {PATIENCE:.0f} s when asked to {doing}") from error
-    except (requests.RequestException, DockerException) as error:
+    except (requests.RequestException, DockerException, HTTPError) as error:
         raise unreachable(innermost(error)) from error
 
 

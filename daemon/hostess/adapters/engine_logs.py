@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from docker.errors import NotFound
+
 from hostess.adapters.engine_calls import Api, Calls, Line, checked, url_of
 from hostess.domain.ports import LogLine
 
@@ -108,7 +110,7 @@ def last_lines(container: str, tail: int, api: Api) -> list[LogLine]:
 
 
 async def follow(calls: Calls, container: str, tail: int, since: datetime | None) -> AsyncIterator[LogLine]:
-    """Yield the last lines and then each new one, until the container ends or the iterator is closed."""
+    """Yield the last lines and then each new one, until the container ends or the iterator is closed; none when it is gone."""
     feed = Feed(asyncio.get_running_loop())
     params = {**query(tail, since), "follow": "1"}
     reading = asyncio.create_task(calls.alone("follow a log", partial(pump, container, params, feed)))
@@ -126,7 +128,11 @@ async def follow(calls: Calls, container: str, tail: int, since: datetime | None
 def pump(container: str, params: Mapping[str, str], feed: Feed, api: Api, line: Line) -> None:
     """Read a log to its end; runs on a thread of its own."""
     url = url_of(api, f"/containers/{container}/logs")
-    with line.hold(checked(api.get(url, params=params, stream=True, timeout=(10, None)))) as response:
+    try:
+        answer = checked(api.get(url, params=params, stream=True, timeout=(10, None)))
+    except NotFound:
+        return  # gone, and its log with it
+    with line.hold(answer) as response:
         lines = Lines()
         for data in response.iter_content(chunk_size=None):
             if piece := lines.feed(data):

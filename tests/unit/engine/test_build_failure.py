@@ -102,7 +102,7 @@ def test_front_end() -> None:
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ("failed to create LLB definition: dockerfile parse error line 3: unknown instruction: RAN", "docker/Dockerfile line 3: unknown instruction: RAN"),
+        ("failed to create LLB definition: dockerfile parse error line 3: unknown instruction: RAN", "Dockerfile line 3: unknown"),
         ("failed to solve: dockerfile parse error on line 3: unknown instruction: RAN", "line 3: unknown instruction: RAN"),
         ('failed to compute cache key: "/nothere" not found: not found', "/nothere is not in the build's folder"),
         ('failed to solve: failed to calculate checksum of ref x::y: "/nothere": not found', "/nothere is not in"),
