@@ -36,7 +36,7 @@ class Source:
         )
         return done.stdout.decode(errors="surrogateescape").strip()
 
-    def commit(self, files: dict[str, str | bytes] | None = None, message: str = "m") -> str:
+    def commit(self, files: dict[str, str | bytes] | None = None, message: str = "m", *, loose: bool = True) -> str:
         """Commit files (a text that begins with "-> " is a symlink) and send the objects; return the commit's id."""
         for name, content in (files or {}).items():
             path = self.folder / name
@@ -48,15 +48,15 @@ class Source:
                 path.write_bytes(content.encode() if isinstance(content, str) else content)
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
-        return self.send(self.git("rev-parse", "HEAD"))
+        return self.send(self.git("rev-parse", "HEAD"), loose=loose)
 
     def forged(self, *entries: str) -> str:
         """Commit a tree of raw entries ("mode type id<TAB>path"), which git would not add; return the commit's id."""
         tree = self.git("mktree", "-z", "--missing", stdin="\0".join(entries).encode())
         return self.send(self.git("commit-tree", "-m", "forged", tree))
 
-    def send(self, commit: str) -> str:
-        """Copy an object, and all that it needs, to the project."""
+    def send(self, commit: str, *, loose: bool = True) -> str:
+        """Copy an object, and all that it needs, to the project, as loose objects or as a pack."""
         pack = subprocess.run(
             ["git", "pack-objects", "--revs", "--stdout", "-q"],
             cwd=self.folder,
@@ -64,7 +64,12 @@ class Source:
             capture_output=True,
             check=True,
         )
-        subprocess.run(["git", "unpack-objects", "-q"], cwd=self.target, input=pack.stdout, check=True)
+        subprocess.run(
+            ["git", "unpack-objects", "-q"] if loose else ["git", "index-pack", "--stdin"],
+            cwd=self.target,
+            input=pack.stdout,
+            check=True,
+        )
         return commit
 
 
@@ -102,6 +107,15 @@ async def test_create_again_repairs(repositories: Repositories, tmp_path: Path) 
     assert sorted(path.name for path in (tmp_path / "repos").iterdir()) == ["shop.git"]
 
 
+async def test_many_packs_are_joined(repositories: Repositories, source: Source) -> None:
+    """A project with many packs has few after it was created again, and all its objects, also those that no ref leads to."""
+    commits = [source.commit(loose=False) for _ in range(60)]
+    await repositories.create("shop")
+
+    assert len(list((source.target / "objects" / "pack").glob("*.pack"))) < 10
+    assert [await repositories.commit_of("shop", commit) for commit in commits] == commits
+
+
 async def test_remove(repositories: Repositories) -> None:
     """A removed project is gone, and removing it again is no error."""
     await repositories.remove("shop")
@@ -114,7 +128,7 @@ async def test_remove(repositories: Repositories) -> None:
 @pytest.mark.parametrize("name", ["..", "a/b", "A", "x", "-a", "a-", "a.b", "a" * 64, "", "a\n"])
 async def test_project_names_cannot_leave_the_folder(repositories: Repositories, name: str) -> None:
     """A name that is no project name reaches no file."""
-    with pytest.raises(Problem, match="no project name"):
+    with pytest.raises(Problem, match="is not a valid name"):
         await repositories.create(name)
 
 

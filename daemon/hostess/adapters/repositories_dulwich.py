@@ -1,7 +1,7 @@
 """The bare repositories, one per project: dulwich reads single objects and refs, git's plumbing what is many, large or written."""
 
 import asyncio
-import re
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,12 +17,14 @@ from dulwich.repo import Repo
 from hostess.adapters.context_tar import context_tar, inside
 from hostess.adapters.git_objects import find, objects, run
 from hostess.adapters.tree_check import check_tree
+from hostess.domain.names import check_project_name
 from hostess.domain.ports import TreeLimits
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO
 
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _COMMIT_BYTES = 1024 * 1024  # a commit is read whole
+_PACKS = 50  # as many pushes leave as many packs; more make every look-up slower
+_log = logging.getLogger(__name__)
 _CONFIG = """\
 # Written by Hostess, and written again when it differs.
 [core]
@@ -40,6 +42,8 @@ _CONFIG = """\
 	# The hook proc-receive, and behind it the daemon, decides about branches and moves them.
 	procReceiveRefs = refs/heads
 	advertisePushOptions = true
+	# A pushed pack is kept as it is; unpacked, large files would be compressed anew.
+	unpackLimit = 1
 	# Branches are moved one by one, so nothing can be promised about all of them together.
 	advertiseAtomic = false
 	autogc = false
@@ -78,14 +82,15 @@ class DulwichRepositories:
         self._config = _CONFIG.format(max_pack=max_pack, keep_alive=keep_alive)
 
     def path(self, project: str) -> Path:
-        """Return the folder of a project's repository, whether it exists or not; Problem "project-name-invalid"."""
-        if not _PROJECT.fullmatch(project):
-            rule = "2 to 63 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen"
-            raise Problem("project-name-invalid", f"{project[:80]!r} is no project name", remedy=f"use {rule}")
+        """Return the folder of a project's repository, whether it exists or not; Problem "invalid-name"."""
+        check_project_name(project)
         return self._root / f"{project}.git"
 
     async def create(self, project: str) -> None:
-        """Make the repository, or bring hook and settings of an existing one up to date; after a crash: the whole of it, or nothing."""
+        """Make the repository; bring hook and settings of an existing one up to date, and join its packs when there are many.
+
+        A crash leaves the whole of it, or nothing.
+        """
         await asyncio.to_thread(self._create, self.path(project))
 
     async def remove(self, project: str) -> None:
@@ -176,6 +181,7 @@ class DulwichRepositories:
             except OSError:  # somebody else was faster; anything else shows below
                 shutil.rmtree(new)
         self._refresh(repository)
+        _tidy(repository)
 
     def _refresh(self, repository: Path) -> None:
         """Write settings and hook anew where they differ; a reader sees the old or the new, whole."""
@@ -192,6 +198,15 @@ def _replace(path: Path, make: Callable[[Path], object]) -> None:
         new = Path(beside) / path.name
         make(new)
         new.replace(path)
+
+
+def _tidy(repository: Path) -> None:
+    """Join the packs of a repository when there are many. Nothing is lost: not even what no ref leads to, such as a push that waits."""
+    if sum(1 for _ in (repository / "objects" / "pack").glob("*.pack")) < _PACKS:
+        return
+    done = run(repository, "repack", "-d", "-q", "--geometric=2", "--no-write-bitmap-index", within=600)
+    if done.returncode:
+        _log.warning("the packs of %s were not joined: %s", repository.name, done.stderr.strip())
 
 
 def _remove(repository: Path) -> None:
