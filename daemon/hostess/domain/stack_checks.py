@@ -11,7 +11,6 @@ from hostess.domain.stack_draft import (
     Draft,
     asked_visibility,
     is_persistent,
-    is_worker,
     mounts_of,
     ports_of,
     type_of,
@@ -209,14 +208,26 @@ def check_replicas(draft: Draft, name: str, form: ReplicasForm | None, path: Pat
         if form.min != form.max:
             what = f"{kind} runs" if kind in DATABASES else "a service with data on disk runs"
             findings.add(path, f"needs a fixed number: {what} on a fixed count", "write replicas: 1")
-    elif form.min == 0 and (is_worker(draft, name) or _public_count(draft, name) > 1):
-        needs = "lists no port to wake it" if is_worker(draft, name) else "has more than one public port"
-        findings.add((*path, "min"), f"cannot be 0: the service {needs}", "use min: 1")
+    elif form.min == 0:
+        why = _why_not_zero(draft, name)
+        if why:
+            findings.add((*path, "min"), f"cannot be 0: the service {why}", "use min: 1")
+
+
+def _why_not_zero(draft: Draft, name: str) -> str:
+    """Return why nothing could wake the service (spec section 7.3), or ""."""
+    part, public = draft.services[name], _public_count(draft, name)
+    if draft.findings.is_spoilt("services", name, "ports"):
+        return ""
+    if type_of(part) is ServiceType.CUSTOM and not part.ports and not public:
+        return "lists no port to wake it"
+    return "has more than one public port" if public > 1 else ""
 
 
 def _public_count(draft: Draft, name: str) -> int:
     own = draft.visibility(name)
-    return sum((asked_visibility(port) or own) is not Visibility.PRIVATE for port in ports_of(draft.services[name]))
+    visibilities = [asked_visibility(port) or own for port in ports_of(draft.services[name])] or [own]
+    return sum(visibility is not Visibility.PRIVATE for visibility in visibilities)
 
 
 def _health(draft: Draft, name: str, part: ServicePart) -> None:
@@ -298,7 +309,7 @@ def _check_files(findings: Findings, path: Path, files: list[FilePart], persiste
             findings.add((*at, "mount"), "is used by another file")
         if file.mount == "/" or file.mount in _SYSTEM or file.mount.startswith(_KERNEL):
             findings.add((*at, "mount"), "cannot be replaced by a file")
-        if any(_inside(file.mount, folder) for folder in persistent):
+        if any(file.mount == folder or _inside(file.mount, folder) for folder in persistent):
             findings.add((*at, "mount"), "lies in a persistent folder", "mount the file elsewhere")
         names.add(file.name)
         mounts.add(file.mount)

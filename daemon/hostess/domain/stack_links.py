@@ -9,7 +9,8 @@ from hostess.domain.stack import Condition, Run, ServiceType
 from hostess.domain.stack_build import refers_to
 from hostess.domain.stack_checks import check_replicas
 from hostess.domain.stack_draft import DATABASES, Draft, depends_of, type_of
-from hostess.domain.stack_models import JobPart, ServicePart
+from hostess.domain.stack_forms import ReplicasForm
+from hostess.domain.stack_models import HookPart, JobPart, ServicePart
 from hostess.domain.stack_words import PerService
 
 _IN_DEPLOY = frozenset({Run.ON_DEPLOY, Run.ONCE})
@@ -162,43 +163,44 @@ def check_environments(draft: Draft) -> None:
             _check_override(draft, service, override.replicas, (*path, "services", service))
 
 
-def _check_override(draft: Draft, service: str, replicas: object, path: Path) -> None:
+def _check_override(draft: Draft, service: str, replicas: ReplicasForm | None, path: Path) -> None:
     if service not in draft.service_names:
         hint = did_you_mean(service, draft.service_names)
         draft.findings.add(path, f"{quoted(service)} is no service of this file", hint, key=True)
     elif replicas is not None and draft.known_type(service) is not None:
-        check_replicas(draft, service, replicas, (*path, "replicas"))  # type: ignore[arg-type]
+        check_replicas(draft, service, replicas, (*path, "replicas"))
 
 
 def check_hooks(draft: Draft) -> None:
     """Note hooks without a command, and jobs named by hooks that are not there for that."""
     for name, part in draft.services.items():
         for key in _HOOKS:
-            hook = getattr(part.lifecycle, key, None)
+            hook: HookPart | None = getattr(part.lifecycle, key, None)
+            path = ("services", name, "lifecycle", key)
             if hook is None:
                 continue
-            path = ("services", name, "lifecycle", key)
             if hook.job is not None:
-                _check_hook_job(draft, key, hook.command is not None, hook.job, path)
-            elif hook.command is None and not _excused(draft, key, hook.timeout is not None, path):
+                _check_hook_job(draft, key, hook, (*path, "job"))
+            elif hook.command is None and not _excused(draft, key, hook, path):
                 draft.findings.add(path, "needs command", 'for example ["alembic", "upgrade", "head"]')
 
 
-def _excused(draft: Draft, key: str, has_timeout: bool, path: Path) -> bool:  # noqa: FBT001 -- private, one caller
-    grace_only = key == "shutdown" and has_timeout
-    return grace_only or draft.findings.is_spoilt(*path, "command") or draft.findings.is_spoilt(*path, "job")
+def _excused(draft: Draft, key: str, hook: HookPart, path: Path) -> bool:
+    """Whether a hook may lack its command: shutdown can be a grace period alone, and a wrong command is no missing one."""
+    grace_only = key == "shutdown" and hook.timeout is not None
+    return grace_only or any(draft.findings.is_spoilt(*path, what) for what in ("command", "job", "timeout"))
 
 
-def _check_hook_job(draft: Draft, key: str, has_command: bool, job: str, path: Path) -> None:  # noqa: FBT001 -- as above
-    at = (*path, "job")
-    if has_command:
-        draft.findings.add(at, "excludes command", "keep one of the two", key=True)
+def _check_hook_job(draft: Draft, key: str, hook: HookPart, path: Path) -> None:
+    job = hook.job or ""
+    if hook.command is not None:
+        draft.findings.add(path, "excludes command", "keep one of the two", key=True)
     elif key in _INSIDE:
-        draft.findings.add(at, f"does not apply to {key}, which runs inside the service", "use command", key=True)
+        draft.findings.add(path, f"does not apply to {key}, which runs inside the service", "use command", key=True)
     elif job not in draft.job_names:
-        draft.findings.add(at, f"{quoted(job)} is no job of this file", did_you_mean(job, draft.job_names))
+        draft.findings.add(path, f"{quoted(job)} is no job of this file", did_you_mean(job, draft.job_names))
     elif _runs_otherwise(draft, job):
-        draft.findings.add(at, f"job {job} is not run: lifecycle", f"add run: lifecycle to jobs.{job}")
+        draft.findings.add(path, f"job {job} is not run: lifecycle", f"add run: lifecycle to jobs.{job}")
 
 
 def _runs_otherwise(draft: Draft, job: str) -> bool:

@@ -21,6 +21,7 @@ Model = TypeVar("Model", bound=Part)
 
 _ROUNDS = 40
 _MOST_HINTS = 60
+_SHORT_LIST = 8
 _SENTENCES: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
@@ -132,7 +133,9 @@ def _key_hint(model: type[Part], loc: Path) -> str:
         if key in part.instead:
             return f"did you mean {part.instead[key]}?"
     near = did_you_mean(key, known)
-    return near or f"known here: {', '.join(known)}" if len(known) <= 8 else near  # noqa: PLR2004 -- what fits one line
+    if near or len(known) > _SHORT_LIST:
+        return near
+    return f"known here: {', '.join(known)}"
 
 
 def _models_at(annotation: Any, path: Path) -> Iterator[type[Part]]:  # noqa: ANN401 -- annotations have no better type

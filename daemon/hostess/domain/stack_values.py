@@ -32,6 +32,7 @@ _REDIS = re.compile(r"[1-9]\d?(?:\.\d{1,2}){0,2}", re.ASCII)
 _EXTENSION = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 _SIZE = re.compile(r"\d{1,7}(?:\.\d{1,3})?(?:Mi|Gi|Ti)", re.ASCII)
 _FOREIGN_SIZE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?) ?([mgt])i?b?", re.IGNORECASE | re.ASCII)
+_BRANCH = re.compile(r"[^\s~^:\\]{1,255}")
 _LONGEST_TEXT = 1024
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -223,7 +224,7 @@ def _domain(value: object) -> str:
 
 def _branch(value: object) -> str:
     text = scalar_text(value)
-    if not text or not text.isprintable() or " " in text or len(text) > 255:  # noqa: PLR2004 -- git's own bound
+    if not _BRANCH.fullmatch(text) or not text.isprintable():
         raise WrongValue(f"{quoted(text)} is not a branch name or pattern")
     return text.removeprefix("refs/heads/")
 
