@@ -60,7 +60,7 @@ class Findings:
 
     def _place(self, path: Path, *, key: bool) -> Place:
         document = self.document
-        if not key and path in document.places and isinstance(at(document, path), str | Token):
+        if not key and path in document.places and isinstance(at(document.data, path), str | Token):
             return document.places[path]
         for length in range(len(path), 0, -1):
             found = document.keys.get(path[:length]) or document.places.get(path[:length])

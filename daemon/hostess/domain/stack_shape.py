@@ -16,6 +16,7 @@ from hostess.domain.mistakes import Path, WrongValue, did_you_mean
 from hostess.domain.stack_findings import Findings
 from hostess.domain.stack_forms import Part
 from hostess.domain.stack_values import kind_of
+from hostess.domain.stack_yaml import at
 
 Model = TypeVar("Model", bound=Part)
 
@@ -73,7 +74,7 @@ def _judge(model: type[Part], error: ErrorDetails, data: object, prefix: Path, f
 
 def _stood_in(model: type[Part], data: object, loc: Path) -> bool:
     """Whether a missing value could be replaced by a harmless one, so that its neighbours are still checked."""
-    holder, key = _value(data, loc[:-1]), str(loc[-1])
+    holder, key = at(data, loc[:-1]), str(loc[-1])
     stand_in = next((part.stand_ins[key] for part in _models_at(model, loc[:-1]) if key in part.stand_ins), None)
     if stand_in is None or not isinstance(holder, dict):
         return False
@@ -92,7 +93,7 @@ def _sentence(
     if kind == "value_error" and isinstance(context.get("error"), WrongValue):
         wrong: WrongValue = context["error"]
         return wrong.message, wrong.hint, wrong.below
-    value = _value(data, loc)
+    value = at(data, loc)
     if kind in _KINDS:
         shorthand = next((part.shorthand for part in _models_at(model, loc) if part.shorthand), "")
         return _kind_sentence(_KINDS[kind], value, shorthand)
@@ -116,7 +117,7 @@ def _kind_sentence(wanted: str, value: object, shorthand: str = "") -> tuple[str
 def _missing_hint(data: object, loc: Path) -> str:
     if loc == ("services",):
         return "name at least one service below services:"
-    parent = _value(data, loc[:-1])
+    parent = at(data, loc[:-1])
     return (
         "it is written here in another case"
         if isinstance(parent, dict) and str(loc[-1]) in map(str.lower, parent)
@@ -156,21 +157,9 @@ def _models_at(annotation: Any, path: Path) -> Iterator[type[Part]]:  # noqa: AN
         yield from _models_at(arguments[-1], path[1:])
 
 
-def _value(data: object, path: Path) -> object:
-    node = data
-    for step in path:
-        if isinstance(node, dict) and isinstance(step, str):
-            node = node.get(step)
-        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
-            node = node[step]
-        else:
-            return None
-    return node
-
-
 def _cut(data: object, path: Path, prefix: Path, findings: Findings) -> None:
     """Take what is at *path* out of the data; nothing happens when it is gone already."""
-    holder, last = _value(data, path[:-1]), path[-1]
+    holder, last = at(data, path[:-1]), path[-1]
     if isinstance(holder, dict) and isinstance(last, str):
         holder.pop(last, None)
     elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):

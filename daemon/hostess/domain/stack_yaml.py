@@ -288,11 +288,11 @@ def _plain(text: str) -> Tree:
     return text
 
 
-def at(document: Document, path: Path) -> Tree:
-    """Return the part of a document's data at *path*; None where there is none."""
-    node: Tree = document.data
+def at(data: object, path: Path) -> object:
+    """Return the part of a tree at *path*; None where there is none."""
+    node = data
     for step in path:
-        if isinstance(node, dict) and isinstance(step, str):
+        if isinstance(node, dict):
             node = node.get(step)
         elif isinstance(node, list) and isinstance(step, int) and step < len(node):
             node = node[step]

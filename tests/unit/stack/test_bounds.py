@@ -36,6 +36,15 @@ def test_encoding() -> None:
     assert refusal(text.encode("utf-16")).mistakes
 
 
+@pytest.mark.parametrize("character", ["\x00", "\x01", "\x1b", "\x7f", "\ufffe"])
+def test_control_characters(character: str) -> None:
+    """A control character is refused at its place, and not repeated in the message."""
+    (mistake,) = refusal(START + f"  a{character}i: x\n").mistakes
+
+    assert (mistake.line, mistake.column) == (3, 4)
+    assert str(mistake).endswith(f"holds the control character U+{ord(character):04X}")
+
+
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "a: [", "? "])
 def test_depth(opening: str) -> None:
     """Nesting is bounded, however it is written."""

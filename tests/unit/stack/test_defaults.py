@@ -287,3 +287,28 @@ def test_databases_per_service() -> None:
 
     assert stack.services["db"].databases == {"alpha": ("alpha",), "beta": ("beta",)}
     assert stack.services["kv"].databases == {"first": ("alpha",), "second": ("beta",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "notice"),
+    [
+        (
+            "services: {api: {type: nextjs, build: {source: ., args: {A: 'x${B}'}}}}",
+            "build.args.A is passed on as written",
+        ),
+        ("services: {db: {type: postgres, visibility: public}}", "services.db is a database and stays private"),
+        ("services: {db: {type: redis, public: true}}", "services.db is a database and stays private"),
+        ("services: {db: {type: redis, health: {interval: 5s}}}", "services.db.health has no effect"),
+        (
+            "services: {api: {type: nextjs, image: a}}\nenvironments: {dev: {ttl: 1d}}",
+            "environments.dev.ttl has no effect without ephemeral: true",
+        ),
+        (
+            "services: {web: {type: nextjs, image: a, env: {A: '${api.external_url}'}}, api: {type: fastapi, image: a}}",
+            "${api.external_url} is used, but api is private",
+        ),
+    ],
+)
+def test_notices(text: str, notice: str) -> None:
+    """What is accepted but does not do what it seems to say is told."""
+    assert any(notice in said for said in parse(f'version: "1.0"\n{text}\n').notices)

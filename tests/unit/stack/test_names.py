@@ -47,6 +47,14 @@ def test_bad_names(name: str) -> None:
     assert caught.value.code == "invalid-name"
 
 
+def test_environment_names() -> None:
+    """Environments may have names that are reserved for projects, but no malformed ones."""
+    names.check_environment_name("default")
+
+    with pytest.raises(Problem):
+        names.check_environment_name("Prod")
+
+
 @pytest.mark.parametrize(
     ("title", "wanted"),
     [
