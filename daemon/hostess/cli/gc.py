@@ -1,0 +1,24 @@
+"""hostess gc."""
+
+import click
+
+from hostess.cli import options
+from hostess.cli.client import Client
+from hostess.cli.groups import example
+from hostess.cli.output import show_json, size_text
+
+COLLECT_WITHIN = 300.0
+
+
+@example("hostess gc")
+@click.command()
+@options.form
+@options.connected
+def gc(client: Client, form: str) -> None:
+    """Remove images that no kept release needs; never volumes, never what is not Hostess's own."""
+    found = client.send("POST", "/v1/gc", timeout=COLLECT_WITHIN)
+    if form == "json":
+        show_json(found)
+        return
+    count = len(found["images"])
+    click.echo(f"removed {count} image{'' if count == 1 else 's'} ({size_text(found['size'])})")

@@ -1,0 +1,72 @@
+"""Command groups that load a command's file only when it is asked for, and know aliases."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from hostess.cli.failure import Failure
+
+C = TypeVar("C", bound=click.Command)
+
+
+def example(*lines: str) -> Callable[[C], C]:
+    """Put an example below a command's help."""
+
+    def add(command: C) -> C:
+        # The backspace tells click to keep the lines as they are.
+        command.epilog = "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
+        return command
+
+    return add
+
+
+class Aliased(click.Group):
+    """A group in which commands have other names, too; help shows the first only."""
+
+    ALIASES: Mapping[str, str] = {"ls": "list"}
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name or an alias."""
+        return super().get_command(ctx, self.ALIASES.get(cmd_name, cmd_name))
+
+
+class Lazy(click.Group):
+    """A group whose commands are named as "module:attribute" and imported when used. *aliases* may lead into groups ("a b")."""
+
+    def __init__(self, *args: Any, places: Mapping[str, str], aliases: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 -- click's own
+        super().__init__(*args, **kwargs)
+        self._places = places
+        self._aliases = aliases
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Return the commands, without aliases."""
+        return list(self._places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name or an alias."""
+        first, _, second = self._aliases.get(cmd_name, cmd_name).partition(" ")
+        if first not in self._places:
+            return None
+        module, attribute = self._places[first].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self._places[first]} is no command")
+        if second and isinstance(command, click.Group):
+            return command.get_command(ctx, second)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a Failure is told and becomes the exit code."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            failure.show()
+            ctx.exit(failure.exit_code)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Add the aliases to the help."""
+        with formatter.section("Aliases"):
+            formatter.write_dl(list(self._aliases.items()))
+        super().format_epilog(ctx, formatter)

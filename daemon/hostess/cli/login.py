@@ -1,0 +1,60 @@
+"""hostess login, logout and whoami."""
+
+import click
+
+from hostess.cli import options
+from hostess.cli.client import Client
+from hostess.cli.groups import example
+from hostess.cli.output import show_fields, show_json, tell
+from hostess.cli.server import find_server, local_url, login_file, save_login, saved_login
+
+
+@example("hostess login --url https://hostess.example.com")
+@click.command()
+@click.option(
+    "--url", envvar="HOSTESS_URL", help="The daemon's URL (HOSTESS_URL); by default that of this host's daemon."
+)
+@click.option("--token", envvar="HOSTESS_TOKEN", help="The token (HOSTESS_TOKEN); better leave it out and paste it in.")
+def login(url: str | None, token: str | None) -> None:
+    """Sign in with a token and remember it (in ~/.config/hostess/config.json, for this user only)."""
+    saved = saved_login()
+    chosen = url or (saved.url if saved else local_url())
+    text = token or click.prompt(f"Token for {chosen}", hide_input=True, err=True)
+    server = find_server(chosen, text.strip())
+    identity = Client(server).get("/v1/whoami")
+    path = save_login(server)
+    click.echo(f"signed in at {server.url} as {identity['name']} ({identity['role']})")
+    tell(f"saved in {path}; to let git use it, too:")
+    tell(f"  git config --global credential.{server.url}.helper '!hostess git-credential'")
+
+
+@example("hostess logout")
+@click.command()
+def logout() -> None:
+    """Forget the saved login."""
+    if not login_file().exists():
+        tell("nobody was signed in")
+        return
+    login_file().unlink()
+    click.echo("signed out; the token itself still works: `hostess tokens revoke` ends it")
+
+
+@example("hostess whoami")
+@click.command()
+@options.form
+@options.connected
+def whoami(client: Client, form: str) -> None:
+    """Show who the daemon takes you for."""
+    found = client.get("/v1/whoami")
+    if form == "json":
+        show_json(found)
+        return
+    show_fields(
+        [
+            ("Name", found["name"]),
+            ("Role", found["role"]),
+            ("Projects", ", ".join(found["projects"]) or "all"),
+            ("Expires", found["expires_at"]),
+            ("Server", client.server),
+        ]
+    )

@@ -1,0 +1,60 @@
+"""The command line: `hostess ...`. Each command lives in a file of its own, which is read only when it is used."""
+
+import click
+
+from hostess import __version__
+from hostess.cli.groups import Lazy, example
+
+_HERE = "hostess.cli"
+
+PLACES = {
+    "status": f"{_HERE}.status:status",
+    "projects": f"{_HERE}.projects:projects",
+    "environments": f"{_HERE}.environments:environments",
+    "deployments": f"{_HERE}.deployments:deployments",
+    "rollback": f"{_HERE}.rollback:rollback",
+    "services": f"{_HERE}.services:services",
+    "secrets": f"{_HERE}.secrets:secrets",
+    "validate": f"{_HERE}.validate:validate",
+    "events": f"{_HERE}.events:events",
+    "tokens": f"{_HERE}.tokens:tokens",
+    "login": f"{_HERE}.login:login",
+    "logout": f"{_HERE}.login:logout",
+    "whoami": f"{_HERE}.login:whoami",
+    "git-credential": f"{_HERE}.git_credential:git_credential",
+    "gc": f"{_HERE}.gc:gc",
+    "config": f"{_HERE}.config:config",
+    "doctor": f"{_HERE}.doctor:doctor",
+    "daemon": f"{_HERE}.programs:daemon",
+    "proxy": f"{_HERE}.programs:proxy",
+    "completion": f"{_HERE}.completion:completion",
+}
+ALIASES = {
+    "ls": "deployments list",
+    "list": "deployments list",
+    "inspect": "deployments inspect",
+    "dep": "deployments",
+    "ps": "services list",
+    "logs": "services logs",
+    "envs": "environments",
+}
+
+
+@example(
+    "git remote add hostess http://127.0.0.1:7654/git/shop.git", "git push hostess main", "hostess logs api --follow"
+)
+@click.group(
+    cls=Lazy,
+    places=PLACES,
+    aliases=ALIASES,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, prog_name="hostess", message="%(prog)s version %(version)s")
+def cli() -> None:
+    """Push an app, and it runs: deployments without a lost request, on one host of your own."""
+
+
+def main() -> None:
+    """Run the command line and exit with the codes of its reference."""
+    cli(prog_name="hostess")
