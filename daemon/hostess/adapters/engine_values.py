@@ -58,7 +58,7 @@ def host_part(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
 def container_of(details: Json) -> Container:
     """Return the container that an inspection shows."""
     state = details["State"]
-    ended = state["Status"] in {"exited", "dead"}
+    ended = state["Status"] in {"exited", "dead", "restarting"}
     return Container(
         id=details["Id"],
         name=details["Name"].removeprefix("/"),

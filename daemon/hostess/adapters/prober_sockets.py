@@ -21,7 +21,9 @@ class SocketProber:
         except ConnectionRefusedError:
             return Answer(ok=False, evidence=f"refused the connection on port {port}")
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            return Answer(ok=False, evidence=f"broke off GET {path} on port {port} ({error or type(error).__name__})")
+            return Answer(
+                ok=False, evidence=f"broke off GET {path} on port {port} ({str(error) or type(error).__name__})"
+            )
         if 200 <= status < 300:  # noqa: PLR2004 -- the success class of RFC 9110 section 15.3
             return Answer(ok=True, evidence=f"answered {status}")
         where = f" with a redirect to {location}" if location else ""

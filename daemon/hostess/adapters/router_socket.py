@@ -77,7 +77,7 @@ def unreachable(error: Exception) -> Problem:
     """Return the Problem for a proxy that does not answer."""
     return Problem(
         "proxy-unreachable",
-        f"the proxy did not answer ({error or type(error).__name__})",
+        f"the proxy did not answer ({str(error) or type(error).__name__})",
         serving="the proxy's last table, if it runs",
         remedy="`hostess doctor` looks at it; `systemctl status hostess-proxy` tells more",
     )

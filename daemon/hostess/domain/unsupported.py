@@ -17,7 +17,20 @@ def refuse_unsupported(stack: Stack) -> None:
         )
 
 
-def _service(service: Service) -> list[str]:
+def notices(stack: Stack) -> list[str]:
+    """Return a sentence for each part of *stack* that is accepted and kept, and not acted upon yet."""
+    found = []
+    for service in stack.services.values():
+        if service.backups is not None:
+            found.append(f"backups of {service.name} are noted, but this version does not take them yet")
+        if not service.replicas.fixed:
+            found.append(
+                f"{service.name} runs {service.replicas.low} replicas: this version does not scale by itself yet"
+            )
+    return found
+
+
+def _service(service: Service) -> list[str]:  # noqa: C901 -- a flat list of independent questions
     found = []
     if service.type is ServiceType.STATIC:
         found.append("type static")
@@ -38,6 +51,10 @@ def _service(service: Service) -> list[str]:
         found.append("lifecycle hooks that name a job")
     if service.is_database and set(service.special) - {"version"}:
         found.append(f"special.{', special.'.join(sorted(set(service.special) - {'version'}))}")
+    if service.is_database and service.replicas.high > 1:
+        found.append("replicas of a database (one host has one copy)")
+    if service.backups is not None and service.backups.pitr:
+        found.append("backups.pitr")
     if service.replicas.low == 0:
         found.append("replicas.min 0 (scale to zero)")
     return found

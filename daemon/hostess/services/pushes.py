@@ -10,6 +10,7 @@ from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.stack import Stack
 from hostess.domain.stack_file import environment_for
+from hostess.domain.unsupported import notices
 from hostess.services.deployments import Deployments, Request
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
@@ -68,7 +69,7 @@ class Pushes:
             options = _options(push.options)
             chosen = [await self._chosen(push, update, options, say) for update in push.updates]
         except Problem as problem:
-            self._report.failure(problem, "", None, say)
+            self._report.failure(problem, "", await self._serving(push), say)
             return [Verdict(update.ref, accepted=False, reason=_reason(problem)) for update in push.updates]
         deploying = [one for one in chosen if isinstance(one, _Deploys)]
         if len(deploying) > 1:
@@ -103,7 +104,7 @@ class Pushes:
                 say(f"-----> {branch} is stored, not deployed: it has no hostess.yml")
                 return update
             raise
-        for notice in stack.notices:
+        for notice in (*stack.notices, *notices(stack)):
             say(f"       note: {notice}")
         if stack.name and names.slug(stack.name) != push.project:
             say(f"       note: the file says name: {stack.name}; the repository's name, {push.project}, is what counts")
@@ -116,6 +117,16 @@ class Pushes:
             return update
         names.check_environment_name(environment)
         return _Deploys(update, environment, stack, text)
+
+    async def _serving(self, push: Push) -> Release | None:
+        """Return what serves when it is not known (the file cannot be read) which environment the push is for."""
+        places = await self._journal.places(push.project)
+        places.sort(key=lambda place: place.environment != "production")
+        for place in places:
+            live = await self._journal.live(place.project, place.environment)
+            if live is not None:
+                return live
+        return None
 
     async def _store(self, project: str, one: RefUpdate | Verdict) -> Verdict:
         if isinstance(one, Verdict):
