@@ -22,19 +22,18 @@ def config() -> None:
 @config.command("show")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="Read this file, without asking a daemon.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="With this data folder, without asking a daemon.")
-@click.option("--url", envvar="HOSTESS_URL", help="The daemon's URL (HOSTESS_URL).")
-@click.option("--token", envvar="HOSTESS_TOKEN", help="Access token (HOSTESS_TOKEN).")
+@options.which_server
 @options.form
 def show(file: Path | None, data_dir: Path | None, url: str | None, token: str | None, form: str) -> None:
     """Print the effective settings and where each came from: those of the daemon, or of the file when none runs."""
-    rows = _from_files(file, data_dir) if file or data_dir else _effective(url, token)
+    rows = _from_files(file, data_dir) if file or data_dir else _effective(*options.given_server(url, token))
     if form == "json":
         show_json([{"key": key, "value": value, "source": source} for key, value, source in rows])
         return
     show_table(("KEY", "VALUE", "SOURCE"), rows)
 
 
-def _effective(url: str | None, token: str | None) -> list[tuple[str, str, str]]:
+def _effective(url: str, token: str) -> list[tuple[str, str, str]]:
     try:
         found = Client(find_server(url, token)).get("/v1/config")["items"]
     except Failure as failure:

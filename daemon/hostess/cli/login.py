@@ -11,15 +11,13 @@ from hostess.cli.server import find_server, local_url, login_file, save_login, s
 
 @example("hostess login --url https://hostess.example.com")
 @click.command()
-@click.option(
-    "--url", envvar="HOSTESS_URL", help="The daemon's URL (HOSTESS_URL); by default that of this host's daemon."
-)
-@click.option("--token", envvar="HOSTESS_TOKEN", help="The token (HOSTESS_TOKEN); better leave it out and paste it in.")
+@options.which_server
 def login(url: str | None, token: str | None) -> None:
     """Sign in with a token and remember it (in ~/.config/hostess/config.json, for this user only)."""
+    given, text = options.given_server(url, token)
     saved = saved_login()
-    chosen = url or (saved.url if saved else local_url())
-    text = token or click.prompt(f"Token for {chosen}", hide_input=True, err=True)
+    chosen = given or (saved.url if saved else local_url())
+    text = text or click.prompt(f"Token for {chosen}", hide_input=True, err=True)
     server = find_server(chosen, text.strip())
     identity = Client(server).get("/v1/whoami")
     path = save_login(server)

@@ -50,8 +50,10 @@ ALIASES = {
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
     no_args_is_help=True,
 )
+@click.option("--url", envvar="HOSTESS_URL", help="The daemon's URL (HOSTESS_URL), for any command.")
+@click.option("--token", envvar="HOSTESS_TOKEN", help="Access token (HOSTESS_TOKEN), for any command.")
 @click.version_option(__version__, prog_name="hostess", message="%(prog)s version %(version)s")
-def cli() -> None:
+def cli(url: str | None, token: str | None) -> None:
     """Push an app, and it runs: deployments without a lost request, on one host of your own."""
 
 

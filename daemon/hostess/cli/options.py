@@ -34,15 +34,26 @@ force = click.option("--force", "-f", is_flag=True, help="Do not ask.")
 def connected(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
     """Give a command a client of the daemon, and the options that choose which."""
 
-    @click.option("--url", envvar="HOSTESS_URL", help="The daemon's URL (HOSTESS_URL); by default the saved login's.")
-    @click.option("--token", envvar="HOSTESS_TOKEN", help="Access token (HOSTESS_TOKEN); by default the saved login's.")
+    @which_server
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        url, token = kwargs.pop("url"), kwargs.pop("token")
-        client = Client(find_server(str(url or ""), str(token or "")))
+        client = Client(find_server(*given_server(kwargs.pop("url"), kwargs.pop("token"))))
         return command(client, *args, **kwargs)
 
     return wrapped
+
+
+def which_server(command: F) -> F:
+    """Add the options that choose the daemon; `given_server` reads them."""
+    for name, what in (("--token", "Access token (HOSTESS_TOKEN)"), ("--url", "The daemon's URL (HOSTESS_URL)")):
+        command = click.option(name, help=f"{what}; by default the saved login's.")(command)
+    return command
+
+
+def given_server(url: object, token: object) -> tuple[str, str]:
+    """Return URL and token as given to the command, else to `hostess` itself, else in the environment; "" for none."""
+    above = click.get_current_context().find_root().params
+    return str(url or above.get("url") or ""), str(token or above.get("token") or "")
 
 
 def chosen_project(given: str | None) -> str:

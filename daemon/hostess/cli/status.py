@@ -50,5 +50,5 @@ def status(client: Client, form: str) -> None:
         if place["pending_restart"]:
             tell(
                 f"pending restart in {place['project']} ({place['environment']}): {', '.join(place['pending_restart'])}"
-                " run with older secrets; `hostess services restart` gives them today's"
+                " (changed secrets; `hostess services restart` brings them in)"
             )

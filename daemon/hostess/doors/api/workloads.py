@@ -91,7 +91,7 @@ async def service_logs(call: Call, given: LogsWanted) -> web.StreamResponse:
     since = _since(resumed or given.since, services.clock.now())
     wanted = Wanted(call.project, call.environment, call.path["service"], given.tail, since)
     await _check_service(call, wanted)
-    services.redactor.learn((await services.secrets.values(call.project, call.environment)).values())
+    services.redactor.learn((await services.secrets.values(call.project, call.environment, credentials=True)).values())
     logs = Logs(services.engine, services.replicas, services.redactor, services.clock)
     if wants_events(call.request):
         return await send_events(call.request, _events(logs, wanted, follow=given.follow))
