@@ -7,8 +7,9 @@ its container is killed, and told by `box.stopping` when it is asked to stop.
 import asyncio
 import json
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -89,12 +90,50 @@ async def absent(box: Box) -> int:
     return 127
 
 
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listener(handler: Handler, address: str, port: int) -> AsyncIterator[asyncio.Server]:
+    """Listen while the block runs; at its end every connection is cut and every handler has ended."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await handler(reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    # In two steps: asyncio forgets the socket of a server that is cancelled between listening and being handed over.
+    server = await asyncio.start_server(connection, sock=socket.create_server((address, port)), start_serving=False)
+    try:
+        await server.start_serving()
+        yield server
+    finally:
+        server.close()
+        for _ in range(5):  # turns of the loop after which a connection accepted just now has its task
+            await asyncio.sleep(0)
+        ending = list(tasks)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+
 def listening(port: int) -> Program:
     """Return a program that accepts connections and says nothing, as far as a TCP probe can tell a database."""
 
     async def program(box: Box) -> int:
-        server = await asyncio.start_server(lambda _, writer: writer.close(), box.address, port)
-        async with server:
+        async def connection(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        async with listener(connection, box.address, port):
             box.out("ready to accept connections")
             await box.stopping.wait()
         return 0
@@ -148,23 +187,15 @@ class Server:
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._connections: set[asyncio.Task[None]] = set()
 
     async def serve(self, port: int) -> int:
         """Serve until asked to stop, then finish the requests in hand."""
-        server = await asyncio.start_server(self._connection, self._box.address, port)
-        try:
+        async with listener(self._connection, self._box.address, port) as server:
             self._box.out(f"listening on {port}")
             await self._box.stopping.wait()
             server.close()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), LINGER)
-        finally:
-            server.close()
-            connections = list(self._connections)
-            for connection in connections:
-                connection.cancel()
-            await asyncio.gather(*connections, return_exceptions=True)
         return 0
 
     def _count(self, more: int) -> None:
@@ -175,21 +206,12 @@ class Server:
             self._idle.set()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                self._count(1)
-                try:
-                    await self._exchange(head.decode("latin-1"), reader, writer)
-                finally:
-                    self._count(-1)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            self._count(1)
+            try:
+                await self._exchange(head.decode("latin-1"), reader, writer)
+            finally:
+                self._count(-1)
 
     async def _exchange(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *rest = head.split("\r\n")
