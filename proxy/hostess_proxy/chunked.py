@@ -95,7 +95,7 @@ class ChunkedDecoder:
         if not line:
             self.finished = True
             return
-        self._overhead += len(line)
+        self._overhead += len(line) + 2
         if self._overhead > _MAX_TRAILERS or _TRAILER_LINE.fullmatch(line) is None:
             raise Refused(400, "bad-trailer")
 

@@ -8,6 +8,8 @@ closing at once would make the kernel reset it, and the client might lose the an
 """
 
 import asyncio
+import socket
+import struct
 from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
@@ -25,6 +27,7 @@ IDLE_SECONDS: Final = 75.0
 STALLED_SECONDS: Final = 60.0
 LINGER_SECONDS: Final = 2.0
 _MAX_AHEAD = 64 * 1024  # bytes taken from a client that sends requests ahead of their turn
+_RESET = struct.pack("ii", 1, 0)
 _JOINED = 16 * 1024  # up to here a copy is cheaper than a second write
 
 
@@ -318,7 +321,9 @@ class Downstream(asyncio.Protocol):
         Where a length or chunks frame the body, an early end tells; where only the end frames it, a reset must.
         """
         self._closing = True
-        if self._until_close:
+        if self._until_close and not self.lost:
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
 
     def finished(self, exchange: Exchange) -> None:

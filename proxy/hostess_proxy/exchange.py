@@ -147,16 +147,11 @@ class Exchange:
             self.client.deadline = self.traffic.now + route.first_byte_timeout if route.first_byte_timeout else NEVER
         else:
             self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if fields.expects_continue else BODY_SECONDS)
-        self._try_next(live)
-
-    def _try_next(self, live: "LiveRoute") -> None:
-        target = live.pick(self.traffic.now, self.tried)
-        if target is not None:
-            self._send_to(target, reuse=True)
-        elif self.tried:
-            self._answer(502, "backend-unreachable", end="connect_failed")
-        else:
+        target = live.pick(self.traffic.now)
+        if target is None:
             self._answer(503, "no-backend", end="no_target")
+        else:
+            self._send_to(target, reuse=True)
 
     def _send_to(self, target: "Target", *, reuse: bool) -> None:
         self.target = target
@@ -185,12 +180,13 @@ class Exchange:
         self.tried += (target,)
         # The table may have changed meanwhile; then the new one knows better where to go.
         live = self.traffic.targets.table.find(self.request.fields.name, self.request.path)
-        if live is None or len(self.tried) >= _MAX_TRIES or monotonic() - self.started > _DIALING_SECONDS:
+        other = live.pick(self.traffic.now, self.tried) if live is not None else None
+        if other is None or len(self.tried) >= _MAX_TRIES or monotonic() - self.started > _DIALING_SECONDS:
             self._answer(502, "backend-unreachable", end="connect_failed")
             return
         self.live = live
         self.retries += 1
-        self._try_next(live)
+        self._send_to(other, reuse=True)
 
     def _send_on(self, upstream: "Upstream") -> None:
         self.upstream = upstream

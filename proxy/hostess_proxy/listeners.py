@@ -44,9 +44,10 @@ def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
         environ.pop(name, None)
     found: dict[str, list[socket.socket]] = {}
     for index in range(count):
-        os.set_inheritable(_FIRST_PASSED + index, 0)
         kind = "https" if index < len(names) and names[index] == "https" else "http"
-        found.setdefault(kind, []).append(socket.socket(fileno=_FIRST_PASSED + index))
+        # The copy is closed in programs that are started from here, except where it is passed on purpose.
+        found.setdefault(kind, []).append(socket.socket(fileno=os.dup(_FIRST_PASSED + index)))
+        os.close(_FIRST_PASSED + index)
     return {kind: Listener(kind, tuple(sockets)) for kind, sockets in found.items()}
 
 
@@ -88,7 +89,7 @@ def _bind(host: str, port: int, *, only_v6: bool = False) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_v6)
         listener.bind(where)
         listener.listen(BACKLOG)
-        listener.setblocking(False)
+        listener.settimeout(0)
     except OSError:
         listener.close()
         raise

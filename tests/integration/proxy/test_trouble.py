@@ -1,0 +1,424 @@
+"""What happens when backends or clients fail: the retry table, visible truncation, limits and deadlines."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+
+from tests.integration.proxy.stage import Backend, Conversation, Reader, Stage, Writer, ok, read_response, saying
+from tests.unit.proxy.test_http1 import REFUSED, RESPONSES_REFUSED
+
+GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+def unused_address() -> str:
+    """Return an address that refuses connections."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+async def gone(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+    """Close without an answer."""
+    writer.close()
+
+
+def once_then(first: bytes, then: bytes = b"") -> Conversation:
+    """Answer a connection's first request, close at its second (after saying *then*)."""
+    served: set[int] = set()
+
+    async def talk(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+        if id(writer) in served:
+            writer.write(then)
+            writer.close()
+        else:
+            served.add(id(writer))
+            writer.write(first)
+
+    return talk
+
+
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_refused_requests_reach_nobody(stage: Stage, name: str) -> None:
+    """A request without a single reading is answered and its connection closed; no backend sees a byte of it."""
+    backend = await stage.backend()
+    stage.route(backend)
+    head, status = REFUSED[name]
+    reader, writer = await stage.connect()
+
+    writer.write(head + b"\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    response = await read_response(reader)
+    assert response.status in {status, 400}
+    assert response.values("x-hostess-error")
+    assert await reader.read() == b""
+    assert backend.connections == 0
+
+
+@pytest.mark.parametrize("name", RESPONSES_REFUSED)
+async def test_refused_responses(stage: Stage, name: str) -> None:
+    """A response without a single reading is a 502, and its connection is not used again."""
+    backend = await stage.backend(saying(RESPONSES_REFUSED[name] + b"\r\n"))
+    stage.route(backend)
+
+    response = await stage.get()
+
+    assert (response.status, response.values("x-hostess-error")) == (502, ["backend-invalid-response"])
+    await stage.until(lambda: backend.open == 0)
+
+
+async def test_huge_response_head(stage: Stage) -> None:
+    """A backend's endless head is cut at a limit."""
+    stage.route(await stage.backend(saying(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1_000_000)))
+
+    assert (await stage.get()).status == 502
+
+
+async def test_unknown_host(stage: Stage) -> None:
+    """A host that nobody serves gets the proxy's own page, as HTML or JSON."""
+    stage.publish({"routes": []})
+
+    page = await stage.get("/", "Accept: text/html")
+    problem = await stage.get("/", "Accept: application/json")
+
+    assert (page.status, page.values("x-hostess-error")) == (404, ["unknown-host"])
+    assert b"<html" in page.body
+    assert json.loads(problem.body)["code"] == "unknown-host"
+
+
+async def test_no_backend(stage: Stage) -> None:
+    """A route without targets is unavailable for now."""
+    stage.route()
+
+    response = await stage.get()
+
+    assert (response.status, response.values("retry-after")) == (503, ["1"])
+
+
+async def test_own_pages_pass(stage: Stage) -> None:
+    """An app's own error page passes untouched and is not marked as ours."""
+    stage.route(await stage.backend(saying(b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno")))
+
+    response = await stage.get()
+
+    assert (response.status, response.body, response.values("x-hostess-error")) == (500, b"no", [])
+
+
+@pytest.mark.parametrize("request_bytes", [GET, POST])
+async def test_connect_failure_goes_elsewhere(stage: Stage, request_bytes: bytes) -> None:
+    """A target that refuses connections costs nothing: another gets the request, whatever its method, body intact."""
+    backend = await stage.backend()
+    stage.route(unused_address(), backend)
+
+    answers = [await stage.ask(request_bytes) for _ in range(6)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert answers[0].body == (b"Aabc" if request_bytes is POST else b"A")
+
+
+async def test_all_refuse(stage: Stage) -> None:
+    """When every target refuses, the answer is a 502."""
+    stage.route(unused_address(), unused_address())
+
+    response = await stage.ask(POST)
+
+    assert (response.status, response.values("x-hostess-error")) == (502, ["backend-unreachable"])
+    (line,) = await stage.logged(1)
+    assert (line["end"], line["retries"]) == ("connect_failed", 1)
+
+
+async def test_stale_connection_is_replaced(stage: Stage) -> None:
+    """A kept connection that closes without a byte costs a GET nothing: it is repeated once on a fresh one."""
+    backend = await stage.backend(once_then(EMPTY))
+    stage.route(backend)
+    reader, writer = await stage.connect()
+
+    for _ in range(3):
+        writer.write(GET)
+        assert (await read_response(reader)).status == 200
+
+    lines = await stage.logged(3)
+    assert [line["retries"] for line in lines] == [0, 1, 1]
+
+
+async def test_post_is_not_repeated(stage: Stage) -> None:
+    """What may have had an effect is not repeated: a POST whose connection closes is a 502."""
+    backend = await stage.backend(once_then(EMPTY))
+    stage.route(backend)
+    reader, writer = await stage.connect()
+    writer.write(GET)
+    await read_response(reader)
+
+    writer.write(POST)
+
+    response = await read_response(reader)
+    assert (response.status, response.values("x-hostess-error")) == (502, ["backend-closed"])
+    assert len(backend.heads) == 2
+
+
+async def test_post_prefers_a_fresh_connection(stage: Stage) -> None:
+    """A POST does not take a connection that has rested for more than a second."""
+    backend = await stage.backend()
+    stage.route(backend)
+    await stage.get()
+    stage.advance(1.5)
+
+    assert (await stage.ask(POST)).status == 200
+    assert backend.connections == 2
+
+
+async def test_nothing_is_repeated_after_a_byte(stage: Stage) -> None:
+    """A connection that closes after part of an answer is not tried again."""
+    backend = await stage.backend(once_then(EMPTY, then=b"HTTP/1.1 2"))
+    stage.route(backend)
+    reader, writer = await stage.connect()
+    writer.write(GET)
+    await read_response(reader)
+
+    writer.write(GET)
+
+    assert (await read_response(reader)).status == 502
+    assert len(backend.heads) == 2
+
+
+async def test_fresh_connection_closed(stage: Stage) -> None:
+    """A backend that closes a fresh connection without an answer is a 502, at once."""
+    backend = await stage.backend(gone)
+    stage.route(backend)
+
+    assert (await stage.get()).status == 502
+    assert len(backend.heads) == 1
+
+
+async def test_idle_connections_are_dropped(stage: Stage) -> None:
+    """A backend connection that rested for four seconds is closed by the proxy before the backend does."""
+    backend = await stage.backend()
+    stage.route(backend)
+    await stage.get()
+
+    stage.advance(4.5)
+
+    await stage.until(lambda: backend.open == 0)
+
+
+async def test_unsolicited_bytes(stage: Stage) -> None:
+    """Bytes after a complete response never become the next client's answer."""
+    backend = await stage.backend(saying(EMPTY + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
+    stage.route(backend)
+
+    for _ in range(3):
+        assert (await stage.get()).body == b""
+    assert backend.connections == 3
+
+
+async def test_late_unsolicited_bytes(stage: Stage) -> None:
+    """Bytes on a resting connection end it."""
+    backend = await stage.backend()
+    stage.route(backend)
+    await stage.get()
+
+    backend.writers[0].write(b"HTTP/1.1 408 Idle\r\nContent-Length: 0\r\n\r\n")
+
+    await stage.until(lambda: backend.open == 0)
+    assert (await stage.get()).status == 200
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nbad!\r\n",
+    ],
+)
+async def test_backend_dies_mid_body(stage: Stage, beginning: bytes) -> None:
+    """A response that breaks off breaks off for the client, too: never a proper end."""
+    stage.route(await stage.backend(saying(beginning, close=True)))
+    reader, writer = await stage.connect()
+
+    writer.write(GET)
+
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await read_response(reader)
+    (line,) = await stage.logged(1)
+    assert (line["status"], line["end"]) == (200, "backend_invalid" if beginning.endswith(b"bad!\r\n") else "truncated")
+
+
+async def test_backend_dies_for_an_old_client(stage: Stage) -> None:
+    """Where only the end ends a body, a truncated one ends in a reset."""
+    stage.route(
+        await stage.backend(saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", close=True))
+    )
+    reader, writer = await stage.connect()
+
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+
+
+async def test_client_leaves(stage: Stage) -> None:
+    """When the client leaves, the backend sees the end and the log says 499."""
+
+    async def wait(backend: Backend, _head: bytes, reader: Reader, _writer: Writer) -> None:
+        await reader.read()
+        backend.closed.set()
+
+    backend = await stage.backend(wait)
+    stage.route(backend)
+    _, writer = await stage.connect()
+    writer.write(GET)
+    await stage.until(lambda: len(backend.heads) == 1)
+
+    writer.close()
+
+    async with asyncio.timeout(1):
+        await backend.closed.wait()
+    (line,) = await stage.logged(1)
+    assert (line["status"], line["end"]) == (499, "client_gone")
+
+
+async def test_backend_never_answers(stage: Stage) -> None:
+    """A backend that never answers is a 504 when the route's time is over."""
+
+    async def wait(_backend: Backend, _head: bytes, reader: Reader, _writer: Writer) -> None:
+        await reader.read()
+
+    backend = await stage.backend(wait)
+    stage.route(backend, first_byte_timeout=0.1)
+
+    response = await stage.get()
+
+    assert (response.status, response.values("x-hostess-error")) == (504, ["backend-timeout"])
+    await stage.until(lambda: backend.open == 0)
+
+
+async def test_stalled_stream_is_not_cut(stage: Stage) -> None:
+    """Once a response has begun, silence of the backend is no reason to end it."""
+    go_on = asyncio.Event()
+
+    async def stall(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        await go_on.wait()
+        writer.write(b"b")
+
+    stage.route(await stage.backend(stall), first_byte_timeout=1)
+    reader, writer = await stage.connect()
+    writer.write(GET)
+    await reader.readuntil(b"\r\n\r\na")
+
+    stage.advance(3600)
+    go_on.set()
+
+    assert await reader.readexactly(1) == b"b"
+
+
+async def test_body_limit(stage: Stage) -> None:
+    """A body beyond the route's limit is a 413; one that says so before is not begun."""
+    backend = await stage.backend()
+    stage.route(backend, body_limit=10)
+
+    announced = await stage.ask(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 11\r\n\r\n")
+    assert (announced.status, backend.connections) == (413, 0)
+    counted = await stage.ask(
+        b"POST / HTTP/1.1\r\nHost: a.x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n"
+    )
+    assert counted.status == 413
+    assert (await stage.ask(POST)).status == 200
+
+
+async def test_slow_head(stage: Stage) -> None:
+    """A head that does not arrive in ten seconds, however steadily it drips, is answered with 408 and closed."""
+    stage.route(await stage.backend())
+    reader, writer = await stage.connect()
+    writer.write(b"GET / HTTP/1.1\r\n")
+    await stage.until(lambda: any(client._ahead for client in stage.traffic.clients))
+    stage.advance(6)
+    writer.write(b"Host: a.x\r\n")
+    await stage.until(lambda: any(len(client._ahead) > 20 for client in stage.traffic.clients))
+
+    stage.advance(6)
+
+    assert (await read_response(reader)).status == 408
+    assert await reader.read() == b""
+
+
+async def test_silent_connections_are_closed(stage: Stage) -> None:
+    """A connection that sends nothing, or rests after a request, is closed in silence at its limit."""
+    stage.route(await stage.backend())
+    silent, _ = await stage.connect()
+    served, writer = await stage.connect()
+    writer.write(GET)
+    await read_response(served)
+
+    stage.advance(11)
+    assert await silent.read() == b""
+    assert not served.at_eof()
+    stage.advance(70)
+
+    assert await served.read() == b""
+
+
+async def test_body_that_stalls(stage: Stage) -> None:
+    """A request body that makes no progress for 30 seconds is a 408, and the backend is let go."""
+    backend = await stage.backend()
+    stage.route(backend)
+    reader, writer = await stage.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\n\r\na")
+    await stage.until(lambda: len(backend.heads) == 1)
+
+    stage.advance(31)
+
+    assert (await read_response(reader)).status == 408
+    await stage.until(lambda: backend.open == 0)
+
+
+@pytest.mark.parametrize("chunks", [b"0x3\r\nabc\r\n0\r\n\r\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabcXX0\r\n\r\n"])
+async def test_bad_chunks(stage: Stage, chunks: bytes) -> None:
+    """A request whose chunks are wrong is a 400, and its backend connection is closed, not completed."""
+    backend = await stage.backend()
+    stage.route(backend)
+
+    response = await stage.ask(b"POST / HTTP/1.1\r\nHost: a.x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+
+    assert (response.status, response.values("connection")) == (400, ["close"])
+    await stage.until(lambda: backend.open == 0)
+
+
+async def test_broken_log_loses_lines_only(stage: Stage) -> None:
+    """When the log cannot be written, requests go on and the lost lines are counted."""
+    stage.route(await stage.backend())
+    stage._log_path.parent.joinpath("access.log").mkdir()
+
+    for _ in range(3):
+        assert (await stage.get()).status == 200
+    stage.traffic.tick()
+
+    await stage.until(lambda: stage.traffic.log_lines_dropped == 3)
+
+
+async def test_reused_connection_with_short_lived_backend(stage: Stage) -> None:
+    """A backend that closes each connection after one answer, without saying so, fails no GET."""
+    backend = await stage.backend(saying(EMPTY, close=True))
+    stage.route(backend)
+    reader, writer = await stage.connect()
+
+    for _ in range(100):
+        writer.write(GET)
+        assert (await read_response(reader)).status == 200
+
+
+async def test_dead_replica_costs_nothing(stage: Stage) -> None:
+    """One dead replica of two never fails a request, and most requests do not even try it."""
+    alive = await stage.backend(ok)
+    stage.route(alive, unused_address())
+
+    answers = [await stage.get() for _ in range(50)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert sum(line["retries"] for line in await stage.logged(50)) <= 2
