@@ -64,7 +64,7 @@ async def main() -> None:
     mortal = MortalJournal(journal, int(os.environ.get("MORTAL_AT", "0")), Path(count) if count else None)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await serve(settings, outside_of(settings), stop, journal=mortal)  # type: ignore[arg-type]  # the journal, by __getattr__
+    await serve(settings, outside_of(settings), stop, journal=mortal)
     await journal.close()
 
 

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from hostess_proxy.client import alive
-
 from hostess.domain.problem import Problem
+from hostess_proxy.client import alive
 
 START_WITHIN = 15.0
 LOOK_EVERY = 1.0

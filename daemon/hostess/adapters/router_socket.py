@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from hostess_proxy.client import ProxyClient, ProxyError
-
 from hostess.domain.ports import Upstreams
 from hostess.domain.problem import Problem
+from hostess_proxy.client import ProxyClient, ProxyError
 
 PROOF = 10.0
 HEAD_LIMIT = 64 * 1024

@@ -7,6 +7,9 @@ from hostess.domain import labels
 from hostess.domain.ports import Container
 from hostess.domain.release import Release, Workload
 
+PRESENT = frozenset({"running", "restarting", "paused"})
+"""The engine's words for a container that need not be started by us."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -47,6 +50,11 @@ class Plan:
         return (*self.databases, *(start for wave in self.waves for start in wave), *self.workers)
 
     @property
+    def changed(self) -> tuple[str, ...]:
+        """The services that get a new container."""
+        return (*(start.service for start in self.starts), *(hand_over.service for hand_over in self.hand_overs))
+
+    @property
     def empty(self) -> bool:
         """Whether nothing at all has to be started, stopped or removed."""
         return not (self.starts or self.hand_overs or self.retired)
@@ -70,16 +78,16 @@ def waves(workloads: Mapping[str, Workload]) -> tuple[tuple[str, ...], ...]:
     return tuple(result)
 
 
-def running_replicas(containers: Iterable[Container]) -> list[Container]:
-    """Return the replicas (not the one-off tasks) that run."""
-    return [c for c in containers if labels.is_replica(c.labels) and c.state == "running"]
+def present_replicas(containers: Iterable[Container]) -> list[Container]:
+    """Return the replicas (not the one-off tasks) that the engine keeps running, those it is just starting again too."""
+    return [c for c in containers if labels.is_replica(c.labels) and c.state in PRESENT]
 
 
 def matching(workload: Workload, containers: Iterable[Container]) -> list[Container]:
-    """Return the running containers that are interchangeable with what *workload* wants, lowest replica number first."""
+    """Return the containers present that are interchangeable with what *workload* wants, lowest replica number first."""
     found = [
         container
-        for container in running_replicas(containers)
+        for container in present_replicas(containers)
         if container.labels.get(labels.SERVICE) == workload.name and container.labels.get(labels.SPEC) == workload.spec
     ]
     return sorted(found, key=lambda container: int(container.labels.get(labels.REPLICA, "0")))
@@ -121,7 +129,7 @@ def plan(live: Release | None, wanted: Release, containers: Sequence[Container])
 def _others(workload: Workload, containers: Iterable[Container]) -> list[Container]:
     return [
         container
-        for container in running_replicas(containers)
+        for container in present_replicas(containers)
         if container.labels.get(labels.SERVICE) == workload.name and container.labels.get(labels.SPEC) != workload.spec
     ]
 

@@ -14,7 +14,7 @@ def routes(release: Release, containers: Sequence[Container]) -> list[Upstreams]
     """
     table: list[Upstreams] = []
     for workload in release.workloads.values():
-        replicas = [c for c in matching(workload, containers) if c.address]
+        replicas = [c for c in matching(workload, containers) if c.address and c.state == "running"]
         for port, hosts in workload.hosts.items():
             targets = tuple(f"{replica.address}:{port}" for replica in replicas)
             table += [Upstreams(host, release.project, workload.name, release.title, targets) for host in hosts]

@@ -199,7 +199,7 @@ class Deployer:
             async with self._step(order, progress, "switch", "publish", {}):
                 await self._routing.publish()
             async with self._step(order, progress, "switch", "prove", {}):
-                await self._routing.prove(order.wanted)
+                await self._routing.prove(order.wanted, progress.plan.changed)
             state = await self._post_deploy(order, progress)
         except Problem:
             await self.revert(order.deployment.id, order.place, order.live, order.wanted)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from hostess.domain import labels
-from hostess.domain.plan import plan
+from hostess.domain.plan import PRESENT, plan
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
@@ -24,7 +24,6 @@ from hostess.services.turns import Turns
 
 OPEN = (State.QUEUED, State.RUNNING, State.SWITCHED)
 AGAIN = 2.0
-PRESENT = frozenset({"running", "restarting", "paused"})
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 
 from hostess.domain import labels
 from hostess.domain.ports import Container, Engine, Journal, Router, Upstreams
@@ -49,9 +50,12 @@ class Routing:
                 table += routes(release, by_place[place.project, place.environment])
         return table
 
-    async def prove(self, release: Release) -> None:
-        """Ask for a page of every routed service through the proxy's own listener; Problem "proof-failed" when one is not served."""
-        for workload in release.workloads.values():
+    async def prove(self, release: Release, services: Collection[str]) -> None:
+        """Ask for a page of each of these services through the proxy's own listener; Problem "proof-failed" when one is not served.
+
+        Those that were carried over are not asked: what ailed them before must not keep a mended service from going live.
+        """
+        for workload in [release.workloads[name] for name in services]:
             health = workload.health
             for number, (port, hosts) in enumerate(workload.hosts.items()):
                 if not hosts:
