@@ -5,7 +5,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 
@@ -14,43 +14,15 @@ from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFac
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from tests.fakes.building import Recipe, build
+from tests.fakes.containers import Running
 from tests.fakes.images import stock
-from tests.fakes.programs import Box, Program, absent
+from tests.fakes.programs import Program, absent
 
 BLOCK = 128 + os.getpid() % 100
 """The second byte of all addresses: 127.BLOCK.0.0/16 is this process's own, so that runs side by side do not meet."""
 CAP = 16 * 1024
 TIMED_OUT = 124
 KILLED = 137
-
-
-@dataclass
-class Running:
-    """A container of the fake."""
-
-    value: Container
-    spec: ContainerSpec
-    recipe: Recipe
-    place: int
-    logs: list[LogLine] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    wanted: bool = False
-
-    def write(self, stream: str, text: str) -> None:
-        """Append a line to its log and wake who follows."""
-        self.logs.append(LogLine(datetime.now(UTC), stream, text))
-        self.wake()
-
-    def wake(self) -> None:
-        """Let who waits look again."""
-        news, self.news = self.news, asyncio.Event()
-        news.set()
-
-    def box(self, argv: tuple[str, ...], address: str) -> Box:
-        """Return the inside as its first process sees it."""
-        return Box(argv, {**(self.recipe.env or {}), **self.spec.env}, address, self.write, self.stopping)
 
 
 class FakeEngine:
