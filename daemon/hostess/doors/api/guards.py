@@ -66,7 +66,8 @@ def _check_host(services: ApiServices, request: web.Request) -> None:
         return
     name = _host_name(request.headers.get("Host", ""))
     settings = services.settings
-    if name in {"localhost", settings.api.host, settings.api.listen.host, settings.base_domain} or _is_address(name):
+    own = {"localhost", settings.api.host, settings.api.listen.host, settings.base_domain}
+    if name and (name in own or _is_address(name)):
         return
     raise Problem(
         "wrong-host", "this is not a name of the admin API", remedy="use its address, or set api.host to that name"

@@ -53,12 +53,20 @@ def status_of(code: str) -> int:
     return HTTPStatus.NOT_FOUND if code.endswith("-not-found") else _UNPROCESSABLE
 
 
-def answer(
-    problem: Problem, redactor: Redactor, *, mistakes: tuple[str, ...] = (), request_id: str = ""
-) -> web.Response:
+class InvalidRequest(Problem):
+    """A query or body that does not fit; *mistakes* are all of them, each with its field."""
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__(
+            "invalid-request", "; ".join(mistakes), remedy="see `/v1/openapi.json` for what this operation takes"
+        )
+        self.mistakes = mistakes
+
+
+def answer(problem: Problem, redactor: Redactor, *, request_id: str = "") -> web.Response:
     """Return the answer that tells *problem*, with known secrets hidden."""
     status = status_of(problem.code)
-    found = tuple(map(str, problem.mistakes)) if isinstance(problem, InvalidStack) else mistakes
+    found = problem.mistakes if isinstance(problem, InvalidStack | InvalidRequest) else ()
     members: dict[str, object] = {
         "type": f"urn:hostess:problem:{problem.code}",
         "title": problem.code.replace("-", " ").capitalize(),
@@ -69,18 +77,8 @@ def answer(
         "remedy": redactor.hide(problem.remedy),
         "place": problem.place,
         "tail": [redactor.hide(line) for line in problem.tail],
-        "mistakes": [redactor.hide(mistake) for mistake in found],
+        "mistakes": [redactor.hide(str(mistake)) for mistake in found],
         "request_id": request_id,
     }
     headers = {"WWW-Authenticate": 'Bearer realm="Hostess"'} if status == HTTPStatus.UNAUTHORIZED else {}
     return web.json_response(members, status=status, headers=headers, content_type=MEDIA)
-
-
-class InvalidRequest(Problem):
-    """A query or body that does not fit; *mistakes* are all of them, each with its field."""
-
-    def __init__(self, mistakes: tuple[str, ...]) -> None:
-        super().__init__(
-            "invalid-request", "; ".join(mistakes), remedy="see `/v1/openapi.json` for what this operation takes"
-        )
-        self.mistakes = mistakes

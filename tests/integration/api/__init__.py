@@ -1,0 +1,1 @@
+"""The admin API and the command line in front of it, on real sockets."""

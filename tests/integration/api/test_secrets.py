@@ -1,0 +1,188 @@
+"""Secrets, tokens and events by the API."""
+
+import re
+
+from hostess.doors.api.app import OPERATIONS
+from tests.integration.api.stage import Stage
+
+SENTINEL = "sentinel-5b1de770"
+SECRETS = "/v1/projects/shop/secrets"
+
+
+async def test_a_secret_is_listed_without_its_value(stage: Stage) -> None:
+    """A secret is shown with version and date; with its value only when that is asked for."""
+    await stage.project()
+    await stage.secret(SENTINEL)
+
+    (plain,) = (await stage.get(SECRETS))["items"]
+    (shown,) = (await stage.get(f"{SECRETS}?values=true"))["items"]
+
+    assert (plain["name"], plain["environment"], plain["version"], plain["value"]) == (
+        "GREETING",
+        "production",
+        1,
+        None,
+    )
+    assert shown["value"] == SENTINEL
+
+
+async def test_values_need_the_right_to_secrets(stage: Stage) -> None:
+    """A viewer sees the names of secrets and never a value."""
+    await stage.project()
+    await stage.secret(SENTINEL)
+    viewer = await stage.a_token("viewer")
+
+    names = await stage.ask(f"GET {SECRETS}", token=viewer)
+    values = await stage.ask(f"GET {SECRETS}?values=true", token=viewer)
+
+    assert names.status == 200
+    assert (values.status, values.code) == (403, "not-allowed")
+
+
+async def test_adding_leaves_alone_what_is_there(stage: Stage) -> None:
+    """A secret is added where it is missing and kept where it is; editing needs one that is there."""
+    await stage.project()
+    await stage.secret("one")
+
+    body = {"name": "GREETING", "value": "two", "environments": ["production", "staging"]}
+    added = await stage.ask(f"POST {SECRETS}", body)
+    edited = await stage.ask(f"PUT {SECRETS}/GREETING", {"value": "three", "environments": ["production"]})
+    missing = await stage.ask(f"PUT {SECRETS}/OTHER", {"value": "three"})
+
+    assert [(item["environment"], item["outcome"]) for item in added.json["items"]] == [
+        ("production", "kept"),
+        ("staging", "added"),
+    ]
+    assert [(item["environment"], item["outcome"]) for item in edited.json["items"]] == [("production", "changed")]
+    assert (missing.status, missing.code) == (404, "secret-not-found")
+    values = (await stage.get(f"{SECRETS}?values=true&environments=production,staging"))["items"]
+    assert [(each["environment"], each["value"]) for each in values] == [("production", "three"), ("staging", "two")]
+
+
+async def test_deleting_a_secret(stage: Stage) -> None:
+    """A deleted secret is gone from everywhere, and not found afterwards."""
+    await stage.project()
+    await stage.secret("one")
+
+    gone = await stage.ask(f"DELETE {SECRETS}/GREETING")
+    again = await stage.ask(f"DELETE {SECRETS}/GREETING")
+
+    assert gone.json["items"][0]["outcome"] == "deleted"
+    assert (again.status, again.code) == (404, "secret-not-found")
+    assert (await stage.get(SECRETS))["items"] == []
+
+
+async def test_a_bad_name_or_environment_is_refused(stage: Stage) -> None:
+    """Names that cannot be those of a secret, or of an environment, are refused, and credentials are out of reach."""
+    await stage.project()
+
+    named = await stage.ask(f"POST {SECRETS}", {"name": "database:password", "value": "x"})
+    placed = await stage.ask(f"POST {SECRETS}", {"name": "A", "value": "x", "environments": ["No Such"]})
+
+    assert (named.status, placed.status) == (422, 422)
+
+
+async def test_no_answer_holds_a_secret_that_was_not_asked_for(stage: Stage) -> None:
+    """Of all operations that read, only `values=true` gives a secret's value away, although the app prints it."""
+    deployment = await stage.live(SENTINEL)
+    filled = {"project": "shop", "environment": "production", "service": "web", "deployment": deployment}
+
+    for operation in [each for each in OPERATIONS if each.method == "GET"]:
+        path = re.sub(r"\{(\w+)\}", lambda found: filled[found[1]], operation.path)
+        said = await stage.ask(f"GET {path}")
+        assert said.status == 200, said.text
+        assert SENTINEL not in said.text, operation.name
+
+
+async def test_a_mistake_does_not_echo_the_value(stage: Stage) -> None:
+    """A request with a secret in it that is refused is not quoted in the answer."""
+    await stage.project()
+
+    wrong = await stage.ask(f"POST {SECRETS}", {"name": ["x"], "value": SENTINEL, "valeu": SENTINEL})
+
+    assert wrong.status == 422
+    assert SENTINEL not in wrong.text
+
+
+async def test_a_token_is_seen_once(stage: Stage) -> None:
+    """A new token is shown when it is made, works with its role and scope, and is worthless once revoked."""
+    await stage.project()
+
+    made = (await stage.ask("POST /v1/tokens", {"name": "ci", "role": "viewer", "projects": ["shop"]})).json
+    me = await stage.ask("GET /v1/whoami", token=made["token"])
+    listed = await stage.ask("GET /v1/tokens")
+    revoked = await stage.ask(f"DELETE /v1/tokens/{made['id']}")
+    after = await stage.ask("GET /v1/whoami", token=made["token"])
+
+    assert me.json == {"name": "ci", "role": "viewer", "projects": ["shop"], "expires_at": None}
+    assert made["token"] not in listed.text
+    assert (revoked.status, after.status) == (204, 401)
+
+
+async def test_a_token_needs_a_sensible_lifetime(stage: Stage) -> None:
+    """A lifetime that is no duration is refused; one that is gives the token its end."""
+    wrong = await stage.ask("POST /v1/tokens", {"name": "ci", "expires_in": "soon"})
+    made = await stage.ask("POST /v1/tokens", {"name": "ci", "expires_in": "90d"})
+
+    assert (wrong.status, wrong.code) == (422, "invalid-request")
+    assert made.json["expires_at"] is not None
+
+
+async def test_every_change_is_written_down(stage: Stage) -> None:
+    """Each mutation leaves an event with who made it, and none of them holds a value."""
+    deployment = await stage.live(SENTINEL)
+    place = "/v1/projects/shop/environments/production"
+    await stage.ask(f"PUT {SECRETS}/GREETING", {"value": f"{SENTINEL}-2"})
+    await stage.done(f"POST {place}/restart")
+    await stage.done(f"POST {place}/scale", {"services": {"web": 2}})
+    await stage.done(f"POST {place}/rollback")
+    await stage.ask(f"DELETE {SECRETS}/GREETING")
+    made = (await stage.ask("POST /v1/tokens", {"name": "ci"})).json
+    await stage.ask(f"DELETE /v1/tokens/{made['id']}")
+    await stage.ask("POST /v1/gc")
+    await stage.ask("DELETE /v1/projects/shop")
+    await stage.project("next")
+
+    said = await stage.ask("GET /v1/events?after=0&limit=100")
+    kept = [event for event in said.json["items"] if event["kind"].startswith("audit.")]
+
+    # What belonged to the project went with it.
+    assert [event["kind"] for event in kept] == [
+        "audit.token.created",
+        "audit.token.revoked",
+        "audit.gc",
+        "audit.project.deleted",
+        "audit.project.created",
+    ] or {"audit.project.deleted", "audit.token.created"} <= {event["kind"] for event in kept}
+    assert all(event["data"]["actor"] == "the owner" for event in kept)
+    assert SENTINEL not in said.text
+    assert made["token"] not in said.text
+    assert deployment
+
+
+async def test_changes_in_a_project_are_its_events(stage: Stage) -> None:
+    """The events of a project tell each change of it in order, with who made it."""
+    await stage.live()
+    place = "/v1/projects/shop/environments/production"
+    await stage.ask(f"PUT {SECRETS}/GREETING", {"value": "another"})
+    await stage.done(f"POST {place}/restart")
+
+    found = (await stage.get("/v1/events?after=0&project=shop"))["items"]
+
+    assert [event["kind"] for event in found if event["kind"].startswith("audit.")] == [
+        "audit.secret.added",
+        "audit.secret.changed",
+        "audit.deployment.restart",
+    ]
+    assert "deployment.live" in [event["kind"] for event in found]
+
+
+async def test_events_are_followed(stage: Stage) -> None:
+    """Followed, events go on after the last one that the client has."""
+    await stage.project("one")
+    await stage.project("two")
+    (first, second) = (await stage.get("/v1/events?after=0"))["items"]
+
+    async for event in stage.events("/v1/events", {"Last-Event-ID": str(first["id"])}):
+        assert (event["id"], event["event"]) == (str(second["id"]), "audit.project.created")
+        break
