@@ -101,6 +101,9 @@ class Deployer:
         self._check_memory(order, todo)
         for name in todo.carried:
             order.say(f"       {name}: unchanged, carried over")
+        for name in todo.removed:
+            stays = ", what it stored stays" if order.live and order.live.workloads[name].volumes else ""
+            order.say(f"       {name}: no longer in hostess.yml, it stops after the switch{stays}")
         await self._starts(order, progress, todo.databases, "databases")
         if order.migrate:
             await self._migrate(order, progress)

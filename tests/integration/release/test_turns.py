@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from hostess.domain.problem import Problem
 from hostess.services.turns import Turns
 

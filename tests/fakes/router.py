@@ -1,0 +1,58 @@
+"""A proxy in memory: keeps the table, counts what tests say is in flight, proves by asking a target."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from hostess.adapters.prober_sockets import SocketProber
+from hostess.domain.ports import Upstreams
+from hostess.domain.problem import Problem
+
+SECOND = timedelta(seconds=5)
+
+
+class FakeRouter:
+    """Implements `ports.Router`. *tables* are all that were published; *proof* replaces the answer of `prove`."""
+
+    def __init__(self) -> None:
+        self.tables: list[tuple[Upstreams, ...]] = []
+        self.drains: list[tuple[str, ...]] = []
+        self.proof: tuple[int, str] | None = None
+        self.unreachable = False
+
+    @property
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """Return host -> targets of the newest table."""
+        return {route.host: route.targets for route in self.tables[-1]} if self.tables else {}
+
+    async def publish(self, routes: Sequence[Upstreams]) -> int:
+        """Keep the table."""
+        self._reached()
+        self.tables.append(tuple(routes))
+        return len(self.tables)
+
+    async def in_flight(self, targets: Sequence[str]) -> int:
+        """Return 0: nothing is ever in flight here."""
+        self._reached()
+        return len(targets) * 0
+
+    async def drained(self, targets: Sequence[str], within: timedelta) -> int:
+        """Note it."""
+        self._reached()
+        self.drains.append(tuple(targets))
+        return 0 * int(within.total_seconds())
+
+    async def prove(self, host: str, path: str) -> tuple[int, str]:
+        """Ask the first target that the newest table has for *host*."""
+        self._reached()
+        if self.proof is not None:
+            return self.proof
+        targets = self.routes.get(host, ())
+        if not targets:
+            return 404, "no-route"
+        address, _, port = targets[0].rpartition(":")
+        answer = await SocketProber().http(address, int(port), path, host, SECOND)
+        return (200, "") if answer.ok else (503, "unreachable")
+
+    def _reached(self) -> None:
+        if self.unreachable:
+            raise Problem("proxy-unreachable", "the proxy did not answer")
