@@ -37,6 +37,7 @@ class Gate:
             last = self._clock.now() - began >= limit
             answer = await self._ask(workload, container, began)
             if answer.ok:
+                await self._alive(workload, container)  # what answered may have ended since
                 return
             if (self._clock.now() - looked).total_seconds() >= LOOK_EVERY:
                 looked = self._clock.now()
@@ -68,7 +69,12 @@ class Gate:
         return await self._command(container, health)
 
     async def _command(self, container: Container, health: Health) -> Answer:
-        code, output = await self._engine.execute(container.id, health.command, health.timeout)
+        try:
+            code, output = await self._engine.execute(container.id, health.command, health.timeout)
+        except Problem as problem:
+            if problem.code != "container-not-running":
+                raise
+            return Answer(ok=False, evidence="does not run")
         said = output.strip().splitlines()[-1][:200] if output.strip() else "nothing"
         return Answer(
             ok=code == 0, evidence=f"fails its health command (exit code {code}; it said: {self._hide(said)})"
