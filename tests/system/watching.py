@@ -1,0 +1,87 @@
+"""What tests wait for in a running installation: records, what a deployment said, and what the engine did, with its times."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.system.host import Host, until
+
+FINAL = {"live", "degraded", "failed", "cancelled", "superseded"}
+
+
+def deployments(host: Host, project: str) -> list[dict[str, Any]]:
+    """Return the records of a project's deployments, oldest first."""
+    rows = host.query("SELECT record FROM deployments WHERE project = ? ORDER BY seq", project)
+    return [json.loads(str(row[0])) for row in rows]
+
+
+def transcript(host: Host, deployment: str) -> str:
+    """Return what a deployment has said so far."""
+    path = host.data / "logs" / "deployments" / f"{deployment}.log"
+    return path.read_text() if path.exists() else ""
+
+
+def said(host: Host, project: str, text: str, number: int = -1, within: float = 60) -> str:
+    """Wait until a deployment of *project* (the *number*-th, by default the newest) has said *text*; return its id."""
+
+    def heard() -> bool:
+        found = deployments(host, project)
+        return bool(found[number:]) and text in transcript(host, found[number]["id"])
+
+    until(heard, within, f"{text!r} of {project}")
+    return str(deployments(host, project)[number]["id"])
+
+
+def began(host: Host, project: str, count: int, within: float = 30) -> str:
+    """Wait until there are *count* deployments of *project*; return the newest one's id."""
+    until(lambda: len(deployments(host, project)) >= count, within, f"deployment {count} of {project}")
+    return str(deployments(host, project)[count - 1]["id"])
+
+
+def settled(host: Host, project: str, within: float = 60) -> list[dict[str, Any]]:
+    """Wait until every deployment of *project* is final and nothing waits to be retired; return the records."""
+
+    def quiet() -> bool:
+        final = all(record["state"] in FINAL for record in deployments(host, project))
+        return final and not host.query("SELECT id FROM tasks")
+
+    until(quiet, within, f"a final state of {project}\n{host.log()}")
+    return deployments(host, project)
+
+
+def steps(host: Host, deployment: str) -> dict[str, tuple[str, str, str]]:
+    """Return the steps of a deployment: name -> begun, ended (ISO 8601), outcome."""
+    rows = host.query("SELECT name, begun_at, ended_at, outcome FROM steps WHERE deployment = ?", deployment)
+    return {str(name): (str(begun), str(ended), str(outcome)) for name, begun, ended, outcome in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something the engine did to a container."""
+
+    at: float
+    action: str
+    container: str
+    signal: str
+
+
+@contextmanager
+def engine_events(host: Host, **labels: str) -> Iterator[list[Event]]:
+    """Record what happens to the containers that carry *labels* (service="web"); the list is filled when the block ends."""
+    seen: list[Event] = []
+    wanted = {"instance": host.instance, **labels}
+    filters = [word for key, value in wanted.items() for word in ("--filter", f"label=sh.hostess.{key}={value}")]
+    command = ["docker", "events", "--format", "{{json .}}", "--filter", "type=container", *filters]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
+        try:
+            yield seen
+        finally:
+            events.terminate()
+            assert events.stdout is not None
+            for line in events.stdout:
+                event = json.loads(line)
+                signal = event["Actor"]["Attributes"].get("signal", "")
+                seen.append(Event(event["timeNano"] / 1e9, event["Action"], event["id"], signal))
