@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 from aiohttp import web
 
@@ -114,6 +115,15 @@ class World:
         await clone.good("remote", "add", "hostess", self.remote())
         await clone.commit()
         return clone
+
+
+async def childless() -> bool:
+    """Return whether all children end within some seconds; they are only looked at, since waiting for one is the daemon's business."""
+    for _ in range(500):
+        if not psutil.Process().children():
+            return True
+        await asyncio.sleep(0.01)
+    return False
 
 
 @contextlib.asynccontextmanager

@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import aiohttp
-import psutil
 import pytest
 
 from hostess.domain.push import Push, Say, Verdict
 from hostess.doors.git_child import converse
 from hostess.doors.hook_socket import HookSocket
 from hostess_hooks.wire import SOCKET_VARIABLE, TICKET_VARIABLE, Answer, End, Frame, Hello, Line, Update, decode, encode
-from tests.integration.git.conftest import TOKEN, World
+from tests.integration.git.conftest import TOKEN, World, childless
 
 UPDATE = Update("0" * 40, "1" * 40, "refs/heads/main")
 
@@ -25,12 +24,6 @@ def spoken(ticket: str) -> bytes:
     """Return all that a hook says for one ref."""
     frames: tuple[Frame, ...] = (Hello(ticket), UPDATE, End())
     return b"".join(map(encode, frames))
-
-
-async def children() -> list[str]:
-    """Return the command lines of the children that are left, once those that end have had their time to."""
-    _, alive = await asyncio.to_thread(psutil.wait_procs, psutil.Process().children(), timeout=5)
-    return [" ".join(child.cmdline()) for child in alive]
 
 
 async def test_child_that_nothing_moves_is_killed(world: World) -> None:
@@ -50,7 +43,7 @@ async def test_child_that_nothing_moves_is_killed(world: World) -> None:
         )
 
     assert code < 0
-    assert await children() == []
+    assert await childless()
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
@@ -78,7 +71,7 @@ async def test_broken_upload_ends_the_child(world: World, *, cancelled: bool) ->
         outcome = (await asyncio.gather(conversation, return_exceptions=True))[0]
 
     assert isinstance(outcome, asyncio.CancelledError) if cancelled else isinstance(outcome, int) and outcome < 0
-    assert await children() == []
+    assert await childless()
 
 
 async def test_client_that_drops_the_connection_leaves_nothing(world: World) -> None:
@@ -100,7 +93,7 @@ async def test_client_that_drops_the_connection_leaves_nothing(world: World) -> 
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
 
-    assert await children() == []
+    assert await childless()
     assert world.pushes == []
 
 
@@ -178,6 +171,26 @@ async def test_slow_pusher_holds_nothing_up(tmp_path: Path) -> None:
             heard = await asyncio.to_thread(lines.readlines)
 
     assert 0 < len(heard) < 10_000
+
+
+async def test_lines_for_a_slow_pusher_are_bounded(tmp_path: Path) -> None:
+    """A pusher that begins to read late gets a bounded number of lines, is told that some are left out, and gets the answer."""
+    hooked = Hooked(tmp_path)
+    hooked.lines = 20_000
+    await hooked.server.start()
+    with hooked.server.expecting("shop", "ada") as variables, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(variables[SOCKET_VARIABLE])
+        connection.sendall(spoken(variables[TICKET_VARIABLE]))
+        async with asyncio.timeout(20):
+            await hooked.ended.wait()
+        with connection.makefile("rb") as lines:
+            heard = await asyncio.to_thread(lines.readlines)
+    await hooked.server.stop()
+    frames = [decode(line) for line in heard]
+
+    assert len(frames) < 10_000
+    assert any(isinstance(frame, Line) and "lines left out" in frame.text for frame in frames)
+    assert frames[-3:] == [Line("19999 " + "x" * 500), Answer("refs/heads/main", accepted=True, reason=""), End()]
 
 
 async def test_late_lines_are_dropped(tmp_path: Path) -> None:

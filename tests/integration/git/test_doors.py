@@ -15,7 +15,7 @@ import pytest
 
 from hostess.domain.push import Push, Say, Verdict
 from hostess_hooks.wire import SOCKET_VARIABLE, TICKET_VARIABLE
-from tests.integration.git.conftest import HOOK, TOKEN, World, serving
+from tests.integration.git.conftest import HOOK, TOKEN, World, childless, serving
 
 MIB = 1024 * 1024
 
@@ -185,10 +185,11 @@ async def left_alone(world: World) -> tuple[World, asyncio.Event, asyncio.Future
 async def test_push_goes_on_without_its_pusher(
     left_alone: tuple[World, asyncio.Event, asyncio.Future[list[Verdict]]],
 ) -> None:
-    """A pusher that is killed in the middle does not stop the handler, and the branch is moved (scenario 5)."""
+    """A pusher that is killed stops nothing: the branch is moved, and the tag that came along is stored (scenario 5)."""
     world, go, ended = left_alone
     clone = await world.clone()
-    child = await clone.start("push", "hostess", "main")
+    await clone.good("tag", "v1")
+    child = await clone.start("push", "hostess", "main", "v1")
     assert child.stderr is not None
     async with asyncio.timeout(30):
         while b"remote: begun" not in await child.stderr.readline():
@@ -200,6 +201,8 @@ async def test_push_goes_on_without_its_pusher(
 
     assert [verdict.accepted for verdict in verdicts] == [True]
     assert await world.repositories.ref("shop", "refs/heads/main")
+    assert await childless()
+    assert await world.repositories.ref("shop", "refs/tags/v1")
 
 
 async def test_push_goes_on_without_gits_child(
@@ -215,7 +218,7 @@ async def test_push_goes_on_without_gits_child(
             pass
         receivers = [each for each in psutil.Process().children() if "receive-pack" in each.cmdline()]
         for receiver in receivers:
-            for each in [*receiver.children(recursive=True), receiver]:
+            for each in [receiver, *receiver.children(recursive=True)]:
                 with contextlib.suppress(psutil.NoSuchProcess):  # the death of one can be the end of the other
                     each.kill()
         await child.communicate()
