@@ -18,8 +18,14 @@ class HostMeter:
         self._routes = routes
 
     def free_disk(self, path: str) -> int:
-        """Return the free bytes, for anybody but root, of the file system that holds *path*."""
-        return psutil.disk_usage(path).free
+        """Return the free bytes, for anybody but root, of the file system that holds *path*.
+
+        Of a folder that is not there (a remote engine's, or one that this process may not see), its nearest parent's.
+        """
+        place = Path(path).absolute()
+        while not place.exists():
+            place = place.parent
+        return psutil.disk_usage(str(place)).free
 
     def memory(self) -> tuple[int, int]:
         """Return total and available memory in bytes."""

@@ -32,6 +32,9 @@ class Gate:
         limit = gate_limit(workload.health)
         waits = pauses(workload.health)
         looked = began
+        if not workload.ports:
+            # A worker's command can be content before the worker itself has had the time to fail.
+            await self._clock.sleep(next(waits))
         await self._alive(workload, container)
         while True:
             last = self._clock.now() - began >= limit
