@@ -11,6 +11,7 @@ from typing import cast
 import aiohttp
 import pytest
 
+from hostess.adapters.resolver_system import own_addresses
 from hostess.doors.api.app import BODY, OPERATIONS
 from hostess.doors.api.operation import Operation
 from hostess.services.collector import Collector
@@ -156,6 +157,24 @@ async def test_basic_carries_a_token_as_password(stage: Stage) -> None:
     said = await stage.ask("GET /v1/whoami", token="", headers={"Authorization": auth})
 
     assert said.json["name"] == "the owner"
+
+
+async def test_basic_over_a_network_in_clear_is_refused(stage: Stage, tmp_path: Path) -> None:
+    """At an address that is not loopback, Basic over plain HTTP is refused; on loopback it is not."""
+    address = next((each for each in own_addresses() if "." in each), None)
+    if address is None:
+        pytest.skip("this host has no address but loopback")
+    basic = {"Authorization": aiohttp.encode_basic_auth("anybody", stage.token)}
+
+    async with served(stage.services, tmp_path, "0.0.0.0") as url:
+        there = url.replace("127.0.0.1", address)
+        async with stage.session.get(f"{there}/v1/whoami", headers=basic) as response:
+            problem = await response.json(content_type=None)
+        async with stage.session.get(f"{url}/v1/whoami", headers=basic) as near:
+            pass
+
+    assert (response.status, problem["code"]) == (403, "insecure-basic")
+    assert near.status == 200
 
 
 @pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic /////w==", "Bearer", "Digest x", "é"])
