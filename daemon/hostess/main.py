@@ -65,7 +65,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await opened.enter_async_context(running(*loops))
         await held.wait()
         await opened.enter_async_context(doors(settings, journal, world, outside))
-        opened.enter_context(timers(world))
+        opened.enter_context(timers(journal, world))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, folder)
         await stop.wait()
@@ -165,18 +165,19 @@ async def ensure_project(journal: Journal, world: World, outside: Outside, proje
 
 
 async def refresh_repositories(journal: Journal, world: World) -> None:
-    """Bring every repository's hook and settings up to this version."""
+    """Bring every repository's hook and settings up to this version, and join packs where there are many."""
     for project in await journal.projects():
         await world.repositories.create(project.name)
 
 
 @contextmanager
-def timers(world: World) -> Iterator[None]:
+def timers(journal: Journal, world: World) -> Iterator[None]:
     """Run what is periodic."""
     timer = SchedulerTimer()
     timer.start()
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
+    timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:
         yield
     finally:

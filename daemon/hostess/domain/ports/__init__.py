@@ -1,0 +1,33 @@
+"""What the services need from outside, in our words. Adapters implement these; tests/contract holds them to it.
+
+Every method that waits for something outside is a coroutine. Adapters turn their library's errors into Problems.
+"""
+
+from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
+from hostess.domain.ports.host import Answer, Clock, Meter, Prober, Redactor, Resolver, Transcripts, Vault
+from hostess.domain.ports.journal import Journal
+from hostess.domain.ports.proxy import Router, Upstreams
+from hostess.domain.ports.repositories import Repositories, TreeLimits
+
+__all__ = [
+    "Answer",
+    "BuildOrder",
+    "Clock",
+    "Container",
+    "ContainerSpec",
+    "Engine",
+    "EngineFacts",
+    "Image",
+    "Journal",
+    "LogLine",
+    "Meter",
+    "Prober",
+    "Redactor",
+    "Repositories",
+    "Resolver",
+    "Router",
+    "Transcripts",
+    "TreeLimits",
+    "Upstreams",
+    "Vault",
+]

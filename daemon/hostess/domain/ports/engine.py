@@ -1,0 +1,183 @@
+"""The container engine, in our words."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from hostess.domain.push import Say
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """Everything needed to create one container.
+
+    *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside. *aliases* are its DNS names on *network*;
+    *address* is a fixed IPv4 address there. *restart*: whether the engine restarts it when it exits or at boot.
+    Adapters always add: no-new-privileges, NET_RAW and MKNOD dropped, a pids limit, a capped log, an init process.
+    """
+
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    network: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    aliases: tuple[str, ...] = ()
+    address: str | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    restart: bool = False
+    stop_grace: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as the engine reports it. *state* is the engine's word: created, running, paused, restarting, exited, dead.
+
+    *address* is the address it has now (or, when it was given a fixed one, that), on its one network; "" when it has none.
+    """
+
+    id: str
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    state: str
+    address: str = ""
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at: datetime | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a container wrote; *stream* is "stdout" or "stderr"."""
+
+    at: datetime
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    """One image to build. *context* yields the build context as a tar stream (uncompressed), in chunks, on a worker thread.
+
+    *dockerfile* is its path inside the context. *memory* in bytes, *cpus* in cores.
+    """
+
+    tag: str
+    context: Callable[[], Iterable[bytes]]
+    dockerfile: str
+    args: Mapping[str, str]
+    labels: Mapping[str, str]
+    cpus: float
+    memory: int
+    timeout: timedelta
+    no_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A local image."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    size: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the engine is: *cpus* in cores, *memory* in bytes; *root* is the folder where it keeps images and volumes."""
+
+    version: str
+    api: str
+    cpus: float
+    memory: int
+    root: str
+
+
+class Engine(Protocol):
+    """The container engine (Docker)."""
+
+    async def facts(self) -> EngineFacts:
+        """Return what the engine is; Problem "engine-unreachable" when it does not answer."""
+
+    async def image(self, reference: str) -> Image | None:
+        """Return the local image of that name or id, or None."""
+
+    async def images(self, labels: Mapping[str, str]) -> list[Image]:
+        """Return the local images that carry all these labels."""
+
+    async def pull(self, reference: str, say: Say) -> Image:
+        """Fetch an image from its registry; Problem "image-not-found" or "registry-unreachable"."""
+
+    async def remove_image(self, reference: str) -> None:
+        """Remove a tag or an untagged id; an absent one, or one still in use, is no error."""
+
+    async def tag(self, image: str, tag: str) -> None:
+        """Give a local image another name."""
+
+    async def build(self, order: BuildOrder, say: Say) -> str:
+        """Build an image and return its id; Problem "build-failed" (with tail), "build-timeout", "base-image-not-found".
+
+        Cancelling the coroutine ends the build in the engine, too.
+        """
+
+    async def make_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
+        """Create a bridge network with that subnet (CIDR); one of that name that is there already is no error."""
+
+    async def networks(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Return name -> subnet of the networks that carry all these labels."""
+
+    async def remove_network(self, name: str) -> None:
+        """Remove a network; an absent one is no error."""
+
+    async def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a volume; one of that name that is there already is no error."""
+
+    async def volumes(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the names of the volumes that carry all these labels."""
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume; an absent one is no error."""
+
+    async def create(self, spec: ContainerSpec) -> str:
+        """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken"."""
+
+    async def start(self, container: str) -> None:
+        """Start a container; one that runs already is no error. Problem "container-start-failed" with the engine's reason."""
+
+    async def stop(self, container: str, grace: timedelta) -> None:
+        """Send the stop signal, after *grace* kill; return when it has stopped. An absent or stopped one is no error."""
+
+    async def kill(self, container: str) -> None:
+        """Kill at once; an absent or stopped one is no error."""
+
+    async def remove(self, container: str) -> None:
+        """Remove a container with its nameless volumes, killing it if it runs; an absent one is no error."""
+
+    async def wait(self, container: str) -> int:
+        """Return the exit code once it has exited; of one that has exited already, at once."""
+
+    async def container(self, container: str) -> Container | None:
+        """Return one container as it is now, or None when it is gone."""
+
+    async def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """Return all containers, stopped ones too, that carry all these labels, oldest first."""
+
+    async def logs(self, container: str, tail: int) -> list[LogLine]:
+        """Return its last lines, at most *tail*; none when it is gone."""
+
+    def follow(self, container: str, tail: int, since: datetime | None = None) -> AsyncIterator[LogLine]:
+        """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
+
+    async def execute(self, container: str, command: Sequence[str], timeout: timedelta) -> tuple[int, str]:
+        """Run a command inside; return exit code and the end of its output (at most 16 KB).
+
+        At *timeout* it is killed inside the container, too, and the exit code is 124.
+        """

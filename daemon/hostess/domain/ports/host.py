@@ -1,0 +1,99 @@
+"""The host, time, secrets at rest, and the small things that ask and tell."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+
+class Vault(Protocol):
+    """Wraps secrets: AES-GCM, bound to where they belong, so that a sealed value is worth nothing in another row."""
+
+    def seal(self, value: str, bound_to: str) -> str:
+        """Return the value encrypted, as text."""
+
+    def open(self, sealed: str, bound_to: str) -> str:
+        """Return the value; Problem "secret-unreadable" when key or binding differ."""
+
+    def digest(self, text: str) -> str:
+        """Return a keyed digest (HMAC-SHA-256, 32 hex digits) that tells nothing about *text*."""
+
+
+class Clock(Protocol):
+    """Time and chance."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def token(self, bits: int) -> str:
+        """Return lower-case hex chance of so many bits."""
+
+
+class Meter(Protocol):
+    """What the host has."""
+
+    def free_disk(self, path: str) -> int:
+        """Return the free bytes of the file system that holds *path*."""
+
+    def memory(self) -> tuple[int, int]:
+        """Return total and available memory in bytes."""
+
+    def cpus(self) -> int:
+        """Return the number of cores this process may use."""
+
+    def subnets(self) -> list[str]:
+        """Return the networks (CIDR) that the host has addresses or routes in."""
+
+
+class Redactor(Protocol):
+    """One in front of every sink: hides known secret values."""
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Remember values to hide; those shorter than 6 characters are left out."""
+
+    def hide(self, text: str) -> str:
+        """Return the text with every known value replaced by "[hidden]"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe found; *evidence* is a short sentence for people ("answered 500", "refused the connection")."""
+
+    ok: bool
+    evidence: str
+
+
+class Prober(Protocol):
+    """Asks a replica from outside how it is."""
+
+    async def http(self, address: str, port: int, path: str, host: str, timeout: timedelta) -> Answer:
+        """GET *path* with that Host header: well when the status is 200 to 299. Never raises."""
+
+    async def tcp(self, address: str, port: int, timeout: timedelta) -> bool:
+        """Whether the port accepts a connection."""
+
+
+class Transcripts(Protocol):
+    """The kept output of deployments: redacted lines, live for whoever follows."""
+
+    def write(self, deployment: str, line: str) -> None:
+        """Append one line and hand it to the followers."""
+
+    def close(self, deployment: str) -> None:
+        """Nothing more will come: followers end."""
+
+    def read(self, deployment: str) -> list[str]:
+        """Return all lines so far."""
+
+    def follow(self, deployment: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
+        """Yield (number, line) from line *after* on, and go on until it is closed."""
+
+
+class Resolver(Protocol):
+    """Looks up where a host name points."""
+
+    async def addresses(self, host: str, timeout: timedelta) -> tuple[str, ...]:
+        """Return its IPv4 and IPv6 addresses; none when it does not exist or no answer came in time."""

@@ -1,0 +1,164 @@
+"""The one durable state."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, Unpack
+
+from hostess.domain.records import Event, Place, Project, Secret, Step, Task, Token
+from hostess.domain.release import Deployment, Moving, Release, State
+
+
+class Journal(Protocol):
+    """The one durable state. Every method is one transaction, synced to disk before it returns."""
+
+    async def instance(self) -> str:
+        """Return this installation's id: 12 hex digits, made at the first start."""
+
+    async def note(self, name: str) -> str | None:
+        """Return a small fact about this installation (the vault's sentinel), or None."""
+
+    async def set_note(self, name: str, value: str) -> None:
+        """Store such a fact, replacing an older one."""
+
+    # projects and environments
+    async def create_project(self, name: str, now: datetime) -> bool:
+        """Create a project; False when it is there already."""
+
+    async def projects(self) -> list[Project]:
+        """Return all projects by name."""
+
+    async def remove_project(self, name: str) -> None:
+        """Forget a project and all that hangs on it."""
+
+    async def open_place(self, project: str, environment: str, subnets: Sequence[str], now: datetime) -> Place:
+        """Return the environment; make it with the first of *subnets* that no other has. Problem "subnets-exhausted"."""
+
+    async def places(self, project: str | None = None) -> list[Place]:
+        """Return the environments of a project, or all."""
+
+    # deployments and their steps
+    async def add_deployment(self, deployment: Deployment) -> None:
+        """Write a new deployment down."""
+
+    async def deployment(self, deployment: str) -> Deployment | None:
+        """Return one; an unambiguous beginning of its id is enough."""
+
+    async def deployments(
+        self,
+        project: str | None = None,
+        environment: str | None = None,
+        states: Iterable[State] = (),
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[Deployment]:
+        """Return deployments, newest first, older than the one with id *before*; no *states* means all."""
+
+    async def move(self, deployment: str, to: State, now: datetime, **fields: Unpack[Moving]) -> Deployment:
+        """Move a deployment along `release.NEXT` (the same state again is allowed: then only *fields* change) and return it.
+
+        *fields*: release, phase, problem, seconds, cancel. A final state sets finished_at. IllegalMoveError otherwise.
+        """
+
+    async def begin_step(self, deployment: str, name: str, detail: Mapping[str, object], now: datetime) -> int:
+        """Write down that a step begins; return its id."""
+
+    async def end_step(self, step: int, outcome: str, now: datetime) -> None:
+        """Write down how it ended: "done" or "failed"."""
+
+    async def steps(self, deployment: str) -> list[Step]:
+        """Return the steps of a deployment in order."""
+
+    # releases
+    async def next_number(self, project: str, environment: str) -> int:
+        """Return a release number that was never used there, and burn it."""
+
+    async def switch(
+        self, deployment: str, release: Release, hosts: Mapping[str, str], tasks: Sequence[Task], now: datetime
+    ) -> None:
+        """Make the switch, in one transaction.
+
+        The release is saved and live in its environment, the deployment SWITCHED, *hosts* (host -> service) are exactly those
+        of the environment, *tasks* are added. Problem "host-taken" when another environment has one of them.
+        """
+
+    async def live(self, project: str, environment: str) -> Release | None:
+        """Return the live release."""
+
+    async def release(self, project: str, environment: str, number: int) -> Release | None:
+        """Return one release that was live once."""
+
+    async def releases(self, project: str, environment: str, limit: int) -> list[Release]:
+        """Return releases, newest first; those whose switch was taken back are left out."""
+
+    async def amend(self, release: Release) -> None:
+        """Replace the record of a release (post_deploy, scale) without any other change."""
+
+    async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
+        """Take a switch back: *number* (None: nothing) is live again with these *hosts*."""
+
+    async def host_owners(self, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+        """Return host -> (project, environment, service) of those that are taken."""
+
+    # images built
+    async def built(self, key: str) -> str | None:
+        """Return the id of the image built from this content key."""
+
+    async def remember_build(self, key: str, image: str, project: str, now: datetime) -> None:
+        """Write down which image a content key gave."""
+
+    # tasks that survive restarts
+    async def add_task(self, kind: str, payload: Mapping[str, object], due_at: datetime) -> int:
+        """Add a task; return its id."""
+
+    async def tasks(self) -> list[Task]:
+        """Return all open tasks, the one due first first."""
+
+    async def postpone(self, task: int, due_at: datetime, error: str) -> None:
+        """Note a failed attempt and when to try again."""
+
+    async def finish_task(self, task: int) -> None:
+        """Forget a task that is done."""
+
+    # secrets
+    async def put_secret(
+        self, project: str, environment: str, name: str, seal: Callable[[int], str], now: datetime
+    ) -> int:
+        """Store a new version of a secret; *seal* gets the version and returns the sealed value. Return the version."""
+
+    async def secrets(self, project: str, environment: str) -> list[Secret]:
+        """Return the newest version of each secret, by name; names with ":" are credentials made by Hostess."""
+
+    async def remove_secret(self, project: str, environment: str, name: str) -> bool:
+        """Remove all versions; False when there was none."""
+
+    # tokens
+    async def add_token(self, token: Token) -> None:
+        """Store a token's row."""
+
+    async def token(self, digest: str) -> Token | None:
+        """Return the token with this SHA-256 (hex)."""
+
+    async def tokens(self) -> list[Token]:
+        """Return all tokens."""
+
+    async def revoke_token(self, token: str) -> bool:
+        """Delete a token by id; False when there is none."""
+
+    async def used_token(self, token: str, now: datetime) -> None:
+        """Note when a token was last used (at most once a minute is enough)."""
+
+    # events
+    async def tell(
+        self,
+        kind: str,
+        message: str,
+        now: datetime,
+        *,
+        project: str = "",
+        environment: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> Event:
+        """Append an event."""
+
+    async def events(self, after: int = 0, project: str | None = None, limit: int = 100) -> list[Event]:
+        """Return events with an id above *after*, oldest first; with after < 0 the newest *limit* of them."""

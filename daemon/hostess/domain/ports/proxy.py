@@ -1,0 +1,34 @@
+"""The proxy, as the daemon sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages."""
+
+    host: str
+    project: str
+    service: str
+    release: str
+    targets: tuple[str, ...]
+    path: str = "/"
+
+
+class Router(Protocol):
+    """The proxy, as the daemon sees it."""
+
+    async def publish(self, routes: Sequence[Upstreams]) -> int:
+        """Make these routes the whole table, acknowledged by every worker; return its generation. Problem "proxy-unreachable"."""
+
+    async def in_flight(self, targets: Sequence[str]) -> int:
+        """Return how many requests (upgraded connections too) the workers together hold at these targets."""
+
+    async def drained(self, targets: Sequence[str], within: timedelta) -> int:
+        """Wait until nothing is in flight at these targets; after *within* cut what is left, and return how many were cut."""
+
+    async def prove(self, host: str, path: str) -> tuple[int, str]:
+        """Ask for a page through the proxy's own listener; return its status, and the proxy's own error code ("" = the app's answer)."""

@@ -1,0 +1,55 @@
+"""The git repositories, in our words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLimits:
+    """Bounds on a pushed tree."""
+
+    files: int = 100_000
+    bytes: int = 2 * 1024**3
+    file_bytes: int = 1024**3
+    path: int = 4096
+
+
+class Repositories(Protocol):
+    """The bare repositories, one per project, read with dulwich; refs are moved by compare-and-swap."""
+
+    async def create(self, project: str) -> None:
+        """Make `<data_dir>/repos/<project>.git` with the hook and settings that pushes need; an existing one is refreshed."""
+
+    async def remove(self, project: str) -> None:
+        """Delete a repository; an absent one is no error."""
+
+    async def commit_of(self, project: str, revision: str) -> str | None:
+        """Return the commit id (40 hex) that an object id, ref or tag stands for; None when it is no commit."""
+
+    async def read_file(self, project: str, commit: str, path: str, limit: int) -> bytes | None:
+        """Return a file of the commit, None when absent; Problem "file-too-large" beyond *limit* bytes."""
+
+    async def tree_id(self, project: str, commit: str, path: str) -> str | None:
+        """Return the id of the tree (or blob) at *path* ("." = root), None when absent. Equal ids mean equal content."""
+
+    async def check_tree(self, project: str, commit: str, limits: TreeLimits) -> None:
+        """Problem when the tree breaks a bound, holds an unsafe path, a submodule, an LFS pointer or a symlink that escapes."""
+
+    def context(self, project: str, commit: str, path: str, dockerfile: str) -> Iterable[bytes]:
+        """Yield the tree at *path* as a tar stream, symlinks kept, `.dockerignore` honoured by Docker's rules. Blocking: use a thread."""
+
+    async def ref(self, project: str, ref: str) -> str | None:
+        """Return the object id a ref points to."""
+
+    async def move_ref(self, project: str, ref: str, old: str, new: str) -> bool:
+        """Move a ref if it still is *old* (ZERO: absent); *new* ZERO deletes. False when it was something else."""
+
+    async def contains(self, project: str, descendant: str, ancestor: str) -> bool:
+        """Whether *ancestor* can be reached from *descendant*."""
+
+    async def title(self, project: str, commit: str) -> str:
+        """Return the first line of the commit's message."""
+
+    async def tag_of(self, project: str, commit: str) -> str | None:
+        """Return a tag that points at the commit, if any (the first by name)."""
