@@ -22,7 +22,7 @@ def watched(client: Client, deployment: str) -> dict[str, Any]:
             tell(event.data)
     except KeyboardInterrupt:
         tell(f"\nthe deployment goes on; stop it with `hostess deployments cancel {deployment}`")
-        raise click.Abort from None
+        raise
     raise Failure(f"the log of deployment {deployment} ended before it did")
 
 

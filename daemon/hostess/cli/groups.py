@@ -8,6 +8,9 @@ import click
 
 from hostess.cli.failure import Failure
 
+INTERRUPTED = 130
+"""What shells make of SIGINT."""
+
 C = TypeVar("C", bound=click.Command)
 
 
@@ -58,12 +61,14 @@ class Lazy(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; a Failure is told and becomes the exit code."""
+        """Run a command; a Failure is told and becomes the exit code, an interrupt needs no words."""
         try:
             return super().invoke(ctx)
         except Failure as failure:
             failure.show()
             ctx.exit(failure.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Add the aliases to the help."""
