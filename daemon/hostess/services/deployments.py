@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hostess.domain.ahead import ahead, later
 from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
@@ -22,6 +23,8 @@ Check = Callable[[], Awaitable[None]]
 Settle = Callable[[Deployment], Awaitable[None]]
 
 CANCEL_WITHIN = 150.0
+RECENT = 200
+"""How many deployments are looked at for migrations; releases to go back to are kept far fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Deployments:
         async def prepare(_: Deployment, now: Release | None, say: Say) -> Release:
             say(f"-----> rolling back from {now.title if now else 'nothing'} to {target.title} ({target.commit[:7]})")
             say("       no build and no migration: the database stays as the newer release left it")
+            if told := await self._ahead(target):
+                say(f"       {told}")
             return await self._preparation.renumbered(target)
 
         return await self.begin(Request(project, environment, Kind.ROLLBACK, actor, prepare, commit=target.commit))
@@ -278,6 +283,10 @@ class Deployments:
                 remedy="`hostess deployments list` shows which there are",
             )
         return target
+
+    async def _ahead(self, target: Release) -> str:
+        newest = await self._journal.deployments(target.project, target.environment, limit=RECENT)
+        return ahead(target, [(each, await self._journal.steps(each.id)) for each in later(target, newest)])
 
 
 class _Phase:
