@@ -11,6 +11,7 @@ remembers what it read, by the exact bytes.
 import re
 from typing import Final, NamedTuple
 
+from hostess_proxy.access_log import quoted
 from hostess_proxy.headers import (
     COLLECTED_IN_REQUESTS,
     COLLECTED_IN_RESPONSES,
@@ -53,6 +54,7 @@ class RequestFields(NamedTuple):
 
     *host* is None when there is none, else as sent; *name* is the same as tables spell it. *length* is the number of body
     bytes, or CHUNKED. *told* holds the values of forwarding fields, by lower-case name, for senders that are trusted.
+    *log_host* and *log_agent* (with its quotes) are ready for the access log.
     """
 
     forward: bytes
@@ -66,7 +68,8 @@ class RequestFields(NamedTuple):
     replayable: bool
     request_id: bytes
     accept: bytes
-    agent: bytes
+    log_host: str
+    log_agent: str
     told: dict[bytes, list[bytes]]
 
 
@@ -161,6 +164,7 @@ def parse_request_fields(block: bytes) -> RequestFields:
     tokens = _tokens(found, b"connection")
     length = _request_length(found)
     host = _one_host(found)
+    name = _name(host or b"")
     upgrade = b", ".join(found.get(b"upgrade", ())) if b"upgrade" in tokens and length == NO_BODY else b""
     expects = [value.lower() for value in found.get(b"expect", ())]
     if expects not in ([], [b"100-continue"]):
@@ -169,7 +173,7 @@ def parse_request_fields(block: bytes) -> RequestFields:
     return RequestFields(
         forward=_joined(without_named_in_connection(lines, tokens)),
         host=host,
-        name=_name(host or b""),
+        name=name,
         length=length,
         close=b"close" in tokens,
         keep_alive=b"keep-alive" in tokens,
@@ -179,7 +183,8 @@ def parse_request_fields(block: bytes) -> RequestFields:
         replayable=b"idempotency-key" in found,
         request_id=ids[0] if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]) else b"",
         accept=b", ".join(found.get(b"accept", ())),
-        agent=b" ".join(found.get(b"user-agent", ())),
+        log_host=name.decode(),
+        log_agent=quoted(b" ".join(found.get(b"user-agent", ()))),
         told={name: found[name] for name in found if name.startswith((b"x-forwarded-", b"x-real-"))},
     )
 

@@ -5,7 +5,7 @@ import os
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.access_log import AccessLog, quoted
+from hostess_proxy.access_log import AccessLog
 from hostess_proxy.http1 import HeadReader
 from hostess_proxy.targets import Target, Targets
 from hostess_proxy.upstream import Upstream
@@ -19,7 +19,7 @@ TICK_SECONDS: Final = 0.25
 CONNECT_SECONDS: Final = 2.0
 _CLOSE_IDLE_AFTER = 1.0
 _LINE = (
-    '{"ts":"%s","id":"%s","client":"%s","method":"%s","host":"%s","path":%s,"proto":"HTTP/1.%d","status":%d,'
+    '{"ts":"%s","id":"%s","client":"%s","method":"%s","host":"%s","path":"%s","proto":"HTTP/1.%d","status":%d,'
     '"in":%d,"out":%d,"ms":%.3f,"upstream_ms":%.3f,%s,"target":"%s",'
     '"retries":%d,"end":"%s","error":"%s","ua":%s}\n'
 )
@@ -84,6 +84,7 @@ class Traffic:
         if log is None:
             return
         request = exchange.request
+        fields = request.fields
         started = exchange.started
         first_byte = exchange.first_byte
         route = exchange.live.log if exchange.live is not None else _NO_ROUTE
@@ -95,8 +96,9 @@ class Traffic:
                 exchange.id.decode(),
                 exchange.client.address,
                 request.method.decode(),
-                request.fields.name.decode(),
-                quoted(request.path),
+                fields.log_host,
+                # A target holds nothing else that JSON would mind.
+                request.path.decode().replace('"', '\\"'),
                 request.minor,
                 exchange.status,
                 exchange.received,
@@ -108,7 +110,7 @@ class Traffic:
                 exchange.retries,
                 end,
                 exchange.error,
-                quoted(request.fields.agent),
+                fields.log_agent,
             )
         )
 
@@ -119,7 +121,7 @@ class Traffic:
         if log is not None:
             stamp = log.stamp(time())
             nothing = (_NO_ROUTE, "", 0, "refused", code, '""')
-            log.add(_LINE % (stamp, "", address, "", "", '""', 1, status, 0, sent, 0.0, 0.0, *nothing))
+            log.add(_LINE % (stamp, "", address, "", "", "", 1, status, 0, sent, 0.0, 0.0, *nothing))
 
 
 class Dialer:
