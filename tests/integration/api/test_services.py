@@ -3,8 +3,10 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
-from tests.integration.api.stage import WITHIN, Stage
+from hostess.domain.redaction import SecretRedactor
+from tests.integration.api.stage import WITHIN, Stage, served
 
 PLACE = "/v1/projects/shop/environments/production"
 SECRET = "sentinel-7f3a91c2"
@@ -55,6 +57,23 @@ async def test_logs_hide_secrets(stage: Stage) -> None:
     assert "PLAIN=word" in said.text
     assert "GREETING=[hidden]" in said.text
     assert SECRET not in said.text
+
+
+async def test_logs_hide_secrets_that_were_changed(stage: Stage) -> None:
+    """A value that was changed, and that the daemon has meanwhile forgotten, is hidden as long as something runs with it."""
+    await stage.live(SECRET)
+    await stage.ask("PUT /v1/projects/shop/secrets/GREETING", {"value": "another-value"})
+    forgetful = replace(stage.services, redactor=SecretRedactor())
+    headers = {"Authorization": f"Bearer {stage.token}"}
+
+    async with (
+        served(forgetful, stage.folder / "other") as url,
+        stage.session.get(f"{url}{PLACE}/services/web/logs", headers=headers) as response,
+    ):
+        text = await response.text()
+
+    assert "GREETING=[hidden]" in text
+    assert SECRET not in text
 
 
 async def test_logs_can_be_cut(stage: Stage) -> None:

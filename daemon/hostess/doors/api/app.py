@@ -69,19 +69,12 @@ async def _admit(call: Call, operation: Operation) -> None:
     if operation.action is None:
         return
     name = call.path.get("project")
-    absent = Problem(
-        "project-not-found",
-        f"there is no project {name}",
-        remedy="`hostess projects list` shows those there are; a first push makes one",
-    )
     if name is None:
         if operation.action == "admin":
             call.require("admin", None)
         call.require_somewhere(operation.action)
         return
-    call.require(operation.action, name, absent)
-    if name not in {project.name for project in await call.services.journal.projects()}:
-        raise absent
+    await call.require_project(name, operation.action)
     environment = call.path.get("environment")
     if environment is not None and environment not in {
         place.environment for place in await call.services.journal.places(name)

@@ -94,8 +94,8 @@ class ScaleTo(Given):
 async def list_deployments(call: Call, given: DeploymentFilter) -> DeploymentList:
     """List deployments, newest first."""
     states = [_state(word) for word in given.state]
-    if given.project is not None and not call.sees(given.project):
-        return DeploymentList(items=(), next=None)
+    if given.project is not None:
+        await call.require_project(given.project, "read")
     found: list[Deployment] = []
     after = given.after
     while len(found) <= given.limit:

@@ -46,6 +46,8 @@ class EventFilter(Given):
 @op("GET /v1/events", "read", given=EventFilter, returns=EventList)
 async def list_events(call: Call, given: EventFilter) -> EventList | web.StreamResponse:
     """List events, oldest first; with `Accept: text/event-stream` go on with each new one (`Last-Event-ID` resumes)."""
+    if given.project is not None:
+        await call.require_project(given.project, "read")
     if wants_events(call.request):
         return await send_events(call.request, _stream(call, given))
     read, seen = await _page(call, given)

@@ -24,6 +24,12 @@ _BUG = Problem(
     serving="what runs goes on running",
     remedy="look for the request id in the log (`journalctl -u hostess`)",
 )
+_LATE = Problem(
+    "timed-out",
+    "this took longer than it may",
+    serving="what was begun goes on",
+    remedy="look again in a while: `hostess deployments list`",
+)
 _STATUS_CODES = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
 
 log = logging.getLogger(__name__)
@@ -42,6 +48,8 @@ def guards(services: ApiServices) -> list[Middleware]:
             return await handler(request)
         except Problem as problem:
             return problems.answer(problem, services.redactor, request_id=request[REQUEST_ID])
+        except TimeoutError:
+            return problems.answer(_LATE, services.redactor, request_id=request[REQUEST_ID])
         except web.HTTPException as error:
             if error.status < 400 or request.path.startswith("/git/"):  # noqa: PLR2004 -- the first status that is an error
                 raise

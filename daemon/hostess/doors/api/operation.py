@@ -77,6 +77,17 @@ class Call:
         if not allowed(self.caller.token, action, project):
             raise self._not_allowed()
 
+    async def require_project(self, name: str, action: Action) -> None:
+        """Raise Problem "project-not-found" for one that is not there or must not be known, "not-allowed" as `require` does."""
+        absent = Problem(
+            "project-not-found",
+            f"there is no project {name}",
+            remedy="`hostess projects list` shows those there are; a first push makes one",
+        )
+        self.require(action, name, absent)
+        if name not in {project.name for project in await self.services.journal.projects()}:
+            raise absent
+
     def require_somewhere(self, action: Action) -> None:
         """Raise Problem "not-allowed" when the caller's role may not do this in any project; the handler looks where."""
         if action not in MAY.get(self.caller.token.role, frozenset()):

@@ -1,6 +1,7 @@
-"""Which services of a live release still run with other secrets than those of today."""
+"""The secrets that a live release runs with, and which of them are not those of today."""
 
 import asyncio
+from dataclasses import dataclass
 from functools import lru_cache
 
 from hostess.domain.references import RefersTo, references
@@ -12,24 +13,45 @@ from hostess.doors.api.wiring import ApiServices
 
 async def pending_restart(services: ApiServices, release: Release) -> frozenset[str]:
     """Return the services whose environment refers to a secret that was changed or deleted since it was resolved."""
-    if "${secret:" not in release.file:
-        return frozenset()
-    stack = await asyncio.to_thread(_stack, release.file, release.environment)
     today = await services.secrets.values(release.project, release.environment)
-    found = set()
+    return frozenset(
+        each.service
+        for each in await _uses(services, release)
+        if each.secret not in today or today[each.secret] not in each.running
+    )
+
+
+async def running_secrets(services: ApiServices, release: Release) -> frozenset[str]:
+    """Return the values of variables, as they run, that refer to a secret: after a change these are no longer the store's."""
+    return frozenset(each.running for each in await _uses(services, release))
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A variable that refers to a secret, and its value in the containers that run."""
+
+    service: str
+    secret: str
+    running: str
+
+
+async def _uses(services: ApiServices, release: Release) -> list[_Use]:
+    if "${secret:" not in release.file:
+        return []
+    stack = await asyncio.to_thread(_stack, release.file, release.environment)
+    found: list[_Use] = []
     for service in stack.services.values():
         workload = release.workloads.get(service.name)
-        templates = {variable: _secrets(text) for variable, text in service.env.items()}
-        if workload is None or not any(templates.values()):
+        named = {variable: _secrets(text) for variable, text in service.env.items()}
+        if workload is None or not any(named.values()):
             continue
         running = await services.replicas.env(release, workload)
-        if any(
-            name not in today or today[name] not in running.get(variable, "")
-            for variable, names in templates.items()
-            for name in names
-        ):
-            found.add(service.name)
-    return frozenset(found)
+        found += [
+            _Use(service.name, secret, running.get(variable, ""))
+            for variable, secrets in named.items()
+            for secret in secrets
+        ]
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -41,6 +41,8 @@ class ReleaseFilter(Given):
 async def list_releases(call: Call, given: ReleaseFilter) -> ReleaseList:
     """List releases, newest first."""
     journal = call.services.journal
+    if given.project is not None:
+        await call.require_project(given.project, "read")
     found: list[ReleaseView] = []
     for place in await journal.places(given.project):
         if call.sees(place.project) and given.env in {None, place.environment}:

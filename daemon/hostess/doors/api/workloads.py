@@ -13,7 +13,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
-from hostess.doors.api.pending import pending_restart
+from hostess.doors.api.pending import pending_restart, running_secrets
 from hostess.doors.api.problems import InvalidRequest
 from hostess.doors.api.streams import Sent, send_events, send_lines, wants_events
 from hostess.doors.api.wiring import ApiServices
@@ -90,8 +90,7 @@ async def service_logs(call: Call, given: LogsWanted) -> web.StreamResponse:
     resumed = call.request.headers.get("Last-Event-ID", "")
     since = _since(resumed or given.since, services.clock.now())
     wanted = Wanted(call.project, call.environment, call.path["service"], given.tail, since)
-    await _check_service(call, wanted)
-    services.redactor.learn((await services.secrets.values(call.project, call.environment, credentials=True)).values())
+    await _learn(services, await _release(call, wanted))
     logs = Logs(services.engine, services.replicas, services.redactor, services.clock)
     if wants_events(call.request):
         return await send_events(call.request, _events(logs, wanted, follow=given.follow))
@@ -154,15 +153,25 @@ def _container(container: Container) -> ContainerView:
     )
 
 
-async def _check_service(call: Call, wanted: Wanted) -> None:
+async def _release(call: Call, wanted: Wanted) -> Release:
+    """Return the live release; Problem "service-not-found" when it lacks the service."""
     release = await call.services.journal.live(wanted.project, wanted.environment)
     if release is None or wanted.service not in release.workloads:
-        known = ", ".join(release.workloads) if release else "none: nothing is live"
+        known = (
+            f"its services are {', '.join(release.workloads)}" if release else "deploy first: `git push hostess main`"
+        )
         raise Problem(
             "service-not-found",
             f"{wanted.project} ({wanted.environment}) has no service {wanted.service}",
-            remedy=f"its services are {known}" if release else "deploy first: `git push hostess main`",
+            remedy=known,
         )
+    return release
+
+
+async def _learn(services: ApiServices, release: Release) -> None:
+    """Make every secret of the environment known to the redactor, those of today and those that run."""
+    stored = await services.secrets.values(release.project, release.environment, credentials=True)
+    services.redactor.learn({*stored.values(), *await running_secrets(services, release)})
 
 
 async def _events(logs: Logs, wanted: Wanted, *, follow: bool) -> AsyncGenerator[Sent]:
