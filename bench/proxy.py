@@ -227,9 +227,7 @@ def pinned(core: int, command: list[str]) -> list[str]:
     return ["taskset", "-c", str(core), *command]
 
 
-def figure(
-    name: str, value: float, unit: str, peer: str, detail: dict[str, object] | dict[str, dict[str, float]]
-) -> None:
+def figure(name: str, value: float, unit: str, peer: str, detail: Mapping[str, object]) -> None:
     """Print one figure."""
     print(
         json.dumps({"name": name, "value": round(value, 2), "unit": unit, "peer": peer, "detail": detail}), flush=True

@@ -9,6 +9,7 @@ from typing import Any
 from hostess_proxy import wire
 
 _ANSWER_SECONDS = 15.0
+_PUBLISH_SECONDS = 40.0  # more than the supervisor gives to a worker that hangs or is about to start
 
 
 class ProxyError(Exception):
@@ -50,7 +51,7 @@ class ProxyClient:
         When this returns the table is on disk and every worker serves it. TableRefusedError: nothing has changed.
         ProxyUnreachableError: publish again.
         """
-        answer = await self._ask("publish", _ANSWER_SECONDS, table=dict(table))
+        answer = await self._ask("publish", _PUBLISH_SECONDS, table=dict(table))
         return int(answer["generation"])
 
     async def in_flight(self, targets: Sequence[str]) -> int:

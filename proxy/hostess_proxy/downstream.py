@@ -27,6 +27,7 @@ IDLE_SECONDS: Final = 75.0
 STALLED_SECONDS: Final = 60.0
 LINGER_SECONDS: Final = 2.0
 _MAX_AHEAD = 64 * 1024  # bytes taken from a client that sends requests ahead of their turn
+_KEEPALIVE_SECONDS = 60
 _RESET = struct.pack("ii", 1, 0)
 _JOINED = 16 * 1024  # up to here a copy is cheaper than a second write
 
@@ -140,6 +141,8 @@ class Downstream(asyncio.Protocol):
             self._refuse(error)
         finally:
             self._taking_heads = False
+        if len(self._ahead) > _MAX_AHEAD:
+            self._set_reading()
 
     def _take_ahead(self) -> None:
         """Go on with requests that were sent ahead."""
@@ -296,6 +299,10 @@ class Downstream(asyncio.Protocol):
             b"%b%bX-Request-Id: %b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n%b"
             % (response.line, response.forward, exchange.id, response.upgrade, data)
         )
+        # Nothing but the kernel can tell whether a silent peer is still there.
+        own = self.transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_SECONDS)
         ahead, self._ahead = self._ahead, b""
         if ahead:
             exchange.tunnel_data(ahead)
@@ -307,7 +314,7 @@ class Downstream(asyncio.Protocol):
 
     def end_writing(self) -> None:
         """Half close a tunnel."""
-        if not self.lost:
+        if not self.transport.is_closing():
             self.transport.write_eof()
 
     def hold_body(self, *, held: bool) -> None:
@@ -332,6 +339,8 @@ class Downstream(asyncio.Protocol):
         self.served += 1
         if self.lost:
             return
+        if self._held:
+            self.hold_body(held=False)
         if self._closing:
             if self._ahead or not exchange.body_done:
                 self._close_lingering()
@@ -368,7 +377,7 @@ class Downstream(asyncio.Protocol):
         self._ahead = b""
         self._held = False
         self.deadline = self.traffic.now + LINGER_SECONDS
-        if not self.lost:
+        if not self.transport.is_closing():
             self.transport.write_eof()
             self._set_reading()
 

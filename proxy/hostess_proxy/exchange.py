@@ -15,13 +15,14 @@ It knows nothing of the wire format on the client's side, so another HTTP versio
 """
 
 from time import monotonic, time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, RequestFields, Response
+from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
 if TYPE_CHECKING:
+    from hostess_proxy.ports import Client
     from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.traffic import Traffic
     from hostess_proxy.upstream import Upstream
@@ -35,53 +36,6 @@ _DIALING_SECONDS = 3.0
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 
-class Client(Protocol):
-    """What an exchange needs of the client's side. *deadline* is when `Exchange.expired` shall be called."""
-
-    deadline: float
-    secure: bool
-    address: str
-
-    def forwarding_lines(self, fields: RequestFields) -> bytes:
-        """Return the X-Forwarded lines for a request, each with its CRLF."""
-
-    def start_response(self, exchange: "Exchange", response: Response, data: bytes, *, ended: bool) -> None:
-        """Send the head of the final response and its first bytes."""
-
-    def send_body(self, data: bytes) -> None:
-        """Send more of the response's body."""
-
-    def end_body(self) -> None:
-        """Complete the response's body."""
-
-    def send_interim(self, response: Response) -> None:
-        """Send a 1xx response, where the client's version has them."""
-
-    def send_continue(self) -> None:
-        """Tell the client to send its body."""
-
-    def send_answer(self, exchange: "Exchange", answer: Answer) -> int:
-        """Send an answer of our own; return the length of its body."""
-
-    def start_tunnel(self, exchange: "Exchange", response: Response, data: bytes) -> None:
-        """Send the 101 and go over to relaying bytes."""
-
-    def send_raw(self, data: bytes) -> None:
-        """Send bytes of a tunnel."""
-
-    def end_writing(self) -> None:
-        """Half close a tunnel."""
-
-    def hold_body(self, *, held: bool) -> None:
-        """Read no more of the request's body, or read again."""
-
-    def break_off(self) -> None:
-        """Close so that the client sees that the response is incomplete."""
-
-    def finished(self, exchange: "Exchange") -> None:
-        """Hear that the exchange has ended; the connection may go on to the next."""
-
-
 class Exchange:
     """One request and its response."""
 
@@ -91,7 +45,7 @@ class Exchange:
         "target", "traffic", "tried", "upgraded", "upstream",
     )  # fmt: skip
 
-    def __init__(self, traffic: "Traffic", client: Client, request: Request) -> None:
+    def __init__(self, traffic: "Traffic", client: "Client", request: Request) -> None:
         fields = request.fields
         self.traffic = traffic
         self.client = client
@@ -192,12 +146,13 @@ class Exchange:
         self.upstream = upstream
         upstream.send(self, self._head(upstream))
         if self.pending:
-            for data in self.pending:
-                upstream.send_body(data)
-            self.pending.clear()
+            pending, self.pending = self.pending, []
+            self.client.hold_body(held=False)  # before writing, which may hold it again
+            for data in pending:
+                if data:
+                    upstream.send_body(data)
             if self.body_done:
                 upstream.end_body()
-            self.client.hold_body(held=False)
 
     def _head(self, upstream: "Upstream") -> bytes:
         request = self.request

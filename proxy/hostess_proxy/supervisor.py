@@ -183,8 +183,11 @@ class Supervisor:
         }
         path = self._settings.run_dir / "proxy.json"
         beside = path.with_name("proxy.json.new")
-        beside.write_text(json.dumps(state) + "\n", encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(state) + "\n", encoding="utf-8")
+            beside.replace(path)
+        except OSError as error:  # a full disk is no reason to stop serving
+            sys.stderr.write(f"hostess proxy: {path} cannot be written: {error}\n")
 
     def _greeting(self) -> str:
         where = ", ".join(f"{listener.kind} on {listener.address}" for listener in self._listeners) or "nothing"

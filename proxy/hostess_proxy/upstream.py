@@ -100,7 +100,8 @@ class Upstream(asyncio.Protocol):
 
     def end_writing(self) -> None:
         """Half close a tunnel."""
-        self.transport.write_eof()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
 
     # ---- what the event loop tells
 

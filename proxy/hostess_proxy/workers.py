@@ -12,8 +12,8 @@ from hostess_proxy.listeners import Listener
 
 PING_SECONDS: Final = 10.0
 PONG_SECONDS: Final = 5.0
-_START_SECONDS = 30.0
-_ADOPT_SECONDS = 15.0
+_START_SECONDS = 20.0
+_ADOPT_SECONDS = 5.0
 _LONGEST_PAUSE = 5.0
 _SHORT_LIFE = 2.0
 
@@ -40,7 +40,10 @@ class Slot:
         pause = 0.0
         while not self._stopping:
             born = loop.time()
-            await self._run_one(changed)
+            try:
+                await self._run_one(changed)
+            except OSError as error:  # no memory or no process to be had right now
+                sys.stderr.write(f"hostess proxy: a worker cannot be started: {error}\n")
             if self._stopping:
                 return
             pause = min(pause * 2 or 0.1, _LONGEST_PAUSE) if loop.time() - born < _SHORT_LIFE else 0.0
@@ -52,7 +55,7 @@ class Slot:
         if self._caller is None or process is None:
             return  # the next one is told the newest table when it starts
         try:
-            await self._caller.ask("table", _ADOPT_SECONDS, table=table)
+            await self._caller.ask("table", _ADOPT_SECONDS if self.ready.is_set() else _START_SECONDS, table=table)
         except (wire.GoneError, wire.RemoteError):
             _kill(process)
             await process.wait()

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import resource
 
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer
+from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, read_response, saying
 
 BIG = 200 * 1024 * 1024
 PIECE = bytes(range(256)) * 1024
@@ -78,3 +78,41 @@ async def test_slow_backend(stage: Stage) -> None:
     assert digest.digest() == expected.digest()
     assert stalled_at < 32 * 1024 * 1024
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+async def test_first_piece_of_a_big_body(stage: Stage) -> None:
+    """A body whose beginning waited for the connection to a backend that does not read is held like any other."""
+
+    async def deaf(_backend: Backend, _head: bytes, _reader: Reader, _writer: Writer) -> None:
+        await asyncio.sleep(60)
+
+    stage.route(await stage.backend(deaf))
+    _, writer = await stage.connect()
+
+    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: %d\r\n\r\n" % BIG + PIECE * 128)
+
+    await stage.until(
+        lambda: any(client._held and not client.exchange.pending for client in stage.traffic.clients if client.exchange)
+    )
+    (client,) = stage.traffic.clients
+    assert client.exchange is not None
+    assert client.exchange.received < 16 * 1024 * 1024
+
+
+async def test_client_that_asks_and_never_reads(stage: Stage) -> None:
+    """A client that sends requests ahead and reads no answer is read no more, and gets all answers when it reads again."""
+    page = b"x" * 65536
+    stage.route(await stage.backend(saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page)))
+    reader, writer = await stage.connect()
+    count = 5000
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    writer.write(b"GET / HTTP/1.1\r\nHost: a.x\r\nX-Filler: %b\r\n\r\n" % (b"y" * 1000) * count)
+    await stage.until(lambda: any(client._full for client in stage.traffic.clients))
+    await stage.until(lambda: any(len(client._ahead) > 64 * 1024 for client in stage.traffic.clients))
+
+    (client,) = stage.traffic.clients
+    assert len(client._ahead) < 1024 * 1024
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    for _ in range(count):
+        assert (await read_response(reader)).status == 200

@@ -287,6 +287,20 @@ async def test_drain_over_all_workers(tmp_path: Path) -> None:
         assert {(await answer).body for answer in asking} == {b"old"}
 
 
+async def test_hung_worker_is_replaced(tmp_path: Path) -> None:
+    """A publish waits for a worker that hangs only so long, then replaces it; afterwards nobody serves the old table."""
+    async with a_backend("old") as old, a_backend("new") as new, a_proxy(tmp_path) as proxy:
+        await proxy.client.publish(table(old))
+        hung = proxy.state.workers[0]
+        os.kill(hung, signal.SIGSTOP)
+
+        await proxy.client.publish(table(new))
+
+        assert not psutil.pid_exists(hung)
+        for _ in range(10):
+            assert (await proxy.get()).body == b"new"
+
+
 async def test_publishing_under_load(tmp_path: Path) -> None:
     """Twenty published tables under load on all workers fail no request, and none is answered by a target that was drained."""
     async with AsyncExitStack() as backends, a_proxy(tmp_path) as proxy, a_backend("0") as zero:

@@ -1,0 +1,56 @@
+"""What an exchange needs of the client's side, whatever HTTP version it speaks."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from hostess_proxy.http1 import RequestFields, Response
+from hostess_proxy.pages import Answer
+
+if TYPE_CHECKING:
+    from hostess_proxy.exchange import Exchange
+
+
+class Client(Protocol):
+    """What an exchange needs of the client's side. *deadline* is when `Exchange.expired` shall be called."""
+
+    deadline: float
+    secure: bool
+    address: str
+
+    def forwarding_lines(self, fields: RequestFields) -> bytes:
+        """Return the X-Forwarded lines for a request, each with its CRLF."""
+
+    def start_response(self, exchange: "Exchange", response: Response, data: bytes, *, ended: bool) -> None:
+        """Send the head of the final response and its first bytes."""
+
+    def send_body(self, data: bytes) -> None:
+        """Send more of the response's body."""
+
+    def end_body(self) -> None:
+        """Complete the response's body."""
+
+    def send_interim(self, response: Response) -> None:
+        """Send a 1xx response, where the client's version has them."""
+
+    def send_continue(self) -> None:
+        """Tell the client to send its body."""
+
+    def send_answer(self, exchange: "Exchange", answer: Answer) -> int:
+        """Send an answer of our own; return the length of its body."""
+
+    def start_tunnel(self, exchange: "Exchange", response: Response, data: bytes) -> None:
+        """Send the 101 and go over to relaying bytes."""
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes of a tunnel."""
+
+    def end_writing(self) -> None:
+        """Half close a tunnel."""
+
+    def hold_body(self, *, held: bool) -> None:
+        """Read no more of the request's body, or read again."""
+
+    def break_off(self) -> None:
+        """Close so that the client sees that the response is incomplete."""
+
+    def finished(self, exchange: "Exchange") -> None:
+        """Hear that the exchange has ended; the connection may go on to the next."""
