@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
@@ -24,9 +24,11 @@ from hostess.adapters.resolver_system import SystemResolver
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
 from hostess.domain.ports import Upstreams
-from hostess.domain.push import ZERO, Push, RefUpdate, Verdict
+from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
+from hostess.domain.release import Deployment, Kind, Release
 from hostess.domain.settings import EngineSettings, Settings
 from hostess.doors.api.app import ApiServices, make_app
+from hostess.services.deployments import Request
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import Box, echo
@@ -184,6 +186,22 @@ class Stage:
         assert verdict.accepted, verdict
         (newest,) = await self.journal.deployments(limit=1)
         return newest.id
+
+    async def held(self, hold: asyncio.Event) -> str:
+        """Begin a deployment that prepares until *hold* is set; return its id once it runs."""
+        begun = asyncio.Event()
+
+        async def prepare(_: Deployment, live: Release | None, say: Say) -> Release:
+            say("holding")
+            begun.set()
+            await hold.wait()
+            return cast("Release", live)
+
+        request = Request("shop", "production", Kind.RESTART, "a test", prepare)
+        deployment = await self.world.deployments.begin(request)
+        async with asyncio.timeout(WITHIN):
+            await begun.wait()
+        return deployment
 
     async def a_token(self, role: str = "developer", projects: Sequence[str] = ()) -> str:
         """Return a new token."""

@@ -3,12 +3,8 @@
 import asyncio
 import json
 from contextlib import aclosing
-from typing import cast
 
-from hostess.domain.push import Say
-from hostess.domain.release import Deployment, Kind, Release
-from hostess.services.deployments import Request
-from tests.integration.api.stage import WITHIN, Stage, served
+from tests.integration.api.stage import Stage, served
 
 PLACE = "/v1/projects/shop/environments/production"
 
@@ -91,7 +87,7 @@ async def test_a_deployment_is_followed_while_it_waits_and_runs(stage: Stage) ->
     """A follower of a deployment that still waits in the queue gets its lines as they come, and its end."""
     await stage.live()
     hold = asyncio.Event()
-    first = await _held(stage, hold)
+    first = await stage.held(hold)
     second = (await stage.ask(f"POST {PLACE}/rollback", {"release": 1})).json
     assert second["state"] == "queued"
 
@@ -108,7 +104,7 @@ async def test_a_deployment_is_followed_while_it_waits_and_runs(stage: Stage) ->
 async def test_cancel_stops_what_runs(stage: Stage) -> None:
     """Cancelling answers when the deployment is over; what is over cannot be cancelled again."""
     await stage.live()
-    running = await _held(stage, asyncio.Event())
+    running = await stage.held(asyncio.Event())
 
     said = await stage.ask(f"POST /v1/deployments/{running}/cancel")
     again = await stage.ask(f"POST /v1/deployments/{running}/cancel")
@@ -155,7 +151,7 @@ async def test_rollback_to_what_never_was(stage: Stage) -> None:
 async def test_a_cancelled_deployment_ends_its_log(stage: Stage) -> None:
     """Who follows a deployment that is cancelled is told so at the end."""
     await stage.live()
-    running = await _held(stage, asyncio.Event())
+    running = await stage.held(asyncio.Event())
 
     following = asyncio.create_task(_collected(stage, running))
     await stage.world.deployments.cancel(running)
@@ -167,7 +163,7 @@ async def test_a_cancelled_deployment_ends_its_log(stage: Stage) -> None:
 async def test_a_stream_does_not_hold_up_the_stop(stage: Stage) -> None:
     """The API stops at once although a client follows what has not ended."""
     await stage.live()
-    running = await _held(stage, asyncio.Event())
+    running = await stage.held(asyncio.Event())
     headers = {"Authorization": f"Bearer {stage.token}", "Accept": "text/event-stream"}
 
     async with served(stage.services, stage.folder / "other") as url:
@@ -178,23 +174,6 @@ async def test_a_stream_does_not_hold_up_the_stop(stage: Stage) -> None:
     assert b"id: 1" in first
     assert asyncio.get_running_loop().time() - stopping < 0.9
     await response.read()
-
-
-async def _held(stage: Stage, hold: asyncio.Event) -> str:
-    """Begin a deployment that prepares until *hold* is set; return its id once it runs."""
-    begun = asyncio.Event()
-
-    async def prepare(_: Deployment, live: Release | None, say: Say) -> Release:
-        say("holding")
-        begun.set()
-        await hold.wait()
-        return cast("Release", live)
-
-    request = Request("shop", "production", Kind.RESTART, "a test", prepare)
-    deployment = await stage.world.deployments.begin(request)
-    async with asyncio.timeout(WITHIN):
-        await begun.wait()
-    return deployment
 
 
 async def _collected(stage: Stage, deployment: str) -> list[dict[str, str]]:

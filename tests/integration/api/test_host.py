@@ -1,8 +1,10 @@
 """Projects, and the host as a whole."""
 
+import asyncio
 import re
 
 from hostess import __version__
+from hostess.domain.problem import Problem
 from hostess.doors.api.app import OPERATIONS
 from tests.integration.api.stage import Stage
 
@@ -34,6 +36,32 @@ async def test_a_project_is_removed_with_everything(stage: Stage) -> None:
     assert not (stage.folder / "repos" / "shop.git").exists()
     assert [project["name"] for project in (await stage.get("/v1/projects"))["items"]] == ["other"]
     assert (await stage.get("/v1/deployments"))["items"] == []
+
+
+async def test_a_project_is_removed_under_a_deployment(stage: Stage) -> None:
+    """A deployment that runs is cancelled when its project is removed."""
+    await stage.live()
+    running = await stage.held(asyncio.Event())
+
+    said = await stage.ask("DELETE /v1/projects/shop")
+
+    assert said.status == 204
+    assert (await stage.ask(f"GET /v1/deployments/{running}")).code == "deployment-not-found"
+    assert await stage.engine.containers({}) == []
+
+
+async def test_a_removal_that_broke_off_can_be_asked_for_again(stage: Stage) -> None:
+    """When the engine fails half-way, the project is still known, serves nothing, and a second removal ends the work."""
+    await stage.live()
+    stage.engine.fail["volumes"] = Problem("engine-unreachable", "the engine is gone for a moment")
+
+    broken = await stage.ask("DELETE /v1/projects/shop")
+    known = await stage.ask("GET /v1/projects/shop")
+    again = await stage.ask("DELETE /v1/projects/shop")
+
+    assert (broken.status, broken.code) == (503, "engine-unreachable")
+    assert (known.status, again.status) == (200, 204)
+    assert await stage.engine.networks({}) == {}
 
 
 async def test_environments_tell_what_is_live(stage: Stage) -> None:
