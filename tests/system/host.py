@@ -64,7 +64,7 @@ class Host:
             "HOSTESS_PROXY__HTTPS": "",
             "HOSTESS_PROXY__WORKERS": "2",
             "HOSTESS_ACME__DIRECTORY": "",
-            "HOSTESS_ENGINE__SUBNETS": "10.214.0.0/16",
+            "HOSTESS_ENGINE__SUBNETS": f"10.{214 + os.getpid() % 40}.0.0/16",  # two runs of tests at once seldom collide
             "HOSTESS_LOG__FORMAT": "console",
             **self.settings,
         }

@@ -1,17 +1,13 @@
 """Kill -9 of the daemon at every journal step of a deployment (scenario 29)."""
 
-import json
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.system.host import Host, Repository, a_repository, docker, echo_files, until
-
-FINAL = {"live", "degraded", "failed", "cancelled", "superseded"}
+from tests.system.host import Host, Repository, a_repository, docker, echo_files
+from tests.system.watching import Event, engine_events, settled
 
 BEAT = """  beat:
     type: custom
@@ -40,48 +36,13 @@ def push_next(repository: Repository, version: str) -> subprocess.CompletedProce
     return repository.push()
 
 
-@contextmanager
-def watching_beats(host: Host, project: str) -> Iterator[list[tuple[float, str, str]]]:
-    """Record when each beat container starts and dies, as the engine tells it; the list is filled when the block ends."""
-    seen: list[tuple[float, str, str]] = []
-    labels = {"instance": host.instance, "project": project, "service": "beat"}
-    filters = [word for key, value in labels.items() for word in ("--filter", f"label=sh.hostess.{key}={value}")]
-    command = ["docker", "events", "--format", "{{json .}}", "--filter", "type=container", *filters]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
-        try:
-            yield seen
-        finally:
-            events.terminate()
-            assert events.stdout is not None
-            for line in events.stdout:
-                event = json.loads(line)
-                if event["Action"] in {"start", "die"}:
-                    seen.append((event["timeNano"] / 1e9, event["Action"], event["id"]))
-
-
-def most_at_once(events: list[tuple[float, str, str]], running: int) -> int:
+def most_at_once(events: list[Event], running: int) -> int:
     """Return the highest number of containers that ran at once; *running* ran at the beginning."""
     most = now = running
-    for _, action, _ in sorted(events):
-        now += 1 if action == "start" else -1
+    for event in events:
+        now += 1 if event.action == "start" else -1
         most = max(most, now)
     return most
-
-
-def deployments(host: Host, project: str) -> list[dict[str, object]]:
-    """Return the records of a project's deployments, oldest first."""
-    rows = host.query("SELECT record FROM deployments WHERE project = ? ORDER BY seq", project)
-    return [json.loads(str(row[0])) for row in rows]
-
-
-def settled(host: Host, project: str) -> None:
-    """Wait until every deployment is final and nothing waits to be retired."""
-
-    def quiet() -> bool:
-        final = all(record["state"] in FINAL for record in deployments(host, project))
-        return final and not host.query("SELECT id FROM tasks")
-
-    until(quiet, 60, f"a final state\n{host.log()}")
 
 
 def versions(host: Host, project: str) -> tuple[str, str]:
@@ -118,7 +79,7 @@ def test_killed_at_every_step_the_old_or_the_new_release_is_live(own_host: Host,
     assert {"before switch", "after switch"} <= {what.strip() for what in everything}
     live = "counted"
     host.start()
-    with watching_beats(host, "crash") as beats:
+    with engine_events(host, project="crash", service="beat") as events:
         host.stop()
         for number, what in enumerate(everything, 1):
             host.start(module="tests.system.mortal", extra={"MORTAL_AT": str(number)})
@@ -140,5 +101,6 @@ def test_killed_at_every_step_the_old_or_the_new_release_is_live(own_host: Host,
         host.start()
         last = push_next(repository, "last")
         assert last.returncode == 0, last.stderr
+    beats = [event for event in events if event.action in {"start", "die"}]
     assert len(beats) > len(everything) // 2, "the engine told of too few starts and deaths to prove anything"
     assert most_at_once(beats, running=1) == 1

@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 from tests.system.host import Host, until
@@ -42,11 +44,12 @@ def began(host: Host, project: str, count: int, within: float = 30) -> str:
 
 
 def settled(host: Host, project: str, within: float = 60) -> list[dict[str, Any]]:
-    """Wait until every deployment of *project* is final and nothing waits to be retired; return the records."""
+    """Wait until every deployment of *project* is final and nothing of it waits to be retired; return the records."""
+    retiring = "SELECT id FROM tasks WHERE json_extract(payload, '$.name') LIKE ?"
 
     def quiet() -> bool:
         final = all(record["state"] in FINAL for record in deployments(host, project))
-        return final and not host.query("SELECT id FROM tasks")
+        return final and not host.query(retiring, f"%.{project}.%")
 
     until(quiet, within, f"a final state of {project}\n{host.log()}")
     return deployments(host, project)
@@ -74,14 +77,17 @@ def engine_events(host: Host, **labels: str) -> Iterator[list[Event]]:
     seen: list[Event] = []
     wanted = {"instance": host.instance, **labels}
     filters = [word for key, value in wanted.items() for word in ("--filter", f"label=sh.hostess.{key}={value}")]
-    command = ["docker", "events", "--format", "{{json .}}", "--filter", "type=container", *filters]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
+    since = str(time.time())  # what happens while the client is still connecting is told, too
+    command = ["docker", "events", "--since", since, "--format", "{{json .}}", "--filter", "type=container", *filters]
+    # Into a file: nobody reads before the end, and the engine drops the events that a full pipe keeps it from telling.
+    with TemporaryFile("w+") as told, subprocess.Popen(command, stdout=told) as events:
         try:
             yield seen
         finally:
             events.terminate()
-            assert events.stdout is not None
-            for line in events.stdout:
+            events.wait(10)
+            told.seek(0)
+            for line in told:
                 event = json.loads(line)
                 signal = event["Actor"]["Attributes"].get("signal", "")
                 seen.append(Event(event["timeNano"] / 1e9, event["Action"], event["id"], signal))
