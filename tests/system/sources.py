@@ -1,0 +1,94 @@
+"""What system tests push besides the tiny app: the examples, and files made from them; and what they read in a push's output."""
+
+import http.client
+import json
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.system.host import Host, Repository, a_repository, docker
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(*names: str) -> dict[str, str]:
+    """Return the files of an example; each further one is copied over those before it."""
+    files: dict[str, str] = {}
+    for name in names:
+        folder = EXAMPLES / name
+        files |= {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if _belongs(path)}
+    return files
+
+
+def _belongs(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts and ".venv" not in path.parts
+
+
+def revised(repository: Repository, files: Mapping[str, str]) -> str:
+    """Commit these files and push them, which must work; return what the pusher read."""
+    repository.write(files)
+    repository.commit()
+    return pushed(repository)
+
+
+def pushed(repository: Repository, *arguments: str) -> str:
+    """Push what is committed, which must work; return what the pusher read."""
+    done = repository.push(*arguments)
+    assert done.returncode == 0, f"{done.stderr}\n{repository.host.log()}"
+    return done.stderr
+
+
+def deployed(host: Host, project: str, files: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> str:
+    """Push these files as a new project that has these secrets, which must work; return what the pusher read."""
+    if secrets:
+        assert host.hostess("projects", "create", project).returncode == 0
+    for name, value in (secrets or {}).items():
+        added = host.hostess("secrets", "add", name, "--project", project, stdin=value)
+        assert added.returncode == 0, added.stderr
+    return pushed(a_repository(host, project, files))
+
+
+def checkout(host: Host, project: str) -> Repository:
+    """Return the repository that a project was pushed from."""
+    return Repository(host.folder / "work" / project, host, project)
+
+
+def built(output: str) -> list[str]:
+    """Return for which services a push built an image, in order."""
+    return re.findall(r"-----> building (\S+) from", output)
+
+
+def carried(output: str) -> set[str]:
+    """Return which services a push said it carried over."""
+    return set(re.findall(r"remote: +(\S+): unchanged, carried over", output))
+
+
+def ids(host: Host, project: str, *services: str) -> dict[str, list[str]]:
+    """Return the ids of the running containers of these services."""
+    return {name: sorted(host.containers(f"project={project}", f"service={name}", running=True)) for name in services}
+
+
+def only(host: Host, project: str, service: str) -> str:
+    """Return the id of the one running container of a service."""
+    [found] = host.containers(f"project={project}", f"service={service}", running=True)
+    return found
+
+
+def inspected(container: str, template: str) -> str:
+    """Return what `docker inspect` says of a container or image."""
+    return docker("inspect", "--format", template, container).strip()
+
+
+def ask(host: Host, name: str, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
+    """Ask an app through the proxy (POST where there is a body), with JSON both ways; return status and answer."""
+    headers = {"Host": f"{name}.localhost", "Content-Type": "application/json"}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    address, port = host.proxy
+    with closing(http.client.HTTPConnection(address, port, timeout=30)) as connection:
+        sent = None if body is None else json.dumps(body)
+        connection.request("GET" if sent is None else "POST", path, sent, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        return answer.status, json.loads(text) if answer.headers.get_content_type() == "application/json" else text
