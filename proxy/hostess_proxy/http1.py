@@ -1,6 +1,6 @@
 """HTTP/1.x message heads, without I/O: one strict reading of the bytes, or a refusal (RFC 9112).
 
-A head is checked as a whole by one regular expression and then read line by line. What other parsers read differently
+A head is split at CRLF, and each line is checked as a whole by one regular expression. What other parsers read differently
 (Content-Length beside Transfer-Encoding, repeated or decorated lengths, folded lines, bare CR or LF, spaces around names, ...)
 is refused, so that a backend can never see another message than the one that was seen here.
 
@@ -9,7 +9,7 @@ remembers what it read, by the exact bytes.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from hostess_proxy.access_log import quoted
 from hostess_proxy.headers import (
@@ -32,10 +32,11 @@ UNTIL_CLOSE: Final = -2
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}) ([!\"$-\[\]-~]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t -~\x80-\xff]*)?")
-_PLAIN_FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t -~\x80-\xff]*+\r\n)*+")
-_STRICT_FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+")
+_FIELD_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(.*)")
+_TOLD = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port"})
+_NOTHING: dict[bytes, list[bytes]] = {}
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:=+/-]{1,64}")
 
@@ -96,15 +97,39 @@ class Response(NamedTuple):
     upgrade: bytes
 
 
-class HeadReader:
-    """Reads heads and remembers the last ones, bounded in number and size."""
+T = TypeVar("T")
+
+
+class _Memory(Generic[T]):
+    """What was made of some bytes, for bytes that came more than once; bounded in number and size."""
 
     _ENTRIES = 512
-    _ENTRY = 2048
+    _LONGEST = 2048
 
     def __init__(self) -> None:
-        self._requests: dict[bytes, RequestFields] = {}
-        self._responses: dict[bytes, Response] = {}
+        self._made: dict[bytes, T] = {}
+        self._seen_once: set[int] = set()
+        self.get = self._made.get
+
+    def learn(self, data: bytes, made: T) -> None:
+        """Remember *made*, if *data* was here before."""
+        mark = hash(data)
+        if mark not in self._seen_once:
+            if len(self._seen_once) >= self._ENTRIES:
+                self._seen_once.clear()
+            self._seen_once.add(mark)
+        elif len(data) <= self._LONGEST:
+            if len(self._made) >= self._ENTRIES:
+                self._made.clear()
+            self._made[data] = made
+
+
+class HeadReader:
+    """Reads heads and remembers those that repeat."""
+
+    def __init__(self) -> None:
+        self._requests: _Memory[RequestFields] = _Memory()
+        self._responses: _Memory[Response] = _Memory()
 
     def request(self, head: bytes) -> Request:
         """Return the request whose head is *head* (up to and with its last field's CRLF); Refused when it is none."""
@@ -116,10 +141,7 @@ class HeadReader:
         fields = self._requests.get(block)
         if fields is None:
             fields = parse_request_fields(block)
-            if len(block) <= self._ENTRY:
-                if len(self._requests) >= self._ENTRIES:
-                    self._requests.clear()
-                self._requests[block] = fields
+            self._requests.learn(block, fields)
         method, path, minor = match.groups()
         if minor == b"1":
             if fields.host is None:
@@ -137,10 +159,7 @@ class HeadReader:
         response = self._responses.get(head)
         if response is None:
             response = parse_response(head)
-            if len(head) <= self._ENTRY:
-                if len(self._responses) >= self._ENTRIES:
-                    self._responses.clear()
-                self._responses[head] = response
+            self._responses.learn(head, response)
         return response
 
 
@@ -160,7 +179,7 @@ def check_partial(data: bytes) -> None:
 
 def parse_request_fields(block: bytes) -> RequestFields:
     """Return what a block of field lines (each with its CRLF) says in a request; Refused when it has no single reading."""
-    lines, found = _read_fields(block, COLLECTED_IN_REQUESTS, DROPPED_IN_REQUESTS)
+    lines, found = _REQUEST_FIELDS.read(block)
     tokens = _tokens(found, b"connection")
     length = _request_length(found)
     host = _one_host(found)
@@ -185,7 +204,7 @@ def parse_request_fields(block: bytes) -> RequestFields:
         accept=b", ".join(found.get(b"accept", ())),
         log_host=name.decode(),
         log_agent=quoted(b" ".join(found.get(b"user-agent", ()))),
-        told={name: found[name] for name in found if name.startswith((b"x-forwarded-", b"x-real-"))},
+        told={name: found[name] for name in found.keys() & _TOLD} if found.keys() & _TOLD else _NOTHING,
     )
 
 
@@ -196,7 +215,7 @@ def parse_response(head: bytes) -> Response:
     if match is None:
         raise Refused(502, "bad-status-line")
     try:
-        lines, found = _read_fields(head[end + 2 :], COLLECTED_IN_RESPONSES, DROPPED_IN_RESPONSES)
+        lines, found = _RESPONSE_FIELDS.read(head[end + 2 :])
         length = _response_length(found)
     except Refused as error:
         raise Refused(502, error.code) from error
@@ -214,32 +233,55 @@ def parse_response(head: bytes) -> Response:
     )
 
 
-def _read_fields(
-    block: bytes, collected: frozenset[bytes], dropped: frozenset[bytes]
-) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
-    """Return the lines that may go on, and the values of the fields that are *collected*, by lower-case name."""
-    plain = _PLAIN_FIELDS.fullmatch(block) is not None
-    if not plain and _STRICT_FIELDS.fullmatch(block) is None:
-        raise Refused(400, "bad-field")
-    lines = block.split(b"\r\n")
-    lines.pop()
-    if len(lines) > MAX_FIELDS:
-        raise Refused(431, "too-many-fields")
-    if len(block) > MAX_LINE and max(map(len, lines)) > MAX_LINE:
-        raise Refused(431, "fields-too-large")
-    kept = []
-    found: dict[bytes, list[bytes]] = {}
-    for line in lines:
+class _Fields:
+    """Takes blocks of field lines apart; remembers single lines, because most lines of a head come again and again."""
+
+    _LINES = 1024
+    _LINE = 256
+
+    def __init__(self, collected: frozenset[bytes], dropped: frozenset[bytes], *, plain_names: bool) -> None:
+        self._collected = collected
+        self._dropped = dropped
+        self._plain_names = plain_names
+        self._known: dict[bytes, tuple[bytes, bytes, bool]] = {}
+
+    def read(self, block: bytes) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
+        """Return the lines that may go on, and the values of the fields that are collected, by lower-case name."""
+        lines = block.split(b"\r\n")
+        lines.pop()
+        if len(lines) > MAX_FIELDS:
+            raise Refused(431, "too-many-fields")
+        known = self._known
+        kept = []
+        found: dict[bytes, list[bytes]] = {}
+        for line in lines:
+            name, value, keep = known.get(line) or self._read_line(line)
+            if keep:
+                kept.append(line)
+            if name:
+                found.setdefault(name, []).append(value)
+        return kept, found
+
+    def _read_line(self, line: bytes) -> tuple[bytes, bytes, bool]:
+        """Return lower-case name and value where they are collected (else nothing), and whether the line goes on."""
+        if len(line) > MAX_LINE:
+            raise Refused(431, "fields-too-large")
+        if _FIELD_LINE.fullmatch(line) is None:
+            raise Refused(400, "bad-field")
         name, _, value = line.partition(b":")
         lower = name.lower()
-        if lower in collected:
-            found.setdefault(lower, []).append(value.strip(b" \t"))
-        if lower not in dropped:
-            kept.append(line)
-    # X_Forwarded_For becomes the same CGI variable as X-Forwarded-For, so such names would get around every rule on names.
-    if not plain and collected is COLLECTED_IN_REQUESTS:
-        kept = [line for line in kept if _PLAIN_FIELDS.fullmatch(line + b"\r\n")]
-    return kept, found
+        # X_Forwarded_For becomes the same CGI variable as X-Forwarded-For, so such names would get around every rule on names.
+        keep = lower not in self._dropped and (not self._plain_names or lower.replace(b"-", b"").isalnum())
+        read = (lower, value.strip(b" \t"), keep) if lower in self._collected else (b"", b"", keep)
+        if len(line) <= self._LINE:
+            if len(self._known) >= self._LINES:
+                self._known.clear()
+            self._known[line] = read
+        return read
+
+
+_REQUEST_FIELDS = _Fields(COLLECTED_IN_REQUESTS, DROPPED_IN_REQUESTS, plain_names=True)
+_RESPONSE_FIELDS = _Fields(COLLECTED_IN_RESPONSES, DROPPED_IN_RESPONSES, plain_names=False)
 
 
 def _request_length(found: dict[bytes, list[bytes]]) -> int:
