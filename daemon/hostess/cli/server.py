@@ -1,4 +1,4 @@
-"""Which daemon to talk to: what was given, else the saved login, else the one on this host."""
+"""Which daemon to talk to: what was given, else the one on this host for those who may use its socket, else the saved login."""
 
 import json
 import os
@@ -33,7 +33,10 @@ def find_server(url: str | None, token: str | None) -> Server:
         return Server(_checked(url), token or (saved.token if saved and same else ""))
     if token:
         return Server(saved.url if saved else local_url(), token)
-    return saved or Server(socket=_local_socket())
+    path = data_dir() / "run" / "api.sock"
+    if saved is not None and not os.access(path, os.W_OK):
+        return saved
+    return Server(socket=_local_socket(path))
 
 
 def login_file() -> Path:
@@ -101,8 +104,7 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _local_socket() -> Path:
-    path = data_dir() / "run" / "api.sock"
+def _local_socket(path: Path) -> Path:
     sign_in = "sign in to a daemon elsewhere with `hostess login`, or give --url and --token"
     try:
         found = stat.S_ISSOCK(path.stat().st_mode)

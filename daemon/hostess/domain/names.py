@@ -12,7 +12,7 @@ RESERVED = frozenset({"hostess", "default", "system", "service", "deployment", "
 PRODUCTION = "production"
 """The environment that cannot be deleted, and whose generated hosts do not carry its name."""
 
-SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 """The form of the names that people may give to secrets (those with ":" are made by Hostess)."""
 
 _RULE = "2 to 63 characters: lower-case letters, digits and hyphens, a letter first, no hyphen last"

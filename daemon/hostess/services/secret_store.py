@@ -1,17 +1,16 @@
 """Secrets of a project's environment: what users set, and the credentials that Hostess makes for its databases."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
+from hostess.domain.names import check_secret_name, is_secret_name
 from hostess.domain.ports import Clock, Journal, Vault
 from hostess.domain.problem import Problem
 from hostess.domain.records import Secret
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _LARGEST = 64 * 1024
 
 
@@ -61,7 +60,7 @@ class SecretStore:
     async def delete(self, project: str, environment: str, name: str) -> None:
         """Remove a secret with all its versions; Problem "secret-not-found". What runs keeps the value it started with."""
         async with self._writing:
-            if not _NAME.fullmatch(name) or not await self._journal.remove_secret(project, environment, name):
+            if not is_secret_name(name) or not await self._journal.remove_secret(project, environment, name):
                 _raise_not_found(project, environment, name)
 
     async def names(self, project: str, environment: str) -> list[SecretName]:
@@ -115,12 +114,7 @@ def _place(project: str, environment: str, name: str, version: int) -> str:
 
 
 def _check(name: str, value: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise Problem(
-            "secret-invalid",
-            f'"{name[:130]}" cannot be the name of a secret',
-            remedy="use letters, digits and underscores, at most 128, not beginning with a digit",
-        )
+    check_secret_name(name)
     try:
         size = len(value.encode())
     except UnicodeEncodeError:

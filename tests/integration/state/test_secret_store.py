@@ -68,7 +68,7 @@ async def test_bad_names_are_refused(store: SecretStore, name: str) -> None:
     for change in (store.add, store.edit):
         with pytest.raises(Problem) as caught:
             await change("shop", "production", name, "value")
-        assert caught.value.code == "secret-invalid"
+        assert caught.value.code == "invalid-name"
     with pytest.raises(Problem):
         await store.delete("shop", "production", name)
 

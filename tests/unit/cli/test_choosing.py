@@ -64,12 +64,14 @@ def test_a_socket_of_somebody_else(home: Path) -> None:
     assert raised.value.exit_code == NOT_ALLOWED
 
 
-def test_a_saved_login_goes_before_the_socket(home: Path) -> None:
-    """Who signed in somewhere means that daemon."""
-    listen(home)
+def test_the_socket_goes_before_a_saved_login(home: Path) -> None:
+    """Who may use this host's socket means this host; elsewhere the saved login counts."""
     save_login(Server(THERE, "t"))
-
     assert find_server(None, None) == Server(THERE, "t")
+
+    path = listen(home)
+
+    assert find_server(None, None) == Server(socket=path)
 
 
 def test_what_is_given_goes_first() -> None:

@@ -120,13 +120,13 @@ def test_cut_hosts_differ() -> None:
     assert one != two
 
 
-@pytest.mark.parametrize("name", ["A", "STRIPE_KEY", "key.pem", "_x", "a-b"])
+@pytest.mark.parametrize("name", ["A", "STRIPE_KEY", "key_pem", "_x", "a1"])
 def test_secret_names(name: str) -> None:
-    """Letters, digits and a few marks make a secret's name."""
+    """Letters, digits and underscores make a secret's name."""
     names.check_secret_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "1A", "a b", "db:password", "A" * 129, "A\n"])
+@pytest.mark.parametrize("name", ["", "1A", "a b", "a-b", "key.pem", "db:password", "A" * 129, "A\n"])
 def test_bad_secret_names(name: str) -> None:
     """Other names are refused; those with a colon are Hostess's own."""
     with pytest.raises(Problem):
