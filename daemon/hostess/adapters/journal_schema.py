@@ -131,12 +131,41 @@ CREATE TABLE events (
 CREATE INDEX events_by_project ON events (project);
 """
 
+_RUNS = """
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    record TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE GENERATED ALWAYS AS (json_extract(record, '$.id')) STORED,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.environment')) STORED,
+    job TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.job')) STORED,
+    outcome TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.outcome')) STORED
+) STRICT;
+CREATE INDEX runs_by_job ON runs (project, environment, job);
+CREATE INDEX runs_open ON runs (outcome) WHERE outcome = '';
+
+CREATE TABLE done_once (
+    project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL,
+    job TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    PRIMARY KEY (project, environment, job, spec)
+) STRICT;
+"""
+
 
 @migrations()
 def m001_first_tables(db: Database) -> None:
     """Make all tables of the first version, and this installation's id."""
     db.executescript(_TABLES)
     db.execute("INSERT INTO facts (name, value) VALUES ('instance', ?)", [secrets.token_hex(6)])
+
+
+@migrations()
+def m002_runs_of_jobs(db: Database) -> None:
+    """Make the tables for runs of jobs, and for what ran once."""
+    db.executescript(_RUNS)
 
 
 def known_migrations() -> frozenset[str]:

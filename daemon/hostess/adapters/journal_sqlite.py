@@ -13,11 +13,12 @@ from sqlite_utils import Database
 from hostess.adapters import journal_deployments as deployments
 from hostess.adapters import journal_projects as projects
 from hostess.adapters import journal_releases as releases
+from hostess.adapters import journal_runs as runs
 from hostess.adapters import journal_secrets as secrets
 from hostess.adapters import journal_tasks as tasks
 from hostess.adapters.journal_database import JournalFile
 from hostess.domain.problem import Problem
-from hostess.domain.records import Event, Place, Project, Secret, Step, Task, Token
+from hostess.domain.records import Event, JobRun, Place, Project, Secret, Step, Task, Token
 from hostess.domain.release import Deployment, Moving, Release, State
 
 P = ParamSpec("P")
@@ -202,6 +203,28 @@ class SqliteJournal:
     async def finish_task(self, task: int) -> None:
         """Forget a task that is done."""
         await self._do(tasks.finish, task)
+
+    # ---- runs of jobs ----
+
+    async def put_run(self, run: JobRun) -> None:
+        """Write a run down, or replace the one with its id; Problem "project-not-found"."""
+        await self._do(runs.put, run)
+
+    async def runs(self, project: str, environment: str, job: str | None = None, limit: int = 100) -> list[JobRun]:
+        """Return runs, newest first."""
+        return await self._do(runs.several, project, environment, job, limit)
+
+    async def open_runs(self) -> list[JobRun]:
+        """Return the runs that have not ended."""
+        return await self._do(runs.still_open)
+
+    async def done_once(self, project: str, environment: str, job: str, spec: str) -> bool:
+        """Whether a run of the job with this spec ended well."""
+        return await self._do(runs.done_once, project, environment, job, spec)
+
+    async def forget_once(self, project: str, environment: str, job: str) -> None:
+        """Let a `once` job run again."""
+        await self._do(runs.forget_once, project, environment, job)
 
     # ---- secrets and tokens ----
 

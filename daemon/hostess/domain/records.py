@@ -87,3 +87,24 @@ class Event:
     kind: str
     message: str
     data: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One run of a job. *outcome* is empty while it runs, then "done", "failed", "timeout", "cancelled" or "interrupted".
+
+    *trigger* says what started it: "deploy", "schedule", "manual". *spec* is the job's digest, by which `once` knows itself again.
+    """
+
+    id: str
+    project: str
+    environment: str
+    job: str
+    trigger: str
+    spec: str
+    started_at: datetime
+    attempt: int = 1
+    deployment: str = ""
+    ended_at: datetime | None = None
+    outcome: str = ""
+    exit_code: int | None = None

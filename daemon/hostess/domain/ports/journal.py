@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, Unpack
 
-from hostess.domain.records import Event, Place, Project, Secret, Step, Task, Token
+from hostess.domain.records import Event, JobRun, Place, Project, Secret, Step, Task, Token
 from hostess.domain.release import Deployment, Moving, Release, State
 
 
@@ -118,6 +118,22 @@ class Journal(Protocol):
 
     async def finish_task(self, task: int) -> None:
         """Forget a task that is done."""
+
+    # runs of jobs
+    async def put_run(self, run: JobRun) -> None:
+        """Write a run down, or replace the one with its id."""
+
+    async def runs(self, project: str, environment: str, job: str | None = None, limit: int = 100) -> list[JobRun]:
+        """Return runs, newest first."""
+
+    async def open_runs(self) -> list[JobRun]:
+        """Return the runs that have not ended."""
+
+    async def done_once(self, project: str, environment: str, job: str, spec: str) -> bool:
+        """Whether a run of the job with this spec ended well since the last `forget_once`."""
+
+    async def forget_once(self, project: str, environment: str, job: str) -> None:
+        """Let a `once` job run again at the next deployment."""
 
     # secrets
     async def put_secret(
