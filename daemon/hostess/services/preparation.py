@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hostess.domain import labels, names
 from hostess.domain.databases import recipe
 from hostess.domain.fingerprint import fingerprint, seal_of
+from hostess.domain.host_limits import above_host
 from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
@@ -81,6 +82,9 @@ class Preparation:
 
     async def from_draft(self, deployment: Deployment, draft: Draft, say: Say, *, fresh: bool) -> Release:
         """Build what is missing and return the wanted release."""
+        facts = await self._engine.facts()
+        for notice in above_host(draft.stack, facts.cpus, facts.memory):
+            say(f"       note: {notice}")
         source = Source(deployment.project, deployment.commit, fresh=fresh)
         images = await self._builder.images(source, draft.stack.services, say)
         return await self._release(deployment, draft, images, say, restarted={})
