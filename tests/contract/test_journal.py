@@ -387,7 +387,7 @@ async def test_a_revert_to_nowhere_changes_nothing(journal: Journal) -> None:
 async def test_a_release_can_be_amended(journal: Journal) -> None:
     """Amending replaces the record of a release that is there, and only that."""
     await switched(journal, a_release(), {"a.x": "api"})
-    amended = replace(a_release(), revision="abc")
+    amended = replace(a_release(), file="abc")
 
     await journal.amend(amended)
 

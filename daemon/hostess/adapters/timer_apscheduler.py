@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from hostess.domain.cron import next_fire
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +27,39 @@ class SchedulerTimer:
 
     def every(self, interval: timedelta, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Call *work* each *interval*; an error in it is logged and does not end the series."""
+        self._scheduler.add_job(_logged(name, work), "interval", seconds=interval.total_seconds(), id=name)
 
-        async def run() -> None:
-            try:
-                await work()
-            except Exception:
-                log.exception("%s failed", name)
+    def at(self, key: str, schedule: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Call *work* each time that a preset or five cron fields name (UTC), in place of what *key* stood for."""
+        self._scheduler.add_job(_logged(key, work), _Cron(schedule), id=key, replace_existing=True)
 
-        self._scheduler.add_job(run, "interval", seconds=interval.total_seconds(), id=name)
+    def forget(self, key: str) -> None:
+        """Call no more."""
+        if self._scheduler.get_job(key) is not None:
+            self._scheduler.remove_job(key)
 
     def stop(self) -> None:
         """Fire no more."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+
+class _Cron(BaseTrigger):  # type: ignore[misc]  # the library has no types
+    """Cron's own rules: the library's crontab trigger takes Sunday for Monday and means AND where cron means OR."""
+
+    def __init__(self, schedule: str) -> None:
+        self._schedule = schedule
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """Return the next time; the library calls this with its own clock."""
+        return next_fire(self._schedule, previous_fire_time or now)
+
+
+def _logged(name: str, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s failed", name)
+
+    return run

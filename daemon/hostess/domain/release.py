@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
-from hostess.domain.stack import Health, Hook, ServiceType
+from hostess.domain.stack import Condition, Health, Hook, Run, ServiceType
 
 
 class State(StrEnum):
@@ -82,6 +82,23 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseJob:
+    """One job of a release. *workload* holds image, command, sealed environment and limits; its spec is the job's digest."""
+
+    workload: Workload
+    run: Run
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    schedule: str | None = None
+    timeout: timedelta = timedelta(minutes=5)
+    retries: int = 1
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.workload.name
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """A numbered, complete record of what an environment runs. *file* is the text of hostess.yml it was made from."""
 
@@ -92,7 +109,7 @@ class Release:
     created_at: datetime
     workloads: Mapping[str, Workload]
     file: str = ""
-    revision: str = ""
+    jobs: Mapping[str, ReleaseJob] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -8,7 +8,7 @@ from hostess.domain.ports import Clock, Redactor
 from hostess.domain.problem import Problem
 from hostess.domain.references import Reference, RefersTo, needed_secrets, properties, resolve_env
 from hostess.domain.release import Deployment
-from hostess.domain.stack import Service, Stack
+from hostess.domain.stack import Job, Service, Stack
 from hostess.services.secret_store import SecretStore
 
 PASSWORD_BITS = 192
@@ -64,7 +64,7 @@ class EnvironmentValues:
         return value
 
     async def resolve(self, stack: Stack, context: Context) -> dict[str, dict[str, str]]:
-        """Return service -> variable -> value for every service that is not a database."""
+        """Return name -> variable -> value for every service that is not a database, and for every job."""
         project, environment = context.deployment.project, context.deployment.environment
         secrets = await self._secrets.values(project, environment)
         self._redactor.learn(secrets.values())
@@ -74,11 +74,9 @@ class EnvironmentValues:
             facts[service.name] = self._facts(service, context, password)
             if service.is_database:
                 self._redactor.learn([facts[service.name]["url"]])
-        return {
-            service.name: resolve_env(service.env, _lookup(service, context, facts, secrets))
-            for service in stack.services.values()
-            if not service.is_database
-        }
+        parts: list[Service | Job] = [service for service in stack.services.values() if not service.is_database]
+        parts += stack.jobs.values()
+        return {part.name: resolve_env(part.env, _lookup(part, context, facts, secrets)) for part in parts}
 
     def _facts(self, service: Service, context: Context, password: str) -> Mapping[str, str]:
         """Return a service's properties; a private port gets the URL that it would have, so that no reference is left open."""
@@ -96,7 +94,7 @@ class EnvironmentValues:
 
 
 def _lookup(
-    service: Service, context: Context, facts: Mapping[str, Mapping[str, str]], secrets: Mapping[str, str]
+    part: Service | Job, context: Context, facts: Mapping[str, Mapping[str, str]], secrets: Mapping[str, str]
 ) -> Callable[[Reference], str]:
     deployment = context.deployment
     of_deployment = {
@@ -105,7 +103,8 @@ def _lookup(
         "version": context.version,
         "timestamp": deployment.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    of_self = {"name": service.name, "type": str(service.type)}
+    of_self = {"name": part.name, "type": str(part.type) if isinstance(part, Service) else "job"}
+    place = f"{'services' if isinstance(part, Service) else 'jobs'}.{part.name}"
 
     def look_up(reference: Reference) -> str:
         if reference.kind is RefersTo.SECRET:
@@ -119,7 +118,7 @@ def _lookup(
         except KeyError:
             raise Problem(
                 "no-such-value",
-                f"services.{service.name}.env: {reference} has no value on this host (databases are not reachable from outside)",
+                f"{place}.env: {reference} has no value on this host (databases are not reachable from outside)",
                 remedy=f"use ${{{reference.target}.{reference.property.removeprefix('external_')}}} inside the stack",
             ) from None
 

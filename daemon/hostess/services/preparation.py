@@ -11,8 +11,8 @@ from hostess.domain.host_limits import above_host
 from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
-from hostess.domain.release import Deployment, Release, Workload
-from hostess.domain.stack import Health, Service, Stack
+from hostess.domain.release import Deployment, Release, ReleaseJob, Workload
+from hostess.domain.stack import Health, Job, Service, ServiceType, Stack
 from hostess.domain.stack_file import parse, stack_for
 from hostess.domain.unsupported import refuse_unsupported
 from hostess.services.builder import Builder, Source
@@ -86,12 +86,12 @@ class Preparation:
         for notice in above_host(draft.stack, facts.cpus, facts.memory):
             say(f"       note: {notice}")
         source = Source(deployment.project, deployment.commit, fresh=fresh)
-        images = await self._builder.images(source, draft.stack.services, say)
+        images = await self._builder.images(source, _buildable(draft.stack), say)
         return await self._release(deployment, draft, images, say, restarted={})
 
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
         """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
-        images = await self._builder.known(Source(deployment.project, deployment.commit), draft.stack.services)
+        images = await self._builder.known(Source(deployment.project, deployment.commit), _buildable(draft.stack))
         found = {name: image or "not built yet" for name, image in images.items()}
         release = await self._release(deployment, draft, found, _silent, restarted={}, number=0)
         return release, tuple(name for name, image in images.items() if image is None)
@@ -101,6 +101,7 @@ class Preparation:
         stack = parse(live.file, FILE)
         draft = await self.draft(replace(deployment, commit=live.commit), stack, live.file)
         images = {name: workload.image for name, workload in live.workloads.items()}
+        images |= {name: job.workload.image for name, job in live.jobs.items()}
         chosen = services or tuple(n for n, w in live.workloads.items() if not w.is_database)
         unknown = [name for name in chosen if name not in live.workloads]
         if unknown:
@@ -151,6 +152,33 @@ class Preparation:
             created_at=self._clock.now(),
             workloads=workloads,
             file=draft.text,
+            jobs={
+                job.name: self._job(deployment, job, images[job.name], env[job.name])
+                for job in draft.stack.jobs.values()
+            },
+        )
+
+    def _job(self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str]) -> ReleaseJob:
+        workload = Workload(
+            name=job.name,
+            type=ServiceType.CUSTOM,
+            image=image,
+            spec="",
+            sealed_env="",
+            replicas=0,
+            cpu=job.resources.cpu,
+            memory=job.resources.memory,
+            singleton=True,
+            command=job.command,
+            entrypoint=job.entrypoint,
+        )
+        return ReleaseJob(
+            workload=self._sealed(deployment, workload, env),
+            run=job.run,
+            depends_on=job.depends_on,
+            schedule=job.schedule,
+            timeout=job.timeout,
+            retries=job.retries,
         )
 
     def _sealed(self, deployment: Deployment, workload: Workload, env: Mapping[str, str]) -> Workload:
@@ -179,7 +207,7 @@ class Preparation:
             hosts=draft.hosts.get(service.name, {}),
             health=service.health,
             volumes=volumes,
-            depends_on=tuple(name for name in service.depends_on if name in draft.stack.services),
+            depends_on=tuple(service.depends_on),
             migrate=service.lifecycle.migrate,
             post_deploy=service.lifecycle.post_deploy,
             shutdown=service.lifecycle.shutdown,
@@ -254,6 +282,15 @@ class Preparation:
             }
             for service, ports in hosts.items()
         }
+
+
+def _buildable(stack: Stack) -> dict[str, Service]:
+    """Return everything that has an image: services, and jobs as the services that they would be."""
+    jobs = {
+        job.name: Service(job.name, ServiceType.CUSTOM, job.resources, build=job.build, image=job.image)
+        for job in stack.jobs.values()
+    }
+    return {**stack.services, **jobs}
 
 
 def _silent(_: str) -> None:

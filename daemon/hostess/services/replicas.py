@@ -46,12 +46,27 @@ class Replicas:
         return await self._run(place, release, workload, marks, ending=ending, command=workload.command, is_task=False)
 
     async def start_task(
-        self, place: Place, release: Release, workload: Workload, hook: Hook, deployment: str, name: str
+        self,
+        place: Place,
+        release: Release,
+        workload: Workload,
+        hook: Hook,
+        deployment: str,
+        name: str,
+        *,
+        env: Mapping[str, str] | None = None,
     ) -> Container:
-        """Create and start a one-off container of the workload's image and environment that runs *hook*'s command."""
+        """Create and start a one-off container of the workload's image that runs *hook*'s command; *env* replaces values."""
         marks = {labels.ROLE: labels.TASK_ROLE, labels.DEPLOYMENT: deployment, labels.REPLICA: name}
         return await self._run(
-            place, release, workload, marks, ending=f"{release.title}-{name}", command=hook.command, is_task=True
+            place,
+            release,
+            workload,
+            marks,
+            ending=f"{release.title}-{name}",
+            command=hook.command,
+            is_task=True,
+            env=env or {},
         )
 
     async def env(self, release: Release, workload: Workload) -> dict[str, str]:
@@ -84,7 +99,7 @@ class Replicas:
         """Remove a container, running or not."""
         await self._engine.remove(container)
 
-    async def _run(
+    async def _run(  # noqa: PLR0913 -- one flow told in order
         self,
         place: Place,
         release: Release,
@@ -94,19 +109,20 @@ class Replicas:
         ending: str,
         command: tuple[str, ...] | None,
         is_task: bool,
+        env: Mapping[str, str] | None = None,
     ) -> Container:
         instance = await self._journal.instance()
         owned = labels.of_place(instance, release.project, release.environment)
         for volume in () if is_task else workload.volumes:
             await self._engine.make_volume(volume, {**owned, labels.SERVICE: workload.name})
-        env = await self.env(release, workload)
+        values = {**await self.env(release, workload), **(env or {})}
         async with self._addressing:
             spec = ContainerSpec(
                 name=labels.container_name(instance, release.project, release.environment, workload.name, ending),
                 image=workload.image,
                 labels={**owned, labels.SERVICE: workload.name, labels.RELEASE: str(release.number), **marks},
                 network=place.network,
-                env=env,
+                env=values,
                 command=command,
                 entrypoint=workload.entrypoint,
                 aliases=() if is_task else (workload.name,),
