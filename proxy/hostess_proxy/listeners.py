@@ -33,6 +33,9 @@ class Listener:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+NOTHING: Final = Listener("", ())
+
+
 def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
     """Return the listeners that systemd passed (LISTEN_FDS), by kind, and forget that they were; {} when there are none.
 

@@ -93,7 +93,9 @@ def _first_table(chosen: settings.Settings, table_from: Path | None) -> Table:
 def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
     passed = listeners.inherited(os.environ)
     if passed:
-        return [listener for kind, listener in passed.items() if kind == "http"]
+        for one in passed.pop("https", listeners.NOTHING).sockets:
+            one.close()  # nothing is served there yet; a closed port is clearer than a silent one
+        return list(passed.values())
     if chosen.http is None:
         return []
     try:

@@ -88,7 +88,7 @@ class Slot:
         with theirs:
             descriptors = [one.fileno() for listener in self._listeners for one in listener.sockets]
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "hostess_proxy.worker", str(theirs.fileno()),
+                sys.executable, "-P", "-m", "hostess_proxy.worker", str(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL, pass_fds=(*descriptors, theirs.fileno()),
             )  # fmt: skip
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.LINE_LIMIT)

@@ -105,6 +105,8 @@ REFUSED = {
     "HTTP/0.9": (b"GET /\r\n", 400),
     "no target": (b"GET HTTP/1.1\r\nHost: a\r\n", 400),
     "odd method": (b"GE(T / HTTP/1.1\r\nHost: a\r\n", 400),
+    "lower-case method": (b"get / HTTP/1.1\r\nHost: a\r\n", 400),
+    "body before the method": (b"helloGET / HTTP/1.1\r\nHost: a\r\n", 400),
     "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n", 405),
     "CONNECT of a path": (b"CONNECT / HTTP/1.1\r\nHost: a\r\n", 405),
     "long target": (b"GET /%b HTTP/1.1\r\nHost: a\r\n" % (b"a" * 9000), 414),
