@@ -10,7 +10,8 @@ from hostess_proxy.http1 import Refused
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]{0,256})?")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;%b(?:=(?:%b|\"[!#-\[\]-~]*\"))?)*" % (_TOKEN, _TOKEN))
 _TRAILER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
 _MAX_SIZE_LINE = 15 + 1 + 256
 _MAX_EXTENSIONS = 16 * 1024
@@ -78,7 +79,7 @@ class ChunkedDecoder:
 
     def _size(self, line: bytes) -> None:
         match = _SIZE_LINE.fullmatch(line)
-        if match is None:
+        if match is None or len(line) > _MAX_SIZE_LINE:
             raise Refused(400, "bad-chunk")
         digits = match[1]
         self._overhead += len(line) - len(digits)

@@ -74,10 +74,13 @@ def test_every_cut(cut: int) -> None:
 
 @given(
     st.lists(
-        st.sampled_from([b"5", b"0", b"a", b"\r\n", b"\n", b"\r", b";x", b"hello", b" ", b"X: 1", b"+"]), max_size=12
+        st.sampled_from(
+            [b"5", b"0", b"a", b"\r\n", b"\n", b"\r", b";x", b"=", b";", b'"', b"hello", b" ", b"X: 1", b"+"]
+        ),
+        max_size=12,
     )
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_no_laxer_than_llhttp(pieces: list[bytes]) -> None:
     """Whatever body httptools (llhttp) refuses is refused here, too."""
     body = b"".join(pieces)
