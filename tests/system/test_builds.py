@@ -295,3 +295,23 @@ def test_an_unchanged_folder_is_never_built_again(host: Host) -> None:
     repository.commit("nothing again")
     assert built(pushed(repository, "--push-option=no-cache")) == ["web"]
     assert json.loads(host.hostess("deployments", "list", "--project", "again", "--format", "json").stdout)
+
+
+def test_a_change_of_env_builds_nothing(host: Host) -> None:
+    """A push that changes only `env` of a service whose folder stays the same restarts it with the image that there is (26)."""
+
+    def files(level: str) -> dict[str, str]:
+        env = f"    env: {{LOG_LEVEL: {level}}}\n    ports:"
+        made = echo({"source: .": "source: ./app", "    ports:": env})
+        return {"hostess.yml": made["hostess.yml"], "app/Dockerfile": made["Dockerfile"]}
+
+    repository = a_repository(host, "levels", files("info"))
+    pushed(repository)
+    [before] = ids(host, "levels", "web")["web"]
+
+    output = revised(repository, files("debug"))
+
+    assert built(output) == []
+    assert host.get("levels-web.localhost", "/env?name=LOG_LEVEL")[1].strip() == "debug"
+    image = inspected(before, "{{.Image}}")
+    assert {inspected(one, "{{.Image}}") for one in ids(host, "levels", "web")["web"]} == {image}

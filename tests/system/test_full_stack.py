@@ -145,7 +145,7 @@ services:
     depends_on: [database, cache]
     replicas: {min: 1, max: 2}
     health: {command: ["true"]}
-    resources: small
+    resources: {cpu: 2, memory: 512Mi}
     lifecycle: {migrate: {command: ["alembic", "upgrade", "head"]}}
   beat:
     type: custom
@@ -155,7 +155,7 @@ services:
     depends_on: [database, cache]
     replicas: 1
     health: {command: ["sh", "-c", "ls /tmp/celerybeat-schedule*"], interval: 1s, retries: 30}
-    resources: small
+    resources: {cpu: 2, memory: 512Mi}
   database: {type: postgres, resources: small}
   cache: {type: redis, resources: small}
 """
