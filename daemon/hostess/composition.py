@@ -36,6 +36,7 @@ from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
 from hostess.services.secret_store import SecretStore
 from hostess.services.tokens import Tokens
+from hostess.services.tree_values import TreeValues
 from hostess.services.turns import Turns
 
 
@@ -91,6 +92,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         clock,
         builder,
         values,
+        TreeValues(repositories, secrets),
         instance=instance,
         base_domain=settings.base_domain,
     )

@@ -339,6 +339,17 @@ async def test_environment(bench: Bench) -> None:
     assert {"COLOUR=blue = green", "VERSION=9", "PORT=8000"} <= set(lines)
 
 
+async def test_files(bench: Bench) -> None:
+    """Files are in the container before its program starts, in folders that are made if need be."""
+    files = {"/etc/app.conf": (0o444, b"level = 3"), "/new/folder/key": (0o400, b"k")}
+    command = ("sh", "-c", "cat /etc/app.conf; echo ; cat /new/folder/key")
+
+    code, lines = await bench.finished("files", image="busybox:1", command=command, files=files)
+
+    assert code == 0
+    assert [line for line in lines if line] == ["level = 3", "k"]
+
+
 async def test_crash(bench: Bench) -> None:
     """A container that ends by itself tells its exit code and its last words."""
     container = await bench.running("crash", image=ECHO_SH, entrypoint=("sh", "-c", "echo a; echo b '>&2'; exit 3"))

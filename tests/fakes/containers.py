@@ -35,4 +35,6 @@ class Running:
 
     def box(self, argv: tuple[str, ...], address: str) -> Box:
         """Return the inside as its first process sees it."""
-        return Box(argv, {**(self.recipe.env or {}), **self.spec.env}, address, self.write, self.stopping)
+        return Box(
+            argv, {**(self.recipe.env or {}), **self.spec.env}, address, self.write, self.stopping, self.spec.files
+        )

@@ -30,7 +30,7 @@ class FakeEngine:
 
     What tests turn: *recipes* (name -> image that is here), *registry* (name -> image that a pull finds), *commands* (executables
     that every container has), *fail* (method name -> Problem raised once), *unreachable*, *gate* (builds wait for it).
-    What tests read: *calls* ((method, name) in order), *orders* (builds).
+    What tests read: *calls* ((method, name) in order), *orders* (builds), *created* (containers).
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class FakeEngine:
         self.gate: asyncio.Event | None = None
         self.calls: list[tuple[str, str]] = []
         self.orders: list[BuildOrder] = []
+        self.created: list[ContainerSpec] = []
         self._images: dict[str, Image] = {}
         self._networks: dict[str, tuple[str, Mapping[str, str]]] = {}
         self._volumes: dict[str, Mapping[str, str]] = {}
@@ -184,6 +185,7 @@ class FakeEngine:
             raise Problem("image-not-found", f"there is no image {spec.image} on this host")
         if any(running.spec.name == spec.name for running in self._containers.values()):
             raise Problem("name-taken", f"there is a container {spec.name} already")
+        self.created.append(spec)
         number = next(self._numbers)
         address = loopback(spec.address) if spec.address else ""
         value = Container(f"{number:064x}", spec.name, image.id, dict(spec.labels), "created", address)

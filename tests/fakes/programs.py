@@ -25,6 +25,7 @@ class Box:
     address: str
     write: Callable[[str, str], None]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    files: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
 
     def out(self, text: str) -> None:
         """Write a line to stdout."""
@@ -152,8 +153,8 @@ def task(code: int = 0, *lines: str) -> Program:
     return program
 
 
-async def shell(box: Box) -> int:
-    """Be a shell that knows echo (also `>&2`), sleep, exit, true, false and `;`."""
+async def shell(box: Box) -> int:  # noqa: C901 -- one case per command
+    """Be a shell that knows echo (also `>&2`), cat of the files put in, sleep, exit, true, false and `;`."""
     code = 0
     for command in " ".join(box.argv[2:]).split(";"):
         match shlex.split(command):
@@ -161,6 +162,8 @@ async def shell(box: Box) -> int:
                 box.err(" ".join(words))
             case ["echo", *words]:
                 box.out(" ".join(words))
+            case ["cat", path] if path in box.files:
+                box.out(box.files[path][1].decode())
             case ["sleep", seconds]:
                 code = await ended_or_stopped(asyncio.sleep(float(seconds)), box)
             case ["exit", status]:

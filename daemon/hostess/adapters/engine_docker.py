@@ -16,6 +16,7 @@ from hostess.adapters.build_limits import BuildLimits, Limit
 from hostess.adapters.engine_build import Building
 from hostess.adapters.engine_calls import PATIENCE, Api, Calls, Line, checked, image_details, reason, url_of
 from hostess.adapters.engine_exec import Executor
+from hostess.adapters.engine_files import put_files
 from hostess.adapters.engine_pull import fetch
 from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, instant, label_filter
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
@@ -179,7 +180,10 @@ class DockerEngine:
                 if error.status_code != CONFLICT:
                     raise
                 raise Problem("name-taken", f"there is a container {spec.name} already: {reason(error)}") from error
-            return str(answer.json()["Id"])
+            container = str(answer.json()["Id"])
+            if spec.files:
+                put_files(api, container, spec.files)
+            return container
 
         return await self._calls.run("create a container", work)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hostess.domain.release import Workload
 
 
-def fingerprint(workload: Workload, env: Mapping[str, str]) -> str:
+def fingerprint(workload: Workload, env: Mapping[str, str], files: Mapping[str, tuple[int, str]]) -> str:
     """Return the text that the spec digest is made of. It holds secrets: only its keyed digest may leave the caller.
 
     Replica count, hosts, dependencies and the hooks that run beside a release are not part of a container.
@@ -18,6 +18,7 @@ def fingerprint(workload: Workload, env: Mapping[str, str]) -> str:
             "type": workload.type,
             "image": workload.image,
             "env": sorted(env.items()),
+            "files": sorted(files.items()),
             "command": workload.command,
             "entrypoint": workload.entrypoint,
             "ports": workload.ports,

@@ -50,7 +50,8 @@ class Workload:
 
     *spec* is a keyed digest of everything that makes a container of it: equal specs are interchangeable, so an unchanged service
     is carried over. *volumes* maps volume name to path inside. *hosts* are the names routed to each public port, in port order.
-    *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service.
+    *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service;
+    *sealed_files* in the same way the files that are put into the container ("" for none).
     """
 
     name: str
@@ -74,6 +75,7 @@ class Workload:
     init: Hook | None = None
     shutdown: Hook | None = None
     restarted: str = ""
+    sealed_files: str = ""
 
     @property
     def is_database(self) -> bool:

@@ -38,10 +38,6 @@ def _service(service: Service) -> list[str]:  # noqa: C901 -- a flat list of ind
         found.append("source (builds without a Dockerfile): write a Dockerfile and use `build:`")
     if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
         found.append("visibility team (sign-in at the proxy): use private or public")
-    if service.env_file:
-        found.append("env_file")
-    if service.files:
-        found.append("files")
     if service.databases is not None:
         found.append("databases (scoped databases)")
     if service.lifecycle.init is not None:

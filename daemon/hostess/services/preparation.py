@@ -17,9 +17,13 @@ from hostess.domain.stack_file import parse, stack_for
 from hostess.domain.unsupported import refuse_unsupported
 from hostess.services.builder import Builder, Source
 from hostess.services.environment_values import Context, EnvironmentValues
+from hostess.services.tree_values import TreeValues
 
 FILE = "hostess.yml"
 FILE_LIMIT = 64 * 1024
+
+Files = Mapping[str, tuple[int, str]]
+"""Path inside the container -> mode and content in base64."""
 
 Hosts = Mapping[str, Mapping[int, tuple[str, ...]]]
 """Service -> public port -> its host names, the best one first."""
@@ -37,7 +41,7 @@ class Draft:
 class Preparation:
     """Reads, checks and resolves; builds through the builder. It changes nothing that serves."""
 
-    def __init__(  # noqa: PLR0913 -- the composition root names what it needs, once
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         repositories: Repositories,
         journal: Journal,
@@ -46,6 +50,7 @@ class Preparation:
         clock: Clock,
         builder: Builder,
         values: EnvironmentValues,
+        tree: TreeValues,
         *,
         instance: str,
         base_domain: str,
@@ -57,6 +62,7 @@ class Preparation:
         self._clock = clock
         self._builder = builder
         self._values = values
+        self._tree = tree
         self._instance = instance
         self._base_domain = base_domain
 
@@ -78,7 +84,21 @@ class Preparation:
         refuse_unsupported(stack)
         hosts = await self._claimed(deployment, stack, self._hosts(deployment, stack))
         await self._values.check_secrets(deployment.project, deployment.environment, stack)
+        stack = await self._with_env_files(deployment, stack)
+        for part in _parts(stack):
+            await self._files(deployment, part)
         return Draft(stack, text, hosts)
+
+    async def _with_env_files(self, deployment: Deployment, stack: Stack) -> Stack:
+        """Return the stack with the variables of `env_file` in `env`, as the text that they are."""
+        services, jobs = dict(stack.services), dict(stack.jobs)
+        for service in stack.services.values():
+            values = await self._tree.env(deployment.project, deployment.commit, service)
+            services[service.name] = replace(service, env={**_literal(values), **service.env})
+        for job in stack.jobs.values():
+            values = await self._tree.env(deployment.project, deployment.commit, job)
+            jobs[job.name] = replace(job, env={**_literal(values), **job.env})
+        return replace(stack, services=services, jobs=jobs)
 
     async def from_draft(self, deployment: Deployment, draft: Draft, say: Say, *, fresh: bool) -> Release:
         """Build what is missing and return the wanted release."""
@@ -135,6 +155,7 @@ class Preparation:
         tag = await self._repositories.tag_of(project, deployment.commit)
         context = Context(deployment, tag or deployment.commit[:7], draft.hosts)
         env = await self._values.resolve(draft.stack, context)
+        files = {part.name: await self._files(deployment, part) for part in _parts(draft.stack)}
         workloads = {}
         for service in draft.stack.services.values():
             if service.is_database:
@@ -143,7 +164,7 @@ class Preparation:
             else:
                 workload, values = self._app(deployment, service, images[service.name], draft), env[service.name]
             workload = replace(workload, restarted=restarted.get(service.name, ""))
-            workloads[service.name] = self._sealed(deployment, workload, values)
+            workloads[service.name] = self._sealed(deployment, workload, values, files[service.name])
         return Release(
             project=project,
             environment=environment,
@@ -153,12 +174,12 @@ class Preparation:
             workloads=workloads,
             file=draft.text,
             jobs={
-                job.name: self._job(deployment, job, images[job.name], env[job.name])
+                job.name: self._job(deployment, job, images[job.name], env[job.name], files[job.name])
                 for job in draft.stack.jobs.values()
             },
         )
 
-    def _job(self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str]) -> ReleaseJob:
+    def _job(self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str], files: Files) -> ReleaseJob:
         workload = Workload(
             name=job.name,
             type=ServiceType.CUSTOM,
@@ -173,7 +194,7 @@ class Preparation:
             entrypoint=job.entrypoint,
         )
         return ReleaseJob(
-            workload=self._sealed(deployment, workload, env),
+            workload=self._sealed(deployment, workload, env, files),
             run=job.run,
             depends_on=job.depends_on,
             schedule=job.schedule,
@@ -181,12 +202,16 @@ class Preparation:
             retries=job.retries,
         )
 
-    def _sealed(self, deployment: Deployment, workload: Workload, env: Mapping[str, str]) -> Workload:
+    async def _files(self, deployment: Deployment, part: Service | Job) -> Files:
+        return await self._tree.files(deployment.project, deployment.environment, deployment.commit, part)
+
+    def _sealed(self, deployment: Deployment, workload: Workload, env: Mapping[str, str], files: Files) -> Workload:
         bound_to = seal_of(deployment.project, deployment.environment, workload.name)
         return replace(
             workload,
             sealed_env=self._vault.seal(json.dumps(dict(env)), bound_to),
-            spec=self._vault.digest(fingerprint(workload, env)),
+            sealed_files=self._vault.seal(json.dumps(dict(files)), bound_to) if files else "",
+            spec=self._vault.digest(fingerprint(workload, env, files)),
         )
 
     def _app(self, deployment: Deployment, service: Service, image: str, draft: Draft) -> Workload:
@@ -284,6 +309,10 @@ class Preparation:
         }
 
 
+def _parts(stack: Stack) -> list[Service | Job]:
+    return [*stack.services.values(), *stack.jobs.values()]
+
+
 def _buildable(stack: Stack) -> dict[str, Service]:
     """Return everything that has an image: services, and jobs as the services that they would be."""
     jobs = {
@@ -291,6 +320,11 @@ def _buildable(stack: Stack) -> dict[str, Service]:
         for job in stack.jobs.values()
     }
     return {**stack.services, **jobs}
+
+
+def _literal(values: Mapping[str, str]) -> dict[str, str]:
+    """Return values that mean themselves where magic variables are resolved."""
+    return {name: value.replace("${", "$${") for name, value in values.items()}
 
 
 def _silent(_: str) -> None:

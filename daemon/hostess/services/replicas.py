@@ -1,6 +1,7 @@
 """Containers of workloads: made with our labels and a fixed address, started, stopped, removed."""
 
 import asyncio
+import base64
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -130,6 +131,7 @@ class Replicas:
                 cpu=workload.cpu,
                 memory=workload.memory,
                 volumes={} if is_task else workload.volumes,
+                files=self._files(release, workload),
                 restart=not is_task,
                 stop_grace=grace_of(workload),
             )
@@ -143,6 +145,13 @@ class Replicas:
         if made is None:
             raise Problem("container-start-failed", f"the new container of {workload.name} disappeared at its start")
         return made
+
+    def _files(self, release: Release, workload: Workload) -> dict[str, tuple[int, bytes]]:
+        if not workload.sealed_files:
+            return {}
+        sealed = self._vault.open(workload.sealed_files, seal_of(release.project, release.environment, workload.name))
+        found: dict[str, tuple[int, str]] = json.loads(sealed)
+        return {path: (mode, base64.b64decode(content)) for path, (mode, content) in found.items()}
 
     async def _address(self, place: Place) -> str:
         used = {container.address for container in await self.of_place(place.project, place.environment)}

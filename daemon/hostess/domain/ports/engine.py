@@ -12,8 +12,9 @@ from hostess.domain.push import Say
 class ContainerSpec:
     """Everything needed to create one container.
 
-    *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside. *aliases* are its DNS names on *network*;
-    *address* is a fixed IPv4 address there. *restart*: whether the engine restarts it when it exits or at boot.
+    *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside, *files* path inside to (mode, content). *aliases*
+    are its DNS names on *network*; *address* is a fixed IPv4 address there. *restart*: whether the engine restarts it when it
+    exits or at boot.
     Adapters always add: no-new-privileges, NET_RAW and MKNOD dropped, a pids limit, a capped log, an init process.
     """
 
@@ -29,6 +30,7 @@ class ContainerSpec:
     cpu: float | None = None
     memory: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
     restart: bool = False
     stop_grace: timedelta = timedelta(seconds=10)
 
