@@ -14,6 +14,7 @@ from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.repositories_dulwich import DulwichRepositories
 from hostess.adapters.resolver_system import SystemResolver, own_addresses
 from hostess.adapters.router_socket import SocketRouter
+from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.ports import Clock, Engine, Journal, Meter, Prober, Resolver, Router, Vault
 from hostess.domain.redaction import SecretRedactor
@@ -24,6 +25,7 @@ from hostess.services.deployer import Deployer
 from hostess.services.deployments import Deployments
 from hostess.services.environment_values import EnvironmentValues
 from hostess.services.gate import Gate
+from hostess.services.jobs import Jobs
 from hostess.services.migrator import Migrator
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
@@ -34,6 +36,7 @@ from hostess.services.replicas import Replicas
 from hostess.services.report import Report
 from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
+from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
 from hostess.services.tokens import Tokens
 from hostess.services.tree_values import TreeValues
@@ -61,6 +64,10 @@ class World:
     tokens: Tokens
     secrets: SecretStore
     transcripts: FileTranscripts
+    job_transcripts: FileTranscripts
+    jobs: Jobs
+    schedules: Schedules
+    timer: SchedulerTimer
     redactor: SecretRedactor
     replicas: Replicas
     routing: Routing
@@ -99,6 +106,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     replicas = Replicas(engine, journal, vault, clock)
     gate = Gate(engine, outside.prober, clock, redactor.hide)
     migrator = Migrator(engine, replicas, redactor.hide)
+    job_transcripts = FileTranscripts(settings.data_dir / "logs" / "jobs")
+    jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
+    timer = SchedulerTimer()
     routing = Routing(engine, journal, outside.router)
     retirement = Retirement(engine, journal, outside.router, replicas, clock)
     deployer = Deployer(journal, replicas, gate, migrator, routing, retirement, outside.meter, clock)
@@ -115,6 +125,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         tokens=Tokens(journal, clock),
         secrets=secrets,
         transcripts=transcripts,
+        job_transcripts=job_transcripts,
+        jobs=jobs,
+        schedules=Schedules(journal, jobs, timer, clock),
+        timer=timer,
         redactor=redactor,
         replicas=replicas,
         routing=routing,

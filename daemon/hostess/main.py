@@ -22,7 +22,6 @@ from hostess import __version__
 from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.adapters.log_output import set_up_logging
 from hostess.adapters.proxy_process import ProxyProcess
-from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.vault_files import open_vault
 from hostess.composition import Outside, World, compose, outside_of
 from hostess.domain import names
@@ -35,6 +34,7 @@ from hostess.doors.hook_socket import HookSocket
 from hostess.services.tokens import Tokens, allowed
 
 RECONCILE_EVERY = timedelta(seconds=15)
+SCHEDULES_EVERY = timedelta(seconds=5)
 COLLECT_EVERY = timedelta(hours=6)
 
 log = logging.getLogger("hostess")
@@ -53,6 +53,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         vault = await open_vault(folder / "key", journal)
         world = await compose(settings, journal, vault, outside)
         opened.callback(world.transcripts.close_all)
+        opened.callback(world.job_transcripts.close_all)
         await world.tokens.ensure_owner(folder / "owner-token")
         await refresh_repositories(journal, world)
         proxy = proxy_of(settings)
@@ -64,6 +65,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
             loops.append(proxy.watch(world.routing.publish))
         await opened.enter_async_context(running(*loops))
         await held.wait()
+        await world.jobs.recover()
+        opened.push_async_callback(world.jobs.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
         opened.enter_context(timers(journal, world))
         notify("READY=1")
@@ -173,8 +176,9 @@ async def refresh_repositories(journal: Journal, world: World) -> None:
 @contextmanager
 def timers(journal: Journal, world: World) -> Iterator[None]:
     """Run what is periodic."""
-    timer = SchedulerTimer()
+    timer = world.timer
     timer.start()
+    timer.every(SCHEDULES_EVERY, "follow schedules", world.schedules.sync)
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
