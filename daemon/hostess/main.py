@@ -135,6 +135,9 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         secrets=world.secrets,
         tokens=world.tokens,
         transcripts=world.transcripts,
+        jobs=world.jobs,
+        schedules=world.schedules,
+        job_transcripts=world.job_transcripts,
         replicas=world.replicas,
         redactor=world.redactor,
         collector=world.collector,
@@ -196,6 +199,8 @@ def proxy_of(settings: Settings) -> ProxyProcess:
         "HOSTESS_PROXY__HTTP": str(proxy.http or ""),
         "HOSTESS_PROXY__HTTPS": str(proxy.https or ""),
         "HOSTESS_PROXY__WORKERS": str(proxy.workers),
+        "HOSTESS_PROXY__ACCESS_LOG": proxy.access_log,
+        "HOSTESS_PROXY__DRAIN_SECONDS": f"{proxy.drain_seconds:g}",
         "HOSTESS_PROXY__TRUSTED_PROXIES": ",".join(str(network) for network in proxy.trusted_proxies),
     }
     run, logs = settings.data_dir / "run", settings.data_dir / "logs"

@@ -112,13 +112,15 @@ class ApiSettings(_Table):
 
 
 class ProxySettings(_Table):
-    """The data plane. A listener that is None is off; *workers* 0 means one per core."""
+    """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end."""
 
     http: Unless[Listener] = Address("", 80)
     https: Unless[Listener] = Address("", 443)
     workers: int = Field(default=0, ge=0, le=256)
     managed: bool = True
     trusted_proxies: Several[IPv4Network | IPv6Network] = ()
+    access_log: Literal["file", "stdout", "off"] = "file"
+    drain_seconds: float = Field(default=30.0, ge=0, le=3600)
 
 
 class AcmeSettings(_Table):

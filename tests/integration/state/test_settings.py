@@ -26,6 +26,8 @@ https = ""
 workers = 2
 managed = false
 trusted_proxies = ["10.0.0.0/8", "fd00::/8"]
+access_log = "off"
+drain_seconds = 5
 
 [acme]
 directory = ""

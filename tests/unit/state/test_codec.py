@@ -55,7 +55,6 @@ RELEASES = st.builds(
     created_at=MOMENTS,
     workloads=st.dictionaries(TEXT, WORKLOADS, max_size=2),
     file=TEXT,
-    revision=TEXT,
 )
 DEPLOYMENTS = st.builds(
     Deployment,
