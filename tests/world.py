@@ -174,7 +174,7 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     journal = await SqliteJournal.open(data / "hostess.db")
     engine, router, meter = FakeEngine(), FakeRouter(), FixedMeter()
     engine.add_image("plain:1", Recipe({"/echo": echo}, cmd=("/echo",), env={"PORT": "8000", "VERSION": "1"}))
-    outside = Outside(engine, router, SocketProber(), NoNames(), meter, SystemClock(), lambda: 8080)
+    outside = Outside(engine, router, SocketProber(), NoNames(), meter, SystemClock(), router.public_port)
     world = await compose(settings, journal, FileVault(data / "key"), outside)
     retiring = asyncio.create_task(world.retirement.run())
     try:

@@ -1,5 +1,6 @@
 """A proxy in memory: keeps the table, counts what tests say is in flight, proves by asking a target."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -11,18 +12,27 @@ SECOND = timedelta(seconds=5)
 
 
 class FakeRouter:
-    """Implements `ports.Router`. *tables* are all that were published; *proof* replaces the answer of `prove`."""
+    """Implements `ports.Router`. *tables* are all that were published; *proof* replaces the answer of `prove`, or is raised there.
+
+    While *holding* is there and not set, something is in flight at whatever is drained.
+    """
 
     def __init__(self) -> None:
         self.tables: list[tuple[Upstreams, ...]] = []
         self.drains: list[tuple[str, ...]] = []
-        self.proof: tuple[int, str] | None = None
+        self.proof: tuple[int, str] | Exception | None = None
         self.unreachable = False
+        self.holding: asyncio.Event | None = None
 
     @property
     def routes(self) -> dict[str, tuple[str, ...]]:
         """Return host -> targets of the newest table."""
         return {route.host: route.targets for route in self.tables[-1]} if self.tables else {}
+
+    def public_port(self) -> int:
+        """Return where the listener is said to be."""
+        self._reached()
+        return 8080
 
     async def publish(self, routes: Sequence[Upstreams]) -> int:
         """Keep the table."""
@@ -39,11 +49,15 @@ class FakeRouter:
         """Note it."""
         self._reached()
         self.drains.append(tuple(targets))
+        if self.holding is not None:
+            await self.holding.wait()
         return 0 * int(within.total_seconds())
 
     async def prove(self, host: str, path: str) -> tuple[int, str]:
         """Ask the first target that the newest table has for *host*."""
         self._reached()
+        if isinstance(self.proof, Exception):
+            raise self.proof
         if self.proof is not None:
             return self.proof
         targets = self.routes.get(host, ())

@@ -1,6 +1,6 @@
 """What runs now + what is wanted -> what is kept, started, handed over and retired. Pure; the deployer carries it out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hostess.domain import labels
@@ -93,17 +93,21 @@ def matching(workload: Workload, containers: Iterable[Container]) -> list[Contai
     return sorted(found, key=lambda container: int(container.labels.get(labels.REPLICA, "0")))
 
 
-def plan(live: Release | None, wanted: Release, containers: Sequence[Container]) -> Plan:
-    """Return how to get from what runs to *wanted*. *containers* are all of the environment, stopped ones too."""
+def plan(live: Release | None, wanted: Release, containers: Sequence[Container], leaving: Collection[str] = ()) -> Plan:
+    """Return how to get from what runs to *wanted*. *containers* are all of the environment, stopped ones too.
+
+    Those whose ids are *leaving* are being stopped: none of them is kept, and what must not run twice waits for its end.
+    """
+    staying = [container for container in containers if container.id not in leaving]
     kept: list[str] = []
     carried: list[str] = []
     starts: dict[str, Start] = {}
     hand_overs: list[HandOver] = []
     for workload in wanted.workloads.values():
-        same = matching(workload, containers)[: workload.replicas]
+        same = matching(workload, staying)[: workload.replicas]
         kept += [container.id for container in same]
         missing = workload.replicas - len(same)
-        others = [c.id for c in _others(workload, containers)] if workload.singleton else []
+        others = [c.id for c in _others(workload, containers, leaving)] if workload.singleton else []
         if missing <= 0:
             carried.append(workload.name)
         elif others:
@@ -126,11 +130,12 @@ def plan(live: Release | None, wanted: Release, containers: Sequence[Container])
     )
 
 
-def _others(workload: Workload, containers: Iterable[Container]) -> list[Container]:
+def _others(workload: Workload, containers: Iterable[Container], leaving: Collection[str]) -> list[Container]:
     return [
         container
         for container in present_replicas(containers)
-        if container.labels.get(labels.SERVICE) == workload.name and container.labels.get(labels.SPEC) != workload.spec
+        if container.labels.get(labels.SERVICE) == workload.name
+        and (container.labels.get(labels.SPEC) != workload.spec or container.id in leaving)
     ]
 
 

@@ -8,13 +8,14 @@ from hostess.domain.release import Release
 
 
 def routes(release: Release, containers: Sequence[Container]) -> list[Upstreams]:
-    """Return one route per host of *release*, to every replica of it that runs.
+    """Return one route per host of *release*, to those of its replicas that run: never to more than it wants, which are to go.
 
     A host whose service has no replica keeps its route, without targets: the proxy answers 503 and not another app's page.
     """
     table: list[Upstreams] = []
     for workload in release.workloads.values():
-        replicas = [c for c in matching(workload, containers) if c.address and c.state == "running"]
+        wanted = matching(workload, containers)[: workload.replicas]
+        replicas = [c for c in wanted if c.address and c.state == "running"]
         for port, hosts in workload.hosts.items():
             targets = tuple(f"{replica.address}:{port}" for replica in replicas)
             table += [Upstreams(host, release.project, workload.name, release.title, targets) for host in hosts]

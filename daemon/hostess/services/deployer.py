@@ -5,10 +5,11 @@ it back. One path for push, rollback, restart and scale (ARCHITECTURE section 2)
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from functools import partial
 from typing import cast
 
 from hostess.domain import labels
@@ -17,27 +18,32 @@ from hostess.domain.ports import Clock, Container, Journal, Meter
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
-from hostess.domain.release import Deployment, Release, State, Workload
+from hostess.domain.release import Deployment, Release, State, Workload, final
 from hostess.domain.routes import hosts_of
 from hostess.domain.stack import OnFailure
 from hostess.services.gate import Gate
-from hostess.services.migrator import Migrator
+from hostess.services.migrator import Migrator, hook_of
+from hostess.services.persistence import until_written
 from hostess.services.replicas import Replicas, grace_of
-from hostess.services.retirement import Retirement
+from hostess.services.retirement import Retirement, leaving
 from hostess.services.routing import Routing
 
-UNDO_WITHIN = timedelta(minutes=2)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One deployment to carry out. *migrate*: whether hooks run. *may_switch* looks once more, right before the switch."""
+    """One deployment to carry out. *migrate*: whether hooks run. *may_switch* looks once more, right before the switch.
+
+    *committed* is called when nobody may cancel the deployment's task any more: it switches now, or is being taken back.
+    """
 
     deployment: Deployment
     place: Place
     wanted: Release
     live: Release | None
     say: Say
+    committed: Callable[[], None]
     migrate: bool = True
     may_switch: Callable[[], Awaitable[None]] | None = None
 
@@ -49,6 +55,7 @@ class _Progress:
     plan: Plan
     seconds: dict[str, float] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
+    switched: bool = False
 
 
 class Deployer:
@@ -77,22 +84,37 @@ class Deployer:
     async def deploy(self, order: Order) -> tuple[State, Mapping[str, float]]:
         """Make *order.wanted* live; return LIVE or DEGRADED and the seconds that each phase took.
 
-        On failure or cancellation before the switch every new container is gone and what was stopped runs again when this raises.
+        When this raises, nothing has switched, or the journal has the previous release live again; every new container is gone
+        and what was stopped runs again, as far as engine and proxy let that happen: the rest is the reconciler's.
         """
+        await self.sweep(order.place)
         containers = await self._replicas.of_place(order.place.project, order.place.environment)
-        progress = _Progress(plan(order.live, order.wanted, containers))
+        progress = _Progress(plan(order.live, order.wanted, containers, await leaving(self._journal)))
         self._routing.hold(order.deployment.id)
         try:
-            await self._before(order, progress)
-            if order.may_switch is not None:
-                await order.may_switch()
+            try:
+                await self._before(order, progress)
+                if order.may_switch is not None:
+                    await order.may_switch()
+            finally:
+                order.committed()
+            self._routing.release(order.deployment.id)
             await self._switch(order, progress)
         except BaseException:
-            await self._within(self.undo(order.deployment.id, order.place))
+            if not progress.switched:
+                await self._take_back(order)
             raise
         finally:
             self._routing.release(order.deployment.id)
         return await self._settle(order, progress, containers), progress.seconds
+
+    async def _take_back(self, order: Order) -> None:
+        """Undo before what went wrong is told; that this goes wrong, too, must not hide it."""
+        try:
+            await self.undo(order.deployment.id, order.place)
+        except Problem as problem:
+            log.warning("deployment %s was not wholly taken back: %s", order.deployment.id, problem)
+            order.say(f" !     not all of it could be taken back yet: {problem}; this is tried again")
 
     # ---- before the switch -------------------------------------------------------------------------------------------
 
@@ -125,19 +147,20 @@ class Deployer:
 
     async def _migrate(self, order: Order, progress: _Progress) -> None:
         for workload in _in_order(order.wanted):
-            if workload.migrate is None or workload.spec == _spec(order.live, workload.name):
+            if workload.migrate is None or _migrated(order.live, workload):
                 continue
             needs = [s for s in progress.plan.starts if s.service in _needs(order.wanted, workload.name)]
             await self._starts(order, progress, needs, "start")
             await self._hook(order, progress, workload, "migrate")
 
     async def _hook(self, order: Order, progress: _Progress, workload: Workload, kind: str) -> None:
-        hook = workload.migrate if kind == "migrate" else workload.post_deploy
-        async with self._step(order, progress, kind, f"{kind}:{workload.name}", {}):
+        hook = hook_of(workload, kind)
+        detail = {"seconds": hook.timeout.total_seconds()}
+        async with self._step(order, progress, kind, f"{kind}:{workload.name}", detail):
             try:
                 await self._migrator.run(order.place, order.wanted, workload, kind, order.deployment.id, order.say)
             except Problem as problem:
-                if hook is None or hook.on_failure is not OnFailure.CONTINUE:
+                if hook.on_failure is not OnFailure.CONTINUE:
                     raise
                 order.say(f" !     {problem.what}; going on, as on_failure: continue says")
 
@@ -192,8 +215,8 @@ class Deployer:
     async def _switch(self, order: Order, progress: _Progress) -> None:
         async with self._step(order, progress, "switch", "switch", {"release": order.wanted.number}):
             now = self._clock.now()
-            switch = self._journal.switch(order.deployment.id, order.wanted, hosts_of(order.wanted), (), now)
-            await _to_its_end(switch)
+            await self._journal.switch(order.deployment.id, order.wanted, hosts_of(order.wanted), (), now)
+            progress.switched = True
 
     async def _settle(self, order: Order, progress: _Progress, before: list[Container]) -> State:
         """Publish, prove, run post_deploy, let the old ones go. Nobody cancels this part; after a crash the reconciler does it."""
@@ -204,11 +227,15 @@ class Deployer:
             async with self._step(order, progress, "switch", "prove", {}):
                 await self._routing.prove(order.wanted, progress.plan.changed)
             state = await self._post_deploy(order, progress)
-        except Problem:
+        except Exception:
             await self.revert(order.deployment.id, order.place, order.live, order.wanted)
             raise
-        async with self._step(order, progress, "switch", "retire", {}):
-            await self.retire_stale(order.place, order.wanted, order.live, before)
+        try:
+            async with self._step(order, progress, "switch", "retire", {}):
+                await self.retire_stale(order.place, order.wanted, order.live, before)
+        except Problem as problem:
+            # The release is live and proved: this cannot fail it, only be done later, by the reconciler.
+            log.warning("what %s replaced could not be retired yet: %s", order.wanted.title, problem)
         return state
 
     async def _post_deploy(self, order: Order, progress: _Progress) -> State:
@@ -237,14 +264,37 @@ class Deployer:
         """Hand every replica that *wanted* does not need over to retirement, and remove what a hand-over stopped."""
         now = await self._replicas.of_place(place.project, place.environment)
         known = {container.id: container for container in containers}
-        stale = set(plan(None, wanted, now).retired) - await self._retirement.retiring()
-        leaving = [known.get(c.id, c) for c in now if c.id in stale]
-        await self._retirement.retire(leaving, before.workloads if before else {})
+        gone = await leaving(self._journal)
+        stale = set(plan(None, wanted, now, gone).retired) - gone
+        await self._retirement.retire(
+            [known.get(c.id, c) for c in now if c.id in stale], before.workloads if before else {}
+        )
 
-    async def undo(self, deployment: str, place: Place, leaving: frozenset[str] = frozenset()) -> None:
-        """Take back what a deployment did: remove its containers (but those *leaving*), start again what it had stopped."""
+    async def sweep(self, place: Place) -> None:
+        """Remove replicas of deployments that failed and one-off tasks of those that are over.
+
+        What passed no gate must not be taken for a replica of a release with the same spec.
+        """
+        gone = await leaving(self._journal)
+        states: dict[str, State | None] = {}
         for container in await self._replicas.of_place(place.project, place.environment):
-            if container.labels.get(labels.DEPLOYMENT) == deployment and container.id not in leaving:
+            mark = container.labels.get(labels.DEPLOYMENT, "")
+            if mark not in states:
+                deployment = await self._journal.deployment(mark) if mark else None
+                states[mark] = deployment.state if deployment else None
+            state = states[mark]
+            if labels.is_replica(container.labels):
+                over = state in {State.FAILED, State.CANCELLED} and container.id not in gone
+            else:
+                over = state is None or final(state)
+            if over:
+                await self._replicas.remove(container.id)
+
+    async def undo(self, deployment: str, place: Place) -> None:
+        """Take back what a deployment did: remove its containers (but those being retired), start again what it had stopped."""
+        gone = await leaving(self._journal)
+        for container in await self._replicas.of_place(place.project, place.environment):
+            if container.labels.get(labels.DEPLOYMENT) == deployment and container.id not in gone:
                 await self._replicas.remove(container.id)
         restarted = False
         for step in await self._journal.steps(deployment):
@@ -255,19 +305,29 @@ class Deployer:
             await self._routing.publish()
 
     async def revert(self, deployment: str, place: Place, live: Release | None, failed: Release) -> None:
-        """Take a switch back: the previous release is live and routed again; the new replicas are drained and go."""
-        hosts = hosts_of(live) if live else {}
-        await self._journal.revert(place.project, place.environment, live.number if live else None, hosts)
-        await self._routing.publish()
-        leaving = [
+        """Take a switch back: the previous release is live and routed again; the new replicas are drained and go.
+
+        When this returns the journal has it; what engine or proxy did not let happen is left to retirement and the reconciler.
+        """
+        hosts, number = hosts_of(live) if live else {}, live.number if live else None
+        await until_written(self._clock, lambda: self._journal.revert(place.project, place.environment, number, hosts))
+        for work in (self._routing.publish, partial(self._unload, deployment, place, failed)):
+            try:
+                await work()
+            except Problem as problem:
+                log.warning("deployment %s was not wholly taken back: %s; this is tried again", deployment, problem)
+
+    async def _unload(self, deployment: str, place: Place, failed: Release) -> None:
+        """Retire a failed release's replicas, remove what must not run twice, and start again what it had stopped."""
+        routed = [
             container
             for container in await self._replicas.of_place(place.project, place.environment)
             if container.labels.get(labels.DEPLOYMENT) == deployment
             and (workload := failed.workloads.get(container.labels.get(labels.SERVICE, ""))) is not None
             and not workload.singleton
         ]
-        await self._retirement.retire(leaving, failed.workloads)
-        await self.undo(deployment, place, frozenset(container.id for container in leaving))
+        await self._retirement.retire(routed, failed.workloads)
+        await self.undo(deployment, place)
 
     # ---- writing down ------------------------------------------------------------------------------------------------
 
@@ -284,15 +344,11 @@ class Deployer:
         finally:
             ended = self._clock.now()
             progress.seconds[phase] = progress.seconds.get(phase, 0.0) + (ended - began).total_seconds()
-            await asyncio.shield(self._journal.end_step(step, outcome, ended))
-
-    async def _within(self, work: Awaitable[None]) -> None:
-        """Finish *work* although this task may be being cancelled; bounded in time."""
-        task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait([task], timeout=UNDO_WITHIN.total_seconds())
-        if not done:
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=not done)
+            try:
+                await asyncio.shield(self._journal.end_step(step, outcome, ended))
+            except Problem as problem:
+                # What was done is done; a disk that stays full stops the next step before it begins.
+                log.warning("the end of %s was not written down: %s", name, problem)
 
 
 def _in_order(release: Release) -> list[Workload]:
@@ -310,18 +366,10 @@ def _needs(release: Release, service: str) -> set[str]:
     return found
 
 
-def _spec(release: Release | None, service: str) -> str | None:
-    workload = release.workloads.get(service) if release else None
-    return workload.spec if workload else None
-
-
-async def _to_its_end(work: Coroutine[object, object, None]) -> None:
-    """Await *work* to its end even when this task is cancelled meanwhile: half a switch is not an outcome."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()
+def _migrated(live: Release | None, workload: Workload) -> bool:
+    """Whether the live release ran this very migration from this very container."""
+    before = live.workloads.get(workload.name) if live else None
+    return before is not None and (before.spec, before.migrate) == (workload.spec, workload.migrate)
 
 
 def _first(several: ExceptionGroup[Problem]) -> Problem:

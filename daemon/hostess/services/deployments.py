@@ -10,8 +10,9 @@ from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
-from hostess.domain.release import Deployment, Kind, Release, State, final
+from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.services.deployer import Deployer, Order
+from hostess.services.persistence import until_written
 from hostess.services.preparation import Preparation
 from hostess.services.report import Report, as_record
 from hostess.services.turns import Turns
@@ -69,6 +70,8 @@ class Deployments:
         self._clock = clock
         self._subnets = subnets
         self._tasks: dict[str, asyncio.Task[Deployment]] = {}
+        # Looked at and changed without an await in between: whether a task may be cancelled is never out of date.
+        self._cancellable: set[str] = set()
 
     # ---- what people ask for -----------------------------------------------------------------------------------------
 
@@ -88,7 +91,8 @@ class Deployments:
             created_at=self._clock.now(),
         )
         await self._journal.add_deployment(deployment)
-        task = asyncio.create_task(self._run(deployment, request, self._teller(deployment.id, say)))
+        tell = _Teller(deployment.id, self._transcripts, self._redactor, say)
+        task = asyncio.create_task(self._run(deployment, request, tell))
         self._tasks[deployment.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(deployment.id, None))
         return deployment.id
@@ -150,15 +154,20 @@ class Deployments:
                 "deployment-not-found", f"there is no deployment {deployment}", remedy="see `hostess deployments list`"
             )
         task = self._tasks.get(found.id)
-        if final(found.state) or found.state is State.SWITCHED or task is None:
+        if task is None or not self._end(found.id):
             raise Problem(
                 "not-cancellable",
                 f"deployment {found.id} is {found.state} and cannot be cancelled any more",
                 remedy="`hostess rollback` takes a live release back",
             )
-        task.cancel()
-        async with asyncio.timeout(CANCEL_WITHIN):
-            return await asyncio.shield(task)
+        done, _ = await asyncio.wait({task}, timeout=CANCEL_WITHIN)
+        if not done:
+            raise Problem(
+                "cancel-slow",
+                f"deployment {found.id} is cancelled, and after {CANCEL_WITHIN:.0f} s still being taken back",
+                remedy=f"see `hostess deployments inspect {found.id}`",
+            )
+        return task.result()
 
     async def place(self, project: str, environment: str) -> Place:
         """Return the environment, made if need be."""
@@ -166,44 +175,59 @@ class Deployments:
 
     async def stop(self) -> None:
         """End what runs: cancel what has not switched, let the others settle."""
-        for deployment, task in list(self._tasks.items()):
-            found = await self._journal.deployment(deployment)
-            if found is not None and found.state is not State.SWITCHED:
-                task.cancel()
+        for deployment in list(self._tasks):
+            self._end(deployment)
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=60)
 
+    def _end(self, deployment: str) -> bool:
+        """Cancel a deployment's task, once; False when it is too late, or somebody else did."""
+        if deployment not in self._cancellable:
+            return False
+        self._cancellable.discard(deployment)
+        return self._tasks[deployment].cancel()
+
     # ---- one deployment ----------------------------------------------------------------------------------------------
 
-    async def _run(self, deployment: Deployment, request: Request, say: Say) -> Deployment:
+    async def _run(self, deployment: Deployment, request: Request, say: "_Teller") -> Deployment:
         phase = _Phase()
+        self._cancellable.add(deployment.id)
+        commit = request.commit if request.kind is Kind.PUSH else ""
         try:
-            async with self._turns.turn(
-                request.project, request.environment, request.commit if request.kind is Kind.PUSH else ""
-            ):
+            async with self._turns.turn(request.project, request.environment, commit):
                 return await self._hold(deployment, request, say, phase)
-        except asyncio.CancelledError:
-            say(" !     cancelled: nothing of it is left, and what served before still serves")
-            return await self._close(deployment, State.CANCELLED, Problem("cancelled", "cancelled"), phase)
-        except Problem as problem:
-            live = await self._journal.live(request.project, request.environment)
-            self._report.failure(problem, phase.name, live, say)
-            state = State.SUPERSEDED if problem.code == "superseded" else State.FAILED
-            return await self._close(deployment, state, problem, phase)
-        except Exception:
-            log.exception("deployment %s ended in a bug", deployment.id)
-            bug = Problem(
-                "internal-error",
-                "something in Hostess itself went wrong; the daemon's log has the details",
-                remedy=f"look for {deployment.id} in the log (`journalctl -u hostess`)",
-            )
-            live = await self._journal.live(request.project, request.environment)
-            self._report.failure(bug, phase.name, live, say)
-            return await self._close(deployment, State.FAILED, bug, phase)
+        except (
+            asyncio.CancelledError,
+            Problem,
+        ) as error:  # it still waited: what goes wrong later is closed in its turn
+            return await self._close(deployment, error, say, phase)
         finally:
-            self._transcripts.close(deployment.id)
+            self._cancellable.discard(deployment.id)
+            say.end()
 
     async def _hold(self, deployment: Deployment, request: Request, say: Say, phase: "_Phase") -> Deployment:
+        """Carry a deployment out, to a final state that is written down before the next one's turn."""
+        try:
+            wanted, state, seconds = await self._carry_out(deployment, request, say, phase)
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, the record tells it
+            return await self._close(deployment, error, say, phase)
+        if request.settle is not None:
+            await self._moved(deployment, request.settle, say)
+        rounded = {name: round(took, 3) for name, took in seconds.items()}
+        deployment = await until_written(
+            self._clock,
+            lambda: self._journal.move(deployment.id, state, self._clock.now(), phase="", seconds=rounded),
+        )
+        try:
+            await self._report.success(wanted, state, seconds, say)
+            await self._tell(deployment, f"{wanted.title} is {state}")
+        except Exception:  # the release is live, whatever becomes of the words
+            log.exception("what deployment %s did could not be told", deployment.id)
+        return deployment
+
+    async def _carry_out(
+        self, deployment: Deployment, request: Request, say: Say, phase: "_Phase"
+    ) -> tuple[Release, State, Mapping[str, float]]:
         now = self._clock.now()
         deployment = await self._journal.move(deployment.id, State.RUNNING, now, phase="preparing")
         if request.check is not None:
@@ -218,28 +242,58 @@ class Deployments:
             deployment.id, State.RUNNING, self._clock.now(), phase="releasing", release=wanted.number
         )
         place = await self.place(request.project, request.environment)
-        await self._network(place)
-        order = Order(deployment, place, wanted, live, say, migrate=request.migrate, may_switch=request.check)
-        state, seconds = await self._deployer.deploy(order)
-        if request.settle is not None:
-            await request.settle(deployment)
-        seconds = {"prepare": prepared, **seconds}
-        deployment = await self._journal.move(
-            deployment.id, state, self._clock.now(), phase="", seconds={k: round(v, 3) for k, v in seconds.items()}
-        )
-        await self._report.success(wanted, state, seconds, say)
-        await self._tell(deployment, f"{wanted.title} is {state}")
-        return deployment
-
-    async def _network(self, place: Place) -> None:
         await self._deployer.make_network(place)
-
-    async def _close(self, deployment: Deployment, state: State, problem: Problem, phase: "_Phase") -> Deployment:
-        closed = await self._journal.move(
-            deployment.id, state, self._clock.now(), phase=phase.name, problem=as_record(problem, phase.name)
+        order = Order(
+            deployment,
+            place,
+            wanted,
+            live,
+            say,
+            committed=lambda: self._cancellable.discard(deployment.id),
+            migrate=request.migrate,
+            may_switch=request.check,
         )
-        await self._tell(closed, f"deployment {deployment.id} {state}: {problem}")
+        state, seconds = await self._deployer.deploy(order)
+        return wanted, state, {"prepare": prepared, **seconds}
+
+    async def _moved(self, deployment: Deployment, settle: Settle, say: Say) -> None:
+        """Let the branch follow the live release; that it does not cannot fail the release."""
+        try:
+            await settle(deployment)
+        except Exception as error:
+            log.exception("the branch of deployment %s was not moved", deployment.id)
+            say(f" !     the release is live, but its branch could not be moved: {error}")
+
+    async def _close(self, deployment: Deployment, error: BaseException, say: Say, phase: "_Phase") -> Deployment:
+        """Write down how a deployment ended that did not go live, and tell it."""
+        self._cancellable.discard(deployment.id)
+        state = State.FAILED
+        if isinstance(error, asyncio.CancelledError):
+            problem, state = Problem("cancelled", "cancelled"), State.CANCELLED
+            say(" !     cancelled: what served before still serves")
+        else:
+            problem = error if isinstance(error, Problem) else _bug(deployment, error)
+            state = State.SUPERSEDED if problem.code == "superseded" else State.FAILED
+            live = await until_written(
+                self._clock, lambda: self._journal.live(deployment.project, deployment.environment)
+            )
+            self._report.failure(problem, phase.name, live, say)
+        record = {name: self._hidden(value) for name, value in as_record(problem, phase.name).items()}
+        now = self._clock.now()
+        closed = await until_written(
+            self._clock, lambda: self._journal.move(deployment.id, state, now, phase=phase.name, problem=record)
+        )
+        try:
+            await self._tell(closed, f"deployment {deployment.id} {state}: {problem}")
+        except Problem as untold:
+            log.warning("deployment %s is %s, and no event tells it: %s", deployment.id, state, untold)
         return closed
+
+    def _hidden(self, value: object) -> object:
+        """Return a text, or texts, with known secrets hidden."""
+        if isinstance(value, list):
+            return [self._hidden(each) for each in value]
+        return self._redactor.hide(value) if isinstance(value, str) else value
 
     async def _tell(self, deployment: Deployment, message: str) -> None:
         await self._journal.tell(
@@ -250,15 +304,6 @@ class Deployments:
             environment=deployment.environment,
             data={"deployment": deployment.id, "release": deployment.release, "kind": deployment.kind},
         )
-
-    def _teller(self, deployment: str, say: Say | None) -> Say:
-        def tell(text: str) -> None:
-            for line in self._redactor.hide(text).splitlines() or [""]:
-                self._transcripts.write(deployment, line)
-                if say is not None:
-                    say(line)
-
-        return tell
 
     async def _need_live(self, project: str, environment: str) -> Release:
         live = await self._journal.live(project, environment)
@@ -291,6 +336,39 @@ class Deployments:
 
 class _Phase:
     name = ""
+
+
+class _Teller:
+    """Says a deployment's lines, redacted, to its transcript and its pusher, until it ends: builds may speak on from their threads."""
+
+    def __init__(self, deployment: str, transcripts: Transcripts, redactor: Redactor, say: Say | None) -> None:
+        self._deployment = deployment
+        self._transcripts = transcripts
+        self._redactor = redactor
+        self._say = say
+        self._ended = False
+
+    def __call__(self, text: str) -> None:
+        if self._ended:
+            return
+        for line in self._redactor.hide(text).splitlines() or [""]:
+            self._transcripts.write(self._deployment, line)
+            if self._say is not None:
+                self._say(line)
+
+    def end(self) -> None:
+        """Close the transcript: its followers end."""
+        self._ended = True
+        self._transcripts.close(self._deployment)
+
+
+def _bug(deployment: Deployment, error: BaseException) -> Problem:
+    log.error("deployment %s ended in a bug", deployment.id, exc_info=error)
+    return Problem(
+        "internal-error",
+        "something in Hostess itself went wrong; the daemon's log has the details",
+        remedy=f"look for {deployment.id} in the log (`journalctl -u hostess`)",
+    )
 
 
 def _check_count(live: Release, name: str, count: int) -> None:

@@ -30,8 +30,7 @@ class Migrator:
 
         Problem "migrate-failed" (or "post_deploy-failed") with exit code and last lines; "…-timeout" after the container was killed.
         """
-        hook = workload.migrate if kind == "migrate" else workload.post_deploy
-        assert hook is not None  # noqa: S101 -- callers ask only for hooks that are there
+        hook = hook_of(workload, kind)
         say(f"-----> {kind} {workload.name}: {' '.join(hook.command)}")
         container = await self._replicas.start_task(place, release, workload, hook, deployment, kind)
         try:
@@ -42,12 +41,14 @@ class Migrator:
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
 
-    async def settle(self, container: Container, hook: Hook | None) -> int | None:
-        """Wait for a task that was left running by a daemon that died, then remove it; None when it had to be killed."""
-        limit = hook.timeout.total_seconds() if hook else 60.0
+    async def settle(self, container: Container, within: float) -> int | None:
+        """Wait for a task that was left running by a daemon that died, then remove it.
+
+        None when it had to be killed because it took more than *within* seconds.
+        """
         code: int | None = None
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(within):
                 code = await self._engine.wait(container.id)
         except TimeoutError:
             await self._engine.kill(container.id)
@@ -69,10 +70,17 @@ class Migrator:
 
     async def _relay(self, container: Container, say: Say) -> None:
         async for line in self._engine.follow(container.id, TAIL):
-            say(f"       {line.text}")
+            say(f"       {self._hide(line.text)}")
 
     async def _tail(self, container: Container) -> tuple[str, ...]:
         return tuple(self._hide(line.text) for line in await self._engine.logs(container.id, TAIL))
+
+
+def hook_of(workload: Workload, kind: str) -> Hook:
+    """Return the hook "migrate" or "post_deploy" of a workload that has it."""
+    hook = workload.migrate if kind == "migrate" else workload.post_deploy
+    assert hook is not None  # noqa: S101 -- callers ask only for hooks that are there
+    return hook
 
 
 def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[str, ...]) -> Problem:

@@ -6,6 +6,7 @@ from hostess.domain.release import Deployment, Kind, State
 from hostess.domain.stack import Stack
 from hostess.services.preparation import Preparation
 from hostess.services.replicas import Replicas
+from hostess.services.retirement import leaving
 
 
 class Preview:
@@ -34,7 +35,8 @@ class Preview:
         draft = await self._preparation.draft(deployment, stack, text)
         wanted, unbuilt = await self._preparation.unbuilt(deployment, draft)
         live = await self._journal.live(project, environment)
-        todo = plan(live, wanted, await self._replicas.of_place(project, environment))
+        containers = await self._replicas.of_place(project, environment)
+        todo = plan(live, wanted, containers, await leaving(self._journal))
         lines = [f"build    {name}" for name in unbuilt]
         lines += [f"migrate  {w.name}" for w in wanted.workloads.values() if w.migrate and w.name not in todo.carried]
         lines += [f"start    {start.service} x {start.count}" for start in todo.starts]

@@ -165,7 +165,10 @@ class Pushes:
         say(f"-----> deploying {update.new[:7]} ({_short(update.ref)}) to {one.environment} of {push.project}")
         ended = await self._deployments.ended(await self._deployments.begin(request, say))
         if ended.state in LIVE:
-            return Verdict(update.ref, accepted=True)
+            moved = await self._repositories.ref(push.project, update.ref) == update.new
+            return Verdict(
+                update.ref, accepted=moved, reason="" if moved else "it is live, but its branch did not move"
+            )
         what = str((ended.problem or {}).get("what", ended.state))
         return Verdict(update.ref, accepted=False, reason=what.splitlines()[0][:REASON])
 

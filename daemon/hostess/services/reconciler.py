@@ -5,29 +5,29 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from typing import cast
 
 from hostess.domain import labels
-from hostess.domain.plan import PRESENT, plan
+from hostess.domain.plan import PRESENT
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.records import Place
-from hostess.domain.release import Deployment, Release, State, Workload, final
+from hostess.domain.records import Place, Step
+from hostess.domain.release import Deployment, Release, State, Workload
 from hostess.services.deployer import Deployer
 from hostess.services.deployments import Settle
 from hostess.services.gate import Gate
 from hostess.services.migrator import Migrator
 from hostess.services.replicas import Replicas
 from hostess.services.report import as_record
+from hostess.services.retirement import leaving
 from hostess.services.routing import Routing
 from hostess.services.turns import Turns
 
 OPEN = (State.QUEUED, State.RUNNING, State.SWITCHED)
 AGAIN = 2.0
+HOOK_SECONDS = 300.0
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Reconciler:
@@ -83,27 +83,27 @@ class Reconciler:
                     await self._attempt(f"{place.project}/{place.environment}", self._converge(place))
         await self._attempt("the routing table", self._routing.publish())
 
-    async def _attempt(self, what: str, work: Awaitable[T]) -> T | None:
-        """Do one piece of work so that its failure costs only itself; a failure is told once, until it has gone."""
+    async def _attempt(self, what: str, work: Awaitable[object]) -> bool:
+        """Do one piece of work so that its failure costs only itself; return whether it went well. It is told once, until it does."""
         try:
-            result = await work
-        except Problem as problem:
+            await work
+        except Exception as error:
             if what not in self._told:
                 self._told.add(what)
-                log.warning("%s could not be looked after: %s; it is tried again", what, problem)
-            return None
+                bug = None if isinstance(error, Problem) else error
+                log.warning("%s could not be looked after: %s; it is tried again", what, error, exc_info=bug)
+            return False
         self._told.discard(what)
-        return result
+        return True
 
     # ---- deployments that a crash left open --------------------------------------------------------------------------
 
-    async def _finish(self, deployment: Deployment) -> bool:
+    async def _finish(self, deployment: Deployment) -> None:
         live = await self._journal.live(deployment.project, deployment.environment)
         if deployment.state is State.SWITCHED and live is not None and live.number == deployment.release:
             await self._forward(deployment, live)
         else:
             await self._back(deployment)
-        return True
 
     async def _forward(self, deployment: Deployment, live: Release) -> None:
         """Finish what follows a switch that was written down: the new release is what serves."""
@@ -120,7 +120,7 @@ class Reconciler:
 
     async def _post_deploy(self, deployment: Deployment, place: Place, live: Release) -> State:
         begun = {step.name: step.outcome for step in await self._journal.steps(deployment.id)}
-        await self._tasks_left(deployment, live)
+        await self._tasks_left(deployment)
         state = State.LIVE
         for workload in live.workloads.values():
             if workload.post_deploy is None or deployment.kind != "push":
@@ -139,7 +139,7 @@ class Reconciler:
     async def _back(self, deployment: Deployment) -> None:
         """Nothing has switched: take everything back and say so."""
         place = await self._place(deployment)
-        migrated = await self._tasks_left(deployment, None)
+        migrated = await self._tasks_left(deployment)
         await self._deployer.undo(deployment.id, place)
         problem = Problem(
             "interrupted",
@@ -151,48 +151,49 @@ class Reconciler:
         )
         await self._tell(deployment, f"deployment {deployment.id} was taken back after a restart")
 
-    async def _tasks_left(self, deployment: Deployment, live: Release | None) -> str:
+    async def _tasks_left(self, deployment: Deployment) -> str:
         """Wait for hooks that still run; return what became of them, as the end of a sentence."""
         said = ""
+        steps = {step.name: step for step in await self._journal.steps(deployment.id)}
         for container in await self._replicas.of_place(deployment.project, deployment.environment):
             if container.labels.get(labels.DEPLOYMENT) != deployment.id or labels.is_replica(container.labels):
                 continue
-            workload = live.workloads.get(container.labels[labels.SERVICE]) if live else None
-            code = await self._migrator.settle(container, workload.migrate if workload else None)
-            kind = container.labels.get(labels.REPLICA, "hook")
+            kind, service = container.labels.get(labels.REPLICA, "hook"), container.labels[labels.SERVICE]
+            code = await self._migrator.settle(container, self._left(steps.get(f"{kind}:{service}")))
             outcome = "was killed after its time" if code is None else f"ended with exit code {code}"
-            said += f"; {kind} of {container.labels[labels.SERVICE]} had been running and {outcome}"
-        unknown = [
-            s.name for s in await self._journal.steps(deployment.id) if s.name.startswith("migrate:") and not s.outcome
-        ]
+            said += f"; {kind} of {service} had been running and {outcome}"
+        unknown = [name for name, step in steps.items() if name.startswith("migrate:") and not step.outcome]
         if unknown and not said:
             said = f"; how {unknown[0]} ended is not known: look at the database before you push again"
         return said
 
+    def _left(self, step: Step | None) -> float:
+        """Return how many seconds of its own time a hook has left."""
+        if step is None:
+            return 0.0
+        allowed = float(cast("float", step.detail.get("seconds", HOOK_SECONDS)))
+        return max(allowed - (self._clock.now() - step.begun_at).total_seconds(), 0.0)
+
     # ---- live releases -----------------------------------------------------------------------------------------------
 
-    async def _converge(self, place: Place) -> bool:
-        """Make what runs in *place* equal to its live release; return whether anything had to be done."""
+    async def _converge(self, place: Place) -> None:
+        """Make what runs in *place* equal to its live release."""
         live = await self._journal.live(place.project, place.environment)
-        containers = await self._replicas.of_place(place.project, place.environment)
-        done = await self._remove_leftovers(containers)
+        await self._deployer.sweep(place)
         if live is None:
-            return done
+            return
         await self._deployer.make_network(place)
+        gone = await leaving(self._journal)
+        containers = [c for c in await self._replicas.of_place(place.project, place.environment) if c.id not in gone]
         for workload in live.workloads.values():
             present, stopped = _present(workload, containers)
             for container in stopped[: max(0, workload.replicas - len(present))]:
                 log.info("starting %s again", container.name)
                 await self._replicas.restart(container.id)
                 present.append(container)
-                done = True
             for number in range(len(present), workload.replicas):
                 await self._replace(place, live, workload, number + 1)
-                done = True
-        if plan(live, live, await self._replicas.of_place(place.project, place.environment)).retired:
-            await self._deployer.retire_stale(place, live, live, containers)
-            done = True
-        return done
+        await self._deployer.retire_stale(place, live, live, containers)
 
     async def _replace(self, place: Place, live: Release, workload: Workload, number: int) -> None:
         log.info("starting a replica of %s that was lost", workload.name)
@@ -207,26 +208,6 @@ class Reconciler:
                 raise
         finally:
             self._routing.release(mark)
-
-    async def _remove_leftovers(self, containers: list[Container]) -> bool:
-        """Remove one-off tasks whose deployment is final, and containers of failed deployments."""
-        done = False
-        states: dict[str, State | None] = {}
-        for container in containers:
-            mark = container.labels.get(labels.DEPLOYMENT, "")
-            if mark not in states:
-                found = await self._journal.deployment(mark) if mark else None
-                states[mark] = found.state if found else None
-            state = states[mark]
-            gone = (
-                state in {State.FAILED, State.CANCELLED}
-                if labels.is_replica(container.labels)
-                else state is None or final(state)
-            )
-            if gone:
-                await self._replicas.remove(container.id)
-                done = True
-        return done
 
     async def _place(self, deployment: Deployment) -> Place:
         places = await self._journal.places(deployment.project)

@@ -18,6 +18,11 @@ KIND = "retire"
 log = logging.getLogger(__name__)
 
 
+async def leaving(journal: Journal) -> frozenset[str]:
+    """Return the ids of the containers that are being retired: nothing may be built on them any more."""
+    return frozenset(str(task.payload["container"]) for task in await journal.tasks() if task.kind == KIND)
+
+
 class Retirement:
     """Retires containers that no table names any more."""
 
@@ -45,10 +50,6 @@ class Retirement:
             }
             await self._journal.add_task(KIND, payload, self._clock.now())
         self._wake.set()
-
-    async def retiring(self) -> set[str]:
-        """Return the ids of containers that have a task already."""
-        return {str(task.payload["container"]) for task in await self._journal.tasks() if task.kind == KIND}
 
     async def run(self) -> None:
         """Carry out the tasks, all side by side, until cancelled; what fails is tried again."""

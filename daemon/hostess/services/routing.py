@@ -9,6 +9,7 @@ from hostess.domain.ports import Container, Engine, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release
 from hostess.domain.routes import routes
+from hostess.services.retirement import leaving
 
 ANSWERS_FROM = 200
 ANSWERS_BELOW = 300
@@ -25,7 +26,10 @@ class Routing:
         self._held: set[str] = set()
 
     def hold(self, deployment: str) -> None:
-        """Route nothing to containers of this deployment until `release`: they have not passed their gate."""
+        """Route nothing to containers of this deployment until `release`: they have not passed their gate.
+
+        It is released before its switch: a table made right after the switch must find them.
+        """
         self._held.add(deployment)
 
     def release(self, deployment: str) -> None:
@@ -39,16 +43,17 @@ class Routing:
 
     async def table(self) -> list[Upstreams]:
         """Return the table that should be live."""
+        # In this order: the replicas of a release that was live a moment ago are still there, as nobody retires them before
+        # the next table is out; a release that goes live after we looked at the containers would have none.
+        places = await self._journal.places()
+        live = [await self._journal.live(place.project, place.environment) for place in places]
+        gone = await leaving(self._journal)
         by_place: dict[tuple[str, str], list[Container]] = defaultdict(list)
         for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
-            if container.labels.get(labels.DEPLOYMENT) not in self._held:
+            if container.labels.get(labels.DEPLOYMENT) not in self._held and container.id not in gone:
                 by_place[container.labels[labels.PROJECT], container.labels[labels.ENVIRONMENT]].append(container)
-        table: list[Upstreams] = []
-        for place in await self._journal.places():
-            release = await self._journal.live(place.project, place.environment)
-            if release is not None:
-                table += routes(release, by_place[place.project, place.environment])
-        return table
+        releases = [release for release in live if release is not None]
+        return [route for each in releases for route in routes(each, by_place[each.project, each.environment])]
 
     async def prove(self, release: Release, services: Collection[str]) -> None:
         """Ask for a page of each of these services through the proxy's own listener; Problem "proof-failed" when one is not served.
