@@ -16,6 +16,8 @@ PLACES = {
     "services": f"{_HERE}.services:services",
     "secrets": f"{_HERE}.secrets:secrets",
     "validate": f"{_HERE}.validate:validate",
+    "detect": f"{_HERE}.detect:detect",
+    "schema": f"{_HERE}.schema:schema",
     "events": f"{_HERE}.events:events",
     "tokens": f"{_HERE}.tokens:tokens",
     "login": f"{_HERE}.login:login",

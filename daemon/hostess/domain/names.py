@@ -16,10 +16,14 @@ SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 """The form of the names that people may give to secrets (those with ":" are made by Hostess)."""
 
 _RULE = "2 to 63 characters: lower-case letters, digits and hyphens, a letter first, no hyphen last"
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
+NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
+"""The form of the names of projects, services, jobs and environments."""
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _LONGEST_LABEL = 63
-_LONGEST_HOST = 253
+LONGEST_HOST = 253
+"""The most characters that a host name may have."""
+
 _HASH = 8
 
 
@@ -27,12 +31,12 @@ def name_fault(text: str) -> str:
     """Return why *text* is no name for a project, service or job, as a clause, or "" when it is one."""
     if text in RESERVED:
         return "is reserved"
-    return "" if _NAME.fullmatch(text) else f"is not a valid name: {_RULE}"
+    return "" if NAME.fullmatch(text) else f"is not a valid name: {_RULE}"
 
 
 def environment_fault(text: str) -> str:
     """Return why *text* is no name for an environment, as a clause, or "" when it is one."""
-    return "" if _NAME.fullmatch(text) else f"is not a valid name: {_RULE}"
+    return "" if NAME.fullmatch(text) else f"is not a valid name: {_RULE}"
 
 
 def check_project_name(text: str) -> None:
@@ -77,7 +81,7 @@ def domain(text: str) -> str:
     if "*" in host:
         raise WrongValue(f"{quoted(text)} is a wildcard", "name each host; wildcards are not supported")
     labels = host.split(".")
-    fits = len(host) <= _LONGEST_HOST and len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
+    fits = len(host) <= LONGEST_HOST and len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
     if not fits or labels[-1].isdigit():
         raise WrongValue(f"{quoted(text)} is not a valid host name", "write it like api.example.com")
     return host

@@ -13,7 +13,9 @@ _BYTES = {
 }
 _NUMBER = r"\d{1,12}(?:\.\d{1,9})?"
 _PART = re.compile(rf"({_NUMBER})(ms|[smhdw])", re.ASCII)
-_DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+", re.ASCII)
+DURATION_PATTERN = rf"(?:{_NUMBER}(?:ms|[smhdw]))+"
+"""What a duration looks like, as a regular expression."""
+_DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 _MEMORY = re.compile(rf"({_NUMBER})([kKMGT]i?)?B?", re.ASCII)
 
 

@@ -52,6 +52,10 @@ _SECRET_FORM = re.compile(r"secret:([A-Za-z_][A-Za-z0-9_]{0,127})", re.ASCII)
 _PORT_FORM = re.compile(rf"({_NAME})\.(port_[0-9]{{1,3}}\.[a-z_]+)", re.ASCII)
 _PLAIN_FORM = re.compile(rf"({_NAME})\.([A-Za-z0-9_]+)", re.ASCII)
 _MARK = re.compile(r"\$\$\{|\$\{")
+VALUE_PATTERN = (
+    rf"(?:[^$]|\$(?!\$?\{{)|\$\$\{{|\$\{{(?:{_SECRET_FORM.pattern}|{_PORT_FORM.pattern}|{_PLAIN_FORM.pattern})\}})*"
+)
+"""What a value of `env` looks like whose references are all well-formed, as a regular expression."""
 
 
 def references(text: str) -> tuple[Reference, ...]:

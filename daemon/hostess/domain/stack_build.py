@@ -24,6 +24,7 @@ from hostess.domain.stack import (
     Stack,
     Visibility,
 )
+from hostess.domain.stack_blocks import BackupsForm, BackupsPart, HookPart
 from hostess.domain.stack_draft import (
     DATABASES,
     Draft,
@@ -35,6 +36,7 @@ from hostess.domain.stack_draft import (
     ports_of,
     type_of,
 )
+from hostess.domain.stack_environment import EnvironmentPart
 from hostess.domain.stack_forms import (
     BuildPart,
     DependsForm,
@@ -44,7 +46,7 @@ from hostess.domain.stack_forms import (
     ResourcesForm,
     ResourcesPart,
 )
-from hostess.domain.stack_models import BackupsForm, BackupsPart, EnvironmentPart, HookPart, JobPart, ServicePart
+from hostess.domain.stack_models import JobPart, ServicePart
 from hostess.domain.stack_special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
 from hostess.domain.stack_words import PerService, PoolMode, Preset, Retention
 

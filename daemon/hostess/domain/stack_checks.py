@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hostess.domain import quantities
 from hostess.domain.mistakes import Path, listed
 from hostess.domain.stack import Run, ServiceType, Visibility
+from hostess.domain.stack_blocks import BackupsPart
 from hostess.domain.stack_build import resources
 from hostess.domain.stack_draft import (
     DATABASES,
@@ -17,7 +18,7 @@ from hostess.domain.stack_draft import (
 )
 from hostess.domain.stack_findings import Findings
 from hostess.domain.stack_forms import FilePart, HealthPart, Part, PortPart, ReplicasForm, ReplicasPart, ResourcesPart
-from hostess.domain.stack_models import BackupsPart, JobPart, ServicePart
+from hostess.domain.stack_models import JobPart, ServicePart
 from hostess.domain.stack_shape import shaped
 from hostess.domain.stack_special import SPECIAL, RedisSpecial
 from hostess.domain.stack_words import Retention
@@ -28,7 +29,7 @@ _APPS_ONLY = (
 )
 _SOURCES = ("build", "image", "source")
 _KEEPS_DATA = DATABASES | {ServiceType.CUSTOM}
-_ONLY: Mapping[str, frozenset[ServiceType]] = {
+ONLY: Mapping[str, frozenset[ServiceType]] = {
     **dict.fromkeys(_APPS_ONLY, frozenset(ServiceType) - DATABASES),
     "persistence": frozenset({ServiceType.CUSTOM}),
     "retention": _KEEPS_DATA,
@@ -36,6 +37,8 @@ _ONLY: Mapping[str, frozenset[ServiceType]] = {
     "databases": DATABASES,
     "special": frozenset(SPECIAL),
 }
+"""The keys of a service that apply to some types only, and to which."""
+
 _SYSTEM = frozenset(
     ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var")
 )
@@ -88,7 +91,7 @@ def _check_redis(findings: Findings, path: Path, special: Part | None, part: Ser
 
 def _applies(draft: Draft, name: str, part: ServicePart) -> None:
     kind = type_of(part)
-    for key, kinds in _ONLY.items():
+    for key, kinds in ONLY.items():
         if getattr(part, key) is None or kind in kinds:
             continue
         if key in _SOURCES and kind in DATABASES:

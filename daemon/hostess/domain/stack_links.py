@@ -6,15 +6,18 @@ from hostess.domain import names
 from hostess.domain.mistakes import Path, did_you_mean, quoted
 from hostess.domain.names import PRODUCTION
 from hostess.domain.stack import Condition, Run, ServiceType
+from hostess.domain.stack_blocks import HookPart
 from hostess.domain.stack_build import refers_to
 from hostess.domain.stack_checks import check_replicas
 from hostess.domain.stack_draft import DATABASES, Draft, depends_of, type_of
 from hostess.domain.stack_forms import ReplicasForm
-from hostess.domain.stack_models import HookPart, JobPart, ServicePart
+from hostess.domain.stack_models import JobPart, ServicePart
 from hostess.domain.stack_words import PerService
 
 _IN_DEPLOY = frozenset({Run.ON_DEPLOY, Run.ONCE})
-_REDIS_GROUPS = 16
+REDIS_GROUPS = 16
+"""How many databases a redis has."""
+
 _HOOKS = ("init", "migrate", "post_deploy", "shutdown")
 _INSIDE = frozenset({"init", "shutdown"})
 
@@ -226,8 +229,8 @@ def check_databases(draft: Draft) -> None:
 
 def _check_groups(draft: Draft, groups: Mapping[str, list[str]], path: Path, *, redis: bool) -> None:
     homes: dict[str, str] = {}
-    if redis and len(groups) > _REDIS_GROUPS:
-        draft.findings.add(path, f"has {len(groups)} groups; redis has {_REDIS_GROUPS} databases", key=True)
+    if redis and len(groups) > REDIS_GROUPS:
+        draft.findings.add(path, f"has {len(groups)} groups; redis has {REDIS_GROUPS} databases", key=True)
     for group, members in groups.items():
         fault = names.environment_fault(group) or ("is reserved" if redis and group == "default" else "")
         if fault:

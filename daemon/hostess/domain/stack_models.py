@@ -1,18 +1,25 @@
 """The shape of hostess.yml as pydantic models: which keys there are, and what each value may be on its own.
 
 Rules that look at more than one value are in stack_checks; defaults that depend on the type are filled in by stack_build.
+What is said here about each key also stands in the JSON Schema and on the reference page, which are made from these models.
 """
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, Tag
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from hostess.domain import schedules, stack_values
+from hostess.domain import stack_values
 from hostess.domain.mistakes import WrongValue
-from hostess.domain.stack import OnFailure, Run, ServiceType
+from hostess.domain.stack import Run, ServiceType
+from hostess.domain.stack_blocks import (
+    BackupsForm,
+    DatabasesForm,
+    InsightsForm,
+    JobSchedule,
+    LifecyclePart,
+)
+from hostess.domain.stack_environment import EnvironmentPart, RepoPart
 from hostess.domain.stack_forms import (
-    FULL,
-    SHORT,
     BuildPart,
     DependsForm,
     FilePart,
@@ -23,20 +30,11 @@ from hostess.domain.stack_forms import (
     ReplicasForm,
     ResourcesForm,
     SeenBy,
-    Toggle,
-    forms,
+    about,
 )
-from hostess.domain.stack_values import Argv, EnvName, Line, RelativePath, choice
-from hostess.domain.stack_words import Logs, PerService, Provider, Retention
+from hostess.domain.stack_values import Argv, EnvName, Line, PartName, PlainName, RelativePath, choice
+from hostess.domain.stack_words import Logs, Retention
 from hostess.domain.stack_yaml import Token
-
-
-def _service_schedule(value: object) -> str:
-    return schedules.schedule(stack_values.text_of(value), ("daily", "weekly", "biweekly", "monthly"))
-
-
-def _job_schedule(value: object) -> str:
-    return schedules.schedule(stack_values.text_of(value), ("daily", "weekly", "monthly"))
 
 
 def _version(value: object) -> str:
@@ -46,65 +44,7 @@ def _version(value: object) -> str:
     return text
 
 
-class HookPart(Part):
-    """A lifecycle hook."""
-
-    shorthand: ClassVar[str] = "command"
-    instead: ClassVar[dict[str, str]] = {"cmd": "command", "run": "command", "onFailure": "on_failure"}
-
-    command: Argv | None = None
-    job: stack_values.Text | None = None
-    timeout: stack_values.Span | None = None
-    on_failure: Annotated[OnFailure, choice(OnFailure)] | None = None
-
-
-class LifecyclePart(Part):
-    """The hooks of a service."""
-
-    instead: ClassVar[dict[str, str]] = {"release": "migrate", "pre_deploy": "migrate", "pre_stop": "shutdown"}
-
-    init: HookPart | None = None
-    migrate: HookPart | None = None
-    post_deploy: HookPart | None = None
-    shutdown: HookPart | None = None
-
-
-class BackupsPart(Part):
-    """When and how a service is backed up."""
-
-    instead: ClassVar[dict[str, str]] = {"keep": "retention", "cron": "schedule", "restore": "restore_command"}
-
-    schedule: Annotated[str, BeforeValidator(_service_schedule)]
-    retention: Annotated[stack_values.Whole, Field(ge=1, le=365)] | None = None
-    pitr: stack_values.Flag | None = None
-    command: Argv | None = None
-    restore_command: Argv | None = None
-
-
-BackupsForm = Annotated[
-    Annotated[str, BeforeValidator(_service_schedule), Tag(SHORT)] | Annotated[BackupsPart, Tag(FULL)],
-    forms("needs a schedule or a mapping"),
-]
-
-
-class InsightsPart(Part):
-    """What is measured."""
-
-    server: Toggle | None = None
-    browser: Toggle | None = None
-
-
-InsightsForm = Annotated[
-    Annotated[Toggle, Tag(SHORT)] | Annotated[InsightsPart, Tag(FULL)], forms("needs enabled, disabled or a mapping")
-]
-
-
-DatabasesForm = Annotated[
-    Annotated[PerService, choice(PerService), Tag(SHORT)] | Annotated[dict[str, list[stack_values.Text]], Tag(FULL)],
-    forms("needs per_service or a mapping of groups"),
-]
-
-Env = dict[EnvName, stack_values.Scalar]
+Env = dict[EnvName, stack_values.EnvValue]
 _FROM_COMPOSE = {
     "environment": "env",
     "healthcheck": "health",
@@ -125,84 +65,246 @@ _FROM_COMPOSE = {
 
 
 class ServicePart(Part):
-    """A service."""
+    """A service. Which keys apply depends on its type; every app has exactly one of `build`, `image` and `source`."""
 
     instead: ClassVar[dict[str, str]] = _FROM_COMPOSE
 
-    type: Annotated[ServiceType, choice(ServiceType)] | None = None
-    build: BuildPart | None = None
-    image: stack_values.Image | None = None
-    source: RelativePath | None = None
-    entrypoint: Argv | None = None
-    command: Argv | None = None
-    env: Env | None = None
-    env_file: list[RelativePath] | None = None
-    files: list[FilePart] | None = None
-    depends_on: DependsForm | None = None
-    domains: list[stack_values.Domain] | None = None
-    visibility: SeenBy | None = None
-    public: stack_values.Flag | None = None
-    ports: Annotated[list[PortForm], Field(min_length=1)] | None = None
-    resources: ResourcesForm | None = None
-    replicas: ReplicasForm | None = None
-    health: HealthPart | None = None
-    retention: Annotated[Retention, choice(Retention)] | None = None
-    persistence: PersistenceForm | None = None
-    lifecycle: LifecyclePart | None = None
-    insights: InsightsForm | None = None
-    logs: Annotated[Logs, choice(Logs)] | None = None
-    backups: BackupsForm | None = None
-    databases: DatabasesForm | None = None
-    special: dict[str, object] | None = None
+    type: Annotated[
+        Annotated[ServiceType, choice(ServiceType)] | None,
+        about("What kind of service it is.", default="custom", example="fastapi"),
+    ] = None
+    build: Annotated[
+        BuildPart | None, about("Build an image from a Dockerfile.", otherwise="none", example={"source": "./backend"})
+    ] = None
+    image: Annotated[
+        stack_values.Image | None, about("Run an image as it is.", otherwise="none", example="ghcr.io/acme/app:1.2")
+    ] = None
+    source: Annotated[
+        RelativePath | None,
+        about(
+            "Build from the source alone, without a Dockerfile; for static the folder or the one page to serve.",
+            otherwise="none",
+            example="./site",
+        ),
+    ] = None
+    entrypoint: Annotated[
+        Argv | None,
+        about("Replaces the entrypoint of the image.", otherwise="the image's", example=["tini", "--"]),
+    ] = None
+    command: Annotated[
+        Argv | None,
+        about(
+            "Replaces the command of the image. A list is passed on as it is; text is split by shell quoting rules, "
+            "without a shell. `${...}` stays as it is.",
+            otherwise="the image's",
+            example=["celery", "-A", "app", "worker"],
+        ),
+    ] = None
+    env: Annotated[
+        Env | None,
+        about(
+            "Environment variables. Magic variables are resolved here, and only here; `$${` is a literal `${`.",
+            otherwise="none",
+            example={"DATABASE_URL": "${database.url}", "API_KEY": "${secret:API_KEY}"},
+        ),
+    ] = None
+    env_file: Annotated[
+        list[RelativePath] | None,
+        about(
+            "Files of NAME=value lines; later ones win, and `env` wins over all.", otherwise="none", example=["app.env"]
+        ),
+    ] = None
+    files: Annotated[
+        list[FilePart] | None,
+        about(
+            "Single read-only files in the container.",
+            otherwise="none",
+            example=[{"name": "settings", "mount": "/etc/app/settings.toml", "source": "./settings.toml"}],
+        ),
+    ] = None
+    depends_on: Annotated[
+        DependsForm | None,
+        about(
+            "Services that must be healthy, and jobs that must be completed, before this one starts. A list means the "
+            "condition that fits. Magic variables need no dependency.",
+            otherwise="none",
+            example={"database": "healthy", "seed": "completed"},
+        ),
+    ] = None
+    domains: Annotated[
+        list[stack_values.Domain] | None,
+        about(
+            "Host names of your own, in production; each leads to one service of one environment.",
+            otherwise="none",
+            example=["shop.example.com"],
+        ),
+    ] = None
+    visibility: Annotated[
+        SeenBy | None,
+        about(
+            "Who can reach it: `public` gives it a URL, `private` leaves it to the other services.",
+            otherwise="nextjs, static and what has domains: `public`; others: `private`, but where nothing is public the "
+            "first fastapi service is",
+            example="public",
+        ),
+    ] = None
+    public: Annotated[
+        stack_values.Flag | None,
+        about("The old spelling of `visibility`: true is `public`, false `private`.", otherwise="none", example=True),
+    ] = None
+    ports: Annotated[
+        Annotated[list[PortForm], Field(min_length=1)] | None,
+        about(
+            "The ports that it listens on, each once. The first is the primary one: `${name.url}`, the health check and "
+            "the URL lead to it.",
+            otherwise="fastapi 8000; nextjs 3000; static 8080; custom 8080, or none when nothing says that it listens",
+            example=[3000, {"port": 9102, "visibility": "private"}],
+        ),
+    ] = None
+    resources: Annotated[
+        ResourcesForm | None,
+        about("Limits: a preset, or an object.", default="medium", example={"cpu": 2, "memory": "4Gi"}),
+    ] = None
+    replicas: Annotated[
+        ReplicasForm | None,
+        about(
+            "How many run: a number, or a range that follows the load.",
+            otherwise="1; static: 0 to 1",
+            example={"min": 2, "max": 10},
+        ),
+    ] = None
+    health: Annotated[
+        HealthPart | None,
+        about(
+            "How a replica shows that it is well.",
+            otherwise="by type; custom: up and stable for 5 s",
+            example={"http": "/ready", "interval": "15s"},
+        ),
+    ] = None
+    retention: Annotated[
+        Annotated[Retention, choice(Retention)] | None,
+        about(
+            "Whether data outlives its deployment. `permanent` gives a custom service a folder `/data`.",
+            otherwise="databases: `permanent`, except in ephemeral environments; custom: no data is kept",
+            example="permanent",
+        ),
+    ] = None
+    persistence: Annotated[
+        PersistenceForm | None,
+        about(
+            "Folders whose content is kept: true for `/data`, one object, or a list of them.",
+            otherwise="none",
+            example={"mount": "/data", "size": "10Gi"},
+        ),
+    ] = None
+    lifecycle: Annotated[
+        LifecyclePart | None,
+        about(
+            "Commands before, around and after its life.",
+            otherwise="none",
+            example={"migrate": {"command": ["alembic", "upgrade", "head"]}},
+        ),
+    ] = None
+    insights: Annotated[
+        InsightsForm | None,
+        about("What is measured. Accepted; nothing is measured yet.", default="enabled", example="disabled"),
+    ] = None
+    logs: Annotated[
+        Annotated[Logs, choice(Logs)] | None,
+        about(
+            "How lines of output are read: as JSON objects or as text. Accepted; lines are kept as text yet.",
+            otherwise="databases: `plain`; others: `structured`",
+            example="plain",
+        ),
+    ] = None
+    backups: Annotated[
+        BackupsForm | None, about("When and how it is backed up.", otherwise="no backups", example="daily")
+    ] = None
+    databases: Annotated[
+        DatabasesForm | None,
+        about(
+            "Separate databases with separate users: `per_service`, or groups of services. Whoever refers to the database "
+            "is in exactly one group; redis has at most 16.",
+            otherwise="all share one",
+            example={"main": ["api"], "jobs": ["worker"]},
+        ),
+    ] = None
+    special: Annotated[
+        dict[str, object] | None,
+        about("What only its type has, see below.", otherwise="none", example={"version": "17"}),
+    ] = None
 
 
 class JobPart(Part):
-    """A job."""
+    """A command that ends; it has exactly one of `image` and `build`."""
 
     stand_ins: ClassVar[dict[str, str]] = {"command": "stand-in"}
     instead: ClassVar[dict[str, str]] = {**_FROM_COMPOSE, "cron": "schedule", "when": "run", "source": "build.source"}
 
-    image: stack_values.Image | None = None
-    build: BuildPart | None = None
-    entrypoint: Argv | None = None
-    command: Argv
-    env: Env | None = None
-    env_file: list[RelativePath] | None = None
-    files: list[FilePart] | None = None
-    depends_on: DependsForm | None = None
-    resources: ResourcesForm | None = None
-    run: Annotated[Run, choice(Run)] | None = None
-    schedule: Annotated[str, BeforeValidator(_job_schedule)] | None = None
-    timeout: stack_values.Span | None = None
-    retries: Annotated[stack_values.Whole, Field(ge=0, le=100)] | None = None
-
-
-class OverridePart(Part):
-    """What an environment may change of a service."""
-
-    replicas: ReplicasForm | None = None
-
-
-class EnvironmentPart(Part):
-    """An environment."""
-
-    instead: ClassVar[dict[str, str]] = {"domain": "domains", "expires": "ttl", "preview": "ephemeral"}
-
-    domains: dict[str, list[stack_values.Domain]] | None = None
-    services: dict[str, OverridePart] | None = None
-    branches: list[stack_values.Branch] | None = None
-    branch: stack_values.Branch | None = None
-    ephemeral: stack_values.Flag | None = None
-    ttl: stack_values.Life | None = None
-
-
-class RepoPart(Part):
-    """The repository that the file belongs to; accepted and kept for other tools."""
-
-    provider: Annotated[Provider, choice(Provider)]
-    owner: Line
-    name: Line
-    branch: stack_values.Branch | None = None
+    image: Annotated[
+        stack_values.Image | None, about("Run an image as it is.", otherwise="none", example="ghcr.io/acme/seed:3")
+    ] = None
+    build: Annotated[
+        BuildPart | None, about("Build an image from a Dockerfile.", otherwise="none", example={"source": "./seed"})
+    ] = None
+    entrypoint: Annotated[
+        Argv | None, about("Replaces the entrypoint of the image.", otherwise="the image's", example=["sh", "-c"])
+    ] = None
+    command: Annotated[
+        Argv,
+        about(
+            "What runs. A list is passed on as it is; text is split by shell quoting rules, without a shell.",
+            example=["python", "-m", "app.seed"],
+        ),
+    ]
+    env: Annotated[
+        Env | None,
+        about(
+            "Environment variables, with magic variables.",
+            otherwise="none",
+            example={"DATABASE_URL": "${database.url}"},
+        ),
+    ] = None
+    env_file: Annotated[
+        list[RelativePath] | None,
+        about(
+            "Files of NAME=value lines; later ones win, and `env` wins over all.", otherwise="none", example=["app.env"]
+        ),
+    ] = None
+    files: Annotated[
+        list[FilePart] | None,
+        about(
+            "Single read-only files in the container.",
+            otherwise="none",
+            example=[{"name": "roles", "mount": "/sql/roles.sql", "source": "./roles.sql"}],
+        ),
+    ] = None
+    depends_on: Annotated[
+        DependsForm | None,
+        about("What must be healthy or completed before it runs.", otherwise="none", example=["database"]),
+    ] = None
+    resources: Annotated[ResourcesForm | None, about("Limits, as for services.", default="medium", example="small")] = (
+        None
+    )
+    run: Annotated[
+        Annotated[Run, choice(Run)] | None,
+        about(
+            "When it runs: `on_deploy` in every deployment; `once` until it has succeeded, and again when its definition or "
+            "files change; `manual` when asked; `cron` by its schedule; `lifecycle` when a hook names it.",
+            default="on_deploy",
+            example="once",
+        ),
+    ] = None
+    schedule: Annotated[
+        JobSchedule | None, about("When, with `run: cron` and only there.", otherwise="none", example="0 3 * * *")
+    ] = None
+    timeout: Annotated[stack_values.Span | None, about("How long one run may take.", default="5m", example="30m")] = (
+        None
+    )
+    retries: Annotated[
+        Annotated[int, Field(ge=0, le=100), stack_values.WHOLE] | None,
+        about("Further attempts after a failure.", default=1, example=3),
+    ] = None
 
 
 class StackPart(Part):
@@ -214,10 +316,48 @@ class StackPart(Part):
         "volumes": "persistence of a service",
     }
 
-    version: Annotated[Literal["1.0"], BeforeValidator(_version)] | None = None
-    name: Line | None = None
-    description: stack_values.Text | None = None
-    repo: RepoPart | None = None
-    environments: dict[str, EnvironmentPart] | None = None
-    services: Annotated[dict[str, ServicePart], Field(min_length=1)]
-    jobs: dict[str, JobPart] | None = None
+    version: Annotated[
+        Annotated[
+            Literal["1.0"],
+            BeforeValidator(_version),
+            # Written without quotes it is a number to everybody else.
+            WithJsonSchema({"enum": ["1.0", 1.0]}),
+        ]
+        | None,
+        about("The version of the format; the only one there is.", default="1.0", example="1.0"),
+    ] = None
+    name: Annotated[
+        Line | None,
+        about("The project's name, as a title.", otherwise="that of the repository pushed to", example="Corner Shop"),
+    ] = None
+    description: Annotated[
+        stack_values.Text | None, about("What it is, for people.", otherwise="none", example="Sells things.")
+    ] = None
+    repo: Annotated[
+        RepoPart | None,
+        about(
+            "The repository that the file belongs to.",
+            otherwise="none",
+            example={"provider": "github", "owner": "acme", "name": "shop"},
+        ),
+    ] = None
+    environments: Annotated[
+        dict[PlainName, EnvironmentPart] | None,
+        about(
+            "Environments by name.",
+            otherwise="production, from main or master",
+            example={"staging": {"branches": ["develop"]}},
+        ),
+    ] = None
+    services: Annotated[
+        Annotated[dict[PartName, ServicePart], Field(min_length=1)],
+        about("Services by name.", example={"api": {"type": "fastapi", "build": {"source": "./backend"}}}),
+    ]
+    jobs: Annotated[
+        dict[PartName, JobPart] | None,
+        about(
+            "Jobs by name; services and jobs share their names.",
+            otherwise="none",
+            example={"seed": {"image": "ghcr.io/acme/seed:3", "command": ["seed"], "run": "once"}},
+        ),
+    ] = None

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from hostess.domain import names, quantities
+from hostess.domain import names, quantities, references
 from hostess.domain.mistakes import WrongValue, did_you_mean, listed, quoted
 from hostess.domain.stack_yaml import Token
 
@@ -229,55 +229,138 @@ def _branch(value: object) -> str:
     return text.removeprefix("refs/heads/")
 
 
+def _shape(pattern: str = "", *, title: str = "text", span: str = "", **more: object) -> WithJsonSchema:
+    """Return what JSON Schema can say of a value: its type, *pattern* and, for people, its title and the range it must be in."""
+    shape: dict[str, object] = {"type": "string", "title": title}
+    if pattern:
+        shape["pattern"] = f"^(?:{pattern})$"
+    if span:
+        shape["x-range"] = span
+    return WithJsonSchema(shape | more)
+
+
+def _span(low: str, high: str) -> WithJsonSchema:
+    return _shape(quantities.DURATION_PATTERN, title="duration", span=f"{low} to {high}")
+
+
+def _amount(low: str, high: str) -> WithJsonSchema:
+    return _shape(_SIZE.pattern, title="size", span=f"{low} to {high}")
+
+
+_BARE = ["string", "number", "boolean"]
+_ONE_LINE = r"(?=[^\n]*\S)[^\x00-\x1f\x7f]{1,1024}"
+_NO_WAY_UP = r"(?!(?:[^\n]*/)?\.\.(?:/|$))"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME_TITLE = "name"
+
 Text = Annotated[str, BeforeValidator(text_of)]
-Scalar = Annotated[str, BeforeValidator(scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Scalar = Annotated[str, BeforeValidator(scalar_text), WithJsonSchema({"type": _BARE, "title": "text"})]
 """Text, or a number or truth value of which the source text counts: 3.10 stays "3.10"."""
 
-Line = Annotated[str, BeforeValidator(_line)]
+EnvValue = Annotated[Scalar, _shape(references.VALUE_PATTERN, type=_BARE)]
+"""A value of `env`; its references are checked where all services are known."""
+
+BuildArg = Annotated[
+    Scalar, WithJsonSchema({"type": _BARE, "title": "text", "not": {"type": "string", "pattern": r"\$\{secret:"}})
+]
+"""A build argument, which is literal."""
+
+Line = Annotated[str, BeforeValidator(_line), _shape(_ONE_LINE, title="one line of text")]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-PortNumber = Annotated[int, BeforeValidator(_port), Field(ge=1, le=65535)]
-Cores = Annotated[float, BeforeValidator(_number), Field(ge=0.1, le=16)]
-Memory = Annotated[int, BeforeValidator(_size("128Mi", "64Gi")), WithJsonSchema({"type": "string"})]
-Storage = Annotated[int, BeforeValidator(_size("1Gi", "1Ti")), WithJsonSchema({"type": "string"})]
-Size = Annotated[int, BeforeValidator(_size("1Mi", "1Ti")), WithJsonSchema({"type": "string"})]
-Moment = Annotated[timedelta, BeforeValidator(_duration("1s", "1h")), WithJsonSchema({"type": "string"})]
+WHOLE = BeforeValidator(_whole)
+"""The check of whole numbers. It stands behind the range: in front of it pydantic would leave the range out of the schema."""
+
+PortNumber = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
+Cores = Annotated[float, Field(ge=0.1, le=16), BeforeValidator(_number)]
+Memory = Annotated[int, BeforeValidator(_size("128Mi", "64Gi")), _amount("128Mi", "64Gi")]
+Storage = Annotated[int, BeforeValidator(_size("1Gi", "1Ti")), _amount("1Gi", "1Ti")]
+Size = Annotated[int, BeforeValidator(_size("1Mi", "1Ti")), _amount("1Mi", "1Ti")]
+Moment = Annotated[timedelta, BeforeValidator(_duration("1s", "1h")), _span("1s", "1h")]
 """A duration of health checks: 1 s to an hour."""
 
-Span = Annotated[timedelta, BeforeValidator(_duration("1s", "24h")), WithJsonSchema({"type": "string"})]
+Span = Annotated[timedelta, BeforeValidator(_duration("1s", "24h")), _span("1s", "24h")]
 """A duration that something may take: 1 s to a day."""
 
-Life = Annotated[timedelta, BeforeValidator(_duration("1m", "366d")), WithJsonSchema({"type": "string"})]
+Life = Annotated[timedelta, BeforeValidator(_duration("1m", "366d")), _span("1m", "366d")]
 """How long something stays: a minute to a year."""
 
 Argv = Annotated[
     tuple[str, ...],
     BeforeValidator(_argv),
     WithJsonSchema(
-        {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "number", "boolean"]}}]}
+        {
+            "title": "text or list of text",
+            "oneOf": [
+                {"type": "string", "pattern": r"\S"},
+                {"type": "array", "minItems": 1, "items": {"type": _BARE}},
+            ],
+        }
     ),
 ]
-RelativePath = Annotated[str, BeforeValidator(_relative)]
-AbsolutePath = Annotated[str, BeforeValidator(_absolute)]
-Image = Annotated[str, BeforeValidator(_image)]
-Mode = Annotated[int, BeforeValidator(_mode), WithJsonSchema({"type": "string"})]
-Domain = Annotated[str, BeforeValidator(_domain)]
-Branch = Annotated[str, BeforeValidator(_branch)]
-EnvName = Annotated[str, BeforeValidator(_matching(_ENV_NAME, "a name for an environment variable"))]
-ItemName = Annotated[str, BeforeValidator(_matching(_ITEM_NAME, "a valid name", "use letters, digits, dots, - and _"))]
-Owner = Annotated[str, BeforeValidator(_matching(_OWNER, "an owner", 'write it like "1000:1000"'))]
-UrlPath = Annotated[str, BeforeValidator(_matching(_URL_PATH, "a path", "write it like /health"))]
-SecretName = Annotated[str, BeforeValidator(_matching(names.SECRET, "a secret's name", "write it like TLS_KEY"))]
+RelativePath = Annotated[
+    str,
+    BeforeValidator(_relative),
+    _shape(rf"(?![/~]){_NO_WAY_UP}(?![^\n]*\\){_ONE_LINE}", title="path below the file's folder"),
+]
+AbsolutePath = Annotated[
+    str, BeforeValidator(_absolute), _shape(rf"(?![^\n]*:){_NO_WAY_UP}/{_ONE_LINE}|/", title="absolute path")
+]
+Image = Annotated[str, BeforeValidator(_image), _shape(_IMAGE.pattern, title="image", maxLength=_LONGEST_IMAGE)]
+Mode = Annotated[int, BeforeValidator(_mode), _shape(_MODE.pattern, title="octal mode", type=["string", "integer"])]
+Domain = Annotated[
+    str,
+    BeforeValidator(_domain),
+    _shape(rf"(?:{_LABEL}\.)+(?![0-9]+$){_LABEL}", title="host name", maxLength=names.LONGEST_HOST),
+]
+Branch = Annotated[
+    str, BeforeValidator(_branch), _shape(_BRANCH.pattern, title="branch or pattern", type=["string", "number"])
+]
+EnvName = Annotated[
+    str,
+    BeforeValidator(_matching(_ENV_NAME, "a name for an environment variable")),
+    _shape(_ENV_NAME.pattern, title="NAME"),
+]
+ItemName = Annotated[
+    str,
+    BeforeValidator(_matching(_ITEM_NAME, "a valid name", "use letters, digits, dots, - and _")),
+    _shape(_ITEM_NAME.pattern, title=_NAME_TITLE),
+]
+Owner = Annotated[
+    str,
+    BeforeValidator(_matching(_OWNER, "an owner", 'write it like "1000:1000"')),
+    _shape(_OWNER.pattern, title="user:group"),
+]
+UrlPath = Annotated[
+    str,
+    BeforeValidator(_matching(_URL_PATH, "a path", "write it like /health")),
+    _shape(_URL_PATH.pattern, title="URL path"),
+]
+SecretName = Annotated[
+    str,
+    BeforeValidator(_matching(names.SECRET, "a secret's name", "write it like TLS_KEY")),
+    _shape(names.SECRET.pattern, title="secret's name"),
+]
 PostgresVersion = Annotated[
     str,
     BeforeValidator(
         _matching(_POSTGRES, "a version of postgres", "16, 17 or 18, or a minor such as 16.4", scalar_text)
     ),
-    WithJsonSchema({"type": ["string", "number"]}),
+    _shape(_POSTGRES.pattern, title="version", span="16, 17, 18, or a minor of them", type=["string", "number"]),
 ]
 RedisVersion = Annotated[
     str,
     BeforeValidator(_matching(_REDIS, "a version of redis", "write it like 8 or 8.2", scalar_text)),
-    WithJsonSchema({"type": ["string", "number"]}),
+    _shape(_REDIS.pattern, title="version", type=["string", "number"]),
 ]
-Extension = Annotated[str, BeforeValidator(_matching(_EXTENSION, "an extension", "write it like pg_trgm"))]
+Extension = Annotated[
+    str,
+    BeforeValidator(_matching(_EXTENSION, "an extension", "write it like pg_trgm")),
+    _shape(_EXTENSION.pattern, title="extension"),
+]
+PartName = Annotated[
+    str, _shape(rf"(?!(?:{'|'.join(sorted(names.RESERVED))})$){names.NAME.pattern}", title=_NAME_TITLE)
+]
+"""The name of a service or job. Its rules are checked where all names are known, so that a wrong one hides no other mistake."""
+
+PlainName = Annotated[str, _shape(names.NAME.pattern, title=_NAME_TITLE)]
+"""The name of an environment or a group, checked like that of a service."""
