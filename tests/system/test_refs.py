@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from tests.system.acting import version
 from tests.system.host import GIT, Host, Repository, a_repository, echo_files
 from tests.system.watching import began, deployments, said, settled, transcript
 
@@ -42,13 +43,6 @@ def clone(repository: Repository, name: str, *arguments: str) -> Repository:
 def remote(repository: Repository, ref: str = "refs/heads/main") -> str:
     """Return the commit that the installation has at a ref, "" when there is none."""
     return repository.git("ls-remote", repository.url, ref).stdout.partition("\t")[0]
-
-
-def version(host: Host, name: str) -> str:
-    """Return which version of the tiny app answers."""
-    status, body, headers = host.get(f"{name}.localhost")
-    assert status == 200, body
-    return headers["x-version"]
 
 
 def begin_alone(repository: Repository) -> subprocess.Popen[bytes]:
