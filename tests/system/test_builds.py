@@ -218,7 +218,8 @@ def test_what_is_the_same_is_built_once(host: Host, outputs: dict[str, str]) -> 
     """Services with the same folder, Dockerfile and arguments share one build, and each has an image of its own name."""
     assert built(outputs["shared"]) == ["web", "second"]
     assert "first: same source as another service, built once" in outputs["shared"]
-    tagged = docker("image", "ls", "--no-trunc", "--format", "{{.Repository}} {{.ID}}", "hostess/shared/*").split()
+    ours = ("--filter", f"label=sh.hostess.instance={host.instance}", "hostess/shared/*")
+    tagged = docker("image", "ls", "--no-trunc", "--format", "{{.Repository}} {{.ID}}", *ours).split()
     images = dict(zip(tagged[::2], tagged[1::2], strict=True))
     assert set(images) == {f"hostess/shared/{name}" for name in ("web", "first", "second")}
     assert images["hostess/shared/web"] == images["hostess/shared/first"]

@@ -7,10 +7,12 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from tests.system.host import Host, Repository, a_repository, docker, until
+from tests.system.load import load
 from tests.system.sources import built, carried, example, ids, inspected, only, pushed, revised
 from tests.system.watching import engine_events, settled
 
@@ -87,6 +89,15 @@ def test_the_frontend_reaches_the_api(platform: Platform) -> None:
     assert "API_URL=http://api:8000" in json.loads(environment)
 
 
+def test_the_api_knows_the_frontend(platform: Platform) -> None:
+    """${frontend.external_url} is the frontend's own domain, with the port that the proxy listens on."""
+    [container, _] = ids(platform.host, PROJECT, "api")["api"]
+    environment = json.loads(inspected(container, "{{json .Config.Env}}"))
+    [url] = [value.partition("=")[2] for value in environment if value.startswith("FRONTEND_URL=")]
+
+    assert url == f"http://myplatform.com:{platform.host.proxy[1]}"
+
+
 def test_a_task_goes_through_redis_to_a_worker_and_back(platform: Platform) -> None:
     """The API hands work to a Celery worker and gets its answer; each of the three workers passes the page's own health command."""
     workers = ids(platform.host, PROJECT, "worker")["worker"]
@@ -133,6 +144,42 @@ def test_a_change_of_one_service_leaves_the_others_alone(platform: Platform) -> 
     settled(platform.host, PROJECT)
     assert only(platform.host, PROJECT, "frontend") != frontend
     assert "<h1>Our platform</h1>" in platform.host.get(FRONTEND)[1]
+
+
+REVISION = """import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("ticks", sa.Column("note", sa.String(100), nullable=True))
+"""
+
+
+def test_the_next_version_of_the_backend(platform: Platform, tmp_path: Path) -> None:
+    """A new revision runs once, then new APIs, workers and beat replace the old ones; no request fails, no data is lost (11, 21)."""
+    host, kept = platform.host, ids(platform.host, PROJECT, "frontend", "database", "cache")
+    before, seen = ids(host, PROJECT, "api", "worker", "beat"), all_ticks(host)
+    files = {"backend/alembic/versions/0002_note.py": REVISION, "backend/app/version.py": 'VERSION = "2"\n'}
+
+    with load(host.proxy, API, tmp_path / "seen", rate=50) as running:
+        until(lambda: running.answered() > 20, 20, "the load")
+        output = revised(platform.repository, files)
+        settled(host, PROJECT)
+        answers = running.end()
+
+    assert [one for one in answers if one.status != 200] == []
+    assert built(output) == ["api"]
+    assert carried(output) == set(kept)
+    assert output.count("-----> migrate") == output.count("-----> handing over beat") == 1
+    assert ids(host, PROJECT, *kept) == kept
+    after = ids(host, PROJECT, *before)
+    assert {name: len(found) for name, found in after.items()} == {"api": 2, "worker": 3, "beat": 1}
+    assert not any(set(after[name]) & set(before[name]) for name in before)
+    assert "Version 2, answered by" in host.get(FRONTEND)[1]
+    assert {tick["id"] for tick in seen} <= {tick["id"] for tick in all_ticks(host)}
 
 
 CLOCK = """version: "1.0"
