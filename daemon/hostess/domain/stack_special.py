@@ -73,7 +73,7 @@ class RedisSpecial(Part):
     """`special` of redis."""
 
     version: Annotated[
-        stack_values.RedisVersion | None, about("Counts when it is first made.", otherwise="the newest", example="8.2")
+        stack_values.RedisVersion | None, about("Counts when it is first made.", default="8", example="8.2")
     ] = None
     maxmemory: Annotated[
         stack_values.Size | None,

@@ -266,7 +266,7 @@ class _Reader:
                 self.last, path, "holds characters that cannot be used", "leave out \\0 and \\ud800-\\udfff"
             )
             return ""
-        return _plain(text) if event.style is None or event.style == "" else text
+        return plain(text) if event.style is None or event.style == "" else text
 
 
 def _start(event: Event) -> Place:
@@ -274,7 +274,7 @@ def _start(event: Event) -> Place:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
-def _plain(text: str) -> Tree:
+def plain(text: str) -> Tree:
     """Return what a token without quotes means by the core schema of YAML 1.2."""
     if _NULL.fullmatch(text):
         return None
