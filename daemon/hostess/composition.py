@@ -27,6 +27,7 @@ from hostess.services.environment_values import EnvironmentValues
 from hostess.services.gate import Gate
 from hostess.services.jobs import Jobs
 from hostess.services.migrator import Migrator
+from hostess.services.one_off import OneOff
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
 from hostess.services.pushes import Pushes
@@ -66,6 +67,7 @@ class World:
     transcripts: FileTranscripts
     job_transcripts: FileTranscripts
     jobs: Jobs
+    one_off: OneOff
     schedules: Schedules
     timer: SchedulerTimer
     redactor: SecretRedactor
@@ -127,6 +129,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         transcripts=transcripts,
         job_transcripts=job_transcripts,
         jobs=jobs,
+        one_off=OneOff(engine, replicas, journal, redactor, clock),
         schedules=Schedules(journal, jobs, timer, clock),
         timer=timer,
         redactor=redactor,

@@ -136,6 +136,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         tokens=world.tokens,
         transcripts=world.transcripts,
         jobs=world.jobs,
+        one_off=world.one_off,
         schedules=world.schedules,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,

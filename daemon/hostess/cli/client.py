@@ -80,6 +80,14 @@ class Client:
                 )
             time.sleep(PAUSE)
 
+    def told(self, path: str, body: Json) -> Iterator[Event]:
+        """Yield the server-sent events of a POST. What was begun ends with the connection, so a broken one is a Failure."""
+        try:
+            with self._answer("POST", path, body, {"Accept": "text/event-stream"}, QUIET) as response:
+                yield from _parsed(response)
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(f"the connection to {self.server} was lost: {error}", exit_code=UNREACHABLE) from error
+
     def _answer(
         self, method: str, path: str, body: Json, headers: Mapping[str, str], timeout: float
     ) -> http.client.HTTPResponse:
@@ -87,7 +95,7 @@ class Client:
         sent = dict(headers)
         if self.server.token:
             sent["Authorization"] = f"Bearer {self.server.token}"
-        if method in {"POST", "PUT"}:
+        if method in {"POST", "PUT", "PATCH"}:
             sent["Content-Type"] = "application/json"
         base = urlsplit(self.server.url).path.rstrip("/")
         try:

@@ -14,6 +14,8 @@ PLACES = {
     "deployments": f"{_HERE}.deployments:deployments",
     "rollback": f"{_HERE}.rollback:rollback",
     "services": f"{_HERE}.services:services",
+    "run": f"{_HERE}.run:run",
+    "jobs": f"{_HERE}.jobs:jobs",
     "secrets": f"{_HERE}.secrets:secrets",
     "validate": f"{_HERE}.validate:validate",
     "detect": f"{_HERE}.detect:detect",

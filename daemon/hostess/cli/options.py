@@ -3,13 +3,13 @@
 import functools
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
-from hostess.cli.client import Client
+from hostess.cli.client import Client, path_of
 from hostess.cli.failure import USAGE, Failure
 from hostess.cli.server import find_server
 
@@ -25,6 +25,8 @@ project = click.option(
 )
 environment = click.option("--env", "-e", "environment", default="production", show_default=True, help="Environment.")
 any_environment = click.option("--env", "-e", "environment", help="Only this environment.")
+needed_environment = click.option("--env", "-e", "environment", required=True, help="Environment.")
+set_env = click.option("--set-env", multiple=True, metavar="KEY=VALUE", help="Another value for this run; repeatable.")
 form = click.option(
     "--format", "-o", "form", type=click.Choice(["table", "json"]), default="table", help="How to print: table or json."
 )
@@ -71,6 +73,22 @@ def chosen_project(given: str | None) -> str:
 def known_project(given: str | None) -> str | None:
     """Return the project given, else the name in ./hostess.yml, else that of the git remote "hostess", else None."""
     return given or _name_in_file(Path("hostess.yml")) or _name_of_remote()
+
+
+def place(project: str | None, environment: str, *rest: str) -> str:
+    """Return the API path of something in an environment of the project that is meant."""
+    return path_of("projects", chosen_project(project), "environments", environment, *rest)
+
+
+def variables(given: Sequence[str]) -> dict[str, str]:
+    """Return KEY=VALUE words as a dict; Failure for a word of another form."""
+    found = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not (name and equals):
+            raise Failure(f"{name} is not of the form KEY=VALUE", exit_code=USAGE, remedy="write it like DEBUG=1")
+        found[name] = value
+    return found
 
 
 def confirm(question: str, *, force: bool) -> None:

@@ -76,6 +76,8 @@ class Jobs:
         )
         key = _key(ask.place, ask.job.name) + run.id
         self._own(key, self._attempts(ask, run, None))
+        # In the queue of the journal before the task's own words: whoever asks for the run from now on finds it.
+        await self._journal.put_run(run)
         return run
 
     async def ended(self, run: JobRun) -> JobRun:
@@ -105,7 +107,7 @@ class Jobs:
                 "job-failed",
                 f"the job {run.job} {how}",
                 remedy="read its last lines above, mend it, commit and push again",
-                tail=tuple(self._transcripts.read(run.id)[-TAIL:]),
+                tail=tuple(parted(line)[1] for line in self._transcripts.read(run.id)[-TAIL:]),
             )
 
     async def recover(self) -> None:
@@ -200,7 +202,7 @@ class Jobs:
 
     def _tell(self, run: JobRun, text: str, say: Say | None) -> None:
         line = self._redactor.hide(text)
-        self._transcripts.write(run.id, line)
+        self._transcripts.write(run.id, f"{self._clock.now().isoformat(timespec='milliseconds')} {line}")
         if say is not None:
             say(f"       {line}")
 
@@ -220,6 +222,12 @@ class Jobs:
             data={"run": run.id, "job": run.job},
         )
         return ended
+
+
+def parted(line: str) -> tuple[str, str]:
+    """Return time (ISO 8601) and text of a line in the transcript of a run."""
+    at, _, text = line.partition(" ")
+    return at, text
 
 
 def _key(place: Place, job: str) -> str:

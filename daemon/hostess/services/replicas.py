@@ -32,6 +32,19 @@ class Replicas:
         self._clock = clock
         self._addressing = asyncio.Lock()
         self._turn: dict[str, int] = {}
+        self._held: set[str] = set()
+
+    def hold(self, mark: str) -> None:
+        """Keep the tasks that were started under *mark* (in place of a deployment's id) from being taken for leftovers."""
+        self._held.add(mark)
+
+    def release(self, mark: str) -> None:
+        """Stop keeping them."""
+        self._held.discard(mark)
+
+    def holds(self, mark: str) -> bool:
+        """Whether somebody in this process looks after the tasks of *mark*."""
+        return mark in self._held
 
     async def start(
         self, place: Place, release: Release, workload: Workload, replica: int, deployment: str

@@ -312,9 +312,11 @@ async def opened(folder: Path) -> AsyncIterator[Stage]:
     async with served(services, folder) as url, aiohttp.ClientSession() as session:
         yield Stage(folder, engine, router, journal, world, services, session, url, token)
         await world.deployments.stop()
+        await world.jobs.stop()
     retiring.cancel()
     await asyncio.gather(retiring, return_exceptions=True)
     world.transcripts.close_all()
+    world.job_transcripts.close_all()
     await engine.close()
     await journal.close()
 
@@ -334,6 +336,10 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         tokens=world.tokens,
         collector=world.collector,
         removal=world.removal,
+        jobs=world.jobs,
+        one_off=world.one_off,
+        schedules=world.schedules,
+        job_transcripts=world.job_transcripts,
         settings=settings,
         public_url=world.public_url,
     )

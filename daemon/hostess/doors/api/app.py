@@ -6,7 +6,7 @@ from aiohttp import web
 
 from hostess import __version__
 from hostess.domain.problem import Problem
-from hostess.doors.api import deployments, events, projects, releases, secrets, status, tokens, workloads
+from hostess.doors.api import deployments, events, jobs, one_off, projects, releases, secrets, status, tokens, workloads
 from hostess.doors.api.caller import NOBODY, identify
 from hostess.doors.api.guards import Handler, guards, mark
 from hostess.doors.api.openapi import document
@@ -23,6 +23,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
     *deployments.OPERATIONS,
     *workloads.OPERATIONS,
+    *jobs.OPERATIONS,
+    *one_off.OPERATIONS,
     *secrets.OPERATIONS,
     *releases.OPERATIONS,
     *tokens.OPERATIONS,

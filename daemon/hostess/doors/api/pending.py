@@ -26,6 +26,13 @@ async def running_secrets(services: ApiServices, release: Release) -> frozenset[
     return frozenset(each.running for each in await _uses(services, release))
 
 
+async def secret_variables(release: Release, job: str) -> frozenset[str]:
+    """Return the variables of a job whose values refer to a secret."""
+    stack = await asyncio.to_thread(_stack, release.file, release.environment)
+    env = stack.jobs[job].env if job in stack.jobs else {}
+    return frozenset(variable for variable, text in env.items() if _secrets(text))
+
+
 @dataclass(frozen=True, slots=True)
 class _Use:
     """A variable that refers to a secret, and its value in the containers that run."""

@@ -16,6 +16,9 @@ CLOSING = web.AppKey("closing", asyncio.Event)
 QUIET = 15.0
 """Seconds of silence after which a comment is sent, so that nothing on the way takes the connection for dead."""
 
+LOOK = 1.0
+"""Seconds after which a silent stream looks whether its client has gone: what runs only for the client ends with it."""
+
 _HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
@@ -87,14 +90,16 @@ async def _until(closing: asyncio.Event, source: AsyncGenerator[bytes], pulse: b
     """Yield what *source* yields, and *pulse* whenever it was quiet for long; end with it or at *closing*."""
     stop = asyncio.create_task(closing.wait())
     following: asyncio.Task[bytes | None] | None = None
+    quiet = 0.0
     try:
         while not stop.done():
             following = following or asyncio.create_task(_next(source))
-            done, _ = await asyncio.wait({following, stop}, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({following, stop}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
             if following not in done:
-                yield pulse
+                quiet = 0.0 if quiet >= QUIET else quiet + LOOK
+                yield b"" if quiet else pulse
                 continue
-            chunk, following = following.result(), None
+            chunk, following, quiet = following.result(), None, 0.0
             if chunk is None:
                 return
             yield chunk

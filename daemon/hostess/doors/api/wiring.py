@@ -10,8 +10,11 @@ from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.collector import Collector
 from hostess.services.deployments import Deployments
+from hostess.services.jobs import Jobs
+from hostess.services.one_off import OneOff
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
+from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
 from hostess.services.tokens import Tokens
 
@@ -36,6 +39,10 @@ class ApiServices:
     tokens: Tokens
     collector: Collector
     removal: Removal
+    jobs: Jobs
+    one_off: OneOff
+    schedules: Schedules
+    job_transcripts: Transcripts
     settings: Settings
     public_url: Callable[[str], str]
     admin_peer: Callable[[int, int], bool] = admin_peer
