@@ -277,7 +277,10 @@ class Deployer:
         """
         gone = await leaving(self._journal)
         states: dict[str, State | None] = {}
-        for container in await self._replicas.of_place(place.project, place.environment):
+        containers = await self._replicas.of_place(place.project, place.environment)
+        # Asked for after the containers: a run is written down before its container is made.
+        runs = {run.id for run in await self._journal.open_runs()}
+        for container in containers:
             mark = container.labels.get(labels.DEPLOYMENT, "")
             if mark not in states:
                 deployment = await self._journal.deployment(mark) if mark else None
@@ -286,7 +289,8 @@ class Deployer:
             if labels.is_replica(container.labels):
                 over = state in {State.FAILED, State.CANCELLED} and container.id not in gone
             else:
-                over = state is None or final(state)
+                known = mark in runs or self._replicas.holds(mark)
+                over = not known and (state is None or final(state))
             if over:
                 await self._replicas.remove(container.id)
 
