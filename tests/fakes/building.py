@@ -84,14 +84,20 @@ async def applied(recipe: Recipe, word: str, rest: str, order: BuildOrder, seen:
     step, files, say = seen
     match word:
         case "ENV":
+            several = dict(word.split("=", 1) for word in rest.split() if "=" in word)
             name, _, value = rest.partition("=")
-            return replace(recipe, env={**(recipe.env or {}), name.strip(): value.strip().strip('"')})
+            one = {name.strip(): value.strip().strip('"')}
+            return replace(recipe, env={**(recipe.env or {}), **(several if len(several) > 1 else one)})
         case "ENTRYPOINT":
             return replace(recipe, entrypoint=argv(rest), cmd=())
         case "CMD":
             return replace(recipe, cmd=argv(rest))
         case "COPY":
-            source = shlex.split(rest)[0].removeprefix("./").rstrip("/")
+            words = shlex.split(rest)
+            options = [word for word in words if word.startswith("--")]
+            source = words[len(options)].removeprefix("./").rstrip("/")
+            if any(option.startswith("--from=") for option in options):
+                return recipe
             if source not in {".", ""} and not any(name == source or name.startswith(source + "/") for name in files):
                 raise failed(order, f'failed to compute cache key: "/{source}" not found: not found', step)
         case "RUN":

@@ -2,11 +2,12 @@
 
 import posixpath
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hostess.adapters.dockerignore import DockerIgnore
 from hostess.adapters.git_objects import Entry, Objects, listing, objects
+from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 
 _IGNORE_BYTES = 1024 * 1024
@@ -14,16 +15,22 @@ _EARLIEST = 315_619_200  # 1980-01-02: zip files, and so Python wheels, know no 
 _SPAN = 600_000_000  # seconds, so that no file is from the future
 
 
-def context_tar(repository: Path, tree: str, dockerfile: str) -> Iterator[bytes]:
+def context_tar(repository: Path, tree: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES) -> Iterator[bytes]:
     """Yield a tree (40 hex) as an uncompressed tar stream; equal trees give equal bytes. *dockerfile* is a clean path inside it.
+
+    *extra* are files at the root that come first; what the tree has under their names is not sent, and not looked at.
 
     Owner, modes and times depend on nothing but the tree. The time is the same for all files, so that `make` sees nothing out of
     date, and differs between trees, so that web servers which derive an ETag from time and size do not answer "not modified".
     """
     mtime = _EARLIEST + int(tree[:8], 16) % _SPAN
     with objects(repository) as blobs:
-        ignore = _ignore(blobs, tree, dockerfile)
-        for entry, folders in _sent(listing(repository, tree), ignore):
+        ignore = _ignore(blobs, tree, dockerfile, extra)
+        for name, content in extra.items():
+            yield _header(name, tarfile.REGTYPE, 0o644, mtime, size=len(content))
+            yield content + bytes(-len(content) % tarfile.BLOCKSIZE)
+        entries = (entry for entry in listing(repository, tree) if entry.path.split("/")[0] not in extra)
+        for entry, folders in _sent(entries, ignore):
             for folder in folders:
                 yield _header(f"{folder}/", tarfile.DIRTYPE, 0o755, mtime)
             if entry is not None:
@@ -31,10 +38,12 @@ def context_tar(repository: Path, tree: str, dockerfile: str) -> Iterator[bytes]
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _ignore(blobs: Objects, tree: str, dockerfile: str) -> DockerIgnore:
+def _ignore(blobs: Objects, tree: str, dockerfile: str, extra: Mapping[str, bytes]) -> DockerIgnore:
     """Return the rules that hold for this Dockerfile: those of a file named after it, else those of .dockerignore."""
     always = frozenset({dockerfile, ".dockerignore", f"{dockerfile}.dockerignore"})
     for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        if name in extra:
+            return DockerIgnore(extra[name].decode(), always)
         opened = blobs.open(f"{tree}:{name}")
         if opened is None or opened[0].kind != "blob":
             continue

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from dulwich.refs import DiskRefsContainer, Ref
 from dulwich.repo import Repo
 
 from hostess.adapters.context_tar import context_tar, inside
-from hostess.adapters.git_objects import find, objects, run
+from hostess.adapters.git_objects import find, listing, objects, run
 from hostess.adapters.tree_check import check_tree
 from hostess.domain.names import check_project_name
 from hostess.domain.ports import TreeLimits
+from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO
 
@@ -110,6 +111,18 @@ class DulwichRepositories:
             _read_file, self._existing(project), f"{commit}:{inside(path, 'the path')}", path, limit
         )
 
+    async def files(self, project: str, commit: str, path: str, depth: int) -> dict[str, int]:
+        """Return the files below the folder *path* with their sizes, in *depth* folders at most; none when it is absent.
+
+        Their paths are relative to the folder. Symlinks are files; submodules are left out.
+        """
+        return await asyncio.to_thread(_files, self._existing(project), commit, inside(path, "the path"), depth)
+
+    async def read_files(self, project: str, commit: str, paths: Sequence[str], limit: int) -> dict[str, bytes]:
+        """Return the files of the commit (through symlinks inside it) that are there and have at most *limit* bytes each."""
+        names = {path: f"{commit}:{inside(path, 'the path')}" for path in paths}
+        return await asyncio.to_thread(_read_files, self._existing(project), names, limit)
+
     async def tree_id(self, project: str, commit: str, path: str) -> str | None:
         """Return the id of the tree (or blob) at *path* ("." = root), None when absent. Equal ids mean equal content."""
         return await asyncio.to_thread(_tree_id, self._existing(project), commit, inside(path, "the path"))
@@ -118,10 +131,13 @@ class DulwichRepositories:
         """Problem when the tree breaks a bound, holds an unsafe path, a submodule, an LFS pointer or a symlink that escapes."""
         await asyncio.to_thread(check_tree, self._existing(project), commit, limits)
 
-    def context(self, project: str, commit: str, path: str, dockerfile: str) -> Iterator[bytes]:
+    def context(
+        self, project: str, commit: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
+    ) -> Iterator[bytes]:
         """Yield the tree at *path* as a tar stream, symlinks kept, `.dockerignore` honoured by Docker's rules. Blocking: use a thread.
 
-        *dockerfile* is its path inside the context. Problem "context-not-found", "path-unsafe", "dockerignore-invalid" at the first piece.
+        *dockerfile* is its path inside the context; *extra* are files at its root that are not in the tree, or stand in for what is.
+        Problem "context-not-found", "path-unsafe", "dockerignore-invalid" at the first piece.
         """
         repository = self._existing(project)
         name = inside(dockerfile, "the Dockerfile")
@@ -131,7 +147,7 @@ class DulwichRepositories:
             raise Problem(
                 "context-not-found", f"there is no folder {path} in commit {commit[:12]}", remedy="check build.source"
             )
-        yield from context_tar(repository, found.id, name)
+        yield from context_tar(repository, found.id, name, extra)
 
     async def ref(self, project: str, ref: str) -> str | None:
         """Return the object id a ref points to."""
@@ -227,6 +243,29 @@ def _read_file(repository: Path, name: str, path: str, limit: int) -> bytes | No
         if found.size > limit:
             raise Problem("file-too-large", f"{path} has {found.size} bytes, {limit} are allowed")
         return b"".join(content)
+
+
+def _files(repository: Path, commit: str, path: str, depth: int) -> dict[str, int]:
+    tree = _tree_id(repository, commit, path)
+    found = find(repository, tree) if tree else None
+    if found is None or found.kind != "tree":
+        return {}
+    entries = (entry for entry in listing(repository, found.id) if not entry.is_submodule)
+    return {entry.path: entry.size for entry in entries if entry.path.count("/") <= depth}
+
+
+def _read_files(repository: Path, names: Mapping[str, str], limit: int) -> dict[str, bytes]:
+    result = {}
+    with objects(repository) as blobs:
+        for path, name in names.items():
+            opened = blobs.open(name)
+            if opened is None:
+                continue
+            found, pieces = opened
+            content = [piece for piece in pieces if found.size <= limit]
+            if found.kind == "blob" and found.size <= limit:
+                result[path] = b"".join(content)
+    return result
 
 
 def _tree_id(repository: Path, commit: str, path: str) -> str | None:

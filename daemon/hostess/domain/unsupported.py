@@ -30,12 +30,10 @@ def notices(stack: Stack) -> list[str]:
     return found
 
 
-def _service(service: Service) -> list[str]:  # noqa: C901 -- a flat list of independent questions
+def _service(service: Service) -> list[str]:
     found = []
     if service.type is ServiceType.STATIC:
         found.append("type static")
-    elif service.source is not None:
-        found.append("source (builds without a Dockerfile): write a Dockerfile and use `build:`")
     if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
         found.append("visibility team (sign-in at the proxy): use private or public")
     if service.databases is not None:

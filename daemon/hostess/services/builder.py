@@ -4,15 +4,16 @@ import asyncio
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from hostess.domain import labels
+from hostess.domain import dockerfiles, labels
 from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal, Meter, Repositories
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.settings import BuildSettings
 from hostess.domain.stack import Build, Service
+from hostess.services.generated_builds import GeneratedBuilds
 
 MIN_FREE_DISK = 1024**3
 MIN_FREE_MEMORY = 256 * 1024**2
@@ -42,6 +43,7 @@ class Builder:
     ) -> None:
         self._engine = engine
         self._repositories = repositories
+        self._generated_builds = GeneratedBuilds(repositories)
         self._journal = journal
         self._meter = meter
         self._clock = clock
@@ -50,31 +52,35 @@ class Builder:
         self._building: dict[str, asyncio.Lock] = {}
 
     async def images(self, source: Source, services: Mapping[str, Service], say: Say) -> dict[str, str]:
-        """Return service -> image id for every service that has `build:` or `image:`.
+        """Return service -> image id for every service that has `build:`, `source:` or `image:`; all are looked at before one is built.
 
-        Problems: "build-failed", "image-not-found", "dockerfile-missing", "build-context-missing", "disk-short".
+        Problems: "build-failed", "image-not-found", "dockerfile-missing", "build-context-missing", "disk-short", and those of
+        `recognition.recognise` where there is no Dockerfile.
         """
+        works = await self._works(source, services)
         result: dict[str, str] = {}
         made: dict[str, str] = {}
         for service in services.values():
-            if service.build is not None:
-                key = await self._key(source, service.name, service.build)
-                if key not in made:
-                    made[key] = await self._build(source, service, key, say)
+            if (work := works.get(service.name)) is not None:
+                for line in work.lines:
+                    say(f"       {service.name}: {line}")
+                if work.key not in made:
+                    made[work.key] = await self._build(source, work, say)
                 else:
                     say(f"       {service.name}: same source as another service, built once")
-                result[service.name] = made[key]
-                await self._engine.tag(made[key], f"hostess/{source.project}/{service.name}:{key[:12]}")
+                result[service.name] = made[work.key]
+                await self._engine.tag(made[work.key], _tag(source, work))
             elif service.image is not None:
                 result[service.name] = await self.image(service.image, say)
         return result
 
     async def known(self, source: Source, services: Mapping[str, Service]) -> dict[str, str | None]:
         """Return what `images` would without building or pulling: None for an image that is not there yet."""
+        works = await self._works(source, services)
         result: dict[str, str | None] = {}
         for service in services.values():
-            if service.build is not None:
-                result[service.name] = await self._journal.built(await self._key(source, service.name, service.build))
+            if service.name in works:
+                result[service.name] = await self._journal.built(works[service.name].key)
             elif service.image is not None:
                 found = await self._engine.image(service.image)
                 result[service.name] = found.id if found else None
@@ -88,14 +94,18 @@ class Builder:
             found = await self._engine.pull(reference, say)
         return found.id
 
-    async def _key(self, source: Source, name: str, build: Build) -> str:
-        tree = await self._repositories.tree_id(source.project, source.commit, build.source)
-        if tree is None:
-            raise Problem(
-                "build-context-missing",
-                f"services.{name}.build.source: there is no folder {build.source!r} in the pushed commit",
-                remedy="commit the folder, or correct build.source in hostess.yml",
-            )
+    async def _works(self, source: Source, services: Mapping[str, Service]) -> dict[str, "_Work"]:
+        works = {}
+        for service in services.values():
+            if service.build is not None:
+                works[service.name] = await self._written(source, service.name, service.build)
+            elif service.source is not None:
+                works[service.name] = await self._generated(source, service, service.source)
+        return works
+
+    async def _written(self, source: Source, name: str, build: Build) -> "_Work":
+        """Return the build by a Dockerfile of the pushed tree."""
+        tree = await self._tree(source, f"services.{name}.build.source", build.source)
         path = build.dockerfile if build.source in {".", ""} else f"{build.source}/{build.dockerfile}"
         if await self._repositories.tree_id(source.project, source.commit, path) is None:
             raise Problem(
@@ -103,35 +113,53 @@ class Builder:
                 f"services.{name}.build: there is no {path} in the pushed commit",
                 remedy="commit a Dockerfile there, or name it in build.dockerfile",
             )
-        content = json.dumps([source.project, tree, build.dockerfile, sorted(build.args.items()), platform.machine()])
-        return hashlib.sha256(content.encode()).hexdigest()
+        key = _digest(source.project, tree, build.dockerfile, sorted(build.args.items()))
+        return _Work(name, key, build.source, build.dockerfile, args=build.args)
 
-    async def _build(self, source: Source, service: Service, key: str, say: Say) -> str:
-        async with self._building.setdefault(key, asyncio.Lock()):
-            known = None if source.fresh else await self._journal.built(key)
+    async def _generated(self, source: Source, service: Service, path: str) -> "_Work":
+        """Return the build by a Dockerfile that is written for what the folder holds."""
+        tree = await self._tree(source, f"services.{service.name}.source", path)
+        made = await self._generated_builds.of(source.project, source.commit, tree, service)
+        key = _digest(source.project, tree, made.dockerfile, [])
+        return _Work(service.name, key, path, dockerfiles.NAME, extra=made.extra, lines=made.lines)
+
+    async def _tree(self, source: Source, place: str, path: str) -> str:
+        tree = await self._repositories.tree_id(source.project, source.commit, path)
+        if tree is None:
+            raise Problem(
+                "build-context-missing",
+                f"{place}: there is no folder {path!r} in the pushed commit",
+                remedy=f"commit the folder, or correct {place.split('.', 2)[2]} in hostess.yml",
+            )
+        return tree
+
+    async def _build(self, source: Source, work: "_Work", say: Say) -> str:
+        async with self._building.setdefault(work.key, asyncio.Lock()):
+            known = None if source.fresh else await self._journal.built(work.key)
             if known is not None and await self._engine.image(known) is not None:
-                say(f"       {service.name}: unchanged, image {_short(known)}")
+                say(f"       {work.name}: unchanged, image {_short(known)}")
                 return known
             if self._slots.locked():
-                say(f"       {service.name}: waiting for another build to end")
+                say(f"       {work.name}: waiting for another build to end")
             async with self._slots:
-                image = await self._make(source, service, key, say)
-            await self._journal.remember_build(key, image, source.project, self._clock.now())
-            say(f"       {service.name}: built image {_short(image)}")
+                image = await self._make(source, work, say)
+            await self._journal.remember_build(work.key, image, source.project, self._clock.now())
+            say(f"       {work.name}: built image {_short(image)}")
             return image
 
-    async def _make(self, source: Source, service: Service, key: str, say: Say) -> str:
-        build = service.build
-        assert build is not None  # noqa: S101 -- the caller asked only for what is built
+    async def _make(self, source: Source, work: "_Work", say: Say) -> str:
         facts = await self._engine.facts()
         self._check_room(facts)
-        say(f"-----> building {service.name} from {build.source} ({build.dockerfile})")
+        by = "a generated Dockerfile: `hostess detect` shows it" if work.extra else work.dockerfile
+        say(f"-----> building {work.name} from {work.path} ({by})")
         order = BuildOrder(
-            tag=f"hostess/{source.project}/{service.name}:{key[:12]}",
-            context=lambda: self._repositories.context(source.project, source.commit, build.source, build.dockerfile),
-            dockerfile=build.dockerfile,
-            args=build.args,
-            labels={**labels.of_project(await self._journal.instance(), source.project), labels.BUILD: key},
+            tag=_tag(source, work),
+            context=lambda: self._repositories.context(
+                source.project, source.commit, work.path, work.dockerfile, work.extra
+            ),
+            dockerfile=work.dockerfile,
+            args=work.args,
+            labels={**labels.of_project(await self._journal.instance(), source.project), labels.BUILD: work.key},
             cpus=self._settings.cpus or max(facts.cpus / 2, 0.5),
             memory=self._settings.memory or facts.memory // 2,
             timeout=self._settings.timeout,
@@ -140,7 +168,7 @@ class Builder:
         try:
             return await self._engine.build(order, say)
         except Problem as problem:
-            what = f"the build of {service.name} failed: {problem.what}"
+            what = f"the build of {work.name} failed: {problem.what}"
             raise Problem(problem.code, what, remedy=problem.remedy, tail=problem.tail) from problem
 
     def _check_room(self, facts: EngineFacts) -> None:
@@ -158,6 +186,28 @@ class Builder:
                 f"only {available // 1024**2} MB of memory are available; a build needs at least {MIN_FREE_MEMORY // 1024**2} MB",
                 remedy="scale something down, or build on a larger host, then push again",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One build, decided: what is sent to the engine, and *key*, by which its image is found again."""
+
+    name: str
+    key: str
+    path: str
+    dockerfile: str
+    args: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+
+def _digest(project: str, tree: str, dockerfile: str, args: Sequence[tuple[str, str]]) -> str:
+    content = json.dumps([project, tree, dockerfile, args, platform.machine()])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _tag(source: Source, work: _Work) -> str:
+    return f"hostess/{source.project}/{work.name}:{work.key[:12]}"
 
 
 def _short(image: str) -> str:

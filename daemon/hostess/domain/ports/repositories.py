@@ -1,8 +1,11 @@
 """The git repositories, in our words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
+
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +33,28 @@ class Repositories(Protocol):
     async def read_file(self, project: str, commit: str, path: str, limit: int) -> bytes | None:
         """Return a file of the commit, None when absent; Problem "file-too-large" beyond *limit* bytes."""
 
+    async def files(self, project: str, commit: str, path: str, depth: int) -> dict[str, int]:
+        """Return the files below the folder *path* ("." = root) with their sizes, in *depth* folders at most; none when it is absent.
+
+        Their paths are relative to the folder. Symlinks are files; submodules are left out.
+        """
+
+    async def read_files(self, project: str, commit: str, paths: Sequence[str], limit: int) -> dict[str, bytes]:
+        """Return the files of the commit that are there and have at most *limit* bytes each."""
+
     async def tree_id(self, project: str, commit: str, path: str) -> str | None:
         """Return the id of the tree (or blob) at *path* ("." = root), None when absent. Equal ids mean equal content."""
 
     async def check_tree(self, project: str, commit: str, limits: TreeLimits) -> None:
         """Problem when the tree breaks a bound, holds an unsafe path, a submodule, an LFS pointer or a symlink that escapes."""
 
-    def context(self, project: str, commit: str, path: str, dockerfile: str) -> Iterable[bytes]:
-        """Yield the tree at *path* as a tar stream, symlinks kept, `.dockerignore` honoured by Docker's rules. Blocking: use a thread."""
+    def context(
+        self, project: str, commit: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
+    ) -> Iterable[bytes]:
+        """Yield the tree at *path* as a tar stream, symlinks kept, `.dockerignore` honoured by Docker's rules. Blocking: use a thread.
+
+        *extra* are files at its root that are not in the tree, or stand in for what is.
+        """
 
     async def ref(self, project: str, ref: str) -> str | None:
         """Return the object id a ref points to."""
