@@ -1,5 +1,6 @@
 """Going back to a release while its own containers are still on their way out."""
 
+import json
 from pathlib import Path
 
 from tests.system.host import Host, a_repository, echo_files, until
@@ -30,11 +31,13 @@ def test_containers_on_their_way_out_are_not_called_back(host: Host, tmp_path: P
         revised(repository, echo_files("2", WORKER, STUBBORN))
         leaving = ids(host, "return", "web", "worker")
         back = host.hostess("rollback", "--project", "return")
+        listed = json.loads(host.hostess("ps", "--project", "return", "--format", "json").stdout)
         settled(host, "return")
         seen = running.end()
 
     assert back.returncode == 0, back.stderr
     assert all(set(old[name]) < set(leaving[name]) for name in old), "they were gone already: this proves nothing"
+    assert {each["name"]: each["running"] for each in listed} == {"web": 1, "worker": 2}, "what leaves is not counted"
     assert [one for one in seen if one.status != 200] == []
     assert host.get("return-web.localhost")[2]["x-version"] == "1"
     now = ids(host, "return", "web", "worker")

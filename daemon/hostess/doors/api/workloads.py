@@ -18,6 +18,7 @@ from hostess.doors.api.problems import InvalidRequest
 from hostess.doors.api.streams import Sent, send_events, send_lines, wants_events
 from hostess.doors.api.wiring import ApiServices
 from hostess.services.logs import Logs, Wanted, Written
+from hostess.services.retirement import leaving
 
 SHORT = 12
 
@@ -107,19 +108,26 @@ async def services_of(services: ApiServices, project: str, environment: str) -> 
     release = await services.journal.live(project, environment)
     if release is None:
         return ()
+    gone = await leaving(services.journal)
     containers = [c for c in await services.replicas.of_place(project, environment) if labels.is_replica(c.labels)]
     pending = await pending_restart(services, release)
     return tuple(
-        _view(services, release, workload, containers, pending=workload.name in pending)
+        _view(services, release, workload, (containers, gone), pending=workload.name in pending)
         for workload in release.workloads.values()
     )
 
 
 def _view(
-    services: ApiServices, release: Release, workload: Workload, containers: list[Container], *, pending: bool
+    services: ApiServices,
+    release: Release,
+    workload: Workload,
+    found: tuple[list[Container], frozenset[str]],
+    *,
+    pending: bool,
 ) -> ServiceView:
+    containers, gone = found
     own = [c for c in containers if c.labels.get(labels.SERVICE) == workload.name]
-    running = sum(c.state == "running" and c.labels.get(labels.SPEC) == workload.spec for c in own)
+    running = sum(c.state == "running" and c.labels.get(labels.SPEC) == workload.spec and c.id not in gone for c in own)
     ports = tuple(
         PortView(number=port, urls=tuple(map(services.public_url, workload.hosts.get(port, ()))))
         for port in workload.ports
