@@ -24,8 +24,10 @@ from hostess.services.collector import Collector
 from hostess.services.deployer import Deployer
 from hostess.services.deployments import Deployments
 from hostess.services.environment_values import EnvironmentValues
+from hostess.services.environments import Environments
 from hostess.services.gate import Gate
 from hostess.services.jobs import Jobs
+from hostess.services.launch import Launch
 from hostess.services.migrator import Migrator
 from hostess.services.one_off import OneOff
 from hostess.services.preparation import Preparation
@@ -39,9 +41,11 @@ from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
+from hostess.services.steps import Steps
 from hostess.services.tokens import Tokens
 from hostess.services.tree_values import TreeValues
 from hostess.services.turns import Turns
+from hostess.services.undoing import Undoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class World:
     job_transcripts: FileTranscripts
     jobs: Jobs
     one_off: OneOff
+    environments: Environments
     schedules: Schedules
     timer: SchedulerTimer
     redactor: SecretRedactor
@@ -79,6 +84,7 @@ class World:
     reconciler: Reconciler
     collector: Collector
     removal: Removal
+    turns: Turns
     public_url: Callable[[str], str]
 
 
@@ -113,7 +119,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     timer = SchedulerTimer()
     routing = Routing(engine, journal, outside.router)
     retirement = Retirement(engine, journal, outside.router, replicas, clock)
-    deployer = Deployer(journal, replicas, gate, migrator, routing, retirement, outside.meter, clock)
+    steps = Steps(journal, clock)
+    launch = Launch(journal, replicas, gate, migrator, jobs, steps, outside.meter, clock)
+    undoing = Undoing(journal, replicas, routing, retirement, clock)
+    deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     turns = Turns()
     addresses = settings.public_address or own_addresses()
     report = Report(outside.resolver, url, lambda: addresses, settings.base_domain)
@@ -121,7 +130,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
-    reconciler = Reconciler(journal, deployer, replicas, gate, migrator, routing, turns, clock, pushes.settle)
+    reconciler = Reconciler(journal, undoing, replicas, gate, migrator, routing, turns, clock, pushes.settle)
+    removal = Removal(journal, engine, repositories, routing, deployments, turns)
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
@@ -140,7 +150,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         pushes=pushes,
         reconciler=reconciler,
         collector=Collector(engine, journal, settings.releases.keep),
-        removal=Removal(journal, engine, repositories, routing, deployments, turns),
+        removal=removal,
+        turns=turns,
+        environments=Environments(journal, removal, turns, clock, deployments.place),
         public_url=url,
     )
 

@@ -7,8 +7,6 @@ from hostess.domain.stack import Service, ServiceType, Stack, Visibility
 def refuse_unsupported(stack: Stack) -> None:
     """Raise Problem "not-served-yet" that lists everything in *stack* that this version would have to ignore."""
     found = [f"services.{service.name}.{what}" for service in stack.services.values() for what in _service(service)]
-    if stack.jobs:
-        found.append(f"jobs ({', '.join(stack.jobs)})")
     if found:
         raise Problem(
             "not-served-yet",
@@ -38,11 +36,9 @@ def _service(service: Service) -> list[str]:
         found.append("visibility team (sign-in at the proxy): use private or public")
     if service.databases is not None:
         found.append("databases (scoped databases)")
-    if service.lifecycle.init is not None:
-        found.append("lifecycle.init")
-    hooks = (service.lifecycle.migrate, service.lifecycle.post_deploy, service.lifecycle.shutdown)
-    if any(hook is not None and hook.job is not None for hook in hooks):
-        found.append("lifecycle hooks that name a job")
+    inside = (service.lifecycle.init, service.lifecycle.shutdown)
+    if any(hook is not None and hook.job is not None for hook in inside):
+        found.append("lifecycle.init or shutdown that names a job (they run inside the service)")
     if service.is_database and set(service.special) - {"version"}:
         found.append(f"special.{', special.'.join(sorted(set(service.special) - {'version'}))}")
     if service.is_database and service.replicas.high > 1:

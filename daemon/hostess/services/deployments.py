@@ -11,10 +11,11 @@ from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
 from hostess.domain.release import Deployment, Kind, Release, State
-from hostess.services.deployer import Deployer, Order
+from hostess.services.deployer import Deployer
 from hostess.services.persistence import until_written
 from hostess.services.preparation import Preparation
 from hostess.services.report import Report, as_record
+from hostess.services.steps import Order
 from hostess.services.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -242,7 +243,6 @@ class Deployments:
             deployment.id, State.RUNNING, self._clock.now(), phase="releasing", release=wanted.number
         )
         place = await self.place(request.project, request.environment)
-        await self._deployer.make_network(place)
         order = Order(
             deployment,
             place,

@@ -16,7 +16,7 @@ LAST_LINES = 2.0
 
 
 class Migrator:
-    """Runs `lifecycle.migrate` and `post_deploy`. Its container's name is the same for one deployment: it cannot run twice."""
+    """Runs `lifecycle.init`, `migrate` and `post_deploy`. Its container's name is the same for one deployment: it cannot run twice."""
 
     def __init__(self, engine: Engine, replicas: Replicas, hide: Callable[[str], str]) -> None:
         self._engine = engine
@@ -38,6 +38,21 @@ class Migrator:
             if code != 0:
                 tail = await self._tail(container)
                 raise failed(kind, workload.name, code, hook, tail)
+        finally:
+            await asyncio.shield(self._replicas.remove(container.id))
+
+    async def init(
+        self, place: Place, release: Release, workload: Workload, number: int, deployment: str, say: Say
+    ) -> None:
+        """Run `lifecycle.init` for replica *number*, with the service's volumes, before it is started; Problem "init-failed"."""
+        hook = hook_of(workload, "init")
+        say(f"       init of {workload.name}.{number}: {' '.join(hook.command)}")
+        name = f"init-{number}"
+        container = await self._replicas.start_task(place, release, workload, hook, deployment, name, volumes=True)
+        try:
+            code = await self._watch(container, hook, say)
+            if code != 0:
+                raise failed("init", workload.name, code, hook, await self._tail(container))
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
 
@@ -77,8 +92,8 @@ class Migrator:
 
 
 def hook_of(workload: Workload, kind: str) -> Hook:
-    """Return the hook "migrate" or "post_deploy" of a workload that has it."""
-    hook = workload.migrate if kind == "migrate" else workload.post_deploy
+    """Return the hook "init", "migrate" or "post_deploy" of a workload that has it."""
+    hook = {"init": workload.init, "migrate": workload.migrate}.get(kind, workload.post_deploy)
     assert hook is not None  # noqa: S101 -- callers ask only for hooks that are there
     return hook
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from hostess.domain import labels, names
 from hostess.domain.databases import recipe
+from hostess.domain.environments import with_settings
 from hostess.domain.fingerprint import fingerprint, seal_of
 from hostess.domain.host_limits import above_host
 from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
@@ -75,7 +76,8 @@ class Preparation:
                 f"there is no {FILE} at the root of the pushed commit",
                 remedy="add one (the smallest: `services: {web: {type: fastapi, build: {source: .}}}`), commit and push again",
             )
-        return parse(raw, FILE), raw.decode()
+        kept = await self._journal.environment_settings(project)
+        return with_settings(parse(raw, FILE), kept), raw.decode()
 
     async def draft(self, deployment: Deployment, stack: Stack, text: str) -> Draft:
         """Check everything that can be known before a build: bounds, unsupported parts, hosts, secrets."""
@@ -118,8 +120,8 @@ class Preparation:
 
     async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...], say: Say) -> Release:
         """Return the live release with today's secrets and fresh containers of *services* (none given: of all but databases)."""
-        stack = parse(live.file, FILE)
-        draft = await self.draft(replace(deployment, commit=live.commit), stack, live.file)
+        deployment = replace(deployment, commit=live.commit)
+        draft = await self.draft(deployment, parse(live.file, FILE), live.file)
         images = {name: workload.image for name, workload in live.workloads.items()}
         images |= {name: job.workload.image for name, job in live.jobs.items()}
         chosen = services or tuple(n for n, w in live.workloads.items() if not w.is_database)
@@ -127,7 +129,9 @@ class Preparation:
         if unknown:
             raise Problem("service-not-found", f"{live.title} has no service {unknown[0]}", remedy="see `hostess ps`")
         nonces = {name: w.restarted for name, w in live.workloads.items()} | dict.fromkeys(chosen, deployment.id)
-        return await self._release(deployment, draft, images, say, restarted=nonces)
+        release = await self._release(deployment, draft, images, say, restarted=nonces)
+        scaled = {n: replace(w, replicas=live.workloads[n].replicas) for n, w in release.workloads.items()}
+        return replace(release, workloads=scaled)
 
     async def renumbered(self, release: Release) -> Release:
         """Return *release* under a new number: same images, environment and secret versions (rollback)."""
@@ -233,6 +237,7 @@ class Preparation:
             health=service.health,
             volumes=volumes,
             depends_on=tuple(service.depends_on),
+            init=service.lifecycle.init,
             migrate=service.lifecycle.migrate,
             post_deploy=service.lifecycle.post_deploy,
             shutdown=service.lifecycle.shutdown,

@@ -8,12 +8,11 @@ from contextlib import AsyncExitStack
 from typing import cast
 
 from hostess.domain import labels
-from hostess.domain.plan import PRESENT
+from hostess.domain.plan import PRESENT, matching
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Step
-from hostess.domain.release import Deployment, Release, State, Workload
-from hostess.services.deployer import Deployer
+from hostess.domain.release import OPEN, Deployment, Release, State, Workload
 from hostess.services.deployments import Settle
 from hostess.services.gate import Gate
 from hostess.services.migrator import Migrator
@@ -22,8 +21,8 @@ from hostess.services.report import as_record
 from hostess.services.retirement import leaving
 from hostess.services.routing import Routing
 from hostess.services.turns import Turns
+from hostess.services.undoing import Undoing
 
-OPEN = (State.QUEUED, State.RUNNING, State.SWITCHED)
 AGAIN = 2.0
 HOOK_SECONDS = 300.0
 
@@ -36,7 +35,7 @@ class Reconciler:
     def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         journal: Journal,
-        deployer: Deployer,
+        undoing: Undoing,
         replicas: Replicas,
         gate: Gate,
         migrator: Migrator,
@@ -46,7 +45,7 @@ class Reconciler:
         settle: Settle,
     ) -> None:
         self._journal = journal
-        self._deployer = deployer
+        self._undoing = undoing
         self._replicas = replicas
         self._gate = gate
         self._migrator = migrator
@@ -55,6 +54,7 @@ class Reconciler:
         self._clock = clock
         self._settle = settle
         self._told: set[str] = set()
+        self._left_open: dict[tuple[str, str], set[str]] = {}
 
     async def at_boot(self, held: asyncio.Event) -> None:
         """Bring every deployment that a dead daemon left open to a final state, then make the world equal to what is live.
@@ -65,21 +65,28 @@ class Reconciler:
         left = defaultdict(list)
         for deployment in reversed(await self._journal.deployments(states=OPEN, limit=1000)):
             left[deployment.project, deployment.environment].append(deployment)
-        async with AsyncExitStack() as turns:
-            for project, environment in left:
-                await turns.enter_async_context(self._turns.turn(project, environment))
-            held.set()
-            for deployments in left.values():
-                for deployment in deployments:
-                    while not await self._attempt(f"deployment {deployment.id}", self._finish(deployment)):
-                        await self._clock.sleep(AGAIN)
+        turns = [AsyncExitStack() for _ in left]
+        for turn, (project, environment) in zip(turns, left, strict=True):
+            await turn.enter_async_context(self._turns.turn(project, environment))
+        held.set()
+        async with asyncio.TaskGroup() as group:
+            for turn, deployments in zip(turns, left.values(), strict=True):
+                group.create_task(self._finish_all(turn, deployments))
         await self.tick()
+
+    async def _finish_all(self, turn: AsyncExitStack, deployments: list[Deployment]) -> None:
+        """Finish what was left open in one environment, then let it go; the other environments do not wait for this one."""
+        async with turn:
+            for deployment in deployments:
+                while not await self._attempt(f"deployment {deployment.id}", self._finish(deployment)):
+                    await self._clock.sleep(AGAIN)
 
     async def tick(self) -> None:
         """Look at every environment that nobody deploys to right now."""
         for place in await self._journal.places():
             if not self._turns.busy(place.project, place.environment):
                 async with self._turns.turn(place.project, place.environment):
+                    await self._attempt(f"deployments to {place.network}", self._finish_forgotten(place))
                     await self._attempt(f"{place.project}/{place.environment}", self._converge(place))
         await self._attempt("the routing table", self._routing.publish())
 
@@ -98,19 +105,40 @@ class Reconciler:
 
     # ---- deployments that a crash left open --------------------------------------------------------------------------
 
+    async def _finish_forgotten(self, place: Place) -> None:
+        """Finish what ended without its record being written (a full disk): still open at two looks, though nobody had the turn."""
+        key = (place.project, place.environment)
+        left = await self._journal.deployments(*key, OPEN)
+        before, self._left_open[key] = self._left_open.get(key, set()), {deployment.id for deployment in left}
+        for deployment in reversed(left):
+            if deployment.id in before:
+                await self._finish(deployment)
+
     async def _finish(self, deployment: Deployment) -> None:
         live = await self._journal.live(deployment.project, deployment.environment)
         if deployment.state is State.SWITCHED and live is not None and live.number == deployment.release:
             await self._forward(deployment, live)
+        elif live is not None and await self._serves(deployment, live):
+            # Taking it back would stop what serves. One that had switched was live; any other is closed once its containers are gone.
+            if deployment.state is State.SWITCHED:
+                await self._journal.move(deployment.id, State.LIVE, self._clock.now(), phase="")
         else:
             await self._back(deployment)
+
+    async def _serves(self, deployment: Deployment, live: Release) -> bool:
+        """Whether a later release, which is live now, carried over what *deployment* had started."""
+        containers = await self._replicas.of_place(live.project, live.environment)
+        serving = [
+            c for workload in live.workloads.values() for c in matching(workload, containers)[: workload.replicas]
+        ]
+        return any(container.labels.get(labels.DEPLOYMENT) == deployment.id for container in serving)
 
     async def _forward(self, deployment: Deployment, live: Release) -> None:
         """Finish what follows a switch that was written down: the new release is what serves."""
         place = await self._place(deployment)
         await self._routing.publish()
         state = await self._post_deploy(deployment, place, live)
-        await self._deployer.retire_stale(place, live, None, [])
+        await self._undoing.retire_stale(place, live, None, [])
         if deployment.ref:
             await self._settle(deployment)
         await self._journal.move(deployment.id, state, self._clock.now(), phase="")
@@ -140,7 +168,7 @@ class Reconciler:
         """Nothing has switched: take everything back and say so."""
         place = await self._place(deployment)
         migrated = await self._tasks_left(deployment)
-        await self._deployer.undo(deployment.id, place)
+        await self._undoing.undo(deployment.id, place)
         problem = Problem(
             "interrupted",
             "the daemon stopped in the middle of this deployment; it was taken back" + migrated,
@@ -179,10 +207,10 @@ class Reconciler:
     async def _converge(self, place: Place) -> None:
         """Make what runs in *place* equal to its live release."""
         live = await self._journal.live(place.project, place.environment)
-        await self._deployer.sweep(place)
+        await self._undoing.sweep(place)
         if live is None:
             return
-        await self._deployer.make_network(place)
+        await self._replicas.make_network(place)
         gone = await leaving(self._journal)
         containers = [c for c in await self._replicas.of_place(place.project, place.environment) if c.id not in gone]
         for workload in live.workloads.values():
@@ -193,13 +221,15 @@ class Reconciler:
                 present.append(container)
             for number in range(len(present), workload.replicas):
                 await self._replace(place, live, workload, number + 1)
-        await self._deployer.retire_stale(place, live, live, containers)
+        await self._undoing.retire_stale(place, live, live, containers)
 
     async def _replace(self, place: Place, live: Release, workload: Workload, number: int) -> None:
         log.info("starting a replica of %s that was lost", workload.name)
         mark = f"repair-{self._clock.token(32)}"
         self._routing.hold(mark)
         try:
+            if workload.init is not None:
+                await self._migrator.init(place, live, workload, number, mark, log.info)
             container = await self._replicas.start(place, live, workload, number, mark)
             try:
                 await self._gate.passed(workload, container)

@@ -57,9 +57,19 @@ class Replicas:
             labels.DEPLOYMENT: deployment,
         }
         ending = f"{release.title}-{replica}-{self._clock.token(16)}"
-        return await self._run(place, release, workload, marks, ending=ending, command=workload.command, is_task=False)
+        return await self._run(
+            place,
+            release,
+            workload,
+            marks,
+            ending=ending,
+            command=workload.command,
+            is_task=False,
+            env={},
+            volumes=workload.volumes,
+        )
 
-    async def start_task(
+    async def start_task(  # noqa: PLR0913 -- what a container of its own takes
         self,
         place: Place,
         release: Release,
@@ -69,8 +79,12 @@ class Replicas:
         name: str,
         *,
         env: Mapping[str, str] | None = None,
+        volumes: bool = False,
     ) -> Container:
-        """Create and start a one-off container of the workload's image that runs *hook*'s command; *env* replaces values."""
+        """Create and start a one-off container of the workload's image that runs *hook*'s command.
+
+        *env* replaces values; with *volumes* it sees what the service stores.
+        """
         marks = {labels.ROLE: labels.TASK_ROLE, labels.DEPLOYMENT: deployment, labels.REPLICA: name}
         return await self._run(
             place,
@@ -81,6 +95,7 @@ class Replicas:
             command=hook.command,
             is_task=True,
             env=env or {},
+            volumes=workload.volumes if volumes else {},
         )
 
     async def env(self, release: Release, workload: Workload) -> dict[str, str]:
@@ -123,13 +138,14 @@ class Replicas:
         ending: str,
         command: tuple[str, ...] | None,
         is_task: bool,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str],
+        volumes: Mapping[str, str],
     ) -> Container:
         instance = await self._journal.instance()
         owned = labels.of_place(instance, release.project, release.environment)
-        for volume in () if is_task else workload.volumes:
+        for volume in volumes:
             await self._engine.make_volume(volume, {**owned, labels.SERVICE: workload.name})
-        values = {**await self.env(release, workload), **(env or {})}
+        values = {**await self.env(release, workload), **env}
         async with self._addressing:
             spec = ContainerSpec(
                 name=labels.container_name(instance, release.project, release.environment, workload.name, ending),
@@ -143,7 +159,7 @@ class Replicas:
                 address=await self._address(place),
                 cpu=workload.cpu,
                 memory=workload.memory,
-                volumes={} if is_task else workload.volumes,
+                volumes=volumes,
                 files=self._files(release, workload),
                 restart=not is_task,
                 stop_grace=grace_of(workload),

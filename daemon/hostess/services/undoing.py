@@ -1,0 +1,107 @@
+"""Taking back, and letting go: what a deployment leaves to be removed, started again or retired. Deployer and reconciler share it."""
+
+import logging
+from functools import partial
+from typing import cast
+
+from hostess.domain import labels
+from hostess.domain.plan import plan
+from hostess.domain.ports import Clock, Container, Journal
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.release import Release, State, final
+from hostess.domain.routes import hosts_of
+from hostess.services.persistence import until_written
+from hostess.services.replicas import Replicas
+from hostess.services.retirement import Retirement, leaving
+from hostess.services.routing import Routing
+
+log = logging.getLogger(__name__)
+
+
+class Undoing:
+    """Everything here can be done again when it was interrupted."""
+
+    def __init__(
+        self, journal: Journal, replicas: Replicas, routing: Routing, retirement: Retirement, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._replicas = replicas
+        self._routing = routing
+        self._retirement = retirement
+        self._clock = clock
+
+    async def retire_stale(
+        self, place: Place, wanted: Release, before: Release | None, containers: list[Container]
+    ) -> None:
+        """Hand every replica that *wanted* does not need over to retirement, and remove what a hand-over stopped."""
+        now = await self._replicas.of_place(place.project, place.environment)
+        known = {container.id: container for container in containers}
+        gone = await leaving(self._journal)
+        stale = set(plan(None, wanted, now, gone).retired) - gone
+        await self._retirement.retire(
+            [known.get(c.id, c) for c in now if c.id in stale], before.workloads if before else {}
+        )
+
+    async def sweep(self, place: Place) -> None:
+        """Remove replicas of deployments that failed and one-off tasks of those that are over.
+
+        What passed no gate must not be taken for a replica of a release with the same spec.
+        """
+        gone = await leaving(self._journal)
+        states: dict[str, State | None] = {}
+        containers = await self._replicas.of_place(place.project, place.environment)
+        # Asked for after the containers: a run is written down before its container is made.
+        runs = {run.id for run in await self._journal.open_runs()}
+        for container in containers:
+            mark = container.labels.get(labels.DEPLOYMENT, "")
+            if mark not in states:
+                deployment = await self._journal.deployment(mark) if mark else None
+                states[mark] = deployment.state if deployment else None
+            state = states[mark]
+            if labels.is_replica(container.labels):
+                over = state in {State.FAILED, State.CANCELLED} and container.id not in gone
+            else:
+                known = mark in runs or self._replicas.holds(mark)
+                over = not known and (state is None or final(state))
+            if over:
+                await self._replicas.remove(container.id)
+
+    async def undo(self, deployment: str, place: Place) -> None:
+        """Take back what a deployment did: remove its containers (but those being retired), start again what it had stopped."""
+        gone = await leaving(self._journal)
+        for container in await self._replicas.of_place(place.project, place.environment):
+            if container.labels.get(labels.DEPLOYMENT) == deployment and container.id not in gone:
+                await self._replicas.remove(container.id)
+        restarted = False
+        for step in await self._journal.steps(deployment):
+            for stopped in cast("list[str]", step.detail.get("stop", [])):
+                await self._replicas.restart(stopped)
+                restarted = True
+        if restarted:
+            await self._routing.publish()
+
+    async def revert(self, deployment: str, place: Place, live: Release | None, failed: Release) -> None:
+        """Take a switch back: the previous release is live and routed again; the new replicas are drained and go.
+
+        When this returns the journal has it; what engine or proxy did not let happen is left to retirement and the reconciler.
+        """
+        hosts, number = hosts_of(live) if live else {}, live.number if live else None
+        await until_written(self._clock, lambda: self._journal.revert(place.project, place.environment, number, hosts))
+        for work in (self._routing.publish, partial(self._unload, deployment, place, failed)):
+            try:
+                await work()
+            except Problem as problem:
+                log.warning("deployment %s was not wholly taken back: %s; this is tried again", deployment, problem)
+
+    async def _unload(self, deployment: str, place: Place, failed: Release) -> None:
+        """Retire a failed release's replicas, remove what must not run twice, and start again what it had stopped."""
+        routed = [
+            container
+            for container in await self._replicas.of_place(place.project, place.environment)
+            if container.labels.get(labels.DEPLOYMENT) == deployment
+            and (workload := failed.workloads.get(container.labels.get(labels.SERVICE, ""))) is not None
+            and not workload.singleton
+        ]
+        await self._retirement.retire(routed, failed.workloads)
+        await self.undo(deployment, place)
