@@ -367,3 +367,45 @@ async def test_context_outside_is_refused(
     with pytest.raises(Problem) as caught:
         list(repositories.context("shop", commit, path, dockerfile))
     assert caught.value.code == code
+
+
+async def test_files_of_a_folder(repositories: Repositories, source: Source) -> None:
+    """The files below a folder are listed with their sizes, relative to it, as deep as was asked; an absent one has none."""
+    commit = source.commit(
+        {"a/one": "1", "a/b/two": "22", "a/b/c/three": "333", "four": "-> a/one", "a/link": "-> one"}
+    )
+
+    assert await repositories.files("shop", commit, "a", 1) == {"one": 1, "b/two": 2, "link": 3}
+    assert await repositories.files("shop", commit, ".", 9) == {
+        "a/one": 1,
+        "a/b/two": 2,
+        "a/b/c/three": 3,
+        "a/link": 3,
+        "four": 5,
+    }
+    assert await repositories.files("shop", commit, "nope", 9) == {}
+    assert await repositories.files("shop", commit, "a/one", 9) == {}
+
+
+async def test_reading_several_files(repositories: Repositories, source: Source) -> None:
+    """Files are read through symlinks inside the commit; what is absent, a folder, or too large, is left out."""
+    commit = source.commit({"a/one": "1", "b": "-> a/one", "large": "x" * 100, "c": "-> /etc/passwd", "d e\tf": "2"})
+
+    read = await repositories.read_files("shop", commit, ["large", "a/one", "b", "a", "nope", "c", "d e\tf"], 10)
+
+    assert read == {"a/one": b"1", "b": b"1", "d e\tf": b"2"}
+    assert await repositories.read_files("shop", commit, [], 10) == {}
+
+
+async def test_a_context_with_files_of_its_own(repositories: Repositories, source: Source) -> None:
+    """Extra files come into the context, in place of those of the tree, and an ignore file among them holds."""
+    commit = source.commit({"app/x": "1", "Made": "theirs", "secret": "s", ".dockerignore": "app\n"})
+    extra = {"Made": b"ours", "Made.dockerignore": b"secret\nMade\n"}
+
+    sent = list(repositories.context("shop", commit, ".", "Made", extra))
+
+    assert unpacked(sent).keys() == {"Made", "Made.dockerignore", ".dockerignore", "app", "app/x"}
+    with tarfile.open(fileobj=io.BytesIO(b"".join(sent))) as tar:
+        made = tar.extractfile("Made")
+        assert made
+        assert made.read() == b"ours"

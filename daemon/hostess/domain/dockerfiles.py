@@ -53,11 +53,13 @@ def _python(recipe: PythonRecipe, project: str) -> list[str]:
         f"{image} AS build",
         "WORKDIR /app",
         "ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off PIP_ROOT_USER_ACTION=ignore",
+        *_system(recipe.system.build),
         "RUN python -m venv /venv",
         *_python_installation(recipe, _Caches(project)),
         "",
         image,
         "WORKDIR /app",
+        *_system(recipe.system.run),
         f"RUN useradd --uid 1000 --create-home app && mkdir -p {writable} && chown app:app {writable}",
         _env(env, recipe.port),
         "COPY --from=build /venv /venv",
@@ -112,10 +114,12 @@ def _node(recipe: NodeRecipe, project: str) -> list[str]:
     return [
         f"{image} AS build",
         "WORKDIR /app",
+        *_system(recipe.system.build),
         *_node_installation(recipe, _Caches(project)),
         "",
         image,
         "WORKDIR /app",
+        *_system(recipe.system.run),
         *(_package_manager(recipe, _Caches(project)) if _starts_by_it(recipe) else []),
         f"RUN mkdir -p {writable} && chown node:node {writable}",
         _env(env, recipe.port),
@@ -202,6 +206,13 @@ def _node_files(recipe: NodeRecipe) -> list[str]:
         "COPY --from=build --chown=node:node /app/.next/standalone ./",
         "COPY --from=build --chown=node:node /app/.next/static ./.next/static",
     ]
+
+
+def _system(packages: Sequence[str]) -> list[str]:
+    if not packages:
+        return []
+    install = f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    return [f"RUN apt-get update && {install} && rm -rf /var/lib/apt/lists/*"]
 
 
 def _env(values: Sequence[str], port: int | None) -> str:

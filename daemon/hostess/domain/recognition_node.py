@@ -7,7 +7,7 @@ from typing import Any
 
 from hostess.domain.problem import Problem
 from hostess.domain.recognition_start import argv, of_procfile
-from hostess.domain.recognition_values import Folder, Manager, NodeRecipe, Purpose, Start
+from hostess.domain.recognition_values import Folder, Manager, NodeRecipe, Purpose, Start, System
 from hostess.domain.recognition_versions import best
 from hostess.domain.stack import ServiceType
 
@@ -82,12 +82,16 @@ def recipe(folder: Folder, purpose: Purpose) -> NodeRecipe:
         standalone=standalone,
         public=any(path.startswith("public/") for path in folder.files),
         start=begun,
+        system=_PRISMA
+        if _names(content, "dependencies", "devDependencies") & {"prisma", "@prisma/client"}
+        else System(),
         port=purpose.port,
         writable=purpose.writable,
         notices=_notices(folder, lock),
     )
 
 
+_PRISMA = System(("openssl",), ("openssl",))
 _STANDALONE_START = "its standalone output"
 
 

@@ -49,18 +49,19 @@ def start(folder: Folder, purpose: Purpose) -> Start | None:
 def recipe(folder: Folder, purpose: Purpose) -> PythonRecipe:
     """Return how the project is installed, and started unless hostess.yml has the command."""
     pyproject = requirements.toml(folder.text("pyproject.toml"))
+    made = _installation(folder, pyproject)
+    dependencies = _dependencies(folder, made, pyproject)
     made = replace(
-        _installation(folder, pyproject),
+        made,
         version=requirements.python_version(folder, pyproject),
+        system=requirements.system(dependencies, [folder.text(name) for name in (made.manifest, *made.early)]),
         port=purpose.port,
         writable=purpose.writable,
     )
     if purpose.commanded:
         return made
     found = start(folder, purpose)
-    missing = tuple(
-        name for name in (found.needs if found else ()) if name not in _dependencies(folder, made, pyproject)
-    )
+    missing = tuple(name for name in (found.needs if found else ()) if name not in dependencies)
     notices = tuple(f"{name} is not among the dependencies: it is added, in its newest version" for name in missing)
     return replace(made, start=found, additions=missing, notices=(*made.notices, *notices))
 

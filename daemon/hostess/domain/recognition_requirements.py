@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hostess.domain.recognition_values import Folder
+from hostess.domain.recognition_values import Folder, System
 from hostess.domain.recognition_versions import best
 
 DEFAULT = "3.12"
@@ -19,6 +19,14 @@ _LOCAL = re.compile(
 )
 _COPIED = re.compile(r"[\w./+-]+")
 _EXACT = re.compile(r"(?:python-|cpython[@-]?)?(\d+\.\d+)(?:\.\S+)?$")
+
+
+_SYSTEM = {
+    "psycopg2": System(("build-essential", "libpq-dev"), ("libpq5",)),
+    "psycopg": System((), ("libpq5",)),
+    "mysqlclient": System(("build-essential", "default-libmysqlclient-dev", "pkg-config"), ("libmariadb3",)),
+}
+"""Well-known packages that come without what they are built from or run with."""
 
 
 def toml(text: str) -> Mapping[str, Any]:
@@ -65,6 +73,15 @@ def names(lines: Iterable[object]) -> set[str]:
             extras = re.findall(r"[\w-]+", match[2] or "")
             found |= {name, *(f"{name}[{extra.lower()}]" for extra in extras)}
     return found
+
+
+def system(found: set[str], texts: Iterable[str]) -> System:
+    """Return what the distribution has to bring for the packages *found*; *texts* are the files that name them."""
+    # With its binary extra (in a lock: the package of that name) psycopg brings all that it needs.
+    needed = [n for name, n in _SYSTEM.items() if name in found and not {f"{name}[binary]", f"{name}-binary"} & found]
+    git = ("git",) if any(re.search(r"\bgit(?:\+| = )", text) for text in texts) else ()
+    build = {*git, *(package for needs in needed for package in needs.build)}
+    return System(tuple(sorted(build)), tuple(sorted({package for needs in needed for package in needs.run})))
 
 
 def locked(text: str) -> set[str]:

@@ -61,6 +61,14 @@ class Start:
         return printable(" ".join(words).removeprefix("exec "))
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    """Packages of the distribution: those that dependencies are built with, and those that they run with."""
+
+    build: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+
+
 class Installer(StrEnum):
     """What installs the dependencies of a Python project."""
 
@@ -101,6 +109,7 @@ class PythonRecipe:
     start: Start | None = None
     port: int | None = None
     writable: tuple[str, ...] = ()
+    system: System = System()
     notices: tuple[str, ...] = ()
 
     @property
@@ -133,6 +142,7 @@ class NodeRecipe:
     start: Start | None = None
     port: int | None = None
     writable: tuple[str, ...] = ()
+    system: System = System()
     notices: tuple[str, ...] = ()
 
     @property
