@@ -35,6 +35,7 @@ from hostess.services.tokens import Tokens, allowed
 
 RECONCILE_EVERY = timedelta(seconds=15)
 SCHEDULES_EVERY = timedelta(seconds=5)
+EXPIRE_EVERY = timedelta(minutes=1)
 COLLECT_EVERY = timedelta(hours=6)
 
 log = logging.getLogger("hostess")
@@ -137,6 +138,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         transcripts=world.transcripts,
         jobs=world.jobs,
         one_off=world.one_off,
+        environments=world.environments,
         schedules=world.schedules,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,
@@ -184,6 +186,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.start()
     timer.every(SCHEDULES_EVERY, "follow schedules", world.schedules.sync)
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
+    timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:

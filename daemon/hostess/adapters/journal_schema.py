@@ -154,6 +154,16 @@ CREATE TABLE done_once (
 ) STRICT;
 """
 
+_ENVIRONMENTS = """
+CREATE TABLE environments (
+    record TEXT NOT NULL,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.environment')) STORED,
+    UNIQUE (project, environment)
+) STRICT;
+"""
+
 
 @migrations()
 def m001_first_tables(db: Database) -> None:
@@ -166,6 +176,12 @@ def m001_first_tables(db: Database) -> None:
 def m002_runs_of_jobs(db: Database) -> None:
     """Make the tables for runs of jobs, and for what ran once."""
     db.executescript(_RUNS)
+
+
+@migrations()
+def m003_settings_of_environments(db: Database) -> None:
+    """Make the table for what is set for environments beside hostess.yml."""
+    db.executescript(_ENVIRONMENTS)
 
 
 def known_migrations() -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 from sqlite_utils import Database
 
 from hostess.adapters import journal_deployments as deployments
+from hostess.adapters import journal_environments as environments
 from hostess.adapters import journal_projects as projects
 from hostess.adapters import journal_releases as releases
 from hostess.adapters import journal_runs as runs
@@ -18,7 +19,7 @@ from hostess.adapters import journal_secrets as secrets
 from hostess.adapters import journal_tasks as tasks
 from hostess.adapters.journal_database import JournalFile
 from hostess.domain.problem import Problem
-from hostess.domain.records import Event, JobRun, Place, Project, Secret, Step, Task, Token
+from hostess.domain.records import EnvironmentSettings, Event, JobRun, Place, Project, Secret, Step, Task, Token
 from hostess.domain.release import Deployment, Moving, Release, State
 
 P = ParamSpec("P")
@@ -104,6 +105,18 @@ class SqliteJournal:
     async def places(self, project: str | None = None) -> list[Place]:
         """Return the environments of a project, or all."""
         return await self._do(projects.places, project)
+
+    async def remove_place(self, project: str, environment: str, keep: Collection[str]) -> None:
+        """Forget an environment; the credentials of the services *keep* stay."""
+        await self._do(environments.remove, project, environment, keep)
+
+    async def put_environment(self, settings: EnvironmentSettings) -> None:
+        """Write settings down; Problem "project-not-found"."""
+        await self._do(environments.put, settings)
+
+    async def environment_settings(self, project: str) -> list[EnvironmentSettings]:
+        """Return the settings of a project's environments."""
+        return await self._do(environments.several, project)
 
     # ---- deployments and their steps ----
 

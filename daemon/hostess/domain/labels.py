@@ -44,6 +44,12 @@ def volume_name(instance: str, project: str, environment: str, service: str, mou
     return f"hostess-{instance}.{project}.{environment}.{service}.{mount}"
 
 
+def service_of_volume(volume: str) -> str:
+    """Return the service that a volume of ours belongs to; "" for a name that is not of `volume_name`'s making."""
+    parts = volume.split(".")
+    return parts[-2] if len(parts) == 5 else ""  # noqa: PLR2004 -- installation, project, environment, service, mount
+
+
 def container_name(instance: str, project: str, environment: str, service: str, ending: str) -> str:
     """Return a container's name; *ending* makes it unique."""
     return f"hostess-{instance[:4]}.{project}.{environment}.{service}.{ending}"

@@ -30,6 +30,16 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f'"{text}" is too long a time') from None
 
 
+def duration_text(duration: timedelta) -> str:
+    """Return a duration in the largest unit that keeps it whole, hours up to two days: "36h", "7d", "90s"."""
+    milliseconds = duration // timedelta(milliseconds=1)
+    units = sorted(_MILLISECONDS.items(), key=lambda unit: -unit[1])
+    for unit, size in units:
+        if milliseconds % size == 0 and milliseconds >= size * (3 if unit in {"d", "w"} else 1):
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
 def parse_memory(text: str) -> int:
     """Return the bytes that "512Mi", "1.5Gi" (powers of 1024), "500M" (of 1000) or "1048576" stands for; ValueError otherwise."""
     match = _MEMORY.fullmatch(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,19 @@ class Place:
     subnet: str
     live: int | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """What somebody has set for an environment beside hostess.yml, above which it stands. None: nothing was set."""
+
+    project: str
+    environment: str
+    branches: tuple[str, ...] | None = None
+    ephemeral: bool | None = None
+    ttl: timedelta | None = None
+    auto_delete: bool | None = None
+    protected: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

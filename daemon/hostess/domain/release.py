@@ -30,6 +30,10 @@ NEXT: Mapping[State, frozenset[State]] = {
 """Legal moves; a state that is no key is final."""
 
 
+OPEN = tuple(NEXT)
+"""The states of a deployment that somebody still works on, or has to finish."""
+
+
 def final(state: State) -> bool:
     """Whether a deployment in *state* will not move again."""
     return state not in NEXT

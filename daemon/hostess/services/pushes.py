@@ -4,9 +4,11 @@ import logging
 from dataclasses import dataclass
 
 from hostess.domain import names
+from hostess.domain.environments import attributes
 from hostess.domain.ports import Journal, Repositories
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
+from hostess.domain.quantities import duration_text
 from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.stack import Stack
 from hostess.domain.stack_file import environment_for
@@ -165,12 +167,23 @@ class Pushes:
         say(f"-----> deploying {update.new[:7]} ({_short(update.ref)}) to {one.environment} of {push.project}")
         ended = await self._deployments.ended(await self._deployments.begin(request, say))
         if ended.state in LIVE:
+            await self._tell_end(push.project, one, say)
             moved = await self._repositories.ref(push.project, update.ref) == update.new
             return Verdict(
                 update.ref, accepted=moved, reason="" if moved else "it is live, but its branch did not move"
             )
         what = str((ended.problem or {}).get("what", ended.state))
+        await self._repositories.move_ref(push.project, KEPT + ended.id, update.new, ZERO)
         return Verdict(update.ref, accepted=False, reason=what.splitlines()[0][:REASON])
+
+    async def _tell_end(self, project: str, one: _Deploys, say: Say) -> None:
+        """Say when the environment will be removed, if it will."""
+        kept = {each.environment: each for each in await self._journal.environment_settings(project)}
+        found = attributes(one.environment, one.stack.environments.get(one.environment), kept.get(one.environment))
+        if found.lifetime is not None:
+            say(
+                f"       {one.environment} expires in {duration_text(found.lifetime)} unless something is deployed to it"
+            )
 
     async def check_ref(self, project: str, update: RefUpdate) -> None:
         """Raise Problem "fetch-first" when the ref has meanwhile moved to a commit that the pushed one does not contain."""
@@ -185,17 +198,21 @@ class Pushes:
             )
 
     async def settle(self, deployment: Deployment) -> None:
-        """Move the branch of a live deployment to its commit. Also what the reconciler calls after a crash."""
+        """Move the branch of a live deployment to its commit. Also what the reconciler calls after a crash.
+
+        A commit that another push (to another environment) brought meanwhile is not lost: the branch stays there then.
+        """
+        project, ref, new = deployment.project, deployment.ref, deployment.commit
         for _ in range(TRIES):
-            now = await self._repositories.ref(deployment.project, deployment.ref) or ZERO
-            if now == deployment.commit:
+            now = await self._repositories.ref(project, ref) or ZERO
+            if now not in {deployment.previous, ZERO} and not await self._repositories.contains(project, new, now):
+                log.warning("%s of %s stays at %s, which %s does not contain", ref, project, now[:7], new[:7])
                 break
-            if await self._repositories.move_ref(deployment.project, deployment.ref, now, deployment.commit):
+            if now == new or await self._repositories.move_ref(project, ref, now, new):
                 break
         else:
-            log.warning("%s of %s could not be moved: it is moved by others", deployment.ref, deployment.project)
-        kept = KEPT + deployment.id
-        await self._repositories.move_ref(deployment.project, kept, deployment.commit, ZERO)
+            log.warning("%s of %s could not be moved: it is moved by others", ref, project)
+        await self._repositories.move_ref(project, KEPT + deployment.id, new, ZERO)
 
     async def _dry_run(self, push: Push, one: _Deploys, say: Say) -> Verdict:
         try:

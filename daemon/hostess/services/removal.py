@@ -1,18 +1,18 @@
-"""Removing a project with everything that belongs to it. What a crash interrupts can simply be asked for again."""
+"""Removing a project, or one environment of it, with all that belongs to it. What a crash interrupts can be asked for again."""
 
 import asyncio
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from hostess.domain import labels
 from hostess.domain.ports import Container, Engine, Journal, Repositories
-from hostess.domain.release import State
+from hostess.domain.release import OPEN
 from hostess.services.deployments import Deployments
 from hostess.services.routing import Routing
 from hostess.services.turns import Turns
 
 GRACE = timedelta(seconds=10)
-OPEN = (State.QUEUED, State.RUNNING, State.SWITCHED)
 
 
 class Removal:
@@ -52,14 +52,42 @@ class Removal:
             await self._repositories.remove(project)
             await self._journal.remove_project(project)
 
-    async def _clear_engine(self, project: str) -> None:
-        owned = labels.of_project(await self._journal.instance(), project)
+    async def remove_environment(
+        self, project: str, environment: str, permanent: Callable[[str], bool]
+    ) -> tuple[str, ...]:
+        """Remove an environment of *project*; return the volumes that stay, those of services that are *permanent*.
+
+        Deployments that run are cancelled first; Problem "not-cancellable" when one is past its switch: ask again then.
+        """
+        for deployment in await self._journal.deployments(project, environment, states=OPEN):
+            await self._deployments.cancel(deployment.id)
+        async with self._turns.turn(project, environment):
+            return await self.clear_environment(project, environment, permanent)
+
+    async def clear_environment(
+        self, project: str, environment: str, permanent: Callable[[str], bool]
+    ) -> tuple[str, ...]:
+        """Do the same for who holds the environment's turn; nothing is cancelled."""
+        await self._journal.revert(project, environment, None, {})
+        await self._routing.publish()
+        owned = labels.of_place(await self._journal.instance(), project, environment)
+        kept = {v for v in await self._engine.volumes(owned) if permanent(labels.service_of_volume(v))}
+        await self._clear(owned, kept)
+        await self._journal.remove_place(project, environment, {labels.service_of_volume(volume) for volume in kept})
+        return tuple(sorted(kept))
+
+    async def _clear(self, owned: Mapping[str, str], kept: Collection[str] = ()) -> None:
         containers = await self._engine.containers(owned)
         await asyncio.gather(*(self._end(container) for container in containers))
         for volume in await self._engine.volumes(owned):
-            await self._engine.remove_volume(volume)
+            if volume not in kept:
+                await self._engine.remove_volume(volume)
         for network in await self._engine.networks(owned):
             await self._engine.remove_network(network)
+
+    async def _clear_engine(self, project: str) -> None:
+        owned = labels.of_project(await self._journal.instance(), project)
+        await self._clear(owned)
         for image in await self._engine.images(owned):
             for tag in image.tags or (image.id,):
                 await self._engine.remove_image(tag)

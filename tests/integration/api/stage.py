@@ -166,14 +166,16 @@ class Stage:
         said = await self.ask(f"POST /v1/projects/{project}/secrets", {"name": name, "value": value})
         assert said.status == 201, said.text
 
-    async def push(self, file: str = FILE, project: str = "shop", branch: str = "main") -> Verdict:
+    async def push(
+        self, file: str = FILE, project: str = "shop", branch: str = "main", say: Say | None = None
+    ) -> Verdict:
         """Push a tree of one hostess.yml as git would hand it over."""
         ref = f"refs/heads/{branch}"
         before = self.tips.get(f"{project}/{branch}", ZERO)
         commit = await self._commit(project, file, before)
         push = Push(secrets.token_hex(8), project, "pusher", (RefUpdate(ref, before, commit),))
         async with asyncio.timeout(WITHIN):
-            (verdict,) = await self.world.pushes.handle(push, lambda _: None)
+            (verdict,) = await self.world.pushes.handle(push, say or (lambda _: None))
         if verdict.accepted:
             self.tips[f"{project}/{branch}"] = commit
         return verdict
@@ -338,6 +340,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         removal=world.removal,
         jobs=world.jobs,
         one_off=world.one_off,
+        environments=world.environments,
         schedules=world.schedules,
         job_transcripts=world.job_transcripts,
         settings=settings,

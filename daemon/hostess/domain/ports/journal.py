@@ -1,10 +1,10 @@
 """The one durable state."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, Unpack
 
-from hostess.domain.records import Event, JobRun, Place, Project, Secret, Step, Task, Token
+from hostess.domain.records import EnvironmentSettings, Event, JobRun, Place, Project, Secret, Step, Task, Token
 from hostess.domain.release import Deployment, Moving, Release, State
 
 
@@ -35,6 +35,15 @@ class Journal(Protocol):
 
     async def places(self, project: str | None = None) -> list[Place]:
         """Return the environments of a project, or all."""
+
+    async def remove_place(self, project: str, environment: str, keep: Collection[str]) -> None:
+        """Forget an environment and all that hangs on it, but its events and the credentials of the services *keep*."""
+
+    async def put_environment(self, settings: EnvironmentSettings) -> None:
+        """Write down what was set for an environment, in place of what was."""
+
+    async def environment_settings(self, project: str) -> list[EnvironmentSettings]:
+        """Return what was set for the environments of a project, by name."""
 
     # deployments and their steps
     async def add_deployment(self, deployment: Deployment) -> None:

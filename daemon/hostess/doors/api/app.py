@@ -6,7 +6,19 @@ from aiohttp import web
 
 from hostess import __version__
 from hostess.domain.problem import Problem
-from hostess.doors.api import deployments, events, jobs, one_off, projects, releases, secrets, status, tokens, workloads
+from hostess.doors.api import (
+    deployments,
+    environments,
+    events,
+    jobs,
+    one_off,
+    projects,
+    releases,
+    secrets,
+    status,
+    tokens,
+    workloads,
+)
 from hostess.doors.api.caller import NOBODY, identify
 from hostess.doors.api.guards import Handler, guards, mark
 from hostess.doors.api.openapi import document
@@ -21,6 +33,7 @@ __all__ = ["OPERATIONS", "ApiServices", "make_app"]
 
 OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
+    *environments.OPERATIONS,
     *deployments.OPERATIONS,
     *workloads.OPERATIONS,
     *jobs.OPERATIONS,

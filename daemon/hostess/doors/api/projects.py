@@ -33,12 +33,6 @@ class ProjectList(View):
     items: tuple[ProjectView, ...]
 
 
-class EnvironmentList(View):
-    """Environments, by name."""
-
-    items: tuple[EnvironmentView, ...]
-
-
 class NewProject(Given):
     """The name of a project to be made."""
 
@@ -88,13 +82,6 @@ async def delete_project(call: Call, _: Nothing) -> None:
     )
 
 
-@op("GET /v1/projects/{project}/environments", "read", returns=EnvironmentList)
-async def list_environments(call: Call, _: Nothing) -> EnvironmentList:
-    """List the environments of a project."""
-    places = await call.services.journal.places(call.project)
-    return EnvironmentList(items=tuple(_environment(place) for place in places))
-
-
 def _view(project: Project, places: list[Place]) -> ProjectView:
     environments = tuple(_environment(place) for place in places if place.project == project.name)
     return ProjectView(name=project.name, created_at=project.created_at, environments=environments)
@@ -106,4 +93,4 @@ def _environment(place: Place) -> EnvironmentView:
     )
 
 
-OPERATIONS = (list_projects, create_project, show_project, delete_project, list_environments)
+OPERATIONS = (list_projects, create_project, show_project, delete_project)

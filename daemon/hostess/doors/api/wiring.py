@@ -10,6 +10,7 @@ from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.collector import Collector
 from hostess.services.deployments import Deployments
+from hostess.services.environments import Environments
 from hostess.services.jobs import Jobs
 from hostess.services.one_off import OneOff
 from hostess.services.removal import Removal
@@ -41,6 +42,7 @@ class ApiServices:
     removal: Removal
     jobs: Jobs
     one_off: OneOff
+    environments: Environments
     schedules: Schedules
     job_transcripts: Transcripts
     settings: Settings

@@ -52,6 +52,7 @@ class ServiceView(View):
     wanted: int
     running: int
     release: int
+    commit: str
     image: str
     ports: tuple[PortView, ...]
     urls: tuple[str, ...]
@@ -140,6 +141,7 @@ def _view(
         wanted=workload.replicas,
         running=running,
         release=release.number,
+        commit=release.commit,
         image=workload.image.removeprefix("sha256:")[:SHORT],
         ports=ports,
         urls=tuple(port.urls[0] for port in ports if port.urls),
