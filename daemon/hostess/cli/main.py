@@ -20,6 +20,7 @@ PLACES = {
     "validate": f"{_HERE}.validate:validate",
     "detect": f"{_HERE}.detect:detect",
     "schema": f"{_HERE}.schema:schema",
+    "init": f"{_HERE}.init:init",
     "events": f"{_HERE}.events:events",
     "tokens": f"{_HERE}.tokens:tokens",
     "login": f"{_HERE}.login:login",

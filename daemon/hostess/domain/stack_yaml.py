@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     CollectionEndEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
     MappingStartEvent,
@@ -73,7 +74,7 @@ class Document:
 
 
 @dataclass(slots=True)
-class _Level:
+class Level:
     """A mapping or list that is being read. *key* is the key whose value comes next.
 
     What stands under a repeated or impossible key is read to its end, but *dropped*; *skip* says so of the next value only.
@@ -86,11 +87,14 @@ class _Level:
     dropped: bool = False
 
 
-def read(source: bytes | str, name: str) -> Document:
-    """Return the file's data; InvalidStack when the text cannot be read as one YAML mapping at all."""
+def read(source: bytes | str, name: str, reader_type: "type[Reader] | None" = None) -> Document:
+    """Return the file's data; InvalidStack when the text cannot be read as one YAML mapping at all.
+
+    *reader_type* is for files with rules of their own.
+    """
     document = Document(name)
     text = _decoded(source, document)
-    reader = _Reader(document)
+    reader = (reader_type or Reader)(document)
     try:
         for event in _events(text):
             if not reader.take(event):
@@ -146,14 +150,14 @@ def _sentence(problem: str, text: str, place: Place) -> tuple[str, str]:
     return f"is not valid YAML: {' '.join(problem.split())[:120]}", "check indentation, quotes and brackets above"
 
 
-class _Reader:
+class Reader:
     """Builds a document from parser events, on a stack of its own."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.last: Place = (1, 1)
         self.broken = False
-        self._levels: list[_Level] = []
+        self.levels: list[Level] = []
         self._root: Tree = None
         self._documents = 0
 
@@ -163,7 +167,7 @@ class _Reader:
         if isinstance(event, DocumentStartEvent):
             return self._begin_document()
         if isinstance(event, CollectionEndEvent):
-            self._levels.pop()
+            self.levels.pop()
         elif isinstance(event, NodeEvent):
             return self._node(event)
         return True
@@ -172,7 +176,7 @@ class _Reader:
         """Note what is wrong with the document as a whole."""
         if isinstance(self._root, dict):
             self.document.data = self._root
-            self.broken = bool(self.document.mistakes) and bool(self._levels)
+            self.broken = bool(self.document.mistakes) and bool(self.levels)
             return
         self.broken = True
         if not self.document.mistakes:
@@ -187,23 +191,23 @@ class _Reader:
         return self._documents == 1
 
     def _node(self, event: NodeEvent) -> bool:
-        level = self._levels[-1] if self._levels else None
+        level = self.levels[-1] if self.levels else None
         if level is not None and isinstance(level.node, dict) and level.key is None:
             return self._key(level, event)
         path = self._path(level)
-        self._refuse_notation(event, path)
-        value = self._value(event, path)
+        self.refuse_notation(event, path)
+        value = self.value(event, path)
         self._place(level, path, value)
-        if isinstance(value, dict | list):
-            self._levels.append(_Level(value, path, dropped=level is not None and (level.skip or level.dropped)))
+        if isinstance(event, CollectionStartEvent) and isinstance(value, dict | list):
+            self.levels.append(Level(value, path, dropped=level is not None and (level.skip or level.dropped)))
         if level is not None:
             level.skip = False
-        if len(self._levels) > DEEPEST:
+        if len(self.levels) > DEEPEST:
             self.document.add(self.last, path[:3], f"is nested more than {DEEPEST} levels deep")
             return False
         return True
 
-    def _key(self, level: _Level, event: NodeEvent) -> bool:
+    def _key(self, level: Level, event: NodeEvent) -> bool:
         if not isinstance(event, ScalarEvent):
             what = "an alias" if isinstance(event, AliasEvent) else "a list or mapping"
             self.document.add(self.last, level.path, f"{what} cannot be a key", "keys are plain text")
@@ -211,7 +215,7 @@ class _Reader:
             return False
         key: str = event.value
         path = (*level.path, key)
-        self._refuse_notation(event, path)
+        self.refuse_notation(event, path)
         level.key = key
         level.skip = True
         if not key.isprintable():
@@ -225,12 +229,12 @@ class _Reader:
                 self.document.keys[path] = self.last
         return True
 
-    def _path(self, level: _Level | None) -> Path:
+    def _path(self, level: Level | None) -> Path:
         if level is None:
             return ()
         return (*level.path, len(level.node) if isinstance(level.node, list) else level.key or "")
 
-    def _place(self, level: _Level | None, path: Path, value: Tree) -> None:
+    def _place(self, level: Level | None, path: Path, value: Tree) -> None:
         if level is None:
             self._root = value
             self.document.places[path] = self.last
@@ -243,17 +247,23 @@ class _Reader:
         if not level.skip and not level.dropped:
             self.document.places[path] = self.last
 
-    def _refuse_notation(self, event: NodeEvent, path: Path) -> None:
+    def refuse_notation(self, event: NodeEvent, path: Path) -> None:
+        """Note what the file must not use."""
         if isinstance(event, AliasEvent):
             self.document.add(self.last, path, "aliases are not supported", "write the value out")
         elif event.anchor is not None:
             self.document.add(self.last, path, "anchors are not supported", "write the value out where it is needed")
+        self.refuse_tags(event, path)
+
+    def refuse_tags(self, event: NodeEvent, path: Path) -> None:
+        """Note a tag."""
         if getattr(event, "ctag", None) is not None or getattr(event, "tag", None) is not None:
             self.document.add(
                 self.last, path, "tags such as !!str are not supported", "quote the value to make it text"
             )
 
-    def _value(self, event: NodeEvent, path: Path) -> Tree:
+    def value(self, event: NodeEvent, path: Path) -> Tree:
+        """Return what a node means; lists and mappings are filled afterwards."""
         if isinstance(event, MappingStartEvent):
             return {}
         if isinstance(event, SequenceStartEvent):
