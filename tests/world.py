@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,6 +85,7 @@ class Bench:
     router: FakeRouter
     meter: FixedMeter
     folder: Path
+    retiring: asyncio.Task[None]
     said: list[str] = field(default_factory=list)
 
     async def push(
@@ -120,6 +121,10 @@ class Bench:
         await git(work, "push", "--quiet", str(self.world.repositories.path(project)), f"HEAD:refs/test/{commit}")
         return commit
 
+    async def undone(self, project: str) -> None:
+        """Forget the newest commit of the working copy."""
+        await git(self.folder / "work" / project, "reset", "--quiet", "--hard", "HEAD~")
+
     async def live(self, project: str, environment: str = "production") -> Release | None:
         """Return what is live."""
         return await self.journal.live(project, environment)
@@ -136,6 +141,10 @@ class Bench:
         writer.close()
         version = next((f.split(": ", 1)[1] for f in fields if f.lower().startswith("x-version")), "")
         return f"{head.split(' ')[1]} {version}"
+
+    async def backdate(self, release: Release) -> None:
+        """Make a live release three days older, as after a long absence."""
+        await self.journal.amend(replace(release, created_at=release.created_at - timedelta(days=3)))
 
     async def until_containers(self, count: int, project: str = "shop") -> None:
         """Wait until the project's production has so many containers (a retirement or a start takes a moment)."""
@@ -178,9 +187,10 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     world = await compose(settings, journal, FileVault(data / "key"), outside)
     retiring = asyncio.create_task(world.retirement.run())
     try:
-        yield Bench(world, journal, engine, router, meter, folder)
+        yield Bench(world, journal, engine, router, meter, folder, retiring)
     finally:
         await world.deployments.stop()
+        await world.jobs.stop()
         retiring.cancel()
         await asyncio.gather(retiring, return_exceptions=True)
         world.transcripts.close_all()
