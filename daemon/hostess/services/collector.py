@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hostess.domain import labels
 from hostess.domain.ports import Engine, Journal
+from hostess.domain.release import OPEN
 
 OURS = "hostess/"
 
@@ -28,12 +29,15 @@ class Collector:
         """Remove what is not needed, of one project or of all."""
         instance = await self._journal.instance()
         owned = labels.of_instance(instance) if project is None else labels.of_project(instance, project)
+        deploying = {each.project for each in await self._journal.deployments(states=OPEN, limit=1000)}
         needed = await self._needed()
         gone, size = [], 0
         for image in await self._engine.images({**owned}):
             foreign = [tag for tag in image.tags if not tag.startswith(OURS)]
             if image.id in needed or foreign or labels.BUILD not in image.labels:
                 continue
+            if image.labels.get(labels.PROJECT) in deploying:
+                continue  # perhaps just built, for a release that is not live yet
             for tag in image.tags or (image.id,):
                 await self._engine.remove_image(tag)
             if await self._engine.image(image.id) is None:

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import cast
 
 from hostess.domain.ports import Clock, Container, Engine, Journal, Router
 from hostess.domain.problem import Problem
+from hostess.domain.records import Task
 from hostess.domain.release import Workload
 from hostess.services.replicas import DEFAULT_GRACE, Replicas, grace_of
 
@@ -56,29 +58,41 @@ class Retirement:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
-                now = self._clock.now()
-                for task in await self._journal.tasks():
-                    if task.kind == KIND and task.id not in self._under_way and task.due_at <= now:
-                        self._under_way.add(task.id)
-                        group.create_task(self._attempt(task.id, task.payload))
+                for task in await self._due():
+                    self._under_way.add(task.id)
+                    group.create_task(self._attempt(task.id, task.payload))
                 try:
                     async with asyncio.timeout(RETRY.total_seconds()):
                         await self._wake.wait()
                 except TimeoutError:
                     continue
 
+    async def _due(self) -> list[Task]:
+        now = self._clock.now()
+        try:
+            open_tasks = await self._journal.tasks()
+        except Problem as problem:
+            log.warning("what has to be retired is not known right now: %s", problem)
+            return []
+        return [t for t in open_tasks if t.kind == KIND and t.id not in self._under_way and t.due_at <= now]
+
     async def _attempt(self, task: int, payload: Mapping[str, object]) -> None:
+        """Retire one container; what goes wrong, known or not, costs the others nothing."""
         try:
             await self._carry_out(payload)
             await self._journal.finish_task(task)
-        except Problem as problem:
-            log.warning("could not retire %s yet: %s", payload.get("name"), problem)
-            await self._journal.postpone(task, self._clock.now() + RETRY, str(problem))
+        except Exception as error:
+            bug = None if isinstance(error, Problem) else error
+            log.warning("could not retire %s yet: %s", payload.get("name"), error, exc_info=bug)
+            with suppress(Problem):  # it stays due then
+                await self._journal.postpone(task, self._clock.now() + RETRY, str(error))
         finally:
             self._under_way.discard(task)
 
     async def _carry_out(self, payload: Mapping[str, object]) -> None:
         container = str(payload["container"])
+        if await self._engine.container(container) is None:
+            return  # its address may be another's by now, whose requests a drain would cut
         targets = [str(target) for target in cast("list[object]", payload["targets"])]
         if targets:
             await self._router.drained(targets, DRAIN)

@@ -1,0 +1,205 @@
+"""What a daemon that comes back, or looks around on its timer, does and leaves alone."""
+
+import asyncio
+from dataclasses import replace
+
+from hostess.domain.problem import Problem
+from hostess.domain.push import ZERO
+from hostess.domain.release import Deployment, Kind, State
+from hostess.domain.stack import Hook
+from tests.fakes.programs import Box
+from tests.integration.release.test_switch import FULL, before, once
+from tests.world import Bench, web
+
+HOST = "shop-web.localhost"
+
+
+async def forever(box: Box) -> int:
+    """Run until stopped."""
+    await box.stopping.wait()
+    return 0
+
+
+async def left_open(bench: Bench, project: str = "shop") -> Deployment:
+    """Write down a deployment that a daemon which died had under way."""
+    [newest, *_] = await bench.journal.deployments(project)
+    deployment = replace(
+        newest, id=f"{project}-dead", state=State.RUNNING, kind=Kind.PUSH, finished_at=None, problem=None
+    )
+    await bench.journal.add_deployment(deployment)
+    return deployment
+
+
+async def state_of(bench: Bench, deployment: str) -> State:
+    """Return the state of a deployment."""
+    found = await bench.journal.deployment(deployment)
+    assert found is not None
+    return found.state
+
+
+async def test_a_hook_left_running_has_the_time_that_is_its_own(bench: Bench) -> None:
+    """A migration that a dead daemon left running is awaited for as long as its own timeout says, and no longer."""
+    bench.engine.commands["forever"] = forever
+    assert (await bench.push("shop", web("plain:1"))).accepted, bench.text()
+    live = await bench.live("shop")
+    assert live is not None
+    deployment = await left_open(bench)
+    begun = deployment.created_at
+    await bench.journal.begin_step(deployment.id, "migrate:web", {"seconds": 0.3}, begun)
+    [place] = await bench.journal.places("shop")
+    hook = Hook(command=("forever",))
+    await bench.world.replicas.start_task(place, live, live.workloads["web"], hook, deployment.id, "migrate")
+
+    async with asyncio.timeout(5):
+        await bench.world.reconciler.at_boot(asyncio.Event())
+
+    assert await state_of(bench, deployment.id) is State.FAILED
+    found = await bench.journal.deployment(deployment.id)
+    assert found is not None
+    assert "killed after its time" in str((found.problem or {})["what"])
+    assert len(await bench.world.replicas.of_place("shop", "production")) == 1
+
+
+async def test_one_that_cannot_be_finished_does_not_hold_up_the_others(bench: Bench) -> None:
+    """At boot, a deployment that cannot be finished yet keeps its own environment locked and no other."""
+    for project in ("shop", "blog"):
+        assert (await bench.push(project, web())).accepted, bench.text()
+    stuck, fine = await left_open(bench, "shop"), await left_open(bench, "blog")
+    working = False
+
+    async def fails(deployment: str, *_: object, **__: object) -> None:
+        if deployment == stuck.id and not working:
+            raise FULL
+
+    before(bench.journal, "steps", fails)
+    held = asyncio.Event()
+    booting = asyncio.create_task(bench.world.reconciler.at_boot(held))
+    await held.wait()
+    async with asyncio.timeout(5):
+        verdict = await bench.push("blog", web("hostess-test/echo:2"))
+
+    assert verdict.accepted, bench.text()
+    assert await state_of(bench, fine.id) is State.FAILED
+    assert await state_of(bench, stuck.id) is State.RUNNING
+    working = True
+    await booting
+    assert await state_of(bench, stuck.id) is State.FAILED
+
+
+async def test_a_bug_in_one_environment_leaves_the_others_looked_after(bench: Bench) -> None:
+    """Whatever is raised while one environment is looked after, the others' lost replicas come back."""
+    for project in ("blog", "shop"):
+        assert (await bench.push(project, web())).accepted, bench.text()
+    [lost] = await bench.world.replicas.of_place("shop", "production")
+    await bench.engine.remove(lost.id)
+    before(bench.journal, "live", once(RuntimeError("never seen before"), lambda project, _: project == "blog"))
+
+    await bench.world.reconciler.tick()
+
+    assert len(await bench.world.replicas.of_place("shop", "production")) == 1
+    assert await bench.get(HOST) == "200 1"
+
+
+async def test_retirement_outlives_a_full_disk(bench: Bench) -> None:
+    """When the journal fails while containers are retired, they are retired once it works again."""
+    await bench.push("shop", web())
+    bench.engine.fail["stop"] = Problem("engine-refused", "the container engine could not stop a container")
+    before(bench.journal, "postpone", once(FULL))
+    before(bench.journal, "finish_task", once(FULL))
+    for version in ("2", "1", "2"):
+        assert (await bench.push("shop", web(f"hostess-test/echo:{version}", mark=version))).accepted, bench.text()
+
+    await bench.until_containers(1)
+    assert not bench.retiring.done()
+
+
+async def test_what_is_gone_is_not_drained(bench: Bench) -> None:
+    """A retired container that is gone already is not drained: its address may be another's by now, whose requests would be cut."""
+    await bench.push("shop", web())
+    [target] = bench.router.routes[HOST]
+    payload = {"container": "gone", "name": "gone", "targets": [target], "grace": 10.0, "command": []}
+    now = (await bench.journal.deployments("shop"))[0].created_at
+    await bench.journal.add_task("retire", payload, now)
+
+    await bench.push("shop", web("hostess-test/echo:2"))  # wakes the retirement
+    await bench.until_containers(1)
+    async with asyncio.timeout(5):
+        while await bench.journal.tasks():  # noqa: ASYNC110 -- the journal has no event
+            await asyncio.sleep(0.01)
+
+    assert bench.router.drains.count((target,)) == 1
+
+
+async def test_images_of_a_running_deployment_are_no_garbage(bench: Bench) -> None:
+    """What a deployment may have built and not started yet is not collected from under it; when it is over, it is."""
+    files = web()
+    files["hostess.yml"] = files["hostess.yml"].replace("image: hostess-test/echo:1", "build: {source: .}")
+    files["Dockerfile"] = "FROM hostess-test/echo:1\nENV EXIT_ON_START=3\n"
+    assert not (await bench.push("shop", files)).accepted  # its image stays, and no release needs it
+    deployment = await left_open(bench)
+
+    meanwhile = await bench.world.collector.collect()
+    await bench.journal.move(deployment.id, State.FAILED, deployment.created_at)
+    afterwards = await bench.world.collector.collect()
+
+    assert meanwhile.images == ()
+    assert len(afterwards.images) == 1
+
+
+async def test_a_failed_push_leaves_no_ref_behind(bench: Bench) -> None:
+    """The ref that keeps a pushed commit while it is deployed goes when the deployment has failed."""
+    await bench.push("shop", web("hostess-test/echo:broken"))
+
+    [deployment] = await bench.journal.deployments("shop")
+    assert await bench.world.repositories.ref("shop", f"refs/hostess/deployments/{deployment.id}") is None
+
+
+async def test_a_branch_that_moved_to_something_else_is_not_overwritten(bench: Bench) -> None:
+    """A branch that another push moved, after this one switched, to a commit that this one does not hold stays there."""
+    await bench.push("shop", web())
+    stolen = await bench.commit("shop", {"stolen": "yes"})
+    repositories = bench.world.repositories
+
+    async def steal(_: object, name: str, *__: object) -> None:
+        if name == "prove":
+            now = await repositories.ref("shop", "refs/heads/main") or ZERO
+            await repositories.move_ref("shop", "refs/heads/main", now, stolen)
+
+    before(bench.journal, "begin_step", steal)
+    await bench.undone("shop")  # what is pushed next does not hold the stolen commit
+    verdict = await bench.push("shop", web("hostess-test/echo:2"))
+
+    assert not verdict.accepted
+    assert await repositories.ref("shop", "refs/heads/main") == stolen
+
+
+async def test_a_restart_keeps_what_was_scaled(bench: Bench) -> None:
+    """A restart gives fresh containers and leaves their number as it was scaled."""
+    await bench.push("shop", web())
+    for begun in (
+        await bench.world.deployments.scale("shop", "production", {"web": 2}, "tester"),
+        await bench.world.deployments.restart("shop", "production", (), "tester"),
+    ):
+        await bench.world.deployments.ended(begun)
+
+    live = await bench.live("shop")
+    assert live is not None
+    assert live.workloads["web"].replicas == 2
+    assert len(bench.router.routes[HOST]) == 2
+
+
+async def test_a_restart_in_the_queue_restarts_what_is_live_then(bench: Bench) -> None:
+    """A restart that waited for a push restarts the pushed release, under the pushed commit."""
+    await bench.push("shop", web())
+    pushing = asyncio.create_task(bench.push("shop", web("hostess-test/echo:2")))
+    async with asyncio.timeout(5):
+        while not await bench.journal.deployments("shop", states=[State.RUNNING]):  # noqa: ASYNC110 -- as above
+            await asyncio.sleep(0)
+    begun = await bench.world.deployments.restart("shop", "production", (), "tester")
+    assert (await pushing).accepted, bench.text()
+    pushed = (await bench.live("shop"), await bench.world.deployments.ended(begun))[0]
+
+    live = await bench.live("shop")
+    assert live is not None
+    assert pushed is not None
+    assert (live.number, live.commit) == (3, pushed.commit)
