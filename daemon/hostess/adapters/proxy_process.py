@@ -55,6 +55,7 @@ class ProxyProcess:
                         raise self._failed(f"it ended with exit code {self._child.returncode}")
                     await asyncio.sleep(0.02)
         except TimeoutError:
+            self._child.kill()  # or each look would start one more
             raise self._failed(f"it did not answer within {START_WITHIN:.0f} s") from None
         return True
 
@@ -68,8 +69,8 @@ class ProxyProcess:
                     log.warning("the proxy had gone and was started again")
                     await restarted()
                 pause = LOOK_EVERY
-            except Problem as problem:
-                log.error("%s", problem)  # noqa: TRY400 -- a Problem is words, not a traceback
+            except (Problem, OSError) as error:
+                log.error("%s", error)  # noqa: TRY400 -- words, not a traceback: the disk is full, or no process can be started
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     def stop(self) -> None:

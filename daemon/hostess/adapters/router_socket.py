@@ -58,18 +58,21 @@ class SocketRouter:
     async def prove(self, host: str, path: str) -> tuple[int, str]:
         """GET *path* of *host* through the HTTP listener."""
         try:
-            address, port = self.listener()
             async with asyncio.timeout(PROOF):
-                return await _get(address, port, host, path)
-        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+                return await _get(*self.listener(), host, path)
+        except (OSError, ValueError, LookupError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise unreachable(error) from error
 
     def listener(self) -> tuple[str, int]:
-        """Return where the proxy's HTTP listener can be reached from this host."""
-        facts = json.loads(self._facts.read_text(encoding="utf-8"))
-        host, _, port = str(facts["http"]).rpartition(":")
+        """Return where the proxy's HTTP listener can be reached from this host; Problem "proxy-unreachable" while it is not there."""
+        try:
+            facts = json.loads(self._facts.read_text(encoding="utf-8"))
+            host, _, text = str(facts["http"]).rpartition(":")
+            port = int(text)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise unreachable(error) from error
         host = host.strip("[]")
-        return ("127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host), int(port)  # noqa: S104 -- compared, not bound
+        return ("127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host), port  # noqa: S104 -- compared, not bound
 
 
 def unreachable(error: Exception) -> Problem:

@@ -28,7 +28,7 @@ class FileTranscripts:
         try:
             if deployment not in self._open:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._open[deployment] = self._path(deployment).open("a", encoding="utf-8")
+                self._open[deployment] = self._path(deployment).open("a", encoding="utf-8", errors="replace")
             self._open[deployment].write(line + "\n")
             self._open[deployment].flush()
         except OSError:
@@ -58,7 +58,7 @@ class FileTranscripts:
         while True:
             lines = self._lines.get(deployment)
             live = lines is not None
-            grown = self._grown.setdefault(deployment, asyncio.Event())
+            grown = self._grown.setdefault(deployment, asyncio.Event()) if live else asyncio.Event()
             for line in (lines if lines is not None else self._stored(deployment))[number:]:
                 number += 1
                 yield number, line
@@ -77,6 +77,6 @@ class FileTranscripts:
 
     def _stored(self, deployment: str) -> list[str]:
         try:
-            return self._path(deployment).read_text(encoding="utf-8").splitlines()
+            return self._path(deployment).read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         except OSError:
             return []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
@@ -72,6 +73,14 @@ class SecretStore:
         """Return name -> value of what users have set for an environment; generated credentials too if asked (to hide them in logs)."""
         stored = await self._journal.secrets(project, environment)
         return {each.name: self._open(each) for each in stored if credentials or ":" not in each.name}
+
+    async def known(self) -> set[str]:
+        """Return every value that is kept, of all environments, for a redactor; those that cannot be opened are left out."""
+        found: set[str] = set()
+        for place in await self._journal.places():
+            with suppress(Problem):  # told when it is needed
+                found.update((await self.values(place.project, place.environment, credentials=True)).values())
+        return found
 
     async def credential(self, project: str, environment: str, name: str, make: Callable[[], str]) -> str:
         """Return a generated credential, made with *make* and stored the first time. Its *name* holds a ":"."""

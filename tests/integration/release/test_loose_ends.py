@@ -1,0 +1,101 @@
+"""The small parts around a deployment: its transcript, the way to the proxy, the child that the proxy is, the redactor."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from hostess.adapters.proxy_process import ProxyProcess
+from hostess.adapters.router_socket import SocketRouter
+from hostess.adapters.transcripts_files import FileTranscripts
+from hostess.domain.ports import Image
+from hostess.domain.problem import Problem
+from hostess.domain.push import Say
+from tests.world import Bench, a_bench, web
+
+
+async def test_a_late_line_opens_no_transcript(bench: Bench) -> None:
+    """A line that a build's thread says after the end of its deployment is dropped, and followers end."""
+    tells: list[Say] = []
+    real = bench.engine.pull
+
+    async def pull(reference: str, say: Say) -> Image:
+        tells.append(say)
+        return await real(reference, say)
+
+    setattr(bench.engine, "pull", pull)  # noqa: B010 -- the engine is a fake
+    assert (await bench.push("shop", web("registry.test/echo:1"))).accepted, bench.text()
+    [deployment] = await bench.journal.deployments("shop")
+    tells[0]("too late")
+
+    async with asyncio.timeout(2):
+        lines = [line async for _, line in bench.world.transcripts.follow(deployment.id)]
+    assert "too late" not in lines
+
+
+async def test_a_transcript_takes_and_gives_any_text(tmp_path: Path) -> None:
+    """Half a surrogate in a line, half a character at a crash and odd line separators neither stop a deployment nor shift numbers."""
+    transcripts = FileTranscripts(tmp_path)
+    for line in ("half \ud83d", "one\u2028line", "last"):
+        transcripts.write("d1", line)
+    transcripts.close("d1")
+    with (tmp_path / "d1.log").open("ab") as file:
+        file.write("ü".encode()[:1])
+
+    assert transcripts.read("d1") == ["half ?", "one\u2028line", "last"]
+    assert [number async for number, _ in transcripts.follow("d1")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("facts", [None, "", "[]", "{}", '{"http": ""}'])
+async def test_a_proxy_that_says_not_where_it_listens_is_a_problem(tmp_path: Path, facts: str | None) -> None:
+    """While proxy.json is absent, empty or says nothing of HTTP, who asks for the listener gets a Problem."""
+    if facts is not None:
+        (tmp_path / "proxy.json").write_text(facts)
+    router = SocketRouter(tmp_path)
+
+    with pytest.raises(Problem, match="the proxy did not answer"):
+        router.listener()
+    with pytest.raises(Problem, match="the proxy did not answer"):
+        await router.prove("a.localhost", "/")
+
+
+async def test_an_endless_head_is_a_problem(tmp_path: Path) -> None:
+    """An answer to the proof whose head has no end is a Problem, not an error nobody knows."""
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(endless, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "proxy.json").write_text(json.dumps({"http": f"127.0.0.1:{port}"}))
+        with pytest.raises(Problem, match="the proxy did not answer"):
+            await SocketRouter(tmp_path).prove("a.localhost", "/")
+
+
+async def test_the_watch_outlives_a_disk_that_takes_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the proxy cannot even be tried to start, the watch looks again later."""
+    (tmp_path / "logs").write_text("no folder")
+    monkeypatch.setattr("hostess.adapters.proxy_process.LOOK_EVERY", 0.01)
+    proxy = ProxyProcess(tmp_path / "run", [], {}, tmp_path / "logs")
+
+    async def restarted() -> None:
+        raise AssertionError("it cannot have started")
+
+    watching = asyncio.create_task(proxy.watch(restarted))
+    done, _ = await asyncio.wait({watching}, timeout=0.3)
+    watching.cancel()
+
+    assert not done
+
+
+async def test_secrets_are_known_after_a_restart(tmp_path: Path) -> None:
+    """A daemon that was started again hides the secrets of its environments before anything has resolved them."""
+    async with a_bench(tmp_path) as bench:
+        await bench.commit("shop", {})
+        await bench.push("shop", web())
+        await bench.world.secrets.add("shop", "production", "TOKEN", "tr0ub4dor-and-3")
+    async with a_bench(tmp_path) as again:
+        assert again.world.redactor.hide("it was tr0ub4dor-and-3") == "it was [hidden]"
