@@ -335,6 +335,21 @@ async def test_context_leaves_out_what_is_ignored(repositories: Repositories, so
     }
 
 
+async def test_a_contexts_id_is_that_of_what_is_sent(repositories: Repositories, source: Source) -> None:
+    """What is ignored, and hostess.yml itself, does not count; a changed file that is sent does."""
+    base = {"Dockerfile": "FROM x\n", ".dockerignore": "*.md\n", "app.py": "1", "README.md": "a", "hostess.yml": "a"}
+    changes: list[dict[str, str | bytes]] = [{}, {"README.md": "b"}, {"hostess.yml": "b"}, {"app.py": "2"}]
+    commits = [source.commit({**base, **change}) for change in changes]
+
+    first, readme, stack, code = [
+        await repositories.context_id("shop", commit, ".", "Dockerfile") for commit in commits
+    ]
+
+    assert first == readme == stack
+    assert code not in {first, None}
+    assert await repositories.context_id("shop", commits[0], "gone", "Dockerfile") is None
+
+
 async def test_ignore_file_of_a_dockerfile_takes_precedence(repositories: Repositories, source: Source) -> None:
     """A file named after the Dockerfile is used instead of .dockerignore."""
     commit = source.commit(
@@ -391,10 +406,12 @@ async def test_reading_several_files(repositories: Repositories, source: Source)
     """Files are read through symlinks inside the commit; what is absent, a folder, or too large, is left out."""
     commit = source.commit({"a/one": "1", "b": "-> a/one", "large": "x" * 100, "c": "-> /etc/passwd", "d e\tf": "2"})
 
-    read = await repositories.read_files("shop", commit, ["large", "a/one", "b", "a", "nope", "c", "d e\tf"], 10)
+    names = ["large", "a/one", "b", "a", "nope", "c", "d e\tf"]
+
+    read = await repositories.read_files("shop", commit, dict.fromkeys(names, 10))
 
     assert read == {"a/one": b"1", "b": b"1", "d e\tf": b"2"}
-    assert await repositories.read_files("shop", commit, [], 10) == {}
+    assert await repositories.read_files("shop", commit, {}) == {}
 
 
 async def test_a_context_with_files_of_its_own(repositories: Repositories, source: Source) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 
 from dulwich.errors import NotTreeError
@@ -14,7 +15,7 @@ from dulwich.objects import Commit, SubmoduleEncountered
 from dulwich.refs import DiskRefsContainer, Ref
 from dulwich.repo import Repo
 
-from hostess.adapters.context_tar import context_tar, inside
+from hostess.adapters.context_tar import context_id, context_tar, inside
 from hostess.adapters.git_objects import find, listing, objects, run
 from hostess.adapters.tree_check import check_tree
 from hostess.domain.names import check_project_name
@@ -118,10 +119,12 @@ class DulwichRepositories:
         """
         return await asyncio.to_thread(_files, self._existing(project), commit, inside(path, "the path"), depth)
 
-    async def read_files(self, project: str, commit: str, paths: Sequence[str], limit: int) -> dict[str, bytes]:
-        """Return the files of the commit (through symlinks inside it) that are there and have at most *limit* bytes each."""
-        names = {path: f"{commit}:{inside(path, 'the path')}" for path in paths}
-        return await asyncio.to_thread(_read_files, self._existing(project), names, limit)
+    async def read_files(self, project: str, commit: str, limits: Mapping[str, int]) -> dict[str, bytes]:
+        """Return the files of the commit, of those named in *limits*, that are there and have at most so many bytes.
+
+        Symlinks are followed inside the commit.
+        """
+        return await asyncio.to_thread(_read_files, self._existing(project), commit, limits)
 
     async def tree_id(self, project: str, commit: str, path: str) -> str | None:
         """Return the id of the tree (or blob) at *path* ("." = root), None when absent. Equal ids mean equal content."""
@@ -130,6 +133,16 @@ class DulwichRepositories:
     async def check_tree(self, project: str, commit: str, limits: TreeLimits) -> None:
         """Problem when the tree breaks a bound, holds an unsafe path, a submodule, an LFS pointer or a symlink that escapes."""
         await asyncio.to_thread(check_tree, self._existing(project), commit, limits)
+
+    async def context_id(
+        self, project: str, commit: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
+    ) -> str | None:
+        """Return a digest of what `context` sends, None when there is no folder at *path*."""
+        repository, name = self._existing(project), inside(dockerfile, "the Dockerfile")
+        tree = await self.tree_id(project, commit, path)
+        if tree is None:
+            return None
+        return await asyncio.to_thread(_context_id, repository, tree, name, tuple(extra.items()))
 
     def context(
         self, project: str, commit: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
@@ -254,11 +267,11 @@ def _files(repository: Path, commit: str, path: str, depth: int) -> dict[str, in
     return {entry.path: entry.size for entry in entries if entry.path.count("/") <= depth}
 
 
-def _read_files(repository: Path, names: Mapping[str, str], limit: int) -> dict[str, bytes]:
+def _read_files(repository: Path, commit: str, limits: Mapping[str, int]) -> dict[str, bytes]:
     result = {}
     with objects(repository) as blobs:
-        for path, name in names.items():
-            opened = blobs.open(name)
+        for path, limit in limits.items():
+            opened = blobs.open(f"{commit}:{inside(path, 'the path')}")
             if opened is None:
                 continue
             found, pieces = opened
@@ -288,6 +301,11 @@ def _title(repository: Path, commit: str) -> str:
         found = repo[commit.encode()]
         message = found.message if isinstance(found, Commit) else b""
     return message.strip().partition(b"\n")[0].decode(errors="replace").strip()
+
+
+@lru_cache(maxsize=1024)
+def _context_id(repository: Path, tree: str, dockerfile: str, extra: tuple[tuple[str, bytes], ...]) -> str:
+    return context_id(repository, tree, dockerfile, dict(extra))
 
 
 def _ref(repository: Path, ref: str) -> str | None:

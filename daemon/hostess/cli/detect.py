@@ -41,7 +41,7 @@ def detect(folder: Path, kind: str | None, port: int | None, project: str | None
     from hostess.domain.stack_build import PORTS  # noqa: PLC0415
 
     files = _files(folder, recognition.DEPTH)
-    texts = {name: _text(folder / name, recognition.LIMIT) for name in recognition.wanted(files)}
+    texts = {name: _text(folder / name, limit) for name, limit in recognition.wanted(files).items()}
     found = Folder(files, {name: text for name, text in texts.items() if text is not None})
     try:
         service = ServiceType(kind) if kind else recognition.likely_type(found)

@@ -46,7 +46,7 @@ def dockerfile(recipe: Recipe, project: str) -> str:
 def _python(recipe: PythonRecipe, project: str) -> list[str]:
     image = f"FROM python:{recipe.version}-slim"
     writable = " ".join(map(shlex.quote, ("/app", *recipe.writable)))
-    env = ["PATH=/venv/bin:$PATH", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"]
+    env = ["PATH=/venv/bin:$PATH", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "FORWARDED_ALLOW_IPS=*"]
     if recipe.start and recipe.start.path:
         env.append(f"PYTHONPATH=/app/{recipe.start.path}")
     return [
@@ -107,10 +107,9 @@ def _python_installation(recipe: PythonRecipe, caches: "_Caches") -> list[str]:
 def _node(recipe: NodeRecipe, project: str) -> list[str]:
     image = f"FROM node:{recipe.version}-slim"
     writable = " ".join(map(shlex.quote, ("/app", *recipe.writable)))
-    env = [
-        "NODE_ENV=production",
-        *(["HOSTNAME=0.0.0.0"] if recipe.standalone else ["PATH=/app/node_modules/.bin:$PATH"]),
-    ]
+    env = ["NODE_ENV=production", *(["NEXT_TELEMETRY_DISABLED=1"] if recipe.next else [])]
+    # Next.js takes HOSTNAME for the address to listen on, and containers have one that is a name.
+    env.append("HOSTNAME=0.0.0.0" if recipe.standalone else "PATH=/app/node_modules/.bin:$PATH")
     return [
         f"{image} AS build",
         "WORKDIR /app",
@@ -137,7 +136,7 @@ def _node_installation(recipe: NodeRecipe, caches: "_Caches") -> list[str]:
         build = [f"RUN {mount}{shlex.join(recipe.build)}"]
     prune = [f"{cached}{_PRUNE[recipe.manager]}"] if recipe.pruned and recipe.manager in _PRUNE else []
     return [
-        "ENV PATH=/app/node_modules/.bin:$PATH",
+        "ENV PATH=/app/node_modules/.bin:$PATH" + (" NEXT_TELEMETRY_DISABLED=1" if recipe.next else ""),
         *_package_manager(recipe, caches),
         *(copies(recipe.early) if recipe.early else ["COPY . ."]),
         f"{cached}{_install(recipe)}",

@@ -10,15 +10,16 @@ from hostess.domain import recognition_asgi as asgi
 from hostess.domain import recognition_node as node
 from hostess.domain import recognition_python as python
 from hostess.domain.problem import Problem
+from hostess.domain.recognition_start import of_procfile
 from hostess.domain.recognition_values import Folder, Purpose, PythonRecipe, Recipe
 from hostess.domain.stack import ServiceType
 
 DEPTH = 4
 """Files in so many folders below each other are looked at."""
-LIMIT = 2 * 1024**2
-"""Files with more bytes are not read."""
+_LARGE, _SMALL = 4 * 1024**2, 256 * 1024  # lock files; everything else
 _REQUIREMENTS = re.compile(r"(?:requirements/)?[\w.+-]+\.(?:txt|in)")
 _MOST = 40
+_NODE = ("node", "npm", "npx", "pnpm", "yarn", "next")
 _OTHERS = {
     "go.mod": "Go",
     "Gemfile": "Ruby",
@@ -32,12 +33,13 @@ _OTHERS = {
 }
 
 
-def wanted(files: Iterable[str]) -> tuple[str, ...]:
-    """Return which of *files* have to be read; a bounded number."""
+def wanted(files: Iterable[str]) -> dict[str, int]:
+    """Return which of *files* have to be read, a bounded number, and with how many bytes at most; larger ones are done without."""
     there = frozenset(files)
     named = [name for name in (*python.TOLD_BY, *node.TOLD_BY) if name in there]
     listed = sorted(name for name in there if _REQUIREMENTS.fullmatch(name))[:_MOST]
-    return tuple(dict.fromkeys([*named, *listed, *asgi.candidates(there)]))
+    small = dict.fromkeys([*listed, *asgi.candidates(there)], _SMALL)
+    return small | {name: _LARGE if "lock" in name else _SMALL for name in named}
 
 
 def recognise(folder: Folder, purpose: Purpose) -> Recipe:
@@ -91,10 +93,16 @@ def _fastapi(folder: Folder, purpose: Purpose) -> Recipe:
 
 def _custom(folder: Folder, purpose: Purpose) -> Recipe:
     """Return the recipe of the language that has a start command; Python when both have one, or neither."""
-    is_python = python.is_project(folder) or folder.first(*python.SCRIPTS) is not None
-    if node.is_project(folder) and not (is_python and (purpose.commanded or python.start(folder, purpose))):
-        return node.recipe(folder, purpose)
-    if is_python or (folder.has("Procfile") and any(path.endswith(".py") for path in folder.files)):
+    if node.is_project(folder):
+        procfile = of_procfile(folder)
+        by_node = procfile is not None and procfile.argv[0] in _NODE
+        if not python.is_project(folder) or by_node or not (purpose.commanded or python.start(folder, purpose)):
+            return node.recipe(folder, purpose)
+    if (
+        python.is_project(folder)
+        or folder.first(*python.SCRIPTS)
+        or (folder.has("Procfile") and any(path.endswith(".py") for path in folder.files))
+    ):
         return python.recipe(folder, purpose)
     raise _unknown(folder)
 

@@ -12,6 +12,7 @@ _USUAL_NAMES = ("app", "application", "api")
 _PASSED = re.compile(
     r"(?:^|/)(?:tests?|docs|examples?|scripts|migrations|alembic|node_modules|\.[^/]*)/|(?:^|/)(?:test_[^/]*|conftest|setup)\.py$"
 )
+_MODULE = re.compile(r"(?:[\w-]+/)?(?:\w+/)*\w+\.py", re.ASCII)
 _MADE = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?FastAPI\(", re.MULTILINE)
 _FROM_FACTORY = re.compile(
     r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(?:create|make|get|build)_(?:app|application)\(", re.MULTILINE
@@ -39,7 +40,7 @@ class Application:
 
 def candidates(files: Iterable[str]) -> list[str]:
     """Return the Python files that may hold the application, the likeliest first, at most MOST."""
-    python = [path for path in files if path.endswith(".py") and not _PASSED.search(path)]
+    python = [path for path in files if _MODULE.fullmatch(path) and not _PASSED.search(path)]
     return sorted(python, key=_rank)[:MOST]
 
 
@@ -92,6 +93,8 @@ def _module(folder: Folder, path: str) -> tuple[str, str]:
     That is the project, unless the outermost folder is no package, and what stands in it is imported by the names it has there.
     """
     root, *inner = path.removesuffix(".py").removesuffix("/__init__").split("/")
+    if not root.isidentifier():
+        return ".".join(inner), root
     if inner and not folder.has(f"{root}/__init__.py") and not _imports(folder, path, {root}):
         beside = {other.split("/")[1].removesuffix(".py") for other in folder.files if other.startswith(f"{root}/")}
         package = len(inner) > 1 and folder.has(f"{root}/{inner[0]}/__init__.py")

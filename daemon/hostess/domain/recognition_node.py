@@ -14,7 +14,7 @@ from hostess.domain.stack import ServiceType
 DEFAULT = "22"
 LOCKS = ("pnpm-lock.yaml", "yarn.lock", "package-lock.json", "npm-shrinkwrap.json")
 NEXT_CONFIGS = tuple(f"next.config.{ending}" for ending in ("js", "mjs", "cjs", "ts", "mts"))
-TOLD_BY = ("package.json", ".nvmrc", ".node-version", "Procfile", *LOCKS, *NEXT_CONFIGS)
+TOLD_BY = ("package.json", ".nvmrc", ".node-version", "Procfile", *LOCKS[:2], *NEXT_CONFIGS)
 _SERIES = ((22,), (24,), (20,), (23,), (21,), (18,), (19,), (16,), (26,), (25,))
 _CODENAMES = {"iron": "20", "jod": "22", "hydrogen": "18", "gallium": "16", "krypton": "24"}
 _OWN_SCRIPTS = ("preinstall", "install", "postinstall", "prepare")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from hostess.domain import dockerfiles, labels
 from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal, Meter, Repositories
+from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.settings import BuildSettings
@@ -80,7 +81,8 @@ class Builder:
         result: dict[str, str | None] = {}
         for service in services.values():
             if service.name in works:
-                result[service.name] = await self._journal.built(works[service.name].key)
+                built = await self._journal.built(works[service.name].key)
+                result[service.name] = built if built and await self._engine.image(built) else None
             elif service.image is not None:
                 found = await self._engine.image(service.image)
                 result[service.name] = found.id if found else None
@@ -105,7 +107,8 @@ class Builder:
 
     async def _written(self, source: Source, name: str, build: Build) -> "_Work":
         """Return the build by a Dockerfile of the pushed tree."""
-        tree = await self._tree(source, f"services.{name}.build.source", build.source)
+        place = f"services.{name}.build.source"
+        context = await self._context(source, place, build.source, build.dockerfile)
         path = build.dockerfile if build.source in {".", ""} else f"{build.source}/{build.dockerfile}"
         if await self._repositories.tree_id(source.project, source.commit, path) is None:
             raise Problem(
@@ -113,25 +116,25 @@ class Builder:
                 f"services.{name}.build: there is no {path} in the pushed commit",
                 remedy="commit a Dockerfile there, or name it in build.dockerfile",
             )
-        key = _digest(source.project, tree, build.dockerfile, sorted(build.args.items()))
+        key = _digest(source.project, context, build.dockerfile, sorted(build.args.items()))
         return _Work(name, key, build.source, build.dockerfile, args=build.args)
 
     async def _generated(self, source: Source, service: Service, path: str) -> "_Work":
         """Return the build by a Dockerfile that is written for what the folder holds."""
         tree = await self._tree(source, f"services.{service.name}.source", path)
         made = await self._generated_builds.of(source.project, source.commit, tree, service)
-        key = _digest(source.project, tree, made.dockerfile, [])
+        context = await self._context(source, f"services.{service.name}.source", path, dockerfiles.NAME, made.extra)
+        key = _digest(source.project, context, made.dockerfile, [])
         return _Work(service.name, key, path, dockerfiles.NAME, extra=made.extra, lines=made.lines)
 
     async def _tree(self, source: Source, place: str, path: str) -> str:
-        tree = await self._repositories.tree_id(source.project, source.commit, path)
-        if tree is None:
-            raise Problem(
-                "build-context-missing",
-                f"{place}: there is no folder {path!r} in the pushed commit",
-                remedy=f"commit the folder, or correct {place.split('.', 2)[2]} in hostess.yml",
-            )
-        return tree
+        return _there(await self._repositories.tree_id(source.project, source.commit, path), place, path)
+
+    async def _context(
+        self, source: Source, place: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
+    ) -> str:
+        found = await self._repositories.context_id(source.project, source.commit, path, dockerfile, extra)
+        return _there(found, place, path)
 
     async def _build(self, source: Source, work: "_Work", say: Say) -> str:
         async with self._building.setdefault(work.key, asyncio.Lock()):
@@ -169,7 +172,8 @@ class Builder:
             return await self._engine.build(order, say)
         except Problem as problem:
             what = f"the build of {work.name} failed: {problem.what}"
-            raise Problem(problem.code, what, remedy=problem.remedy, tail=problem.tail) from problem
+            shown = f"; its Dockerfile is what `hostess detect {work.path}` prints" if work.extra else ""
+            raise Problem(problem.code, what, remedy=problem.remedy + shown, tail=problem.tail) from problem
 
     def _check_room(self, facts: EngineFacts) -> None:
         free = self._meter.free_disk(facts.root)
@@ -199,6 +203,16 @@ class _Work:
     args: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, bytes] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+
+
+def _there(found: str | None, place: str, path: str) -> str:
+    if found is None:
+        raise Problem(
+            "build-context-missing",
+            f"{place}: there is no folder {path!r} in the pushed commit",
+            remedy=f"commit the folder, or correct {place.split('.', 2)[2]} in hostess.yml",
+        )
+    return found
 
 
 def _digest(project: str, tree: str, dockerfile: str, args: Sequence[tuple[str, str]]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hostess.domain import dockerfiles
 from hostess.domain.ports import Repositories
 from hostess.domain.problem import Problem
-from hostess.domain.recognition import DEPTH, LIMIT, recognise, wanted
+from hostess.domain.recognition import DEPTH, recognise, wanted
 from hostess.domain.recognition_values import Folder, Purpose
 from hostess.domain.stack import Service
 
@@ -68,8 +68,8 @@ class GeneratedBuilds:
     async def _folder(self, project: str, commit: str, source: str) -> Folder:
         files = frozenset(await self._repositories.files(project, commit, source, DEPTH))
         prefix = "" if source in {".", ""} else f"{source}/"
-        names = [f"{prefix}{name}" for name in wanted(files)]
-        read = await self._repositories.read_files(project, commit, names, LIMIT)
+        limits = {f"{prefix}{name}": limit for name, limit in wanted(files).items()}
+        read = await self._repositories.read_files(project, commit, limits)
         return Folder(files, {path.removeprefix(prefix): text(content) for path, content in read.items()})
 
 

@@ -5,7 +5,7 @@ import tarfile
 
 from hostess.domain.dockerfiles import NAME
 from tests.fakes.building import Recipe
-from tests.fakes.programs import echo
+from tests.fakes.programs import echo, task
 from tests.world import Bench
 
 API = """version: "1.0"

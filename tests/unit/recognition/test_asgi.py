@@ -26,6 +26,8 @@ LAYOUTS = [
     ({"backend/main.py": f"from db import x\n{APP}", "backend/db.py": ""}, "main:app", "backend"),
     ({"shop/api/server.py": APP, "shop/__init__.py": ""}, "shop.api.server:app", ""),
     ({"a/b/other.py": APP, "a/main.py": APP}, "a.main:app", ""),
+    ({"my-shop/api/main.py": APP}, "api.main:app", "my-shop"),
+    ({"my-shop/main.py": APP, "other/my-main.py": APP}, "main:app", "my-shop"),
     ({"main.py": "from fastapi import FastAPI\napi = FastAPI(title='x')\n"}, "main:api", ""),
     ({"main.py": "import fastapi\napp: fastapi.FastAPI = fastapi.FastAPI(\n    title='x',\n)\n"}, "main:app", ""),
     ({"main.py": "admin = FastAPI()\napp = FastAPI()\n"}, "main:app", ""),

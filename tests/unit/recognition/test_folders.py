@@ -14,13 +14,14 @@ START = '{"scripts": {"start": "node a.js"}}'
     [
         ({"package.json": START, "requirements.txt": "x"}, "Node 22 with package.json"),
         ({"package.json": START, "requirements.txt": "x", "main.py": ""}, "Python 3.12 with requirements.txt"),
-        ({"package.json": START, "main.py": ""}, "Python 3.12 with no list of dependencies"),
+        ({"package.json": START, "main.py": ""}, "Node 22 with package.json"),
+        ({"package.json": START, "requirements.txt": "", "Procfile": "web: npm run x"}, "Node 22 with package.json"),
         ({"package.json": START, "requirements.txt": "x", "Procfile": "web: a"}, "Python 3.12 with requirements.txt"),
         ({"package.json": START, "index.html": ""}, "Node 22 with package.json"),
     ],
 )
 def test_folders_of_two_languages(files: dict[str, str], summary: str) -> None:
-    """Python with a start command goes before Node, Node before Python without one."""
+    """Python with dependencies and a start command goes before Node, unless the Procfile starts Node."""
     assert found("custom", files).summary == summary
 
 

@@ -1,6 +1,6 @@
 """The git repositories, in our words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -39,8 +39,8 @@ class Repositories(Protocol):
         Their paths are relative to the folder. Symlinks are files; submodules are left out.
         """
 
-    async def read_files(self, project: str, commit: str, paths: Sequence[str], limit: int) -> dict[str, bytes]:
-        """Return the files of the commit that are there and have at most *limit* bytes each."""
+    async def read_files(self, project: str, commit: str, limits: Mapping[str, int]) -> dict[str, bytes]:
+        """Return the files of the commit, of those named in *limits*, that are there and have at most so many bytes."""
 
     async def tree_id(self, project: str, commit: str, path: str) -> str | None:
         """Return the id of the tree (or blob) at *path* ("." = root), None when absent. Equal ids mean equal content."""
@@ -48,10 +48,17 @@ class Repositories(Protocol):
     async def check_tree(self, project: str, commit: str, limits: TreeLimits) -> None:
         """Problem when the tree breaks a bound, holds an unsafe path, a submodule, an LFS pointer or a symlink that escapes."""
 
+    async def context_id(
+        self, project: str, commit: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
+    ) -> str | None:
+        """Return a digest of what `context` sends for the same arguments, None when there is no folder at *path*."""
+
     def context(
         self, project: str, commit: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
     ) -> Iterable[bytes]:
         """Yield the tree at *path* as a tar stream, symlinks kept, `.dockerignore` honoured by Docker's rules. Blocking: use a thread.
+
+        `hostess.yml` at its root is left out.
 
         *extra* are files at its root that are not in the tree, or stand in for what is.
         """
