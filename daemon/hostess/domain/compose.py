@@ -17,6 +17,7 @@ from hostess.domain.stack_yaml import Tree
 from hostess.domain.yaml_text import block
 
 _ENDS = "service_completed_successfully"
+_MISSING = "is required"
 _ROUNDS = 50
 
 
@@ -203,7 +204,8 @@ def _take_out(tree: dict[str, Any], mistake: Mistake, around: Surroundings) -> N
     if not mistake.path:
         tree.clear()
         around.note("the result", mistake.message)
-    elif _removed(tree, mistake.path):
+    elif _removed(tree, mistake.path) and mistake.message != _MISSING:
+        # What is missing is so because it was taken out, which was told.
         around.note(mistake.path, f"is left out: {mistake.message}")
 
 

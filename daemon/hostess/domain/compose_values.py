@@ -55,7 +55,7 @@ class Surroundings:
 
     def note(self, place: str, sentence: str) -> None:
         """Tell what could not be carried over, or was changed."""
-        line = f"{place}: {sentence}"
+        line = "".join(letter if letter.isprintable() else "?" for letter in f"{place}: {sentence}")
         if line not in self.notes:
             self.notes.append(line)
 

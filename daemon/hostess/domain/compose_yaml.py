@@ -2,7 +2,7 @@
 
 from ruamel.yaml.events import AliasEvent, NodeEvent
 
-from hostess.domain.mistakes import InvalidStack, Path
+from hostess.domain.mistakes import InvalidStack, Path, quoted
 from hostess.domain.problem import Problem
 from hostess.domain.stack_yaml import Document, Reader, Token, Tree, read
 
@@ -74,7 +74,10 @@ class _Following(Reader):
         return found
 
     def _followed(self, anchor: str, path: Path) -> Tree:
-        found = self._anchors.get(anchor)
+        if anchor not in self._anchors:
+            self.document.add(self.last, path, f"points at {quoted(anchor)}, which comes nowhere before")
+            return None
+        found = self._anchors[anchor]
         if any(level.node is found for level in self.levels):
             self.document.add(self.last, path, "is part of what it points at")
             return None
