@@ -95,6 +95,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     redactor = SecretRedactor()
     repositories = DulwichRepositories(settings.data_dir / "repos", hook_program())
     secrets = SecretStore(journal, vault, clock)
+    redactor.learn(
+        await secrets.known()
+    )  # before anything speaks: a rollback, a repair or a hook resolves no secret anew
     transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
     url = partial(public_url, outside.public_port)
     values = EnvironmentValues(secrets, clock, redactor, url, settings.base_domain)
@@ -126,7 +129,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     turns = Turns()
     addresses = settings.public_address or own_addresses()
     report = Report(outside.resolver, url, lambda: addresses, settings.base_domain)
-    subnets = free_subnets(settings, outside.meter)
+    subnets = partial(free_subnets, settings, outside.meter)
     deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)

@@ -1,5 +1,6 @@
 """A build context: a tree of a commit as a tar stream, straight from git's objects, with what .dockerignore leaves out left out."""
 
+import hashlib
 import posixpath
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,32 +11,58 @@ from hostess.adapters.git_objects import Entry, Objects, listing, objects
 from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 
+STACK_FILE = "hostess.yml"
+"""What says how to run a service is no part of what it is built from."""
+
 _IGNORE_BYTES = 1024 * 1024
 _EARLIEST = 315_619_200  # 1980-01-02: zip files, and so Python wheels, know no time before 1980
 _SPAN = 600_000_000  # seconds, so that no file is from the future
 
 
 def context_tar(repository: Path, tree: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES) -> Iterator[bytes]:
-    """Yield a tree (40 hex) as an uncompressed tar stream; equal trees give equal bytes. *dockerfile* is a clean path inside it.
+    """Yield a tree (40 hex) as an uncompressed tar stream; equal contexts give equal bytes. *dockerfile* is a clean path inside it.
 
     *extra* are files at the root that come first; what the tree has under their names is not sent, and not looked at.
 
-    Owner, modes and times depend on nothing but the tree. The time is the same for all files, so that `make` sees nothing out of
-    date, and differs between trees, so that web servers which derive an ETag from time and size do not answer "not modified".
+    Owner, modes and times depend on nothing but what is sent. The time is the same for all files, so that `make` sees nothing out
+    of date, and differs between contexts, so that web servers which derive an ETag from time and size do not answer "not modified".
     """
-    mtime = _EARLIEST + int(tree[:8], 16) % _SPAN
+    mtime = _EARLIEST + int(context_id(repository, tree, dockerfile, extra)[:8], 16) % _SPAN
     with objects(repository) as blobs:
-        ignore = _ignore(blobs, tree, dockerfile, extra)
         for name, content in extra.items():
             yield _header(name, tarfile.REGTYPE, 0o644, mtime, size=len(content))
             yield content + bytes(-len(content) % tarfile.BLOCKSIZE)
-        entries = (entry for entry in listing(repository, tree) if entry.path.split("/")[0] not in extra)
-        for entry, folders in _sent(entries, ignore):
+        for entry, folders in _context(repository, blobs, tree, dockerfile, extra):
             for folder in folders:
                 yield _header(f"{folder}/", tarfile.DIRTYPE, 0o755, mtime)
             if entry is not None:
                 yield from _file(entry, blobs, mtime)
     yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def context_id(repository: Path, tree: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES) -> str:
+    """Return a digest (64 hex) of what `context_tar` sends: what .dockerignore leaves out does not count."""
+    digest = hashlib.sha256(dockerfile.encode(errors="surrogateescape"))
+    with objects(repository) as blobs:
+        for name, content in extra.items():
+            digest.update(b"\0%b\0%b" % (name.encode(), hashlib.sha256(content).digest()))
+        for entry, folders in _context(repository, blobs, tree, dockerfile, extra):
+            for folder in folders:
+                digest.update(b"\0%b/" % folder.encode(errors="surrogateescape"))
+            if entry is not None:
+                told = f"{entry.mode:o} {entry.id} {entry.path}"
+                digest.update(b"\0" + told.encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _context(
+    repository: Path, blobs: Objects, tree: str, dockerfile: str, extra: Mapping[str, bytes]
+) -> Iterator[tuple[Entry | None, list[str]]]:
+    ignore = _ignore(blobs, tree, dockerfile, extra)
+    # A change of hostess.yml alone (a replica more) must not make a new image of a service that is built from the root.
+    left_out = {STACK_FILE, *extra}
+    entries = (entry for entry in listing(repository, tree) if entry.path.split("/")[0] not in left_out)
+    return _sent(entries, ignore)
 
 
 def _ignore(blobs: Objects, tree: str, dockerfile: str, extra: Mapping[str, bytes]) -> DockerIgnore:

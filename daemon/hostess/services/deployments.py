@@ -59,7 +59,7 @@ class Deployments:
         transcripts: Transcripts,
         redactor: Redactor,
         clock: Clock,
-        subnets: Sequence[str],
+        subnets: Callable[[], Sequence[str]],
     ) -> None:
         self._journal = journal
         self._deployer = deployer
@@ -172,7 +172,7 @@ class Deployments:
 
     async def place(self, project: str, environment: str) -> Place:
         """Return the environment, made if need be."""
-        return await self._journal.open_place(project, environment, self._subnets, self._clock.now())
+        return await self._journal.open_place(project, environment, self._subnets(), self._clock.now())
 
     async def stop(self) -> None:
         """End what runs: cancel what has not switched, let the others settle."""
