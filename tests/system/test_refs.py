@@ -185,8 +185,8 @@ def test_an_option_only_tells_what_would_happen(host: Host) -> None:
 
     assert pushed.returncode != 0
     assert "[remote rejected] main -> main (dry-run: nothing was changed)" in pushed.stderr
-    assert "build    web" in pushed.stderr
-    assert "start    web x 1" in pushed.stderr
+    assert "rebuild  web" in pushed.stderr
+    assert "restart  web (image" in pushed.stderr
     assert (host.containers("project=dry"), len(deployments(host, "dry"))) == (before, 1)
     assert repository.push().returncode == 0
 

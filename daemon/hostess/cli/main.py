@@ -14,6 +14,7 @@ PLACES = {
     "deployments": f"{_HERE}.deployments:deployments",
     "rollback": f"{_HERE}.rollback:rollback",
     "services": f"{_HERE}.services:services",
+    "plan": f"{_HERE}.plan:plan",
     "run": f"{_HERE}.run:run",
     "jobs": f"{_HERE}.jobs:jobs",
     "secrets": f"{_HERE}.secrets:secrets",

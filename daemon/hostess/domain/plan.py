@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from hostess.domain import labels
 from hostess.domain.ports import Container
-from hostess.domain.release import Release, Workload
+from hostess.domain.release import Release, ReleaseJob, Workload
+from hostess.domain.stack import Run
 
 PRESENT = frozenset({"running", "restarting", "paused"})
 """The engine's words for a container that need not be started by us."""
@@ -76,6 +77,22 @@ def waves(workloads: Mapping[str, Workload]) -> tuple[tuple[str, ...], ...]:
         for name in ready:
             del left[name]
     return tuple(result)
+
+
+def migrates(live: Release | None, wanted: Release) -> tuple[str, ...]:
+    """Return the services whose migration runs, in order: all but those that did this very one from this very container."""
+    before = live.workloads if live else {}
+    found = []
+    for name in (name for wave in waves(wanted.workloads) for name in wave):
+        new, old = wanted.workloads[name], before.get(name)
+        if new.migrate is not None and (old is None or (old.spec, old.migrate) != (new.spec, new.migrate)):
+            found.append(name)
+    return tuple(found)
+
+
+def runs_now(job: ReleaseJob, done: Collection[str]) -> bool:
+    """Whether a job runs as a part of a deployment; *done* are the `once` jobs that have ended well as they are now."""
+    return job.run is Run.ON_DEPLOY or (job.run is Run.ONCE and job.name not in done)
 
 
 def present_replicas(containers: Iterable[Container]) -> list[Container]:

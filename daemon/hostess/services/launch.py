@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from hostess.domain import labels
-from hostess.domain.plan import HandOver, Plan, Start, waves
+from hostess.domain.plan import HandOver, Plan, Start, migrates, runs_now, waves
 from hostess.domain.ports import Clock, Journal, Meter
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, ReleaseJob, Workload
@@ -82,9 +82,8 @@ class Launch:
         place = order.place
         if not order.migrate or job.run not in {Run.ON_DEPLOY, Run.ONCE}:
             return
-        if job.run is Run.ONCE and await self._journal.done_once(
-            place.project, place.environment, job.name, job.workload.spec
-        ):
+        done = await self._journal.done_once(place.project, place.environment, job.name, job.workload.spec)
+        if not runs_now(job, {job.name} if done else ()):
             order.say(f"       {job.name}: ran before and has not changed")
             return
         await self._run_job(order, progress, job, "jobs")
@@ -106,9 +105,8 @@ class Launch:
             )
 
     async def _migrate(self, order: Order, progress: Progress) -> None:
-        for workload in in_order(order.wanted):
-            if workload.migrate is None or _migrated(order.live, workload):
-                continue
+        for name in migrates(order.live, order.wanted):
+            workload = order.wanted.workloads[name]
             await self._needs(order, progress, workload.depends_on)
             await self.hook(order, progress, workload, "migrate")
 
@@ -179,12 +177,6 @@ class Launch:
 def in_order(release: Release) -> list[Workload]:
     """Return the workloads of a release, each after those it depends on."""
     return [release.workloads[name] for wave in waves(release.workloads) for name in wave]
-
-
-def _migrated(live: Release | None, workload: Workload) -> bool:
-    """Whether the live release ran this very migration from this very container."""
-    before = live.workloads.get(workload.name) if live else None
-    return before is not None and (before.spec, before.migrate) == (workload.spec, workload.migrate)
 
 
 def _first(several: ExceptionGroup[Problem]) -> Problem:

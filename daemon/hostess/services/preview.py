@@ -1,8 +1,11 @@
 """What a push would change, told without changing anything (`git push -o dry-run`)."""
 
+from collections.abc import Mapping
+
+from hostess.domain.difference import Change, Facts, changes
 from hostess.domain.plan import plan
 from hostess.domain.ports import Clock, Journal
-from hostess.domain.release import Deployment, Kind, State
+from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.stack import Stack
 from hostess.services.preparation import Preparation
 from hostess.services.replicas import Replicas
@@ -18,8 +21,8 @@ class Preview:
         self._replicas = replicas
         self._clock = clock
 
-    async def lines(self, project: str, environment: str, commit: str, stack: Stack, text: str) -> list[str]:
-        """Return the plan, a line per change. A service whose image is not built yet counts as started anew."""
+    async def changes(self, project: str, environment: str, commit: str, stack: Stack, text: str) -> tuple[Change, ...]:
+        """Return what would be done. A service whose image is not built yet counts as changed."""
         deployment = Deployment(
             id="dry-run",
             project=project,
@@ -37,10 +40,25 @@ class Preview:
         live = await self._journal.live(project, environment)
         containers = await self._replicas.of_place(project, environment)
         todo = plan(live, wanted, containers, await leaving(self._journal))
-        lines = [f"build    {name}" for name in unbuilt]
-        lines += [f"migrate  {w.name}" for w in wanted.workloads.values() if w.migrate and w.name not in todo.carried]
-        lines += [f"start    {start.service} x {start.count}" for start in todo.starts]
-        lines += [f"replace  {hand_over.service} (pauses)" for hand_over in todo.hand_overs]
-        lines += [f"remove   {name} (its volumes stay)" for name in todo.removed]
-        lines += [f"keep     {name}" for name in todo.carried]
-        return lines
+        return changes(live, wanted, todo, await self._facts(live, wanted, unbuilt))
+
+    async def _facts(self, live: Release | None, wanted: Release, unbuilt: tuple[str, ...]) -> Facts:
+        done = [
+            job.name
+            for job in wanted.jobs.values()
+            if await self._journal.done_once(wanted.project, wanted.environment, job.name, job.workload.spec)
+        ]
+        files_before, files_after = self._files(live), self._files(wanted)
+        return Facts(
+            unbuilt=frozenset(unbuilt),
+            done=frozenset(done) - frozenset(unbuilt),
+            env_before=await self._env(live),
+            env_after=await self._env(wanted),
+            files_changed=frozenset(name for name in files_after if files_before.get(name) != files_after[name]),
+        )
+
+    async def _env(self, release: Release | None) -> dict[str, Mapping[str, str]]:
+        return {n: await self._replicas.env(release, w) for n, w in release.workloads.items()} if release else {}
+
+    def _files(self, release: Release | None) -> dict[str, Mapping[str, tuple[int, bytes]]]:
+        return {n: self._replicas.files(release, w) for n, w in release.workloads.items()} if release else {}

@@ -1,7 +1,8 @@
 """A push: which of its refs deploys where, the deployment, and the move of the ref once the release is live (CONTRACT section 4)."""
 
+import json
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hostess.domain import names
 from hostess.domain.environments import attributes
@@ -22,6 +23,8 @@ HEADS = "refs/heads/"
 KEPT = "refs/hostess/deployments/"
 REASON = 100
 TRIES = 5
+PLAN = "plan: "
+"""What the line of a plan as JSON begins with, so that `hostess plan` finds it among those of git."""
 LIVE = frozenset({State.LIVE, State.DEGRADED})
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,7 @@ class Options:
     environment: str | None = None
     fresh: bool = False
     dry_run: bool = False
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class Pushes:
     async def _deploy(self, push: Push, one: _Deploys, options: Options, say: Say) -> Verdict:
         update = one.update
         if options.dry_run:
-            return await self._dry_run(push, one, say)
+            return await self._dry_run(push, one, say, as_json=options.as_json)
 
         async def prepare(deployment: Deployment, _: Release | None, tell: Say) -> Release:
             await self._repositories.move_ref(push.project, KEPT + deployment.id, ZERO, update.new)
@@ -214,18 +218,23 @@ class Pushes:
             log.warning("%s of %s could not be moved: it is moved by others", ref, project)
         await self._repositories.move_ref(project, KEPT + deployment.id, new, ZERO)
 
-    async def _dry_run(self, push: Push, one: _Deploys, say: Say) -> Verdict:
+    async def _dry_run(self, push: Push, one: _Deploys, say: Say, *, as_json: bool) -> Verdict:
+        project, commit = push.project, one.update.new
         try:
-            for line in await self._preview.lines(push.project, one.environment, one.update.new, one.stack, one.text):
-                say(f"       {line}")
+            changes = await self._preview.changes(project, one.environment, commit, one.stack, one.text)
         except Problem as problem:
             self._report.failure(problem, "dry-run", None, say)
             return Verdict(one.update.ref, accepted=False, reason=_reason(problem))
+        if as_json:
+            whole = {"project": project, "environment": one.environment, "commit": commit}
+            say(PLAN + json.dumps({**whole, "changes": [asdict(change) for change in changes]}))
+        for change in () if as_json else changes:
+            say(f"       {change}")
         return Verdict(one.update.ref, accepted=False, reason="dry-run: nothing was changed")
 
 
 def _options(given: tuple[str, ...]) -> Options:
-    environment, fresh, dry_run = None, False, False
+    environment, fresh, dry_run, as_json = None, False, False, False
     for option in given:
         key, _, value = option.partition("=")
         if key == "env" and value:
@@ -233,15 +242,15 @@ def _options(given: tuple[str, ...]) -> Options:
             environment = value
         elif option == "no-cache":
             fresh = True
-        elif option == "dry-run":
-            dry_run = True
+        elif option in {"dry-run", "dry-run=json"}:
+            dry_run, as_json = True, bool(value)
         else:
             raise Problem(
                 "bad-push-option",
                 f"unknown push option {option[:40]!r}",
                 remedy="there are: env=NAME, no-cache, dry-run",
             )
-    return Options(environment, fresh, dry_run)
+    return Options(environment, fresh, dry_run, as_json)
 
 
 def _short(ref: str) -> str:

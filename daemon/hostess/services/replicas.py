@@ -160,7 +160,7 @@ class Replicas:
                 cpu=workload.cpu,
                 memory=workload.memory,
                 volumes=volumes,
-                files=self._files(release, workload),
+                files=self.files(release, workload),
                 restart=not is_task,
                 stop_grace=grace_of(workload),
             )
@@ -175,7 +175,8 @@ class Replicas:
             raise Problem("container-start-failed", f"the new container of {workload.name} disappeared at its start")
         return made
 
-    def _files(self, release: Release, workload: Workload) -> dict[str, tuple[int, bytes]]:
+    def files(self, release: Release, workload: Workload) -> dict[str, tuple[int, bytes]]:
+        """Return the files that are put into a workload's containers: path -> mode and content."""
         if not workload.sealed_files:
             return {}
         sealed = self._vault.open(workload.sealed_files, seal_of(release.project, release.environment, workload.name))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hostess.adapters.clock_system import SystemClock
 from hostess.domain import labels
-from hostess.domain.ports import Clock
 from hostess.domain.records import EnvironmentSettings
 from hostess.services.environments import Environments
 from tests.integration.api.stage import FILE, Stage
@@ -23,7 +23,7 @@ environments:
 )
 
 
-class Later(Clock):
+class Later(SystemClock):
     """A clock that is some time ahead."""
 
     def __init__(self, ahead: timedelta) -> None:

@@ -1,0 +1,170 @@
+"""What a deployment changes, in words: the live release, the wanted one, and the plan between them. Names only, never values. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hostess.domain.plan import Plan, migrates, runs_now
+from hostess.domain.quantities import memory_text
+from hostess.domain.release import Release, Workload
+
+Values = Mapping[str, Mapping[str, str]]
+"""Service or job -> its opened environment."""
+
+SHORT = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is done, or deliberately not ("keep"). *service* may be a job."""
+
+    verb: str
+    service: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb:<8} {self.service}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What plan and releases do not tell: images not built yet, `once` jobs that are done, what was and will be in containers."""
+
+    unbuilt: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
+    env_before: Values = field(default_factory=dict)
+    env_after: Values = field(default_factory=dict)
+    files_changed: frozenset[str] = frozenset()
+
+
+def changes(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> tuple[Change, ...]:
+    """Return everything in the order in which it happens; what stays comes last."""
+    before = live.workloads if live else {}
+    return (
+        *_builds(live, facts),
+        *(Change("migrate", name) for name in migrates(live, wanted)),
+        *(Change("run", job.name, f"run: {job.run}") for job in wanted.jobs.values() if runs_now(job, facts.done)),
+        *_starts(before, wanted, plan, facts),
+        *_env(before, facts),
+        *_routes(live, wanted),
+        *_volumes(before, wanted),
+        *_schedules(live, wanted),
+        *_removals(live, wanted, plan),
+        *(Change("keep", name) for name in plan.carried if not _scaled(before.get(name), wanted.workloads[name])),
+    )
+
+
+def _builds(live: Release | None, facts: Facts) -> Iterator[Change]:
+    known = {**live.workloads, **live.jobs} if live else {}
+    for name in sorted(facts.unbuilt):
+        yield Change("rebuild" if name in known else "build", name)
+
+
+def _starts(before: Mapping[str, Workload], wanted: Release, plan: Plan, facts: Facts) -> Iterator[Change]:
+    for name in plan.carried:
+        scaled = _scaled(before.get(name), wanted.workloads[name])
+        if scaled:
+            yield Change("scale", name, scaled)
+    for start in plan.starts:
+        old, new = before.get(start.service), wanted.workloads[start.service]
+        if old is None:
+            yield Change("start", new.name, f"new, x {start.count}" if start.count > 1 else "new")
+        elif old.spec != new.spec:
+            yield Change("restart", new.name, _why(old, new, facts))
+        else:
+            yield Change("scale" if _scaled(old, new) else "start", new.name, _scaled(old, new) or "it does not run")
+    for hand_over in plan.hand_overs:
+        new = wanted.workloads[hand_over.service]
+        known = before.get(new.name)
+        why = _why(known, new, facts) if known else "of an earlier release"
+        yield Change("replace", new.name, f"pauses; {why}")
+
+
+def _scaled(old: Workload | None, new: Workload) -> str:
+    return f"{old.replicas} -> {new.replicas} replicas" if old and old.replicas != new.replicas else ""
+
+
+def _why(old: Workload, new: Workload, facts: Facts) -> str:
+    """Return which parts of a container's making differ."""
+    reasons = ["image"] if new.name in facts.unbuilt or old.image != new.image else []
+    if facts.env_before.get(new.name) != facts.env_after.get(new.name):
+        reasons.append("environment")
+    if new.name in facts.files_changed:
+        reasons.append("files")
+    parts = ("command", "entrypoint", "ports", "health", "shutdown", "volumes")
+    reasons += [part for part in parts if getattr(old, part) != getattr(new, part)]
+    if (old.cpu, old.memory) != (new.cpu, new.memory):
+        reasons.append(f"resources {_size(old)} -> {_size(new)}")
+    if old.restarted != new.restarted:
+        reasons.append("it was restarted by hand")
+    return ", ".join(reasons) or "its containers are not those of the live release"
+
+
+def _size(workload: Workload) -> str:
+    return f"{workload.cpu:g} cpu {memory_text(workload.memory)}"
+
+
+def _env(before: Mapping[str, Workload], facts: Facts) -> Iterator[Change]:
+    for name, after in facts.env_after.items():
+        if name not in before:
+            continue
+        old = facts.env_before.get(name, {})
+        told = {
+            "adds": sorted(after.keys() - old.keys()),
+            "removes": sorted(old.keys() - after.keys()),
+            "changes": sorted(key for key in after.keys() & old.keys() if after[key] != old[key]),
+        }
+        for what, keys in told.items():
+            if keys:
+                yield Change("env", name, f"{what} {', '.join(keys)}")
+
+
+def _hosts(release: Release | None) -> dict[str, str]:
+    """Return host -> service, without the addresses that carry the commit: each release has its own of them."""
+    if release is None:
+        return {}
+    return {
+        host: workload.name
+        for workload in release.workloads.values()
+        for hosts in workload.hosts.values()
+        for host in hosts
+        if f"-{release.commit[:SHORT]}" not in host
+    }
+
+
+def _routes(live: Release | None, wanted: Release) -> Iterator[Change]:
+    old, new = _hosts(live), _hosts(wanted)
+    for host, service in new.items():
+        if old.get(host) != service:
+            yield Change("route", service, f"adds {host}" if host not in old else f"takes {host} from {old[host]}")
+    for host, service in old.items():
+        if host not in new:
+            yield Change("route", service, f"removes {host}")
+
+
+def _volumes(before: Mapping[str, Workload], wanted: Release) -> Iterator[Change]:
+    for workload in wanted.workloads.values():
+        old = before[workload.name].volumes if workload.name in before else {}
+        for volume, path in workload.volumes.items():
+            if volume not in old:
+                yield Change("volume", workload.name, f"adds {path}")
+        for volume, path in old.items():
+            if volume not in workload.volumes:
+                yield Change("volume", workload.name, f"no longer uses {path}; {volume} stays")
+
+
+def _schedules(live: Release | None, wanted: Release) -> Iterator[Change]:
+    old = live.jobs if live else {}
+    for job in wanted.jobs.values():
+        before = old[job.name].schedule if job.name in old else None
+        if job.schedule and job.schedule != before:
+            yield Change("schedule", job.name, job.schedule)
+
+
+def _removals(live: Release | None, wanted: Release, plan: Plan) -> Iterator[Change]:
+    if live is None:
+        return
+    for name in plan.removed:
+        yield Change("remove", name, "its volumes stay" if live.workloads[name].volumes else "")
+    for name in live.jobs:
+        if name not in wanted.jobs:
+            yield Change("remove", name, "a job")
