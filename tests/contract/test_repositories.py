@@ -415,13 +415,13 @@ async def test_reading_several_files(repositories: Repositories, source: Source)
 
 
 async def test_a_context_with_files_of_its_own(repositories: Repositories, source: Source) -> None:
-    """Extra files come into the context, in place of those of the tree, and an ignore file among them holds."""
+    """Extra files come into the context, in place of those of the tree; an ignore file among them holds and is not sent."""
     commit = source.commit({"app/x": "1", "Made": "theirs", "secret": "s", ".dockerignore": "app\n"})
     extra = {"Made": b"ours", "Made.dockerignore": b"secret\nMade\n"}
 
     sent = list(repositories.context("shop", commit, ".", "Made", extra))
 
-    assert unpacked(sent).keys() == {"Made", "Made.dockerignore", ".dockerignore", "app", "app/x"}
+    assert unpacked(sent).keys() == {"Made", ".dockerignore", "app", "app/x"}
     with tarfile.open(fileobj=io.BytesIO(b"".join(sent))) as tar:
         made = tar.extractfile("Made")
         assert made

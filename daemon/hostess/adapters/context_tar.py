@@ -30,6 +30,8 @@ def context_tar(repository: Path, tree: str, dockerfile: str, extra: Mapping[str
     mtime = _EARLIEST + int(context_id(repository, tree, dockerfile, extra)[:8], 16) % _SPAN
     with objects(repository) as blobs:
         for name, content in extra.items():
+            if name == f"{dockerfile}.dockerignore":  # it is only for us: the image need not have it
+                continue
             yield _header(name, tarfile.REGTYPE, 0o644, mtime, size=len(content))
             yield content + bytes(-len(content) % tarfile.BLOCKSIZE)
         for entry, folders in _context(repository, blobs, tree, dockerfile, extra):

@@ -148,7 +148,7 @@ def _node_installation(recipe: NodeRecipe, caches: "_Caches") -> list[str]:
 
 _PRUNE = {
     Manager.NPM: "npm prune --omit=dev --ignore-scripts",
-    Manager.PNPM: "CI=true pnpm prune --prod --ignore-scripts --store-dir /root/.pnpm",
+    Manager.PNPM: "CI=true pnpm install --store-dir /root/.pnpm --frozen-lockfile --prod --ignore-scripts",
     Manager.YARN: "yarn install --production --frozen-lockfile --ignore-scripts",
 }
 

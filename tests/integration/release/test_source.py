@@ -91,12 +91,13 @@ async def test_the_same_source_is_not_built_again(bench: Bench) -> None:
 async def test_a_worker_shares_the_folder_with_its_own_command(bench: Bench) -> None:
     """A service with a command of its own needs no start to be found, and gets an image of the same folder."""
     with_python(bench)
-    worker = (
-        "  worker:\n    type: custom\n    source: ./backend\n    command: [uvicorn]\n    health: {command: [fine]}\n"
-    )
+    bench.engine.commands["fine"] = task(0)
+    more = "    source: ./backend\n    command: [uvicorn]\n    health: {command: [fine], interval: 1s}\n"
+    worker = f"  worker:\n    type: custom\n{more}"
 
-    await bench.push("shop", {**FILES, "hostess.yml": FILES["hostess.yml"] + worker})
+    verdict = await bench.push("shop", {**FILES, "hostess.yml": FILES["hostess.yml"] + worker})
 
+    assert verdict.accepted, bench.text()
     assert "worker: recognised Python 3.12 with requirements.txt; start: the command in hostess.yml" in bench.text()
 
 
