@@ -77,7 +77,7 @@ def worth_dying_at(everything: list[str]) -> list[tuple[int, str]]:
     return [
         (number, what)
         for number, (what, after) in enumerate(zip(everything, following, strict=True), 1)
-        if what.startswith("before") or what.startswith(("after begin_step", "after switch")) or not after
+        if what.startswith(("before", "after begin_step", "after switch")) or not after
     ]
 
 
