@@ -15,6 +15,7 @@ from hostess_proxy.client import alive
 START_WITHIN = 15.0
 LOOK_EVERY = 1.0
 LONGEST_PAUSE = 10.0
+TELL_WITHIN = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,19 @@ class ProxyProcess:
             try:
                 if await self.ensure():
                     log.warning("the proxy had gone and was started again")
-                    await restarted()
+                    await self._told(restarted)
                 pause = LOOK_EVERY
             except (Problem, OSError) as error:
                 log.error("%s", error)  # noqa: TRY400 -- words, not a traceback: the disk is full, or no process can be started
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _told(self, restarted: Callable[[], Awaitable[object]]) -> None:
+        """Call *restarted*, but not for long: the proxy serves its last table, and must be looked after meanwhile."""
+        try:
+            async with asyncio.timeout(TELL_WITHIN):
+                await restarted()
+        except TimeoutError:
+            log.warning("the proxy was not given today's table yet; it serves its last one")
 
     def stop(self) -> None:
         """Tell the proxy to drain and end."""

@@ -218,6 +218,7 @@ class Deployments:
         deployment = await until_written(
             self._clock,
             lambda: self._journal.move(deployment.id, state, self._clock.now(), phase="", seconds=rounded),
+            say,
         )
         try:
             await self._report.success(wanted, state, seconds, say)
@@ -281,7 +282,7 @@ class Deployments:
         record = {name: self._hidden(value) for name, value in as_record(problem, phase.name).items()}
         now = self._clock.now()
         closed = await until_written(
-            self._clock, lambda: self._journal.move(deployment.id, state, now, phase=phase.name, problem=record)
+            self._clock, lambda: self._journal.move(deployment.id, state, now, phase=phase.name, problem=record), say
         )
         try:
             await self._tell(closed, f"deployment {deployment.id} {state}: {problem}")
