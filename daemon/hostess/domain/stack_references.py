@@ -60,6 +60,8 @@ def _why(service: Service, reference: Reference) -> str:
         return f"{service.name} listens on no port"
     if reference.property.startswith("port_") and not service.is_database:
         head, _, what = reference.property.partition(".")
+        if not what:
+            return f"{head} is a port, and has several properties"
         if what not in references.PORT_PROPERTIES:
             return f"ports have no {quoted(what)}"
         return f"{service.name} has no {head}, it lists {len(service.ports)}"
@@ -73,7 +75,7 @@ def _hint(service: Service, reference: Reference) -> str:
         return "turn on special.pooler"
     allowed = references.allowed_properties(service)
     plain = [name for name in allowed if "." not in name]
-    if "." in reference.property:
+    if reference.property.startswith("port_"):
         return f"ports count from port_1, and have {listed(references.PORT_PROPERTIES, 'and')}"
     return did_you_mean(reference.property, allowed) or f"there is {listed(plain, 'and')}"
 

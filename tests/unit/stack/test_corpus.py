@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hostess.domain.stack import Condition, Run
 from hostess.domain.stack_file import InvalidStack, Mistake, parse
-from tests.unit.stack.corpus import INVALID, VALID, expected
+from tests.unit.stack.corpus import FOLDER, INVALID, VALID, expected
 
 
 def _name(path: Path) -> str:
@@ -39,6 +40,28 @@ def test_invalid_file(path: Path) -> None:
     found = [_shown(mistake) for mistake in caught.value.mistakes]
     assert len(found) == len(wanted), "\n".join(found)
     assert all(shown.startswith(start) for shown, start in zip(found, wanted, strict=True)), "\n".join(found)
+
+
+def test_shapes_of_real_stacks() -> None:
+    """The stacks that people publish keep their shape: thirteen services and a job that runs once, jobs in a chain, many ports."""
+    platform, charts, doors = (
+        parse((FOLDER / "valid" / f"stack_{name}.yml").read_bytes())
+        for name in ("supabase_shape", "metabase_shape", "ports_of_all_kinds")
+    )
+
+    assert len(platform.services) == 13
+    assert [job.run for job in platform.jobs.values()] == [Run.ONCE]
+    assert "${PLUGINS:-bundled}" in "".join(platform.services["gateway"].command or ())
+    assert charts.jobs["register"].depends_on == {"charts": Condition.HEALTHY, "seed": Condition.COMPLETED}
+    assert charts.services["charts"].depends_on["seed"] is Condition.COMPLETED
+    assert {name: [port.number for port in service.public_ports] for name, service in doors.services.items()} == {
+        "search": [7700],
+        "store": [9001],
+        "model": [],
+        "chat": [8080],
+        "admin": [],
+        "small": [],
+    }
 
 
 def test_corpus_is_large() -> None:
