@@ -23,6 +23,7 @@ PATHS = {
     "project": "shop",
     "environment": "production",
     "service": "web",
+    "job": "report",
     "name": "GREETING",
     "token": "0",
     "deployment": "0",
@@ -32,6 +33,8 @@ BODIES = {
     "add_secret": {"name": "A", "value": "b"},
     "edit_secret": {"value": "b"},
     "scale": {"services": {"web": 2}},
+    "run_command": {"command": ["print"]},
+    "create_environment": {"name": "staging"},
     "create_token": {"name": "x"},
 }
 

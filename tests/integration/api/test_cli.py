@@ -200,5 +200,5 @@ async def test_what_the_operator_reads(stage: Stage) -> None:
 
     assert "audit.secret.added  shop/production  the owner: added secret GREETING" in events.out
     assert {"key": "data_dir", "value": str(stage.folder), "source": "default"} in settings.json
-    assert re.search(r"^production +v1 ", environments.out, re.MULTILINE)
+    assert re.search(r"^production +production .* v1 ", environments.out, re.MULTILINE)
     assert collected.out == "removed 0 images (0 B)\n"

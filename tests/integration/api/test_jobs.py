@@ -2,66 +2,9 @@
 
 import asyncio
 import json
-from dataclasses import replace
-from datetime import timedelta
 
-from hostess.adapters.vault_files import FileVault
-from hostess.domain.fingerprint import seal_of
-from hostess.domain.release import ReleaseJob
-from hostess.domain.stack import Run
-from tests.integration.api.stage import FILE, WITHIN, Stage
-
-PLACE = "/v1/projects/shop/environments/production"
-JOBS = """
-jobs:
-  report: {image: "leaky:1", command: [print, done], run: manual, env: {KEY: "${secret:GREETING}", SIZE: "1"}}
-  fail: {image: "leaky:1", command: [exit, "3"], run: manual}
-  long: {image: "leaky:1", command: [sleep, "60"], run: manual}
-  seed: {image: "leaky:1", command: [print, seeded], run: once}
-  nightly: {image: "leaky:1", command: [print, night], run: cron, schedule: daily}
-"""
-POLICIES = {"report": Run.MANUAL, "fail": Run.MANUAL, "long": Run.MANUAL, "seed": Run.ONCE, "nightly": Run.CRON}
-COMMANDS = {
-    "report": ("print", "done"),
-    "fail": ("exit", "3"),
-    "long": ("sleep", "60"),
-    "seed": ("print", "seeded"),
-    "nightly": ("print", "night"),
-}
-
-
-async def with_jobs(stage: Stage) -> None:
-    """Make a live release that has jobs."""
-    await stage.live()
-    live = await stage.journal.live("shop", "production")
-    assert live is not None
-    vault = FileVault(stage.folder / "key")
-    jobs = {}
-    for name, policy in POLICIES.items():
-        env = json.dumps({"KEY": "a-greeting-of-mine", "SIZE": "1"} if name == "report" else {})
-        workload = replace(
-            live.workloads["web"],
-            name=name,
-            spec=f"spec of {name}",
-            sealed_env=vault.seal(env, seal_of("shop", "production", name)),
-            command=COMMANDS[name],
-            ports=(),
-            hosts={},
-        )
-        schedule = "daily" if policy is Run.CRON else None
-        jobs[name] = ReleaseJob(workload, policy, schedule=schedule, timeout=timedelta(seconds=100), retries=0)
-    await stage.journal.amend(replace(live, file=FILE + JOBS, jobs=jobs))
-
-
-async def ran(stage: Stage, job: str, body: object = None) -> str:
-    """Run a job to its end; return the run's id."""
-    said = await stage.ask(f"POST {PLACE}/jobs/{job}/runs", body or {})
-    assert said.status == 202, said.text
-    run = (await stage.journal.runs("shop", "production", job, 1))[0]
-    assert run.id == said.json["id"]
-    async with asyncio.timeout(WITHIN):
-        await stage.world.jobs.ended(run)
-    return run.id
+from tests.integration.api.jobs_stage import PLACE, POLICIES, ran, with_jobs
+from tests.integration.api.stage import WITHIN, Stage
 
 
 async def test_jobs_are_listed_with_their_last_run(stage: Stage) -> None:
@@ -185,7 +128,7 @@ async def test_the_command_line_of_jobs(stage: Stage) -> None:
     assert (good.code, bad.code, without.code) == (0, 1, 2), (good, bad, without)
     assert "SIZE=7" in good.err
     assert "failed (exit 3)" in bad.err
-    assert [ran.code for ran in shown] == [0, 0, 0]
+    assert [each.code for each in shown] == [0, 0, 0]
     assert "NEXT FIRE" in shown[0].out
     assert "manual" in shown[2].out
     assert logs.out == "done\n"

@@ -3,6 +3,7 @@
 import re
 
 from hostess.doors.api.app import OPERATIONS
+from tests.integration.api.jobs_stage import ran, with_jobs
 from tests.integration.api.stage import Stage
 
 SENTINEL = "sentinel-5b1de770"
@@ -84,8 +85,10 @@ async def test_a_bad_name_or_environment_is_refused(stage: Stage) -> None:
 
 async def test_no_answer_holds_a_secret_that_was_not_asked_for(stage: Stage) -> None:
     """Of all operations that read, only `values=true` gives a secret's value away, although the app prints it."""
-    deployment = await stage.live(SENTINEL)
-    filled = {"project": "shop", "environment": "production", "service": "web", "deployment": deployment}
+    deployment = await with_jobs(stage, SENTINEL)
+    await ran(stage, "report")
+    place = {"project": "shop", "environment": "production", "service": "web", "job": "report"}
+    filled = {**place, "deployment": deployment}
 
     for operation in [each for each in OPERATIONS if each.method == "GET"]:
         path = re.sub(r"\{(\w+)\}", lambda found: filled[found[1]], operation.path)
