@@ -95,9 +95,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     redactor = SecretRedactor()
     repositories = DulwichRepositories(settings.data_dir / "repos", hook_program())
     secrets = SecretStore(journal, vault, clock)
-    redactor.learn(
-        await secrets.known()
-    )  # before anything speaks: a rollback, a repair or a hook resolves no secret anew
+    # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
+    redactor.learn(await secrets.known())
     transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
     url = partial(public_url, outside.public_port)
     values = EnvironmentValues(secrets, clock, redactor, url, settings.base_domain)
