@@ -138,6 +138,14 @@ def test_defaults_and_examples_fit() -> None:
             assert part.is_valid(value), (name, value)
 
 
+def test_nothing_of_our_own() -> None:
+    """The schema holds no keywords that only this project knows, and is small enough for an editor."""
+    text = json.dumps(schema())
+
+    assert '"x-' not in text
+    assert len(text) < 100_000
+
+
 def test_command() -> None:
     """`hostess schema` prints the schema as JSON."""
     result = CliRunner().invoke(cli, ["schema"])
