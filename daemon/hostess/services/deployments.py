@@ -11,6 +11,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
 from hostess.domain.release import Deployment, Kind, Release, State
+from hostess.domain.rollback import previous_good
 from hostess.services.deployer import Deployer
 from hostess.services.persistence import until_written
 from hostess.services.preparation import Preparation
@@ -129,7 +130,7 @@ class Deployments:
         live = await self._need_live(project, environment)
 
         async def prepare(deployment: Deployment, now: Release | None, say: Say) -> Release:
-            return await self._preparation.restarted(deployment, now or live, services, say)
+            return await self._preparation.restarted(deployment, now or live, services)
 
         return await self.begin(Request(project, environment, Kind.RESTART, actor, prepare, commit=live.commit))
 
@@ -194,6 +195,8 @@ class Deployments:
         phase = _Phase()
         self._cancellable.add(deployment.id)
         commit = request.commit if request.kind is Kind.PUSH else ""
+        if self._turns.busy(request.project, request.environment):
+            say(f"       another deployment holds {request.environment}: this one waits for its turn")
         try:
             async with self._turns.turn(request.project, request.environment, commit):
                 return await self._hold(deployment, request, say, phase)
@@ -318,15 +321,15 @@ class Deployments:
 
     async def _target(self, project: str, environment: str, live: Release, number: int | None) -> Release:
         if number is None:
-            older = [r for r in await self._journal.releases(project, environment, 100) if r.number < live.number]
-            target = older[0] if older else None
+            releases = await self._journal.releases(project, environment, RECENT)
+            target = previous_good(live, releases, await self._journal.deployments(project, environment, limit=RECENT))
         else:
             target = await self._journal.release(project, environment, number)
         if target is None:
             raise Problem(
                 "release-not-found",
-                f"{project} ({environment}) has no {'earlier release' if number is None else f'release v{number}'} to go back to",
-                remedy="`hostess deployments list` shows which there are",
+                f"{project} ({environment}) has no {'earlier good release' if number is None else f'release v{number}'} to go back to",
+                remedy="`hostess deployments list` shows which there are: `hostess rollback vN` goes to that one",
             )
         return target
 

@@ -1,0 +1,29 @@
+"""Which release a rollback goes to when nobody names one. Pure."""
+
+from collections.abc import Sequence
+
+from hostess.domain.release import Deployment, Kind, Release, State
+
+LIVE_ONCE = frozenset({State.LIVE, State.DEGRADED})
+
+
+def previous_good(live: Release, releases: Sequence[Release], deployments: Sequence[Deployment]) -> Release | None:
+    """Return the newest release before *live* that nobody has rolled back from, and that is not what is live already.
+
+    So a second rollback goes one step further back, and never to the release that the first one left.
+    """
+    numbers = sorted(d.release for d in deployments if d.release is not None and d.state in LIVE_ONCE)
+    left = {
+        max((number for number in numbers if number < deployment.release), default=0)
+        for deployment in deployments
+        if deployment.kind is Kind.ROLLBACK and deployment.release is not None and deployment.state in LIVE_ONCE
+    }
+    older = [r for r in releases if r.number < live.number and r.number not in left and not _same(r, live)]
+    return max(older, key=lambda release: release.number, default=None)
+
+
+def _same(one: Release, other: Release) -> bool:
+    """Whether two releases run the same containers: a rollback makes a copy under a new number."""
+    return {name: workload.spec for name, workload in one.workloads.items()} == {
+        name: workload.spec for name, workload in other.workloads.items()
+    }
