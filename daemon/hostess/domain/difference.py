@@ -27,9 +27,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What plan and releases do not tell: images not built yet, `once` jobs that are done, what was and will be in containers."""
+    """What plan and releases do not tell: images not built or pulled yet, `once` jobs that are done, what containers hold."""
 
     unbuilt: frozenset[str] = frozenset()
+    pulled: frozenset[str] = frozenset()
     done: frozenset[str] = frozenset()
     env_before: Values = field(default_factory=dict)
     env_after: Values = field(default_factory=dict)
@@ -46,6 +47,7 @@ def changes(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> 
         *_starts(before, wanted, plan, facts),
         *_env(before, facts),
         *_routes(live, wanted),
+        *(Change("post_deploy", name) for name, workload in wanted.workloads.items() if workload.post_deploy),
         *_volumes(before, wanted),
         *_schedules(live, wanted),
         *_removals(live, wanted, plan),
@@ -55,6 +57,8 @@ def changes(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> 
 
 def _builds(live: Release | None, facts: Facts) -> Iterator[Change]:
     known = {**live.workloads, **live.jobs} if live else {}
+    for name in sorted(facts.pulled):
+        yield Change("pull", name)
     for name in sorted(facts.unbuilt):
         yield Change("rebuild" if name in known else "build", name)
 
@@ -85,7 +89,7 @@ def _scaled(old: Workload | None, new: Workload) -> str:
 
 def _why(old: Workload, new: Workload, facts: Facts) -> str:
     """Return which parts of a container's making differ."""
-    reasons = ["image"] if new.name in facts.unbuilt or old.image != new.image else []
+    reasons = ["image"] if new.name in facts.unbuilt | facts.pulled or old.image != new.image else []
     if facts.env_before.get(new.name) != facts.env_after.get(new.name):
         reasons.append("environment")
     if new.name in facts.files_changed:

@@ -130,6 +130,7 @@ class Deployments:
         live = await self._need_live(project, environment)
 
         async def prepare(deployment: Deployment, now: Release | None, say: Say) -> Release:
+            say(f"-----> restarting {', '.join(services) or 'all but databases'} with today's secrets")
             return await self._preparation.restarted(deployment, now or live, services)
 
         return await self.begin(Request(project, environment, Kind.RESTART, actor, prepare, commit=live.commit))

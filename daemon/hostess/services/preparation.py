@@ -109,16 +109,16 @@ class Preparation:
             say(f"       note: {notice}")
         source = Source(deployment.project, deployment.commit, fresh=fresh)
         images = await self._builder.images(source, _buildable(draft.stack), say)
-        return await self._release(deployment, draft, images, say, restarted={})
+        return await self._release(deployment, draft, images, restarted={})
 
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
         """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
         images = await self._builder.known(Source(deployment.project, deployment.commit), _buildable(draft.stack))
         found = {name: image or "not built yet" for name, image in images.items()}
-        release = await self._release(deployment, draft, found, _silent, restarted={}, number=0)
+        release = await self._release(deployment, draft, found, restarted={}, number=0)
         return release, tuple(name for name, image in images.items() if image is None)
 
-    async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...], say: Say) -> Release:
+    async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...]) -> Release:
         """Return the live release with today's secrets and fresh containers of *services* (none given: of all but databases)."""
         deployment = replace(deployment, commit=live.commit)
         draft = await self.draft(deployment, parse(live.file, FILE), live.file)
@@ -129,7 +129,7 @@ class Preparation:
         if unknown:
             raise Problem("service-not-found", f"{live.title} has no service {unknown[0]}", remedy="see `hostess ps`")
         nonces = {name: w.restarted for name, w in live.workloads.items()} | dict.fromkeys(chosen, deployment.id)
-        release = await self._release(deployment, draft, images, say, restarted=nonces)
+        release = await self._release(deployment, draft, images, restarted=nonces)
         scaled = {n: replace(w, replicas=live.workloads[n].replicas) for n, w in release.workloads.items()}
         return replace(release, workloads=scaled)
 
@@ -150,7 +150,6 @@ class Preparation:
         deployment: Deployment,
         draft: Draft,
         images: Mapping[str, str],
-        say: Say,
         *,
         restarted: Mapping[str, str],
         number: int | None = None,
@@ -164,7 +163,7 @@ class Preparation:
         for service in draft.stack.services.values():
             if service.is_database:
                 password = await self._values.password(project, environment, service.name)
-                workload, values = await self._database(deployment, service, password, say)
+                workload, values = self._database(deployment, service, password, images[service.name])
             else:
                 workload, values = self._app(deployment, service, images[service.name], draft), env[service.name]
             workload = replace(workload, restarted=restarted.get(service.name, ""))
@@ -243,14 +242,14 @@ class Preparation:
             shutdown=service.lifecycle.shutdown,
         )
 
-    async def _database(
-        self, deployment: Deployment, service: Service, password: str, say: Say
+    def _database(
+        self, deployment: Deployment, service: Service, password: str, image: str
     ) -> tuple[Workload, Mapping[str, str]]:
         made = recipe(service, password)
         workload = Workload(
             name=service.name,
             type=service.type,
-            image=await self._builder.image(made.image, say),
+            image=image,
             spec="",
             sealed_env="",
             replicas=1,
@@ -324,13 +323,10 @@ def _buildable(stack: Stack) -> dict[str, Service]:
         job.name: Service(job.name, ServiceType.CUSTOM, job.resources, build=job.build, image=job.image)
         for job in stack.jobs.values()
     }
-    return {**stack.services, **jobs}
+    databases = {s.name: replace(s, image=recipe(s, "").image) for s in stack.services.values() if s.is_database}
+    return {**stack.services, **databases, **jobs}
 
 
 def _literal(values: Mapping[str, str]) -> dict[str, str]:
     """Return values that mean themselves where magic variables are resolved."""
     return {name: value.replace("${", "$${") for name, value in values.items()}
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""

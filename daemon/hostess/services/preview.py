@@ -1,12 +1,12 @@
 """What a push would change, told without changing anything (`git push -o dry-run`)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hostess.domain.difference import Change, Facts, changes
 from hostess.domain.plan import plan
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.release import Deployment, Kind, Release, State
-from hostess.domain.stack import Stack
+from hostess.domain.stack import Job, Service, Stack
 from hostess.services.preparation import Preparation
 from hostess.services.replicas import Replicas
 from hostess.services.retirement import leaving
@@ -40,9 +40,13 @@ class Preview:
         live = await self._journal.live(project, environment)
         containers = await self._replicas.of_place(project, environment)
         todo = plan(live, wanted, containers, await leaving(self._journal))
-        return changes(live, wanted, todo, await self._facts(live, wanted, unbuilt))
+        parts: list[Service | Job] = [*stack.services.values(), *stack.jobs.values()]
+        made = {part.name for part in parts if _is_made(part)}
+        return changes(live, wanted, todo, await self._facts(live, wanted, frozenset(unbuilt), made))
 
-    async def _facts(self, live: Release | None, wanted: Release, unbuilt: tuple[str, ...]) -> Facts:
+    async def _facts(
+        self, live: Release | None, wanted: Release, unbuilt: frozenset[str], made: Collection[str]
+    ) -> Facts:
         done = [
             job.name
             for job in wanted.jobs.values()
@@ -50,8 +54,9 @@ class Preview:
         ]
         files_before, files_after = self._files(live), self._files(wanted)
         return Facts(
-            unbuilt=frozenset(unbuilt),
-            done=frozenset(done) - frozenset(unbuilt),
+            unbuilt=unbuilt.intersection(made),
+            pulled=unbuilt.difference(made),
+            done=frozenset(done) - unbuilt,
             env_before=await self._env(live),
             env_after=await self._env(wanted),
             files_changed=frozenset(name for name in files_after if files_before.get(name) != files_after[name]),
@@ -62,3 +67,8 @@ class Preview:
 
     def _files(self, release: Release | None) -> dict[str, Mapping[str, tuple[int, bytes]]]:
         return {n: self._replicas.files(release, w) for n, w in release.workloads.items()} if release else {}
+
+
+def _is_made(part: Service | Job) -> bool:
+    """Whether its image is built here."""
+    return part.build is not None or (isinstance(part, Service) and part.source is not None)
