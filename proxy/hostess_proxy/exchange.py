@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
+from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
 if TYPE_CHECKING:
     from hostess_proxy.ports import Client
+    from hostess_proxy.static_files import FileBody
     from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.traffic import Traffic
     from hostess_proxy.upstream import Upstream
@@ -55,7 +57,7 @@ class Exchange:
         self.body_done = fields.length == NO_BODY
         self.live: LiveRoute | None = None
         self.target: Target | None = None
-        self.upstream: Upstream | None = None
+        self.upstream: Upstream | FileBody | None = None
         self.tried: tuple[Target, ...] = ()
         self.pending: list[bytes] = []
         self.at = time()
@@ -101,6 +103,9 @@ class Exchange:
             self.client.deadline = self.traffic.now + route.first_byte_timeout if route.first_byte_timeout else NEVER
         else:
             self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if fields.expects_continue else BODY_SECONDS)
+        if live.site is not None:
+            answer(self, live.site)
+            return
         target = live.pick(self.traffic.now)
         if target is None:
             self._answer(503, "no-backend", end="no_target")
@@ -288,6 +293,14 @@ class Exchange:
                 self._send_to(self.target, reuse=False)
         else:
             self._fail(502, "backend-closed", end="backend_closed")
+
+    def truncated(self) -> None:
+        """Break off: the file that is being sent came to its end before its time."""
+        self._fail(503, "file-changed", end="truncated")
+
+    def refuse(self, status: int, code: str) -> None:
+        """Answer that a static site has nothing for the request, and why."""
+        self._answer(status, code, end="refused")
 
     def backend_invalid(self, code: str) -> None:
         """Refuse what the backend sent: it is no HTTP, or has no single reading."""

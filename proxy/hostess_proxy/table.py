@@ -28,12 +28,20 @@ class TableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class StaticRoot:
+    """A folder whose files are served, by its absolute path. *spa*: paths that lead to no file are answered with index.html."""
+
+    root: str
+    spa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One host and path prefix, and where its requests go.
 
     *host* is lower-case: a name, `*.rest` for any one label before rest, or `*` for every host that nothing else matches.
     *targets* are "address:port"; with none, requests are answered with 503. *first_byte_timeout* is in seconds, 0 means
-    none. *body_limit* is in bytes, None means none.
+    none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself.
     """
 
     host: str
@@ -46,6 +54,7 @@ class Route:
     expose_release: bool = False
     first_byte_timeout: float = 60.0
     body_limit: int | None = None
+    static: StaticRoot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +116,12 @@ def split_target(target: str) -> tuple[str, int]:
 def _route(place: str, raw: object) -> Route:
     allowed = set(Route.__dataclass_fields__)
     entry = _object(place, raw, allowed=allowed)
-    for name in ("host", "service", "release", "targets"):
+    static = entry.get("static")
+    for name in ("host", "service", "release", *(() if static is not None else ("targets",))):
         if name not in entry:
             raise TableError(place, f"{name} is missing")
+    if static is not None and entry.get("targets"):
+        raise TableError(f"{place}.static", "a route has targets or static files, not both")
     limit = entry.get("body_limit")
     return Route(
         host=_host(f"{place}.host", entry["host"]),
@@ -118,13 +130,23 @@ def _route(place: str, raw: object) -> Route:
         release=_text(f"{place}.release", entry["release"]),
         project=_text(f"{place}.project", entry.get("project", "")),
         targets=tuple(
-            _target(f"{place}.targets[{i}]", t) for i, t in enumerate(_list(f"{place}.targets", entry["targets"]))
+            _target(f"{place}.targets[{i}]", t)
+            for i, t in enumerate(_list(f"{place}.targets", entry.get("targets", [])))
         ),
         redirect_https=_flag(f"{place}.redirect_https", entry.get("redirect_https", False)),
         expose_release=_flag(f"{place}.expose_release", entry.get("expose_release", False)),
         first_byte_timeout=_seconds(f"{place}.first_byte_timeout", entry.get("first_byte_timeout", 60.0)),
         body_limit=None if limit is None else _whole(f"{place}.body_limit", limit),
+        static=None if static is None else _static(f"{place}.static", static),
     )
+
+
+def _static(place: str, raw: object) -> StaticRoot:
+    entry = _object(place, raw, allowed={"root", "spa"})
+    root = entry.get("root")
+    if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
+        raise TableError(f"{place}.root", "expected the absolute path of a folder")
+    return StaticRoot(root, _flag(f"{place}.spa", entry.get("spa", False)))
 
 
 def _certificate(place: str, raw: object) -> Certificate:

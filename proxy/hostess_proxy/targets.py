@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.table import DEFAULT_HOST, Route, Table, split_target
+from hostess_proxy.static_folder import Folder
+from hostess_proxy.table import DEFAULT_HOST, Route, StaticRoot, Table, split_target
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -86,10 +87,11 @@ class Target:
 class LiveRoute:
     """A route with its targets as objects, and what is the same for all its requests made ready."""
 
-    __slots__ = ("_turn", "avoiding", "log", "prefix", "release_line", "route", "segment", "targets")
+    __slots__ = ("_turn", "avoiding", "log", "prefix", "release_line", "route", "segment", "site", "targets")
 
-    def __init__(self, route: Route, targets: tuple[Target, ...]) -> None:
+    def __init__(self, route: Route, targets: tuple[Target, ...], site: Folder | None = None) -> None:
         self.route = route
+        self.site = site
         self.prefix = route.path.encode()
         self.segment = self.prefix.rstrip(b"/") + b"/"
         self.targets = targets
@@ -135,7 +137,8 @@ class LiveTable:
         self._default: tuple[LiveRoute, ...] = ()
         by_host: dict[str, list[LiveRoute]] = {}
         for route in table.routes:
-            live = LiveRoute(route, tuple(targets.of(address) for address in dict.fromkeys(route.targets)))
+            site = targets.site(route.static) if route.static is not None else None
+            live = LiveRoute(route, tuple(targets.of(address) for address in dict.fromkeys(route.targets)), site)
             by_host.setdefault(route.host, []).append(live)
         for host, routes in by_host.items():
             ordered = tuple(sorted(routes, key=lambda live: len(live.prefix), reverse=True))
@@ -166,6 +169,7 @@ class Targets:
 
     def __init__(self) -> None:
         self._by_address: dict[str, Target] = {}
+        self._sites: dict[StaticRoot, Folder] = {}
         self.table = LiveTable(Table(), self)
 
     def of(self, address: str) -> Target:
@@ -175,8 +179,18 @@ class Targets:
             target = self._by_address[address] = Target(address)
         return target
 
+    def site(self, static: StaticRoot) -> Folder:
+        """Return the folder of static files; what it keeps in memory lives on while a table names it."""
+        folder = self._sites.get(static)
+        if folder is None:
+            folder = self._sites[static] = Folder(static.root, spa=static.spa)
+        return folder
+
     def swap(self, table: Table) -> None:
         """Serve *table* from now on. Requests that were assigned keep their target."""
+        before, self._sites = self._sites, {}
+        named = {route.static for route in table.routes}
+        self._sites = {static: folder for static, folder in before.items() if static in named and folder.is_current()}
         self.table = LiveTable(table, self)
         present = {address for route in table.routes for address in route.targets}
         for address, target in self._by_address.items():
