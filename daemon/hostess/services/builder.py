@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from hostess.domain import dockerfiles, labels
 from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal, Meter, Repositories
@@ -50,7 +51,8 @@ class Builder:
         self._clock = clock
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._building: dict[str, asyncio.Lock] = {}
+        # A lock lives as long as somebody builds by its key, or waits to.
+        self._building: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def images(self, source: Source, services: Mapping[str, Service], say: Say) -> dict[str, str]:
         """Return service -> image id for every service that has `build:`, `source:` or `image:`; all are looked at before one is built.
