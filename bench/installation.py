@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +127,8 @@ def installation() -> Iterator[Installation]:
         credentials = data / "credentials"
         credentials.touch(mode=0o600)
         credentials.write_text(f"http://x:{token}@{api}\n", encoding="utf-8")
-        made = Installation(data, api, proxy, token, _instance(data / "hostess.db"))
+        instance = _fact(data / "run" / "daemon.json", "instance", daemon)
+        made = Installation(data, api, proxy, token, instance)
         yield made
     finally:
         daemon.send_signal(signal.SIGINT)  # this one ends the proxy, too
@@ -146,11 +146,6 @@ def _fact(file: Path, name: str, daemon: subprocess.Popen[bytes]) -> str:
             raise SystemExit("the daemon did not start")
         time.sleep(0.05)
     return str(json.loads(file.read_text(encoding="utf-8"))[name])
-
-
-def _instance(journal: Path) -> str:
-    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
-        return str(db.execute("SELECT value FROM facts WHERE name = 'instance'").fetchone()[0])
 
 
 def _remove(made: Installation) -> None:

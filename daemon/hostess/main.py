@@ -64,8 +64,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         loops = [world.reconciler.at_boot(held), world.retirement.run()]
         if settings.proxy.managed:
             loops.append(proxy.watch(world.routing.publish))
-        await opened.enter_async_context(running(*loops))
-        await held.wait()
+        boot, *_ = await opened.enter_async_context(running(*loops))
+        await until_held(held, boot)
         await world.jobs.recover()
         opened.push_async_callback(world.jobs.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
@@ -77,17 +77,28 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
 
 
 @asynccontextmanager
-async def running(*loops: Coroutine[object, object, None]) -> AsyncIterator[None]:
+async def running(*loops: Coroutine[object, object, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Own the daemon's long-running tasks: leaving the block ends them; one that ends in an error is logged as what it is, a bug."""
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:
         task.add_done_callback(_log_bug)
     try:
-        yield
+        yield tasks
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until_held(held: asyncio.Event, boot: asyncio.Task[None]) -> None:
+    """Wait until the work of *boot* lets the doors open; an error that ends it before is raised: without it nothing may be deployed."""
+    waiting = asyncio.create_task(held.wait())
+    try:
+        await asyncio.wait({waiting, boot}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    if not held.is_set():
+        boot.result()
 
 
 def _log_bug(task: asyncio.Task[None]) -> None:
@@ -115,7 +126,8 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         await web.UnixSite(runner, str(run / "api.sock")).start()
         share_socket(run / "api.sock")
         host, port = next(address for address in runner.addresses if not isinstance(address, str))[:2]
-        write_facts(run / "daemon.json", {"pid": os.getpid(), "api": f"{host}:{port}", "version": __version__})
+        facts = {"pid": os.getpid(), "api": f"{host}:{port}", "version": __version__}
+        write_facts(run / "daemon.json", {**facts, "instance": await journal.instance()})
         yield
     finally:
         (run / "daemon.json").unlink(missing_ok=True)
