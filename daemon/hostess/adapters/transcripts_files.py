@@ -5,26 +5,33 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TextIO
 
+from hostess.domain.excerpt import Excerpt
+
 MAX_LINE = 8192
 
 
 class FileTranscripts:
-    """Transcripts in `<folder>/<deployment>.log`. Lines are flushed as they come; the journal, not this file, is the truth."""
+    """Transcripts in `<folder>/<deployment>.log`, of very long ones the beginning and the end.
+
+    The beginning is flushed as it comes, the end is written by `close`; the journal, not this file, is the truth.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[str, TextIO] = {}
-        self._lines: dict[str, list[str]] = {}
+        self._kept: dict[str, Excerpt] = {}
         self._grown: dict[str, asyncio.Event] = {}
 
     def write(self, deployment: str, line: str) -> None:
         """Append one line; a full disk costs the line on disk, not the deployment."""
         line = line[:MAX_LINE].replace("\r", "")
-        lines = self._lines.get(deployment)
-        if lines is None:
-            lines = self._lines[deployment] = self._stored(deployment)
-        lines.append(line)
+        kept = self._kept.get(deployment)
+        if kept is None:
+            kept = self._kept[deployment] = self._stored(deployment)
+        kept.add(line)
         self._wake(deployment)
+        if kept.parted:
+            return
         try:
             if deployment not in self._open:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -39,33 +46,36 @@ class FileTranscripts:
         stream = self._open.pop(deployment, None)
         if stream is not None:
             stream.close()
-        self._lines.pop(deployment, None)
+        kept = self._kept.pop(deployment, None)
+        if kept is not None and kept.parted:
+            self._rewrite(deployment, kept)
         self._wake(deployment)
 
     def close_all(self) -> None:
         """Close every file: the daemon stops."""
-        for deployment in list(self._lines):
+        for deployment in list(self._kept):
             self.close(deployment)
 
     def read(self, deployment: str) -> list[str]:
-        """Return all lines so far, of a closed one from disk."""
-        lines = self._lines.get(deployment)
-        return list(lines) if lines is not None else self._stored(deployment)
+        """Return what is kept so far, of a closed one from disk."""
+        return self._now(deployment).lines()
+
+    def count(self, deployment: str) -> int:
+        """Return the number of the last line."""
+        return self._now(deployment).count
 
     async def follow(self, deployment: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
         """Yield numbered lines, then wait for more until it is closed."""
         number = after
         while True:
-            lines = self._lines.get(deployment)
-            live = lines is not None
+            live = deployment in self._kept
             grown = self._grown.setdefault(deployment, asyncio.Event()) if live else asyncio.Event()
-            for line in (lines if lines is not None else self._stored(deployment))[number:]:
-                number += 1
+            for reached, line in self._now(deployment).after(number):
+                number = reached
                 yield number, line
             if not live:
                 return
-            if len(self._lines.get(deployment, ())) == number:
-                await grown.wait()
+            await grown.wait()
 
     def _wake(self, deployment: str) -> None:
         grown = self._grown.pop(deployment, None)
@@ -75,8 +85,21 @@ class FileTranscripts:
     def _path(self, deployment: str) -> Path:
         return self._folder / f"{deployment}.log"
 
-    def _stored(self, deployment: str) -> list[str]:
+    def _now(self, deployment: str) -> Excerpt:
+        return self._kept.get(deployment) or self._stored(deployment)
+
+    def _stored(self, deployment: str) -> Excerpt:
         try:
-            return self._path(deployment).read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+            return Excerpt(self._path(deployment).read_text(encoding="utf-8", errors="replace").split("\n")[:-1])
         except OSError:
-            return []
+            return Excerpt()
+
+    def _rewrite(self, deployment: str, kept: Excerpt) -> None:
+        """Write the end, too. On a full disk the beginning stays."""
+        path = self._path(deployment)
+        beside = path.with_suffix(".new")
+        try:
+            beside.write_text("".join(f"{line}\n" for line in kept.lines()), encoding="utf-8", errors="replace")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)

@@ -77,7 +77,7 @@ class Prober(Protocol):
 
 
 class Transcripts(Protocol):
-    """The kept output of deployments: redacted lines, live for whoever follows."""
+    """The kept output of deployments: redacted lines, live for whoever follows. Of very long ones beginning and end are kept."""
 
     def write(self, deployment: str, line: str) -> None:
         """Append one line and hand it to the followers."""
@@ -86,7 +86,10 @@ class Transcripts(Protocol):
         """Nothing more will come: followers end."""
 
     def read(self, deployment: str) -> list[str]:
-        """Return all lines so far."""
+        """Return all lines so far; in place of those left out, one that says how many they were."""
+
+    def count(self, deployment: str) -> int:
+        """Return the number of the last line so far."""
 
     def follow(self, deployment: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
         """Yield (number, line) from line *after* on, and go on until it is closed."""

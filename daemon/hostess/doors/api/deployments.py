@@ -187,7 +187,7 @@ async def _following(call: Call, deployment: str) -> AsyncGenerator[Sent]:
     """Yield the lines after the last one that the client has, then the end."""
     services = call.services
     last = call.request.headers.get("Last-Event-ID", "")
-    told = min(int(last), len(services.transcripts.read(deployment))) if last.isascii() and last.isdigit() else 0
+    told = min(int(last), services.transcripts.count(deployment)) if last.isascii() and last.isdigit() else 0
     while True:
         # A deployment that still waits in the queue has said nothing, and following it ends at once: look again until it is final.
         found = await services.journal.deployment(deployment)

@@ -198,7 +198,7 @@ async def job_log(call: Call, given: OutputWanted) -> web.StreamResponse:
 
 async def _events(call: Call, run: JobRun, given: OutputWanted) -> AsyncGenerator[Sent]:
     services, transcripts = call.services, call.services.job_transcripts
-    last, so_far = call.request.headers.get("Last-Event-ID", ""), len(transcripts.read(run.id))
+    last, so_far = call.request.headers.get("Last-Event-ID", ""), transcripts.count(run.id)
     told = min(int(last), so_far) if last.isascii() and last.isdigit() else max(0, so_far - given.tail)
     while True:
         run = await _again(call, run)
@@ -215,12 +215,13 @@ async def _events(call: Call, run: JobRun, given: OutputWanted) -> AsyncGenerato
 
 
 async def _lines(transcripts: Transcripts, run: JobRun, after: int, *, live: bool) -> AsyncGenerator[tuple[int, str]]:
-    if not live:
-        for number, line in enumerate(transcripts.read(run.id)[after:], after + 1):
-            yield number, line
+    until = transcripts.count(run.id)
+    if not live and until <= after:
         return
     async for number, line in transcripts.follow(run.id, after):
         yield number, line
+        if not live and number >= until:
+            return
 
 
 async def _job(call: Call) -> tuple[Release, ReleaseJob]:
