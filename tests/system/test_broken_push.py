@@ -94,8 +94,8 @@ CASES = {
         (r"hostess secrets add STRIPE_KEY --project broken-secret-missing",),
     ),
     "not-served-yet": Broken(
-        {"hostess.yml": changed("    ports:", "    env_file: [a.env]\n    ports:")},
-        (r"cannot run: services\.web\.env_file",),
+        {"hostess.yml": changed("    ports:", "    replicas: {min: 0, max: 2}\n    ports:")},
+        (r"cannot run: services\.web\.replicas\.min 0",),
     ),
     "worker-crashes": Broken(
         {

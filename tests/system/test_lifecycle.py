@@ -178,7 +178,7 @@ def test_scaling_and_restarting_under_load(host: Host, tmp_path: Path) -> None:
     text = echo_files()["hostess.yml"].replace("    ports:", "    env: {KEY: '${secret:KEY}'}\n    ports:")
     repository = a_repository(host, "scaled", {**echo_files(), "hostess.yml": text})
     assert repository.push().returncode == 0
-    with load(host.proxy, "scaled-web.localhost", tmp_path / "seen", rate=200) as running:
+    with load(host.proxy, "scaled-web.localhost", tmp_path / "seen", rate=400) as running:
         until(lambda: running.answered() > 50, 20, "the load")
         done(host, "services", "scale", "web=3", "--project", "scaled")
         assert len(host.containers("project=scaled", running=True)) == 3
