@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,7 +26,12 @@ class Server:
         return str(self.socket) if self.socket else self.url
 
 
-def find_server(url: str | None, token: str | None) -> Server:
+def usable(path: Path) -> bool:
+    """Whether this user may connect to the socket *path*."""
+    return os.access(path, os.W_OK)
+
+
+def find_server(url: str | None, token: str | None, may_use: Callable[[Path], bool] = usable) -> Server:
     """Return the daemon to talk to; Failure when there is none."""
     saved = saved_login()
     if url:
@@ -34,9 +40,9 @@ def find_server(url: str | None, token: str | None) -> Server:
     if token:
         return Server(saved.url if saved else local_url(), token)
     path = data_dir() / "run" / "api.sock"
-    if saved is not None and not os.access(path, os.W_OK):
+    if saved is not None and not may_use(path):
         return saved
-    return Server(socket=_local_socket(path))
+    return Server(socket=_local_socket(path, may_use))
 
 
 def login_file() -> Path:
@@ -104,7 +110,7 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _local_socket(path: Path) -> Path:
+def _local_socket(path: Path, may_use: Callable[[Path], bool]) -> Path:
     sign_in = "sign in to a daemon elsewhere with `hostess login`, or give --url and --token"
     try:
         found = stat.S_ISSOCK(path.stat().st_mode)
@@ -118,7 +124,7 @@ def _local_socket(path: Path) -> Path:
             exit_code=UNREACHABLE,
             remedy=f"start it with `systemctl start hostess` (or `hostess daemon`), or {sign_in}",
         )
-    if not os.access(path, os.W_OK):
+    if not may_use(path):
         raise Failure(
             f"this user may not use {path}",
             exit_code=NOT_ALLOWED,
