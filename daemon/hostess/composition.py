@@ -14,6 +14,7 @@ from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.repositories_dulwich import DulwichRepositories
 from hostess.adapters.resolver_system import SystemResolver, own_addresses
 from hostess.adapters.router_socket import SocketRouter
+from hostess.adapters.sites_files import FileSites
 from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.ports import Clock, Engine, Journal, Meter, Prober, Resolver, Router, Vault
@@ -41,6 +42,7 @@ from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
+from hostess.services.static_sites import StaticSites
 from hostess.services.steps import Steps
 from hostess.services.tokens import Tokens
 from hostess.services.tree_values import TreeValues
@@ -101,6 +103,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     url = partial(public_url, outside.public_port)
     values = EnvironmentValues(secrets, clock, redactor, url, settings.base_domain)
     builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build)
+    sites = FileSites(settings.data_dir / "static")
     preparation = Preparation(
         repositories,
         journal,
@@ -110,6 +113,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         builder,
         values,
         TreeValues(repositories, secrets),
+        StaticSites(engine, repositories, journal, builder, sites),
         instance=instance,
         base_domain=settings.base_domain,
     )
@@ -151,7 +155,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         deployments=deployments,
         pushes=pushes,
         reconciler=reconciler,
-        collector=Collector(engine, journal, settings.releases.keep),
+        collector=Collector(engine, journal, sites, settings.releases.keep),
         removal=removal,
         turns=turns,
         environments=Environments(journal, removal, turns, clock, deployments.place),

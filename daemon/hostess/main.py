@@ -226,7 +226,14 @@ def proxy_of(settings: Settings) -> ProxyProcess:
 def make_folders(folder: Path) -> None:
     """Make the data folder. Others may pass through to `run`, where each socket has its own rights; the rest is the daemon's."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-    for name, mode in {"run": 0o755, "repos": 0o700, "certs": 0o700, "backups": 0o700, "logs": 0o711}.items():
+    for name, mode in {
+        "run": 0o755,
+        "repos": 0o700,
+        "certs": 0o700,
+        "backups": 0o700,
+        "logs": 0o711,
+        "static": 0o711,
+    }.items():
         (folder / name).mkdir(exist_ok=True, mode=mode)
 
 

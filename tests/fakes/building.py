@@ -26,12 +26,13 @@ KNOWN = ("exit", "sleep", "false", "true", "echo")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a fake image is made of. *commands* are its executables by name."""
+    """What a fake image is made of. *commands* are its executables by name, *files* what can be taken out of it."""
 
     commands: Mapping[str, Program]
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     env: Mapping[str, str] | None = None
+    files: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ async def build(order: BuildOrder, base: Callable[[str], Recipe | None], say: Sa
             raise failed(order, f"dockerfile parse error: no build stage in current context: {word}")
         else:
             say(step)
+            if word == "COPY" and '["/app' in rest:
+                recipe = replace(recipe, files=copied(rest, files))
             recipe = await applied(recipe, word, rest, order, (step, set(files), say))
     if recipe is None:
         raise failed(order, "dockerfile parse error: the file with no instructions")
@@ -107,6 +110,25 @@ async def applied(recipe: Recipe, word: str, rest: str, order: BuildOrder, seen:
         case _:
             raise failed(order, f"dockerfile parse error line 1: unknown instruction: {word}")
     return recipe
+
+
+def copied(rest: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what a copy out of /app of an earlier stage brings: the context's own files, as if the build had made those."""
+    origin, target = json.loads(rest[rest.index("[") :])
+    below = origin.removeprefix("/app").strip("/")
+    prefix = f"{below}/" if below else ""
+    return {f"{target}/{n.removeprefix(prefix)}": data for n, data in files.items() if n.startswith(prefix)}
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar of files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
 
 
 async def ran(command: str, order: BuildOrder, step: str, say: Say) -> None:

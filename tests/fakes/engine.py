@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from hostess.adapters.engine_pull import refused
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
-from tests.fakes.building import Recipe, build
+from tests.fakes.building import Recipe, build, packed
 from tests.fakes.containers import Running
 from tests.fakes.images import stock
 from tests.fakes.programs import Program, absent
@@ -132,6 +132,18 @@ class FakeEngine:
         return self.add_image(order.tag, built.recipe, order.labels, f"sha256:{digest}").id
 
     # ---- networks and volumes
+
+    async def export(self, image: str, path: str, take: Callable[[Iterable[bytes]], None]) -> None:
+        """Hand the files below *path* to *take*, on a thread."""
+        self._enter("export", image)
+        found = self._find(image)
+        if found is None:
+            raise Problem("image-not-found", f"there is no image {image} on this host")
+        inside = {n: data for n, data in (self.recipes[found.id].files or {}).items() if n.startswith(f"{path}/")}
+        if not inside:
+            raise Problem("path-not-found", f"the image has no {path}")
+        cut = len(path) - len(path.rpartition("/")[2])
+        await asyncio.to_thread(take, [packed({name[cut:]: data for name, data in inside.items()})])
 
     async def make_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
         """Create a network."""

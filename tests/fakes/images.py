@@ -26,6 +26,8 @@ def stock() -> dict[str, Recipe]:
         "crash": Recipe({"crash": crash, "/echo": echo}, cmd=("crash",)),
         "silent": Recipe({"silent": silent, "/echo": echo}, cmd=("silent",)),
         "busybox:1": plain,
+        "scratch": Recipe({}),
+        "node:22-slim": plain,
         "python:3.12-slim": plain,
         **{f"postgres:{major}": postgres for major in (15, 16, 17, 18)},
         **{f"redis:{major}": redis for major in (7, 8)},

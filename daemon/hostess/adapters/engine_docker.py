@@ -1,7 +1,7 @@
 """The container engine: Docker, spoken to through its API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from hostess.adapters.build_limits import BuildLimits, Limit
 from hostess.adapters.engine_build import Building
 from hostess.adapters.engine_calls import PATIENCE, Api, Calls, Line, checked, image_details, reason, url_of
 from hostess.adapters.engine_exec import Executor
-from hostess.adapters.engine_files import put_files
+from hostess.adapters.engine_files import export, put_files
 from hostess.adapters.engine_pull import fetch
 from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, instant, label_filter
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
@@ -116,6 +116,10 @@ class DockerEngine:
         if not self._told_unlimited:
             self._told_unlimited = True
             tell(f"note: builds are not limited here ({excuse})")
+
+    async def export(self, image: str, path: str, take: Callable[[Iterable[bytes]], None]) -> None:
+        """Hand the folder *path* of an image to *take* as a tar stream; Problem "image-not-found", "path-not-found"."""
+        await self._calls.alone("take files out of an image", partial(export, image, path, take))
 
     # ---- networks and volumes
 

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -17,14 +18,16 @@ from dulwich.repo import Repo
 
 from hostess.adapters.context_tar import context_id, context_tar, inside
 from hostess.adapters.git_objects import find, listing, objects, run
+from hostess.adapters.import_tar import Feed, import_tar
 from hostess.adapters.tree_check import check_tree
 from hostess.domain.names import check_project_name
-from hostess.domain.ports import TreeLimits
+from hostess.domain.ports import NewCommit, TreeLimits
 from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO
 
 _COMMIT_BYTES = 1024 * 1024  # a commit is read whole
+_IMPORTS = 4  # threads of their own, since an upload takes as long as its sender does; others wait for their turn
 _PACKS = 50  # as many pushes leave as many packs; more make every look-up slower
 _log = logging.getLogger(__name__)
 _CONFIG = """\
@@ -82,6 +85,7 @@ class DulwichRepositories:
         self._root = root
         self._hook = hook
         self._config = _CONFIG.format(max_pack=max_pack, keep_alive=keep_alive)
+        self._imports = ThreadPoolExecutor(_IMPORTS, "import")
 
     def path(self, project: str) -> Path:
         """Return the folder of a project's repository, whether it exists or not; Problem "invalid-name"."""
@@ -161,6 +165,17 @@ class DulwichRepositories:
                 "context-not-found", f"there is no folder {path} in commit {commit[:12]}", remedy="check build.source"
             )
         yield from context_tar(repository, found.id, name, extra)
+
+    async def import_tree(
+        self, project: str, words: NewCommit, archive: AsyncIterator[bytes], limits: TreeLimits
+    ) -> str:
+        """Make a commit of a tar archive (gzip or not) that comes in pieces; return its id. No ref leads to it."""
+        repository, feed = self._existing(project), Feed(archive)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._imports, import_tar, repository, words, feed, limits)
+        finally:
+            feed.close()
 
     async def ref(self, project: str, ref: str) -> str | None:
         """Return the object id a ref points to."""

@@ -17,7 +17,9 @@ HEAD_LIMIT = 64 * 1024
 class SocketRouter:
     """Router on `run/proxy.sock`. A proxy that does not answer is Problem "proxy-unreachable"; it serves its last table meanwhile."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, sites: Path | None = None) -> None:
+        """*run* has the proxy's socket; *sites* (`static` beside it, by default) has a folder per key of a static site."""
+        self._sites = sites or run.parent / "static"
         self._client = ProxyClient(run / "proxy.sock")
         self._facts = run / "proxy.json"
 
@@ -31,7 +33,7 @@ class SocketRouter:
                     "project": route.project,
                     "service": route.service,
                     "release": route.release,
-                    "targets": list(route.targets),
+                    **self._served(route),
                 }
                 for route in routes
             ]
@@ -40,6 +42,11 @@ class SocketRouter:
             return await self._client.publish(table)
         except (OSError, ProxyError) as error:
             raise unreachable(error) from error
+
+    def _served(self, route: Upstreams) -> dict[str, object]:
+        if route.static is None:
+            return {"targets": list(route.targets)}
+        return {"static": {"root": str(self._sites.absolute() / route.static.key), "spa": route.static.spa}}
 
     async def in_flight(self, targets: Sequence[str]) -> int:
         """Return how many requests are in flight at *targets*."""

@@ -39,21 +39,26 @@ def check_tree(repository: Path, commit: str, limits: TreeLimits) -> None:
         raise Problem("symlink-escapes", what, remedy="make it point, by a relative path, at something inside")
 
 
-def _check_entry(entry: Entry, limits: TreeLimits) -> None:
-    names = entry.path.split("/")
-    if len(entry.path.encode(errors="surrogateescape")) > limits.path or any(
+def check_path(path: str, limits: TreeLimits) -> None:
+    """Problem "path-too-long" or "path-unsafe" unless a path, relative and "/"-joined, can be made safely below any folder."""
+    names = path.split("/")
+    if len(path.encode(errors="surrogateescape")) > limits.path or any(
         len(name.encode(errors="surrogateescape")) > _NAME for name in names
     ):
         raise _beyond(
             "path-too-long",
-            f"the path {_shown(entry.path[:80])}… is longer than {limits.path} bytes, or a name in it than {_NAME}",
+            f"the path {_shown(path[:80])}… is longer than {limits.path} bytes, or a name in it than {_NAME}",
         )
     if any(name.lower() in _FORBIDDEN for name in names):
         raise Problem(
             "path-unsafe",
-            f"the path {_shown(entry.path)} is not safe to unpack",
+            f"the path {_shown(path)} is not safe to unpack",
             remedy="remove it from the repository",
         )
+
+
+def _check_entry(entry: Entry, limits: TreeLimits) -> None:
+    check_path(entry.path, limits)
     if entry.is_submodule:
         what = f"{_shown(entry.path)} is a git submodule, and submodules are not fetched: its folder would be empty"
         raise Problem(

@@ -45,6 +45,7 @@ def changes(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> 
         *(Change("migrate", name) for name in migrates(live, wanted)),
         *(Change("run", job.name, f"run: {job.run}") for job in wanted.jobs.values() if runs_now(job, facts.done)),
         *_starts(before, wanted, plan, facts),
+        *_sites(before, wanted, plan),
         *_env(before, facts),
         *_routes(live, wanted),
         *(Change("post_deploy", name) for name, workload in wanted.workloads.items() if workload.post_deploy),
@@ -81,6 +82,13 @@ def _starts(before: Mapping[str, Workload], wanted: Release, plan: Plan, facts: 
         known = before.get(new.name)
         why = _why(known, new, facts) if known else "of an earlier release"
         yield Change("replace", new.name, f"pauses; {why}")
+
+
+def _sites(before: Mapping[str, Workload], wanted: Release, plan: Plan) -> Iterator[Change]:
+    for name in plan.sites:
+        old, new = before.get(name), wanted.workloads[name].static
+        changed = old is None or old.static is None or new is None or old.static.key != new.key
+        yield Change("serve", name, "new" if old is None else "other files" if changed else "its settings changed")
 
 
 def _scaled(old: Workload | None, new: Workload) -> str:

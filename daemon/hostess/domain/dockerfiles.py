@@ -7,12 +7,16 @@ import json
 import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from hostess.domain.recognition_values import Installer, Manager, NodeRecipe, PythonRecipe, Recipe
 
 NAME = "Dockerfile.hostess"
 """What the generated file is called in a build context; a file of that name in the pushed tree is not used."""
+
+SITE = "site"
+"""The folder of an image that holds the files of a static service."""
 
 IGNORED = """\
 .git
@@ -41,6 +45,29 @@ def dockerfile(recipe: Recipe, project: str) -> str:
     lines = _python(recipe, project) if isinstance(recipe, PythonRecipe) else _node(recipe, project)
     head = f"# {recipe.summary}; written by Hostess. To change it, commit it as Dockerfile and use `build:`."
     return "\n".join([head, *lines, ""])
+
+
+def site(recipe: NodeRecipe, project: str, output: str, arguments: Sequence[str]) -> str:
+    """Return the Dockerfile of an image that holds nothing but the files which the project's build makes in *output*, in SITE.
+
+    *arguments* are the build arguments that the build finds in its environment; the installation before it is kept without them.
+    """
+    made = posixpath.join("/app", output)
+    advice = f"the build made no folder {output}: set special.output to the one it makes"
+    lines = [
+        f"# {recipe.summary}, static files; written by Hostess.",
+        f"FROM node:{recipe.version}-slim AS build",
+        "WORKDIR /app",
+        *_system(recipe.system.build),
+        *_node_installation(replace(recipe, build=(), pruned=False), _Caches(project)),
+        *(f"ARG {name}" for name in arguments),
+        f"RUN {shlex.join(recipe.build)}",
+        f"RUN test -d {shlex.quote(made)} || {{ echo {shlex.quote(advice)}; exit 1; }}",
+        "",
+        "FROM scratch",
+        f"COPY --from=build {json.dumps([made, f'/{SITE}'])}",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _python(recipe: PythonRecipe, project: str) -> list[str]:

@@ -32,6 +32,8 @@ def fingerprint(workload: Workload, env: Mapping[str, str], files: Mapping[str, 
             if workload.shutdown is None
             else [workload.shutdown.command, str(workload.shutdown.timeout)],
             "restarted": workload.restarted,
+            # Only where there is one: the digests of all others stay what they were before there were static services.
+            **({"static": [workload.static.key, workload.static.spa]} if workload.static else {}),
         },
         sort_keys=True,
     )

@@ -33,7 +33,8 @@ class Plan:
     """Everything a switch to the wanted release takes, by service name or container id.
 
     *databases* start first, then migrations run (the deployer knows which), then *waves* of what is routed, then *workers*, then
-    *hand_overs*. *kept* are the ids that serve on; *retired* the ids that go after the switch.
+    *hand_overs*. *kept* are the ids that serve on; *retired* the ids that go after the switch. *sites* are the static services
+    whose files are others than before: nothing is started for them.
     """
 
     carried: tuple[str, ...]
@@ -44,6 +45,7 @@ class Plan:
     kept: tuple[str, ...]
     retired: tuple[str, ...]
     removed: tuple[str, ...]
+    sites: tuple[str, ...] = ()
 
     @property
     def starts(self) -> tuple[Start, ...]:
@@ -52,13 +54,14 @@ class Plan:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """The services that get a new container."""
-        return (*(start.service for start in self.starts), *(hand_over.service for hand_over in self.hand_overs))
+        """The services that get a new container, or other files."""
+        started = [start.service for start in self.starts]
+        return (*started, *(hand_over.service for hand_over in self.hand_overs), *self.sites)
 
     @property
     def empty(self) -> bool:
         """Whether nothing at all has to be started, stopped or removed."""
-        return not (self.starts or self.hand_overs or self.retired)
+        return not (self.starts or self.hand_overs or self.retired or self.sites)
 
 
 def waves(workloads: Mapping[str, Workload]) -> tuple[tuple[str, ...], ...]:
@@ -120,7 +123,13 @@ def plan(live: Release | None, wanted: Release, containers: Sequence[Container],
     carried: list[str] = []
     starts: dict[str, Start] = {}
     hand_overs: list[HandOver] = []
+    before = live.workloads if live else {}
+    sites: list[str] = []
     for workload in wanted.workloads.values():
+        if workload.static is not None:
+            old = before.get(workload.name)
+            (carried if old is not None and old.spec == workload.spec else sites).append(workload.name)
+            continue
         same = matching(workload, staying)[: workload.replicas]
         kept += [container.id for container in same]
         missing = workload.replicas - len(same)
@@ -133,7 +142,6 @@ def plan(live: Release | None, wanted: Release, containers: Sequence[Container],
             starts[workload.name] = Start(workload.name, missing)
     handed = {container for hand_over in hand_overs for container in hand_over.stop}
     retired = [c.id for c in containers if labels.is_replica(c.labels) and c.id not in kept and c.id not in handed]
-    before = live.workloads if live else {}
     databases, routed, workers = _grouped(wanted, starts)
     return Plan(
         carried=tuple(carried),
@@ -144,6 +152,7 @@ def plan(live: Release | None, wanted: Release, containers: Sequence[Container],
         kept=tuple(kept),
         retired=tuple(retired),
         removed=tuple(name for name in before if name not in wanted.workloads),
+        sites=tuple(sites),
     )
 
 

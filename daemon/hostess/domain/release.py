@@ -49,6 +49,14 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StaticSite:
+    """The files of a static service: the key of their folder. *spa*: paths that lead to no file are answered with index.html."""
+
+    key: str
+    spa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One service of a release, ready to be started: image by id, environment sealed, limits in the engine's units.
 
@@ -56,6 +64,7 @@ class Workload:
     is carried over. *volumes* maps volume name to path inside. *hosts* are the names routed to each public port, in port order.
     *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service;
     *sealed_files* in the same way the files that are put into the container ("" for none).
+    A static service has *static*, no image, no replicas and no containers: the proxy serves its files.
     """
 
     name: str
@@ -80,6 +89,7 @@ class Workload:
     shutdown: Hook | None = None
     restarted: str = ""
     sealed_files: str = ""
+    static: StaticSite | None = None
 
     @property
     def is_database(self) -> bool:

@@ -14,11 +14,14 @@ def routes(release: Release, containers: Sequence[Container]) -> list[Upstreams]
     """
     table: list[Upstreams] = []
     for workload in release.workloads.values():
+        site = workload.static
         wanted = matching(workload, containers)[: workload.replicas]
         replicas = [c for c in wanted if c.address and c.state == "running"]
         for port, hosts in workload.hosts.items():
             targets = tuple(f"{replica.address}:{port}" for replica in replicas)
-            table += [Upstreams(host, release.project, workload.name, release.title, targets) for host in hosts]
+            table += [
+                Upstreams(host, release.project, workload.name, release.title, targets, static=site) for host in hosts
+            ]
     return table
 
 

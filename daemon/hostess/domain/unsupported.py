@@ -21,7 +21,7 @@ def notices(stack: Stack) -> list[str]:
     for service in stack.services.values():
         if service.backups is not None:
             found.append(f"backups of {service.name} are noted, but this version does not take them yet")
-        if not service.replicas.fixed:
+        if not service.replicas.fixed and service.type is not ServiceType.STATIC:
             found.append(
                 f"{service.name} runs {service.replicas.low} replicas: this version does not scale by itself yet"
             )
@@ -30,8 +30,6 @@ def notices(stack: Stack) -> list[str]:
 
 def _service(service: Service) -> list[str]:
     found = []
-    if service.type is ServiceType.STATIC:
-        found.append("type static")
     if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
         found.append("visibility team (sign-in at the proxy): use private or public")
     if service.databases is not None:
@@ -45,6 +43,6 @@ def _service(service: Service) -> list[str]:
         found.append("replicas of a database (one host has one copy)")
     if service.backups is not None and service.backups.pitr:
         found.append("backups.pitr")
-    if service.replicas.low == 0:
+    if service.replicas.low == 0 and service.type is not ServiceType.STATIC:
         found.append("replicas.min 0 (scale to zero)")
     return found

@@ -68,7 +68,7 @@ class Builder:
                 for line in work.lines:
                     say(f"       {service.name}: {line}")
                 if work.key not in made:
-                    made[work.key] = await self._build(source, work, say)
+                    made[work.key] = await self.built(source, work, say)
                 else:
                     say(f"       {service.name}: same source as another service, built once")
                 result[service.name] = made[work.key]
@@ -98,7 +98,7 @@ class Builder:
             found = await self._engine.pull(reference, say)
         return found.id
 
-    async def _works(self, source: Source, services: Mapping[str, Service]) -> dict[str, "_Work"]:
+    async def _works(self, source: Source, services: Mapping[str, Service]) -> dict[str, "Work"]:
         works = {}
         for service in services.values():
             if service.build is not None:
@@ -107,10 +107,10 @@ class Builder:
                 works[service.name] = await self._generated(source, service, service.source)
         return works
 
-    async def _written(self, source: Source, name: str, build: Build) -> "_Work":
+    async def _written(self, source: Source, name: str, build: Build) -> "Work":
         """Return the build by a Dockerfile of the pushed tree."""
         place = f"services.{name}.build.source"
-        context = await self._context(source, place, build.source, build.dockerfile)
+        context = await self.context(source, place, build.source, build.dockerfile)
         path = build.dockerfile if build.source in {".", ""} else f"{build.source}/{build.dockerfile}"
         if await self._repositories.tree_id(source.project, source.commit, path) is None:
             raise Problem(
@@ -118,27 +118,29 @@ class Builder:
                 f"services.{name}.build: there is no {path} in the pushed commit",
                 remedy="commit a Dockerfile there, or name it in build.dockerfile",
             )
-        key = _digest(source.project, context, build.dockerfile, sorted(build.args.items()))
-        return _Work(name, key, build.source, build.dockerfile, args=build.args)
+        key = digest(source.project, context, build.dockerfile, sorted(build.args.items()))
+        return Work(name, key, build.source, build.dockerfile, args=build.args)
 
-    async def _generated(self, source: Source, service: Service, path: str) -> "_Work":
+    async def _generated(self, source: Source, service: Service, path: str) -> "Work":
         """Return the build by a Dockerfile that is written for what the folder holds."""
         tree = await self._tree(source, f"services.{service.name}.source", path)
         made = await self._generated_builds.of(source.project, source.commit, tree, service)
-        context = await self._context(source, f"services.{service.name}.source", path, dockerfiles.NAME, made.extra)
-        key = _digest(source.project, context, made.dockerfile, [])
-        return _Work(service.name, key, path, dockerfiles.NAME, extra=made.extra, lines=made.lines)
+        context = await self.context(source, f"services.{service.name}.source", path, dockerfiles.NAME, made.extra)
+        key = digest(source.project, context, made.dockerfile, [])
+        return Work(service.name, key, path, dockerfiles.NAME, extra=made.extra, lines=made.lines)
 
     async def _tree(self, source: Source, place: str, path: str) -> str:
         return _there(await self._repositories.tree_id(source.project, source.commit, path), place, path)
 
-    async def _context(
+    async def context(
         self, source: Source, place: str, path: str, dockerfile: str, extra: Mapping[str, bytes] = NO_FILES
     ) -> str:
+        """Return a digest of what is sent for a build; Problem "build-context-missing" names *place*."""
         found = await self._repositories.context_id(source.project, source.commit, path, dockerfile, extra)
         return _there(found, place, path)
 
-    async def _build(self, source: Source, work: "_Work", say: Say) -> str:
+    async def built(self, source: Source, work: "Work", say: Say) -> str:
+        """Return the image of one build, made unless it is there."""
         async with self._building.setdefault(work.key, asyncio.Lock()):
             known = None if source.fresh else await self._journal.built(work.key)
             if known is not None and await self._engine.image(known) is not None:
@@ -152,7 +154,7 @@ class Builder:
             say(f"       {work.name}: built image {_short(image)}")
             return image
 
-    async def _make(self, source: Source, work: "_Work", say: Say) -> str:
+    async def _make(self, source: Source, work: "Work", say: Say) -> str:
         facts = await self._engine.facts()
         self._check_room(facts)
         by = "a generated Dockerfile: `hostess detect` shows it" if work.extra else work.dockerfile
@@ -195,7 +197,7 @@ class Builder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class Work:
     """One build, decided: what is sent to the engine, and *key*, by which its image is found again."""
 
     name: str
@@ -217,12 +219,13 @@ def _there(found: str | None, place: str, path: str) -> str:
     return found
 
 
-def _digest(project: str, tree: str, dockerfile: str, args: Sequence[tuple[str, str]]) -> str:
+def digest(project: str, tree: str, dockerfile: str, args: Sequence[tuple[str, str]]) -> str:
+    """Return the key of a build: equal keys give equal images."""
     content = json.dumps([project, tree, dockerfile, args, platform.machine()])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _tag(source: Source, work: _Work) -> str:
+def _tag(source: Source, work: Work) -> str:
     return f"hostess/{source.project}/{work.name}:{work.key[:12]}"
 
 

@@ -1,28 +1,31 @@
-"""Garbage: images of ours that no kept release and no container needs. Never a volume, never anything without our label."""
+"""Garbage: images and files of ours that no kept release and no container needs. Never a volume, never anything without our label."""
 
 from dataclasses import dataclass
 
 from hostess.domain import labels
-from hostess.domain.ports import Engine, Journal
-from hostess.domain.release import OPEN
+from hostess.domain.ports import Engine, Journal, Sites
+from hostess.domain.release import OPEN, Release
+from hostess.services.static_sites import leftovers
 
 OURS = "hostess/"
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed: image ids and the bytes they took (layers that others share count too)."""
+    """What was removed: image ids, keys of static sites, and the bytes they took (layers that others share count too)."""
 
     images: tuple[str, ...]
     size: int
+    sites: tuple[str, ...] = ()
 
 
 class Collector:
     """Removes images by reference from the releases that are kept (`releases.keep`) and from containers."""
 
-    def __init__(self, engine: Engine, journal: Journal, keep: int) -> None:
+    def __init__(self, engine: Engine, journal: Journal, sites: Sites, keep: int) -> None:
         self._engine = engine
         self._journal = journal
+        self._sites = sites
         self._keep = keep
 
     async def collect(self, project: str | None = None) -> Collected:
@@ -43,16 +46,33 @@ class Collector:
             if await self._engine.image(image.id) is None:
                 gone.append(image.id)
                 size += image.size
-        return Collected(tuple(gone), size)
+        sites = () if deploying else await self._unneeded_sites()
+        freed = [await self._sites.remove(key) for key in sites]
+        return Collected(tuple(gone), size + sum(freed), sites)
+
+    async def _unneeded_sites(self) -> tuple[str, ...]:
+        """Return the keys that no kept release has, of any project: equal files share a folder. Nobody deploys now.
+
+        Containers that files were being taken out of when a daemon died go here, too.
+        """
+        # First the keys: a deployment that begins now puts its own there later, and asks for those that are gone.
+        present = await self._sites.keys()
+        for container in leftovers(await self._engine.containers(labels.of_instance(await self._journal.instance()))):
+            await self._engine.remove(container)
+        needed = {w.static.key for release in await self._kept() for w in release.workloads.values() if w.static}
+        return tuple(sorted(present - needed))
 
     async def _needed(self) -> set[str]:
-        needed: set[str] = set()
-        for place in await self._journal.places():
-            for release in await self._journal.releases(place.project, place.environment, self._keep):
-                needed.update(workload.image for workload in release.workloads.values())
-            live = await self._journal.live(place.project, place.environment)
-            if live is not None:
-                needed.update(workload.image for workload in live.workloads.values())
+        needed = {workload.image for release in await self._kept() for workload in release.workloads.values()}
         for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
             needed.add(container.image)
         return needed
+
+    async def _kept(self) -> list[Release]:
+        """Return the releases that can be gone back to, and those that are live."""
+        kept: list[Release] = []
+        for place in await self._journal.places():
+            kept += await self._journal.releases(place.project, place.environment, self._keep)
+            live = await self._journal.live(place.project, place.environment)
+            kept += [live] if live is not None else []
+        return kept

@@ -380,6 +380,8 @@ def _check_count(live: Release, name: str, count: int) -> None:
     workload = live.workloads.get(name)
     if workload is None:
         raise Problem("service-not-found", f"{live.title} has no service {name}", remedy="see `hostess ps`")
+    if workload.static is not None:
+        raise Problem("static-service", f"{name} is made of files, and has no replicas", remedy="scale another service")
     if not 1 <= count <= 100:  # noqa: PLR2004 -- more on one host is a mistake of typing
         raise Problem("bad-count", f"{count} is not a number of replicas from 1 to 100")
     if workload.singleton and count > 1:

@@ -1,9 +1,11 @@
 """A service's `source:` -> what it is built from: a folder of the commit that is recognised, and the Dockerfile that is written for it."""
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostess.domain import dockerfiles
+from hostess.domain import recognition_node as node
 from hostess.domain.ports import Repositories
 from hostess.domain.problem import Problem
 from hostess.domain.recognition import DEPTH, recognise, wanted
@@ -62,6 +64,29 @@ class GeneratedBuilds:
         return Generated(
             dockerfile=dockerfiles.dockerfile(recipe, project),
             lines=(f"recognised {recipe.summary}{start}", *recipe.notices),
+            ignored="" if folder.has(_IGNORE) else dockerfiles.IGNORED,
+        )
+
+    async def of_site(self, project: str, commit: str, service: Service, arguments: tuple[str, ...]) -> Generated:
+        """Return how the Node project in `source` becomes the files of a static service; *arguments* are the build's.
+
+        Problems: "build-script-missing", "package-json-invalid".
+        """
+        folder = await self._folder(project, commit, service.source or ".")
+        recipe = node.recipe(folder, replace(purpose_of(service), commanded=True))
+        written = service.special.get("build_command")
+        command = ("sh", "-c", str(written)) if written else recipe.build
+        if not command:
+            raise Problem(
+                "build-script-missing",
+                f"services.{service.name}.source ({service.source}): package.json has no `build` script",
+                remedy="add one, or set special.build_command",
+            )
+        recipe = replace(recipe, build=command)
+        output = str(service.special.get("output") or "dist")
+        return Generated(
+            dockerfile=dockerfiles.site(recipe, project, output, arguments),
+            lines=(f"recognised {recipe.summary}; {shlex.join(command)} makes {output}", *recipe.notices),
             ignored="" if folder.has(_IGNORE) else dockerfiles.IGNORED,
         )
 

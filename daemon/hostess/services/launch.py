@@ -45,6 +45,8 @@ class Launch:
         self._check_memory(order, todo)
         for name in todo.carried:
             order.say(f"       {name}: unchanged, carried over")
+        for name in todo.sites:
+            order.say(f"       {name}: its files are served after the switch")
         for name in todo.removed:
             stays = ", what it stored stays" if order.live and order.live.workloads[name].volumes else ""
             order.say(f"       {name}: no longer in hostess.yml, it stops after the switch{stays}")

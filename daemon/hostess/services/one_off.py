@@ -101,7 +101,10 @@ class OneOff:
                 f"{live.title} has no service {command.service}",
                 remedy=f"its services are {', '.join(live.workloads)}",
             )
-        return live, live.workloads[command.service]
+        workload = live.workloads[command.service]
+        if workload.static is not None:
+            raise Problem("static-service", f"{workload.name} is made of files: no command can run in it")
+        return live, workload
 
     async def _place(self, command: Command) -> Place:
         places = await self._journal.places(command.project)

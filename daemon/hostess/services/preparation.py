@@ -12,12 +12,13 @@ from hostess.domain.host_limits import above_host
 from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
-from hostess.domain.release import Deployment, Release, ReleaseJob, Workload
+from hostess.domain.release import Deployment, Release, ReleaseJob, StaticSite, Workload
 from hostess.domain.stack import Health, Job, Service, ServiceType, Stack
 from hostess.domain.stack_file import parse, stack_for
 from hostess.domain.unsupported import refuse_unsupported
 from hostess.services.builder import Builder, Source
 from hostess.services.environment_values import Context, EnvironmentValues
+from hostess.services.static_sites import StaticSites, static_services
 from hostess.services.tree_values import TreeValues
 
 FILE = "hostess.yml"
@@ -52,6 +53,7 @@ class Preparation:
         builder: Builder,
         values: EnvironmentValues,
         tree: TreeValues,
+        sites: StaticSites,
         *,
         instance: str,
         base_domain: str,
@@ -64,6 +66,7 @@ class Preparation:
         self._builder = builder
         self._values = values
         self._tree = tree
+        self._sites = sites
         self._instance = instance
         self._base_domain = base_domain
 
@@ -109,14 +112,22 @@ class Preparation:
             say(f"       note: {notice}")
         source = Source(deployment.project, deployment.commit, fresh=fresh)
         images = await self._builder.images(source, _buildable(draft.stack), say)
-        return await self._release(deployment, draft, images, restarted={})
+        sites: dict[str, StaticSite] = {}
+        if static_services(draft.stack):
+            env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
+            sites = await self._sites.publish(source, draft.stack, env, say)
+        return await self._release(deployment, draft, images, sites, restarted={})
 
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
         """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
-        images = await self._builder.known(Source(deployment.project, deployment.commit), _buildable(draft.stack))
+        source = Source(deployment.project, deployment.commit)
+        images = await self._builder.known(source, _buildable(draft.stack))
         found = {name: image or "not built yet" for name, image in images.items()}
-        release = await self._release(deployment, draft, found, restarted={}, number=0)
-        return release, tuple(name for name, image in images.items() if image is None)
+        env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
+        known = await self._sites.known(source, draft.stack, env)
+        sites = {name: site or StaticSite("not built yet") for name, site in known.items()}
+        release = await self._release(deployment, draft, found, sites, restarted={}, number=0)
+        return release, tuple(name for name, made in {**images, **known}.items() if made is None)
 
     async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...]) -> Release:
         """Return the live release with today's secrets and fresh containers of *services* (none given: of all but databases)."""
@@ -129,14 +140,17 @@ class Preparation:
         if unknown:
             raise Problem("service-not-found", f"{live.title} has no service {unknown[0]}", remedy="see `hostess ps`")
         nonces = {name: w.restarted for name, w in live.workloads.items()} | dict.fromkeys(chosen, deployment.id)
-        release = await self._release(deployment, draft, images, restarted=nonces)
+        sites = {name: workload.static for name, workload in live.workloads.items() if workload.static is not None}
+        release = await self._release(deployment, draft, images, sites, restarted=nonces)
         scaled = {n: replace(w, replicas=live.workloads[n].replicas) for n, w in release.workloads.items()}
         return replace(release, workloads=scaled)
 
     async def renumbered(self, release: Release) -> Release:
         """Return *release* under a new number: same images, environment and secret versions (rollback)."""
         for workload in release.workloads.values():
-            if await self._engine.image(workload.image) is None:
+            if workload.static is not None:
+                await self._sites.need(workload.name, workload.static, release.title)
+            elif await self._engine.image(workload.image) is None:
                 raise Problem(
                     "image-gone",
                     f"the image of {workload.name} in {release.title} is no longer on this host",
@@ -150,20 +164,22 @@ class Preparation:
         deployment: Deployment,
         draft: Draft,
         images: Mapping[str, str],
+        sites: Mapping[str, StaticSite],
         *,
         restarted: Mapping[str, str],
         number: int | None = None,
     ) -> Release:
         project, environment = deployment.project, deployment.environment
-        tag = await self._repositories.tag_of(project, deployment.commit)
-        context = Context(deployment, tag or deployment.commit[:7], draft.hosts)
-        env = await self._values.resolve(draft.stack, context)
+        env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
         files = {part.name: await self._files(deployment, part) for part in _parts(draft.stack)}
         workloads = {}
         for service in draft.stack.services.values():
             if service.is_database:
                 password = await self._values.password(project, environment, service.name)
                 workload, values = self._database(deployment, service, password, images[service.name])
+            elif service.type is ServiceType.STATIC:
+                # What its environment says is in the files already, and nothing else ever reads it.
+                workload, values = self._static(service, sites[service.name], draft), {}
             else:
                 workload, values = self._app(deployment, service, images[service.name], draft), env[service.name]
             workload = replace(workload, restarted=restarted.get(service.name, ""))
@@ -180,6 +196,27 @@ class Preparation:
                 job.name: self._job(deployment, job, images[job.name], env[job.name], files[job.name])
                 for job in draft.stack.jobs.values()
             },
+        )
+
+    async def _context(self, deployment: Deployment, draft: Draft) -> Context:
+        tag = await self._repositories.tag_of(deployment.project, deployment.commit)
+        return Context(deployment, tag or deployment.commit[:7], draft.hosts)
+
+    def _static(self, service: Service, site: StaticSite, draft: Draft) -> Workload:
+        return Workload(
+            name=service.name,
+            type=service.type,
+            image="",
+            spec="",
+            sealed_env="",
+            replicas=0,
+            cpu=0.0,
+            memory=0,
+            singleton=False,
+            ports=tuple(port.number for port in service.ports),
+            hosts=draft.hosts.get(service.name, {}),
+            depends_on=tuple(service.depends_on),
+            static=site,
         )
 
     def _job(self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str], files: Files) -> ReleaseJob:
@@ -324,7 +361,8 @@ def _buildable(stack: Stack) -> dict[str, Service]:
         for job in stack.jobs.values()
     }
     databases = {s.name: replace(s, image=recipe(s, "").image) for s in stack.services.values() if s.is_database}
-    return {**stack.services, **databases, **jobs}
+    static = {service.name for service in static_services(stack)}
+    return {name: part for name, part in {**stack.services, **databases, **jobs}.items() if name not in static}
 
 
 def _literal(values: Mapping[str, str]) -> dict[str, str]:

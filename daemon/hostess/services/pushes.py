@@ -21,6 +21,8 @@ from hostess.services.report import Report
 
 HEADS = "refs/heads/"
 KEPT = "refs/hostess/deployments/"
+UPLOADS = "refs/hostess/uploads/"
+"""Below it, per environment: what was uploaded last and became live."""
 REASON = 100
 TRIES = 5
 PLAN = "plan: "
@@ -41,9 +43,11 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class _Deploys:
+class Deploys:
     """An update that deploys."""
 
+    project: str
+    actor: str
     update: RefUpdate
     environment: str
     stack: Stack
@@ -77,23 +81,21 @@ class Pushes:
         except Problem as problem:
             self._report.failure(problem, "", await self._serving(push), say)
             return [Verdict(update.ref, accepted=False, reason=_reason(problem)) for update in push.updates]
-        deploying = [one for one in chosen if isinstance(one, _Deploys)]
+        deploying = [one for one in chosen if isinstance(one, Deploys)]
         if len(deploying) > 1:
             refs = ", ".join(_short(one.update.ref) for one in deploying)
             say(f" !     {refs} would each deploy; push them one at a time. Nothing was changed")
             return [Verdict(u.ref, accepted=False, reason="several refs would deploy") for u in push.updates]
         return [
             await self._deploy(push, one, options, say)
-            if isinstance(one, _Deploys)
+            if isinstance(one, Deploys)
             else await self._store(push.project, one)
             for one in chosen
         ]
 
     # ---- which ref does what -----------------------------------------------------------------------------------------
 
-    async def _chosen(
-        self, push: Push, update: RefUpdate, options: Options, say: Say
-    ) -> _Deploys | RefUpdate | Verdict:
+    async def _chosen(self, push: Push, update: RefUpdate, options: Options, say: Say) -> Deploys | RefUpdate | Verdict:
         branch = update.ref.removeprefix(HEADS)
         if update.new == ZERO:
             say(f"-----> {branch} is deleted here; what it deployed runs on")
@@ -122,7 +124,7 @@ class Pushes:
             say(f"       to deploy it: git push -o env=production hostess {branch}")
             return update
         names.check_environment_name(environment)
-        return _Deploys(update, environment, stack, text)
+        return Deploys(push.project, push.actor, update, environment, stack, text)
 
     async def _serving(self, push: Push) -> Release | None:
         """Return what serves when it is not known (the file cannot be read) which environment the push is for."""
@@ -142,34 +144,14 @@ class Pushes:
 
     # ---- the one that deploys ----------------------------------------------------------------------------------------
 
-    async def _deploy(self, push: Push, one: _Deploys, options: Options, say: Say) -> Verdict:
+    async def _deploy(self, push: Push, one: Deploys, options: Options, say: Say) -> Verdict:
         update = one.update
         if options.dry_run:
             return await self._dry_run(push, one, say, as_json=options.as_json)
 
-        async def prepare(deployment: Deployment, _: Release | None, tell: Say) -> Release:
-            await self._repositories.move_ref(push.project, KEPT + deployment.id, ZERO, update.new)
-            draft = await self._preparation.draft(deployment, one.stack, one.text)
-            return await self._preparation.from_draft(deployment, draft, tell, fresh=options.fresh)
-
-        async def check() -> None:
-            await self.check_ref(push.project, update)
-
-        request = Request(
-            project=push.project,
-            environment=one.environment,
-            kind=Kind.PUSH,
-            actor=push.actor,
-            prepare=prepare,
-            commit=update.new,
-            ref=update.ref,
-            previous=update.old,
-            migrate=True,
-            check=check,
-            settle=self.settle,
-        )
-        say(f"-----> deploying {update.new[:7]} ({_short(update.ref)}) to {one.environment} of {push.project}")
-        ended = await self._deployments.ended(await self._deployments.begin(request, say))
+        say(_deploying(one))
+        begun = await self.begin(one, say, fresh=options.fresh)
+        ended = await self._deployments.ended(begun)
         if ended.state in LIVE:
             await self._tell_end(push.project, one, say)
             moved = await self._repositories.ref(push.project, update.ref) == update.new
@@ -177,10 +159,47 @@ class Pushes:
                 update.ref, accepted=moved, reason="" if moved else "it is live, but its branch did not move"
             )
         what = str((ended.problem or {}).get("what", ended.state))
-        await self._repositories.move_ref(push.project, KEPT + ended.id, update.new, ZERO)
         return Verdict(update.ref, accepted=False, reason=what.splitlines()[0][:REASON])
 
-    async def _tell_end(self, project: str, one: _Deploys, say: Say) -> None:
+    async def begin(
+        self, one: Deploys, say: Say | None = None, *, fresh: bool = False, first: tuple[str, ...] = ()
+    ) -> str:
+        """Begin the deployment of a commit that is in the repository; return the deployment's id. Its ref moves when it is live.
+
+        *first* are lines that its log begins with.
+        """
+        project, update = one.project, one.update
+
+        async def prepare(deployment: Deployment, _: Release | None, tell: Say) -> Release:
+            for line in first:
+                tell(line)
+            await self._repositories.move_ref(project, KEPT + deployment.id, ZERO, update.new)
+            draft = await self._preparation.draft(deployment, one.stack, one.text)
+            return await self._preparation.from_draft(deployment, draft, tell, fresh=fresh)
+
+        async def check() -> None:
+            await self.check_ref(project, update)
+
+        async def discard(deployment: Deployment) -> None:
+            await self._repositories.move_ref(project, KEPT + deployment.id, update.new, ZERO)
+
+        request = Request(
+            project=project,
+            environment=one.environment,
+            kind=Kind.PUSH,
+            actor=one.actor,
+            prepare=prepare,
+            commit=update.new,
+            ref=update.ref,
+            previous=update.old,
+            migrate=True,
+            check=None if update.ref.startswith(UPLOADS) else check,
+            settle=self.settle,
+            discard=discard,
+        )
+        return await self._deployments.begin(request, say)
+
+    async def _tell_end(self, project: str, one: Deploys, say: Say) -> None:
         """Say when the environment will be removed, if it will."""
         kept = {each.environment: each for each in await self._journal.environment_settings(project)}
         found = attributes(one.environment, one.stack.environments.get(one.environment), kept.get(one.environment))
@@ -204,12 +223,14 @@ class Pushes:
     async def settle(self, deployment: Deployment) -> None:
         """Move the branch of a live deployment to its commit. Also what the reconciler calls after a crash.
 
-        A commit that another push (to another environment) brought meanwhile is not lost: the branch stays there then.
+        A commit that another push (to another environment) brought meanwhile is not lost: the branch stays there then. What is
+        uploaded replaces what was uploaded before, and contains nothing but by chance.
         """
         project, ref, new = deployment.project, deployment.ref, deployment.commit
         for _ in range(TRIES):
             now = await self._repositories.ref(project, ref) or ZERO
-            if now not in {deployment.previous, ZERO} and not await self._repositories.contains(project, new, now):
+            follows = ref.startswith(UPLOADS) or now in {deployment.previous, ZERO}
+            if not follows and not await self._repositories.contains(project, new, now):
                 log.warning("%s of %s stays at %s, which %s does not contain", ref, project, now[:7], new[:7])
                 break
             if now == new or await self._repositories.move_ref(project, ref, now, new):
@@ -218,7 +239,7 @@ class Pushes:
             log.warning("%s of %s could not be moved: it is moved by others", ref, project)
         await self._repositories.move_ref(project, KEPT + deployment.id, new, ZERO)
 
-    async def _dry_run(self, push: Push, one: _Deploys, say: Say, *, as_json: bool) -> Verdict:
+    async def _dry_run(self, push: Push, one: Deploys, say: Say, *, as_json: bool) -> Verdict:
         project, commit = push.project, one.update.new
         try:
             changes = await self._preview.changes(project, one.environment, commit, one.stack, one.text)
@@ -251,6 +272,10 @@ def _options(given: tuple[str, ...]) -> Options:
                 remedy="there are: env=NAME, no-cache, dry-run",
             )
     return Options(environment, fresh, dry_run, as_json)
+
+
+def _deploying(one: Deploys) -> str:
+    return f"-----> deploying {one.update.new[:7]} ({_short(one.update.ref)}) to {one.environment} of {one.project}"
 
 
 def _short(ref: str) -> str:

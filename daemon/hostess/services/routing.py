@@ -51,7 +51,9 @@ class Routing:
         by_place: dict[tuple[str, str], list[Container]] = defaultdict(list)
         for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
             if container.labels.get(labels.DEPLOYMENT) not in self._held and container.id not in gone:
-                by_place[container.labels[labels.PROJECT], container.labels[labels.ENVIRONMENT]].append(container)
+                # One that files are taken out of has the labels of its image alone, and no environment.
+                place = (container.labels[labels.PROJECT], container.labels.get(labels.ENVIRONMENT, ""))
+                by_place[place].append(container)
         releases = [release for release in live if release is not None]
         return [route for each in releases for route in routes(each, by_place[each.project, each.environment])]
 

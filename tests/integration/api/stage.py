@@ -342,6 +342,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         one_off=world.one_off,
         environments=world.environments,
         schedules=world.schedules,
+        uploads=world.uploads,
         job_transcripts=world.job_transcripts,
         settings=settings,
         public_url=world.public_url,

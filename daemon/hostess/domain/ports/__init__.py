@@ -8,6 +8,7 @@ from hostess.domain.ports.host import Answer, Clock, Meter, Prober, Redactor, Re
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.proxy import Router, Upstreams
 from hostess.domain.ports.repositories import Repositories, TreeLimits
+from hostess.domain.ports.sites import SiteLimits, Sites
 
 __all__ = [
     "Answer",
@@ -26,6 +27,8 @@ __all__ = [
     "Repositories",
     "Resolver",
     "Router",
+    "SiteLimits",
+    "Sites",
     "Transcripts",
     "TreeLimits",
     "Upstreams",

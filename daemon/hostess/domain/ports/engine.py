@@ -130,6 +130,12 @@ class Engine(Protocol):
         Cancelling the coroutine ends the build in the engine, too.
         """
 
+    async def export(self, image: str, path: str, take: Callable[[Iterable[bytes]], None]) -> None:
+        """Hand the folder *path* of an image to *take* as a tar stream (its members begin with the folder's own name), on a thread.
+
+        Nothing of the image is run. Problem "image-not-found", "path-not-found"; what *take* raises passes through.
+        """
+
     async def make_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network with that subnet (CIDR); one of that name that is there already is no error."""
 

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from hostess.domain.release import StaticSite
+
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages."""
+    """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages.
+
+    With *static* there are no targets: the proxy serves the files of that site.
+    """
 
     host: str
     project: str
@@ -16,6 +21,7 @@ class Upstreams:
     release: str
     targets: tuple[str, ...]
     path: str = "/"
+    static: StaticSite | None = None
 
 
 class Router(Protocol):

@@ -1,7 +1,8 @@
 """The git repositories, in our words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
@@ -10,12 +11,23 @@ NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class TreeLimits:
-    """Bounds on a pushed tree."""
+    """Bounds on a pushed tree; *archive*: on the bytes of an upload as they are sent."""
 
     files: int = 100_000
     bytes: int = 2 * 1024**3
     file_bytes: int = 1024**3
     path: int = 4096
+    archive: int = 500 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommit:
+    """What a new commit says besides its tree; *parent* None: it is the first."""
+
+    author: str
+    message: str
+    at: datetime
+    parent: str | None = None
 
 
 class Repositories(Protocol):
@@ -61,6 +73,14 @@ class Repositories(Protocol):
         `hostess.yml` at its root is left out.
 
         *extra* are files at its root that are not in the tree, or stand in for what is.
+        """
+
+    async def import_tree(
+        self, project: str, words: NewCommit, archive: AsyncIterator[bytes], limits: TreeLimits
+    ) -> str:
+        """Make a commit of a tar archive (gzip or not) that comes in pieces; return its id. No ref leads to it.
+
+        Problem "archive-invalid", "archive-too-large", "archive-refused", or one of those of `check_tree`: then nothing is kept.
         """
 
     async def ref(self, project: str, ref: str) -> str | None:

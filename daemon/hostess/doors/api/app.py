@@ -17,6 +17,7 @@ from hostess.doors.api import (
     secrets,
     status,
     tokens,
+    uploads,
     workloads,
 )
 from hostess.doors.api.caller import NOBODY, identify
@@ -35,6 +36,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
     *environments.OPERATIONS,
     *deployments.OPERATIONS,
+    *uploads.OPERATIONS,
     *workloads.OPERATIONS,
     *jobs.OPERATIONS,
     *one_off.OPERATIONS,
@@ -91,6 +93,8 @@ async def _admit(call: Call, operation: Operation) -> None:
         return
     await call.require_project(name, operation.action)
     environment = call.path.get("environment")
+    if operation.makes_place:
+        return
     if environment is not None and environment not in {
         place.environment for place in await call.services.journal.places(name)
     }:

@@ -157,24 +157,25 @@ PLACE = "/v1/projects/{project}/environments/{environment}"
 async def roll_back(call: Call, given: RollbackTo) -> DeploymentView:
     """Begin a rollback; follow it by its log."""
     begun = await call.services.deployments.rollback(call.project, call.environment, given.release, call.caller.name)
-    return await _begun(call, begun, "rollback", release=given.release)
+    return await begun_view(call, begun, "rollback", release=given.release)
 
 
 @op(f"POST {PLACE}/restart", "deploy", given=RestartOf, returns=DeploymentView, status=202)
 async def restart(call: Call, given: RestartOf) -> DeploymentView:
     """Begin a restart with today's secrets; follow it by its log."""
     begun = await call.services.deployments.restart(call.project, call.environment, given.services, call.caller.name)
-    return await _begun(call, begun, "restart", services=list(given.services))
+    return await begun_view(call, begun, "restart", services=list(given.services))
 
 
 @op(f"POST {PLACE}/scale", "deploy", given=ScaleTo, returns=DeploymentView, status=202)
 async def scale(call: Call, given: ScaleTo) -> DeploymentView:
     """Begin a change of replica counts; follow it by its log."""
     begun = await call.services.deployments.scale(call.project, call.environment, given.services, call.caller.name)
-    return await _begun(call, begun, "scale", services=dict(given.services))
+    return await begun_view(call, begun, "scale", services=dict(given.services))
 
 
-async def _begun(call: Call, deployment: str, kind: str, **asked: object) -> DeploymentView:
+async def begun_view(call: Call, deployment: str, kind: str, **asked: object) -> DeploymentView:
+    """Write down who began a deployment; return it."""
     data = {"deployment": deployment, **asked}
     await call.audit(f"deployment.{kind}", f"began {kind} {deployment}", data)
     found = await call.services.journal.deployment(deployment)

@@ -69,6 +69,9 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     }
     if operation.action is None:
         described["security"] = []
+    if operation.takes:
+        body = {"schema": {"type": "string", "format": "binary"}}
+        described["requestBody"] = {"required": True, "content": dict.fromkeys(operation.takes, body)}
     if operation.given is Nothing:
         return described
     if operation.in_query:

@@ -119,7 +119,11 @@ Handler = Callable[[Call, Any], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A row of the table. *action* None: open to all. *given* is the query of GET and DELETE, else the body."""
+    """A row of the table. *action* None: open to all. *given* is the query of GET and DELETE, else the body.
+
+    *takes*: the types of a body that its handler reads itself, as it comes; *given* is the query then. *makes_place*: it decides
+    itself whether the environment that its path names must be there.
+    """
 
     name: str
     method: str
@@ -130,11 +134,13 @@ class Operation:
     status: int
     summary: str
     handler: Handler
+    takes: tuple[str, ...] = ()
+    makes_place: bool = False
 
     @property
     def in_query(self) -> bool:
         """Whether *given* comes in the query."""
-        return self.method in {"GET", "DELETE"}
+        return self.method in {"GET", "DELETE"} or bool(self.takes)
 
 
 def op(
@@ -144,6 +150,8 @@ def op(
     given: type[BaseModel] = Nothing,
     returns: type[BaseModel] | None = None,
     status: int = 200,
+    takes: tuple[str, ...] = (),
+    makes_place: bool = False,
 ) -> Callable[[Callable[[Call, G], Awaitable[object]]], Operation]:
     """Make an operation of a handler; *route* is "GET /v1/..."; the first line of its docstring is the summary.
 
@@ -153,13 +161,17 @@ def op(
 
     def make(handler: Callable[[Call, G], Awaitable[object]]) -> Operation:
         summary = (handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
-        return Operation(handler.__name__, method, path, action, given, returns, status, summary, handler)
+        return Operation(
+            handler.__name__, method, path, action, given, returns, status, summary, handler, takes, makes_place
+        )
 
     return make
 
 
 async def read(operation: Operation, request: web.Request) -> BaseModel:
     """Return what came in; InvalidRequest lists every mistake."""
+    if operation.takes and request.content_type not in operation.takes:
+        raise Problem("wrong-media", f"the body must be sent as {' or '.join(operation.takes)}")
     raw = _query(request) if operation.in_query else await _body(request, optional=operation.given is Nothing)
     try:
         return operation.given.model_validate(raw)

@@ -18,6 +18,7 @@ from hostess.services.replicas import Replicas
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
 from hostess.services.tokens import Tokens
+from hostess.services.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class ApiServices:
     one_off: OneOff
     environments: Environments
     schedules: Schedules
+    uploads: Uploads
     job_transcripts: Transcripts
     settings: Settings
     public_url: Callable[[str], str]
