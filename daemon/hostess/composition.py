@@ -48,6 +48,7 @@ from hostess.services.tokens import Tokens
 from hostess.services.tree_values import TreeValues
 from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
+from hostess.services.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class World:
     retirement: Retirement
     deployments: Deployments
     pushes: Pushes
+    uploads: Uploads
     reconciler: Reconciler
     collector: Collector
     removal: Removal
@@ -154,6 +156,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         retirement=retirement,
         deployments=deployments,
         pushes=pushes,
+        uploads=Uploads(repositories, journal, preparation, pushes, clock),
         reconciler=reconciler,
         collector=Collector(engine, journal, sites, settings.releases.keep),
         removal=removal,

@@ -152,6 +152,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         one_off=world.one_off,
         environments=world.environments,
         schedules=world.schedules,
+        uploads=world.uploads,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,
         redactor=world.redactor,

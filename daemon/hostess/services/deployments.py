@@ -32,7 +32,10 @@ RECENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asks for. *check* looks again when the turn comes and right before the switch; *settle* runs once it is live."""
+    """What somebody asks for. *check* looks again when the turn comes and right before the switch.
+
+    *settle* runs once it is live, *discard* when it has ended otherwise.
+    """
 
     project: str
     environment: str
@@ -45,6 +48,7 @@ class Request:
     migrate: bool = False
     check: Check | None = None
     settle: Settle | None = None
+    discard: Settle | None = None
 
 
 class Deployments:
@@ -205,7 +209,7 @@ class Deployments:
             asyncio.CancelledError,
             Problem,
         ) as error:  # it still waited: what goes wrong later is closed in its turn
-            return await self._close(deployment, error, say, phase)
+            return await self._close(deployment, request, error, say, phase)
         finally:
             self._cancellable.discard(deployment.id)
             say.end()
@@ -215,9 +219,9 @@ class Deployments:
         try:
             wanted, state, seconds = await self._carry_out(deployment, request, say, phase)
         except BaseException as error:  # noqa: BLE001 -- whatever it is, the record tells it
-            return await self._close(deployment, error, say, phase)
+            return await self._close(deployment, request, error, say, phase)
         if request.settle is not None:
-            await self._moved(deployment, request.settle, say)
+            await self._moved(deployment, request.settle, say, "the release is live, but its branch could not be moved")
         rounded = {name: round(took, 3) for name, took in seconds.items()}
         deployment = await until_written(
             self._clock,
@@ -261,17 +265,21 @@ class Deployments:
         state, seconds = await self._deployer.deploy(order)
         return wanted, state, {"prepare": prepared, **seconds}
 
-    async def _moved(self, deployment: Deployment, settle: Settle, say: Say) -> None:
-        """Let the branch follow the live release; that it does not cannot fail the release."""
+    async def _moved(self, deployment: Deployment, move: Settle, say: Say, untold: str) -> None:
+        """Let a ref follow what became of the deployment; that it does not changes nothing else, and *untold* says so."""
         try:
-            await settle(deployment)
+            await move(deployment)
         except Exception as error:
-            log.exception("the branch of deployment %s was not moved", deployment.id)
-            say(f" !     the release is live, but its branch could not be moved: {error}")
+            log.exception("deployment %s: %s", deployment.id, untold)
+            say(f" !     {untold}: {error}")
 
-    async def _close(self, deployment: Deployment, error: BaseException, say: Say, phase: "_Phase") -> Deployment:
+    async def _close(
+        self, deployment: Deployment, request: Request, error: BaseException, say: Say, phase: "_Phase"
+    ) -> Deployment:
         """Write down how a deployment ended that did not go live, and tell it."""
         self._cancellable.discard(deployment.id)
+        if request.discard is not None:
+            await self._moved(deployment, request.discard, say, "its commit is kept, and was to be dropped")
         state = State.FAILED
         if isinstance(error, asyncio.CancelledError):
             problem, state = Problem("cancelled", "cancelled"), State.CANCELLED

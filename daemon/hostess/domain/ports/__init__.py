@@ -7,7 +7,7 @@ from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, En
 from hostess.domain.ports.host import Answer, Clock, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.proxy import Router, Upstreams
-from hostess.domain.ports.repositories import Repositories, TreeLimits
+from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
 from hostess.domain.ports.sites import SiteLimits, Sites
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Journal",
     "LogLine",
     "Meter",
+    "NewCommit",
     "Prober",
     "Redactor",
     "Repositories",
