@@ -73,9 +73,13 @@ def move(db: Database, deployment: str, to: State, now: datetime, **fields: Unpa
     return after
 
 
-def begin_step(db: Database, deployment: str, name: str, detail: Mapping[str, object], now: datetime) -> int:
-    """Write down that a step begins; return its id. Problem "deployment-not-found"."""
-    _record(db, deployment)
+def begin_step(
+    db: Database, deployment: str, name: str, detail: Mapping[str, object], now: datetime, phase: str | None = None
+) -> int:
+    """Write down that a step begins, and the phase it belongs to; return its id. Problem "deployment-not-found"."""
+    now_there = from_text(Deployment, _record(db, deployment))
+    if phase is not None and phase != now_there.phase:
+        move(db, deployment, now_there.state, now, phase=phase)
     done = db.execute(
         "INSERT INTO steps (deployment, name, detail, begun_at) VALUES (?, ?, ?, ?)",
         [deployment, name, to_text(detail), now.isoformat()],

@@ -143,9 +143,11 @@ class SqliteJournal:
         """Move a deployment along its legal moves; Problem "deployment-not-found", IllegalMoveError."""
         return await self._do(deployments.move, deployment, to, now, **fields)
 
-    async def begin_step(self, deployment: str, name: str, detail: Mapping[str, object], now: datetime) -> int:
-        """Write down that a step begins; Problem "deployment-not-found"."""
-        return await self._do(deployments.begin_step, deployment, name, detail, now)
+    async def begin_step(
+        self, deployment: str, name: str, detail: Mapping[str, object], now: datetime, phase: str | None = None
+    ) -> int:
+        """Write down that a step begins, and the phase it belongs to; Problem "deployment-not-found"."""
+        return await self._do(deployments.begin_step, deployment, name, detail, now, phase)
 
     async def end_step(self, step: int, outcome: str, now: datetime) -> None:
         """Write down how it ended; LookupError when it never began."""

@@ -94,7 +94,7 @@ class Deployer:
         try:
             async with self._steps.step(order, progress, "switch", "publish"):
                 await self._routing.publish()
-            async with self._steps.step(order, progress, "switch", "prove"):
+            async with self._steps.step(order, progress, "prove", "prove"):
                 await self._routing.prove(order.wanted, progress.plan.changed)
             state = await self._post_deploy(order, progress)
         except Exception:

@@ -16,12 +16,15 @@ from hostess.services.deployer import Deployer
 from hostess.services.persistence import until_written
 from hostess.services.preparation import Preparation
 from hostess.services.report import Report, as_record
-from hostess.services.steps import Order
+from hostess.services.steps import Order, Phases
+from hostess.services.teller import Teller
 from hostess.services.turns import Turns
 
 log = logging.getLogger(__name__)
 
-Prepare = Callable[[Deployment, Release | None, Say], Awaitable[Release]]
+Enter = Callable[[str], Awaitable[None]]
+Prepare = Callable[[Deployment, Release | None, Say, Enter], Awaitable[Release]]
+"""Return the wanted release, given the live one, what says a line, and what to await when another phase than "prepare" begins."""
 Check = Callable[[], Awaitable[None]]
 Settle = Callable[[Deployment], Awaitable[None]]
 
@@ -97,7 +100,7 @@ class Deployments:
             created_at=self._clock.now(),
         )
         await self._journal.add_deployment(deployment)
-        tell = _Teller(deployment.id, self._transcripts, self._redactor, say)
+        tell = Teller(deployment.id, self._transcripts, self._redactor, say)
         task = asyncio.create_task(self._run(deployment, request, tell))
         self._tasks[deployment.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(deployment.id, None))
@@ -120,7 +123,7 @@ class Deployments:
         live = await self._need_live(project, environment)
         target = await self._target(project, environment, live, number)
 
-        async def prepare(_: Deployment, now: Release | None, say: Say) -> Release:
+        async def prepare(_: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             say(f"-----> rolling back from {now.title if now else 'nothing'} to {target.title} ({target.commit[:7]})")
             say("       no build and no migration: the database stays as the newer release left it")
             if told := await self._ahead(target):
@@ -133,7 +136,7 @@ class Deployments:
         """Begin a restart with today's secrets, new containers beside the old; return the deployment's id."""
         live = await self._need_live(project, environment)
 
-        async def prepare(deployment: Deployment, now: Release | None, say: Say) -> Release:
+        async def prepare(deployment: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             say(f"-----> restarting {', '.join(services) or 'all but databases'} with today's secrets")
             return await self._preparation.restarted(deployment, now or live, services)
 
@@ -145,7 +148,7 @@ class Deployments:
         for name, count in counts.items():
             _check_count(live, name, count)
 
-        async def prepare(_: Deployment, now: Release | None, say: Say) -> Release:
+        async def prepare(_: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             base = now or live
             workloads = {name: replace(w, replicas=counts.get(name, w.replicas)) for name, w in base.workloads.items()}
             say(f"-----> scaling {', '.join(f'{name} to {count}' for name, count in counts.items())}")
@@ -196,8 +199,8 @@ class Deployments:
 
     # ---- one deployment ----------------------------------------------------------------------------------------------
 
-    async def _run(self, deployment: Deployment, request: Request, say: "_Teller") -> Deployment:
-        phase = _Phase()
+    async def _run(self, deployment: Deployment, request: Request, say: Teller) -> Deployment:
+        phase = Phases()
         self._cancellable.add(deployment.id)
         commit = request.commit if request.kind is Kind.PUSH else ""
         if self._turns.busy(request.project, request.environment):
@@ -214,7 +217,7 @@ class Deployments:
             self._cancellable.discard(deployment.id)
             say.end()
 
-    async def _hold(self, deployment: Deployment, request: Request, say: Say, phase: "_Phase") -> Deployment:
+    async def _hold(self, deployment: Deployment, request: Request, say: Say, phase: Phases) -> Deployment:
         """Carry a deployment out, to a final state that is written down before the next one's turn."""
         try:
             wanted, state, seconds = await self._carry_out(deployment, request, say, phase)
@@ -236,21 +239,23 @@ class Deployments:
         return deployment
 
     async def _carry_out(
-        self, deployment: Deployment, request: Request, say: Say, phase: "_Phase"
+        self, deployment: Deployment, request: Request, say: Say, phase: Phases
     ) -> tuple[Release, State, Mapping[str, float]]:
-        now = self._clock.now()
-        deployment = await self._journal.move(deployment.id, State.RUNNING, now, phase="preparing")
+        deployment = await self._journal.move(deployment.id, State.RUNNING, self._clock.now(), phase="prepare")
         if request.check is not None:
             await request.check()
         live = await self._journal.live(request.project, request.environment)
-        phase.name = "preparing"
-        began = self._clock.now()
-        wanted = await request.prepare(deployment, live, say)
-        prepared = (self._clock.now() - began).total_seconds()
-        phase.name = "releasing"
-        deployment = await self._journal.move(
-            deployment.id, State.RUNNING, self._clock.now(), phase="releasing", release=wanted.number
-        )
+
+        async def enter(name: str) -> None:
+            now = self._clock.now()
+            phase.enter(name, now)
+            await self._journal.move(deployment.id, State.RUNNING, now, phase=name)
+
+        phase.enter("prepare", self._clock.now())
+        wanted = await request.prepare(deployment, live, say, enter)
+        now = self._clock.now()
+        phase.enter("start", now)
+        deployment = await self._journal.move(deployment.id, State.RUNNING, now, phase="start", release=wanted.number)
         place = await self.place(request.project, request.environment)
         order = Order(
             deployment,
@@ -259,11 +264,12 @@ class Deployments:
             live,
             say,
             committed=lambda: self._cancellable.discard(deployment.id),
+            entered=phase.at,
             migrate=request.migrate,
             may_switch=request.check,
         )
         state, seconds = await self._deployer.deploy(order)
-        return wanted, state, {"prepare": prepared, **seconds}
+        return wanted, state, {**phase.seconds, **seconds}
 
     async def _moved(self, deployment: Deployment, move: Settle, say: Say, untold: str) -> None:
         """Let a ref follow what became of the deployment; that it does not changes nothing else, and *untold* says so."""
@@ -274,7 +280,7 @@ class Deployments:
             say(f" !     {untold}: {error}")
 
     async def _close(
-        self, deployment: Deployment, request: Request, error: BaseException, say: Say, phase: "_Phase"
+        self, deployment: Deployment, request: Request, error: BaseException, say: Say, phase: Phases
     ) -> Deployment:
         """Write down how a deployment ended that did not go live, and tell it."""
         self._cancellable.discard(deployment.id)
@@ -345,34 +351,6 @@ class Deployments:
     async def _ahead(self, target: Release) -> str:
         newest = await self._journal.deployments(target.project, target.environment, limit=RECENT)
         return ahead(target, [(each, await self._journal.steps(each.id)) for each in later(target, newest)])
-
-
-class _Phase:
-    name = ""
-
-
-class _Teller:
-    """Says a deployment's lines, redacted, to its transcript and its pusher, until it ends: builds may speak on from their threads."""
-
-    def __init__(self, deployment: str, transcripts: Transcripts, redactor: Redactor, say: Say | None) -> None:
-        self._deployment = deployment
-        self._transcripts = transcripts
-        self._redactor = redactor
-        self._say = say
-        self._ended = False
-
-    def __call__(self, text: str) -> None:
-        if self._ended:
-            return
-        for line in self._redactor.hide(text).splitlines() or [""]:
-            self._transcripts.write(self._deployment, line)
-            if self._say is not None:
-                self._say(line)
-
-    def end(self) -> None:
-        """Close the transcript: its followers end."""
-        self._ended = True
-        self._transcripts.close(self._deployment)
 
 
 def _bug(deployment: Deployment, error: BaseException) -> Problem:

@@ -14,7 +14,7 @@ from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.stack import Stack
 from hostess.domain.stack_file import environment_for
 from hostess.domain.unsupported import notices
-from hostess.services.deployments import Deployments, Request
+from hostess.services.deployments import Deployments, Enter, Request
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
 from hostess.services.report import Report
@@ -170,11 +170,12 @@ class Pushes:
         """
         project, update = one.project, one.update
 
-        async def prepare(deployment: Deployment, _: Release | None, tell: Say) -> Release:
+        async def prepare(deployment: Deployment, _: Release | None, tell: Say, enter: Enter) -> Release:
             for line in first:
                 tell(line)
             await self._repositories.move_ref(project, KEPT + deployment.id, ZERO, update.new)
             draft = await self._preparation.draft(deployment, one.stack, one.text)
+            await enter("build")
             return await self._preparation.from_draft(deployment, draft, tell, fresh=fresh)
 
         async def check() -> None:

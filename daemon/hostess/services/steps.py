@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hostess.domain.plan import Plan
 from hostess.domain.ports import Clock, Journal
@@ -21,6 +22,7 @@ class Order:
     """One deployment to carry out. *migrate*: whether hooks run. *may_switch* looks once more, right before the switch.
 
     *committed* is called when nobody may cancel the deployment's task any more: it switches now, or is being taken back.
+    *entered* is called with the phase that each step belongs to.
     """
 
     deployment: Deployment
@@ -29,6 +31,7 @@ class Order:
     live: Release | None
     say: Say
     committed: Callable[[], None]
+    entered: Callable[[str], None]
     migrate: bool = True
     may_switch: Callable[[], Awaitable[None]] | None = None
 
@@ -41,6 +44,25 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
     switched: bool = False
+
+
+class Phases:
+    """Where a deployment is, and the seconds of the phases before its first step: steps take their own time."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.seconds: dict[str, float] = {}
+        self._since: datetime | None = None
+
+    def at(self, name: str) -> None:
+        """Be in a phase that is timed elsewhere."""
+        self.name = name
+
+    def enter(self, name: str, now: datetime) -> None:
+        """Leave one phase for the next."""
+        if self._since is not None:
+            self.seconds[self.name] = (now - self._since).total_seconds()
+        self.name, self._since = name, now
 
 
 class Steps:
@@ -56,7 +78,8 @@ class Steps:
     ) -> AsyncIterator[None]:
         """Carry out the block as one step, which counts to *phase*."""
         began = self._clock.now()
-        step = await self._journal.begin_step(order.deployment.id, name, detail or {}, began)
+        order.entered(phase)
+        step = await self._journal.begin_step(order.deployment.id, name, detail or {}, began, phase)
         outcome = "failed"
         try:
             yield

@@ -28,7 +28,7 @@ from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
 from hostess.domain.settings import EngineSettings, Settings
 from hostess.doors.api.app import ApiServices, make_app
-from hostess.services.deployments import Request
+from hostess.services.deployments import Enter, Request
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import Box, echo
@@ -193,7 +193,7 @@ class Stage:
         """Begin a deployment that prepares until *hold* is set; return its id once it runs."""
         begun = asyncio.Event()
 
-        async def prepare(_: Deployment, live: Release | None, say: Say) -> Release:
+        async def prepare(_: Deployment, live: Release | None, say: Say, _enter: Enter) -> Release:
             say("holding")
             begun.set()
             await hold.wait()

@@ -68,8 +68,10 @@ class Journal(Protocol):
         *fields*: release, phase, problem, seconds, cancel. A final state sets finished_at. IllegalMoveError otherwise.
         """
 
-    async def begin_step(self, deployment: str, name: str, detail: Mapping[str, object], now: datetime) -> int:
-        """Write down that a step begins; return its id."""
+    async def begin_step(
+        self, deployment: str, name: str, detail: Mapping[str, object], now: datetime, phase: str | None = None
+    ) -> int:
+        """Write down that a step begins; return its id. A *phase* becomes the deployment's."""
 
     async def end_step(self, step: int, outcome: str, now: datetime) -> None:
         """Write down how it ended: "done" or "failed"."""
