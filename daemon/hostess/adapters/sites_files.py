@@ -40,8 +40,10 @@ class FileSites:
         """Make the folder of *key* from what lies *below* in a tar stream; return whether it has an index.html."""
         path = self._path(key)
         if not path.is_dir():
+            self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self._folder.chmod(0o711)  # whatever the umask is: the proxy's user passes through
             beside = self._folder / f"{UNFINISHED}{key[:16]}-{secrets.token_hex(4)}"
-            beside.mkdir(mode=0o755, parents=True)
+            beside.mkdir(mode=0o755)
             try:
                 _Unpacking(beside, self._limits).run(archive, below)
                 _compress(beside)

@@ -1,6 +1,7 @@
 """What the format can say and this version does not serve yet: refused in a sentence, never silently ignored."""
 
 from hostess.domain.problem import Problem
+from hostess.domain.references import references
 from hostess.domain.stack import Service, ServiceType, Stack, Visibility
 
 
@@ -25,11 +26,26 @@ def notices(stack: Stack) -> list[str]:
             found.append(
                 f"{service.name} runs {service.replicas.low} replicas: this version does not scale by itself yet"
             )
+        found += _to_static(service, stack)
     return found
+
+
+def _to_static(service: Service, stack: Stack) -> list[str]:
+    """Return a sentence per address of a static service that nothing inside the stack listens at."""
+    return [
+        f"{service.name}.env.{name} says {reference}: a static service is reached at its external_url only"
+        for name, value in service.env.items()
+        for reference in references(value)
+        if (target := stack.services.get(reference.target)) is not None
+        and target.type is ServiceType.STATIC
+        and "external" not in reference.property
+    ]
 
 
 def _service(service: Service) -> list[str]:
     found = []
+    if service.type is ServiceType.STATIC:
+        found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
     if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
         found.append("visibility team (sign-in at the proxy): use private or public")
     if service.databases is not None:
@@ -46,3 +62,15 @@ def _service(service: Service) -> list[str]:
     if service.replicas.low == 0 and service.type is not ServiceType.STATIC:
         found.append("replicas.min 0 (scale to zero)")
     return found
+
+
+def _runs(service: Service) -> list[str]:
+    """Return the keys of a service that are about its containers."""
+    hooks = service.lifecycle
+    said = {
+        "command": service.command is not None,
+        "entrypoint": service.entrypoint is not None,
+        "files": bool(service.files),
+        "lifecycle": any((hooks.init, hooks.migrate, hooks.post_deploy, hooks.shutdown)),
+    }
+    return [key for key, is_said in said.items() if is_said]

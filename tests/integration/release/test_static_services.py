@@ -162,6 +162,8 @@ async def test_a_static_service_becomes_another_and_back(bench: Bench) -> None:
         ),
         (stack("nowhere"), "there is no folder or page 'nowhere'"),
         (plain() | stack("public", "    special: {output: missing}\n"), "there are no files to serve"),
+        (stack("public", "    command: serve\n"), "services.site.command (nothing runs in a static service)"),
+        (stack("public", "    lifecycle: {migrate: {command: x}}\n"), "services.site.lifecycle (nothing runs"),
         (built() | {"app/package.json": "{}"}, "has no `build` script"),
     ],
 )
@@ -175,6 +177,14 @@ async def test_refused(bench: Bench, files: dict[str, str], words: str) -> None:
     assert not verdict.accepted
     assert words in bench.text()
     assert await folder(bench) == before
+
+
+async def test_an_address_inside_the_stack(bench: Bench) -> None:
+    """A reference to a static service's address inside the stack is told: nothing listens there."""
+    await pushed(bench, plain() | stack("public", "    env: {SELF: '${site.url}', OUT: '${site.external_url}'}\n"))
+
+    assert "site.env.SELF says ${site.url}: a static service is reached at its external_url only" in bench.text()
+    assert "OUT" not in bench.text()
 
 
 async def test_scaling_and_running(bench: Bench) -> None:

@@ -1,7 +1,9 @@
 """Sites on disk: whole or not at all, nothing leads out, bounded, readable by others."""
 
 import io
+import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,8 +39,17 @@ def link(name: str, target: str) -> tuple[str, bytes, str]:
     return name, tarfile.SYMTYPE, target
 
 
+@pytest.fixture
+def _narrow_umask() -> Iterator[None]:
+    """Let files be made as the daemon's unit does."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_narrow_umask")
 async def test_a_site(tmp_path: Path) -> None:
-    """What lies below the named folder becomes the site, with modes of ours and symlinks that stay inside."""
+    """What lies below the named folder becomes the site, readable by all whatever the umask, with symlinks that stay inside."""
     sites = FileSites(tmp_path)
     archive = tar(file("out/index.html"), file("out/a/b.txt"), link("out/c", "a/b.txt"), file("else/d"))
 
