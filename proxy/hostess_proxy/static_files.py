@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from hostess_proxy.http1 import Response
 from hostess_proxy.static_answers import Span, Unsatisfiable, accepted, asked, span, unchanged
 from hostess_proxy.static_folder import File, Folder, Prepared
-from hostess_proxy.static_site import BadPathError, Found, Moved, choose, segments
+from hostess_proxy.static_site import BadPathError, Found, Moved, choose, hidden, is_digested, segments
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -34,6 +34,8 @@ def answer(exchange: "Exchange", folder: Folder) -> None:
     except BadPathError:
         exchange.refuse(400, "bad-path")
         return
+    if folder.earlier is not None and _from_earlier(exchange, wanted, folder, folder.earlier):
+        return
     found = choose(wanted, query.decode("latin-1"), folder.rules, folder.kind)
     if isinstance(found, Moved):
         _say(exchange, found.status, {"Location": found.location, "Cache-Control": "no-cache"})
@@ -45,6 +47,20 @@ def answer(exchange: "Exchange", folder: Folder) -> None:
         _say(exchange, 404, {"Cache-Control": "no-cache"})
     else:
         exchange.refuse(503, "site-missing")
+
+
+def _from_earlier(exchange: "Exchange", wanted: tuple[str, ...], folder: Folder, earlier: Folder) -> bool:
+    """Serve what only the release before has, to pages of that release that are still open; return whether it was that.
+
+    Only where the name holds a digest: such a file belongs to those pages alone.
+    """
+    name = "/".join(wanted)
+    if not is_digested(name) or hidden(wanted) or folder.kind(name) == "file" or earlier.kind(name) != "file":
+        return False
+    prepared = earlier.prepared(name)
+    if prepared is not None:
+        _serve(exchange, earlier, Found(name), prepared)
+    return prepared is not None
 
 
 def _serve(exchange: "Exchange", folder: Folder, found: Found, prepared: Prepared) -> None:

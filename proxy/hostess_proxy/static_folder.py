@@ -51,7 +51,8 @@ class Prepared:
 class Folder:
     """One site's folder."""
 
-    def __init__(self, root: str, *, spa: bool) -> None:
+    def __init__(self, root: str, *, spa: bool, earlier: str = "") -> None:
+        self.earlier = Folder(earlier, spa=False) if earlier else None
         self.root = os.path.realpath(root)
         self._inside = self.root.rstrip("/") + "/"
         self._kept: dict[str, Prepared] = {}

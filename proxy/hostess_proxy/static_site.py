@@ -165,12 +165,17 @@ def compressible(kind: str) -> bool:
     return _TEXT.fullmatch(kind.partition(";")[0]) is not None
 
 
+def is_digested(name: str) -> bool:
+    """Whether a file's name holds a digest of its content, so that one of that name never changes."""
+    if _DIGEST.search(name.rpartition("/")[2]) and _mixed(name):
+        return True
+    short = _SHORT_DIGEST.search(name)
+    return short is not None and _BUILT.search(name) is not None and _is_random(short[1])
+
+
 def cache_control(name: str) -> str:
     """Return how long a file may be kept without asking: for ever where its name holds a digest of its content, else not at all."""
-    if _DIGEST.search(name.rpartition("/")[2]) and _mixed(name):
-        return "public, max-age=31536000, immutable"
-    short = _SHORT_DIGEST.search(name)
-    if short is not None and _BUILT.search(name) and _is_random(short[1]):
+    if is_digested(name):
         return "public, max-age=31536000, immutable"
     return "no-cache" if name.lower().endswith((".html", ".htm")) else "public, max-age=0, must-revalidate"
 

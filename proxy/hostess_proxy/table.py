@@ -29,10 +29,14 @@ class TableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StaticRoot:
-    """A folder whose files are served, by its absolute path. *spa*: paths that lead to no file are answered with index.html."""
+    """A folder whose files are served, by its absolute path. *spa*: paths that lead to no file are answered with index.html.
+
+    *earlier* is the folder of the release before ("" for none): its files with a digest in their names are still served.
+    """
 
     root: str
     spa: bool = False
+    earlier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +146,11 @@ def _route(place: str, raw: object) -> Route:
 
 
 def _static(place: str, raw: object) -> StaticRoot:
-    entry = _object(place, raw, allowed={"root", "spa"})
-    root = entry.get("root")
-    if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
-        raise TableError(f"{place}.root", "expected the absolute path of a folder")
-    return StaticRoot(root, _flag(f"{place}.spa", entry.get("spa", False)))
+    entry = _object(place, raw, allowed={"root", "spa", "earlier"})
+    for name, folder in (("root", entry.get("root")), ("earlier", entry.get("earlier", "/"))):
+        if not isinstance(folder, str) or not folder.startswith("/") or "\0" in folder:
+            raise TableError(f"{place}.{name}", "expected the absolute path of a folder")
+    return StaticRoot(entry["root"], _flag(f"{place}.spa", entry.get("spa", False)), entry.get("earlier", ""))
 
 
 def _certificate(place: str, raw: object) -> Certificate:

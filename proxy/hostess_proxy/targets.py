@@ -183,7 +183,7 @@ class Targets:
         """Return the folder of static files; what it keeps in memory lives on while a table names it."""
         folder = self._sites.get(static)
         if folder is None:
-            folder = self._sites[static] = Folder(static.root, spa=static.spa)
+            folder = self._sites[static] = Folder(static.root, spa=static.spa, earlier=static.earlier)
         return folder
 
     def swap(self, table: Table) -> None:

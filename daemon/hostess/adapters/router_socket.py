@@ -46,7 +46,9 @@ class SocketRouter:
     def _served(self, route: Upstreams) -> dict[str, object]:
         if route.static is None:
             return {"targets": list(route.targets)}
-        return {"static": {"root": str(self._sites.absolute() / route.static.key), "spa": route.static.spa}}
+        folder, site = self._sites.absolute(), route.static
+        earlier = {"earlier": str(folder / site.earlier)} if site.earlier else {}
+        return {"static": {"root": str(folder / site.key), "spa": site.spa, **earlier}}
 
     async def in_flight(self, targets: Sequence[str]) -> int:
         """Return how many requests are in flight at *targets*."""

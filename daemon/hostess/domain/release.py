@@ -50,10 +50,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StaticSite:
-    """The files of a static service: the key of their folder. *spa*: paths that lead to no file are answered with index.html."""
+    """The files of a static service: the key of their folder. *spa*: paths that lead to no file are answered with index.html.
+
+    *earlier* is the key that was live before ("" for none): pages of it that are still open find their assets.
+    """
 
     key: str
     spa: bool = False
+    earlier: str = ""
+
+    def after(self, old: "StaticSite | None") -> "StaticSite":
+        """Return the same site as what follows *old*."""
+        if old is None:
+            return self
+        return replace(self, earlier=old.earlier if old.key == self.key else old.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ class Collector:
         present = await self._sites.keys()
         for container in leftovers(await self._engine.containers(labels.of_instance(await self._journal.instance()))):
             await self._engine.remove(container)
-        needed = {w.static.key for release in await self._kept() for w in release.workloads.values() if w.static}
-        return tuple(sorted(present - needed))
+        sites = [w.static for release in await self._kept() for w in release.workloads.values() if w.static]
+        return tuple(sorted(present - {key for site in sites for key in (site.key, site.earlier)}))
 
     async def _needed(self) -> set[str]:
         needed = {workload.image for release in await self._kept() for workload in release.workloads.values()}

@@ -116,6 +116,8 @@ class Preparation:
         if static_services(draft.stack):
             env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
             sites = await self._sites.publish(source, draft.stack, env, say)
+            live = await self._journal.live(deployment.project, deployment.environment)
+            sites = {name: site.after(_site_of(live, name)) for name, site in sites.items()}
         return await self._release(deployment, draft, images, sites, restarted={})
 
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
@@ -157,7 +159,12 @@ class Preparation:
                     remedy=f"push commit {release.commit[:7]} again to build it anew",
                 )
         number = await self._journal.next_number(release.project, release.environment)
-        return replace(release, number=number, created_at=self._clock.now())
+        live = await self._journal.live(release.project, release.environment)
+        workloads = {
+            name: replace(w, static=w.static.after(_site_of(live, name))) if w.static else w
+            for name, w in release.workloads.items()
+        }
+        return replace(release, number=number, created_at=self._clock.now(), workloads=workloads)
 
     async def _release(
         self,
@@ -368,3 +375,8 @@ def _buildable(stack: Stack) -> dict[str, Service]:
 def _literal(values: Mapping[str, str]) -> dict[str, str]:
     """Return values that mean themselves where magic variables are resolved."""
     return {name: value.replace("${", "$${") for name, value in values.items()}
+
+
+def _site_of(release: Release | None, name: str) -> StaticSite | None:
+    workload = release.workloads.get(name) if release else None
+    return workload.static if workload else None

@@ -194,6 +194,21 @@ async def test_a_swap_in_the_middle(stage: Stage, site: Path, tmp_path: Path) ->
     assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 10) == LARGE
 
 
+async def test_pages_of_the_release_before(stage: Stage, site: Path, tmp_path: Path) -> None:
+    """Assets that only the release before has are found by their digest, with spa too; its other files are gone."""
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "index.html").write_text("two")
+    static = {"root": str(tmp_path / "two"), "spa": True, "earlier": str(site)}
+    stage.publish({"routes": [{"host": "*", "service": "web", "release": "v2", "static": static}]})
+
+    old = await stage.get("/assets/app.3f2a9c1b.js", "Accept-Encoding: gzip")
+
+    assert (old.status, gzip.decompress(old.body)) == (200, b"let x = 1;" * 200)
+    assert (await stage.get("/small.css")).body == b"two"
+    assert (await stage.get("/assets/app.3f2a9c1c.js")).body == b"two"
+    assert (await stage.get("/")).body == b"two"
+
+
 async def test_a_file_that_shrinks(stage: Stage, site: Path) -> None:
     """A file that becomes shorter while it is sent ends the connection: nobody takes the part for the whole."""
     serve(stage, site)

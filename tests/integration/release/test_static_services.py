@@ -46,6 +46,15 @@ async def pushed(bench: Bench, files: dict[str, str], *options: str) -> Path:
     return await folder(bench)
 
 
+async def earlier(bench: Bench) -> str:
+    """Return the key of the files that were live before."""
+    live = await bench.live("shop")
+    assert live is not None
+    site = live.workloads["site"].static
+    assert site is not None
+    return site.earlier
+
+
 def read(root: Path) -> dict[str, str]:
     """Return the texts of a folder, without what was compressed."""
     return {str(p.relative_to(root)): p.read_text() for p in root.rglob("*") if p.is_file() and p.suffix != ".gz"}
@@ -106,14 +115,19 @@ async def test_what_did_not_change_is_carried_over(bench: Bench) -> None:
 
 
 async def test_rollback(bench: Bench) -> None:
-    """A rollback routes to the old folder, which is still there."""
+    """A rollback routes to the old folder, which is still there; what was live before is known, for pages that are open."""
     first = await pushed(bench, plain())
-    await pushed(bench, plain("two"))
+    assert await earlier(bench) == ""
+    second = await pushed(bench, plain("two"))
+    assert await earlier(bench) == first.name
+    await pushed(bench, {"README.md": "more"})
+    assert await earlier(bench) == first.name
 
-    ended = await bench.world.deployments.ended(await bench.world.deployments.rollback("shop", "production", None, "x"))
+    ended = await bench.world.deployments.ended(await bench.world.deployments.rollback("shop", "production", 1, "x"))
 
     assert str(ended.state) == "live"
     assert await folder(bench) == first
+    assert await earlier(bench) == second.name
 
 
 async def test_a_rollback_without_its_files(bench: Bench) -> None:
@@ -131,13 +145,13 @@ async def test_a_rollback_without_its_files(bench: Bench) -> None:
 
 
 async def test_collection(bench: Bench) -> None:
-    """Folders that no kept release needs go, with what died half way; those of kept releases stay."""
+    """Folders that no kept release needs go, with what died half way; those of kept releases, and what was live before them, stay."""
     folders = [await pushed(bench, plain(str(number))) for number in range(7)]
 
     collected = await bench.world.collector.collect()
 
-    assert set(collected.sites) == {folder.name for folder in folders[:2]}
-    assert [folder.exists() for folder in folders] == [False] * 2 + [True] * 5
+    assert set(collected.sites) == {folder.name for folder in folders[:1]}
+    assert [folder.exists() for folder in folders] == [False] + [True] * 6
 
 
 async def test_a_static_service_becomes_another_and_back(bench: Bench) -> None:
