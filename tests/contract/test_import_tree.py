@@ -89,6 +89,18 @@ async def test_the_next_one_follows_the_last(repositories: Repositories) -> None
     assert await repositories.files("shop", second, ".", 9) == {"b": 1}
 
 
+async def test_the_same_once_more(repositories: Repositories) -> None:
+    """Content that the repository has already makes a new commit of the same tree."""
+    first = await repositories.import_tree("shop", WORDS, pieces(tree({"a": "1"})), LIMITS)
+
+    again = await repositories.import_tree("shop", replace(WORDS, parent=first), pieces(tree({"a": "1"})), LIMITS)
+    same = await repositories.import_tree("shop", WORDS, pieces(tree({"a": "1"})), LIMITS)
+
+    assert again != first
+    assert same == first
+    assert await repositories.read_file("shop", again, "a", 9) == b"1"
+
+
 async def test_words_stay_words(repositories: Repositories, tmp_path: Path) -> None:
     """Neither an author's name nor a message becomes a command."""
     words = replace(WORDS, author="a\nfrom x <b> \n", message="m\n\ndeleteall\ndata 3\n")

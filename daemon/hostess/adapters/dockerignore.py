@@ -11,6 +11,7 @@ from hostess.domain.problem import Problem
 class _Pattern:
     expression: re.Pattern[str]
     includes: bool
+    text: str
 
     def matches(self, path: str) -> bool:
         return self.expression.fullmatch(path) is not None
@@ -29,11 +30,26 @@ class DockerIgnore:
         """Whether *path* (of a file or folder, relative) is left out: the last rule that matches it, or a folder above it, decides."""
         if path in self._always:
             return False
-        excluded = False
-        for pattern, matches in zip(self._patterns, self._matches(path), strict=True):
-            if matches:
-                excluded = not pattern.includes
-        return excluded
+        decisive = self._decisive(path)
+        return decisive is not None and not decisive.includes
+
+    def rule(self, path: str) -> str:
+        """Return the rule that decides about *path*, as it is written; "" when none does."""
+        decisive = self._decisive(path)
+        return decisive.text if decisive else ""
+
+    @property
+    def includes(self) -> bool:
+        """Whether a rule begins with "!": something in a folder that is left out may then be sent."""
+        return any(pattern.includes for pattern in self._patterns)
+
+    def lift(self, folder: str) -> None:
+        """Forget what matches *folder* or one above it: what is in it is left out only by rules of its own."""
+        self._folders[folder] = (False,) * len(self._patterns)
+
+    def _decisive(self, path: str) -> _Pattern | None:
+        matching = zip(self._patterns, self._matches(path), strict=True)
+        return next((pattern for pattern, matches in reversed([*matching]) if matches), None)
 
     def _matches(self, path: str) -> tuple[bool, ...]:
         """Return for each rule whether it matches *path* or a folder above it; folders are remembered, files are not."""
@@ -56,7 +72,7 @@ def _patterns(text: str) -> list[_Pattern]:
             expression = re.compile(_expression(_clean(rule)), re.DOTALL)
         except (ValueError, re.error) as error:
             raise Problem("dockerignore-invalid", f"line {number}: {error}", place=".dockerignore") from error
-        patterns.append(_Pattern(expression, includes))
+        patterns.append(_Pattern(expression, includes, line.strip()))
     return patterns
 
 

@@ -76,13 +76,15 @@ def import_tar(repository: Path, words: NewCommit, pieces: Iterator[bytes], limi
         if found is None:
             raise Problem("import-failed", "git made no commit of the archive")
         _move_packs(beside / "objects" / "pack", repository / "objects" / "pack")
-        return found.id
+    if find(repository, found.id) is None:
+        raise Problem("import-failed", "what git made of the archive did not arrive in the repository")
+    return found.id
 
 
 @contextlib.contextmanager
 def _fast_import(repository: Path) -> Iterator[IO[bytes]]:
     """Give what the child reads. It is killed when the block raises, and must end well when it does not."""
-    words = ("-c", "fastimport.unpackLimit=1", "-c", "core.bigFileThreshold=16m", "-c", "pack.compression=1")
+    words = ("-c", "fastimport.unpackLimit=0", "-c", "core.bigFileThreshold=16m", "-c", "pack.compression=1")
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(

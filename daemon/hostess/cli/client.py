@@ -1,10 +1,12 @@
 """The admin API's client: standard library only, over TCP, TLS or the unix socket."""
 
 import http.client
+import io
 import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -13,6 +15,8 @@ from hostess.cli.failure import FAILED, TIMED_OUT, UNREACHABLE, Failure
 from hostess.cli.server import Server
 
 TIMEOUT = 60.0
+UPLOAD = 300.0
+"""Seconds in which a piece of an upload must be taken, or the answer come."""
 QUIET = 60.0
 """Seconds without a sign of life after which a stream is taken for dead (the daemon sends one every 15)."""
 TRIES = 10
@@ -88,18 +92,32 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise Failure(f"the connection to {self.server} was lost: {error}", exit_code=UNREACHABLE) from error
 
+    def upload(self, path: str, archive: io.RawIOBase, size: int, **query: object) -> Json:
+        """Return the JSON answer to a POST of an archive (tar, gzip) of *size* bytes, which is read as it is sent."""
+        headers = {"Content-Type": "application/gzip", "Content-Length": str(size)}
+        with self._exchange("POST", path + _query(query), archive, headers, UPLOAD) as response:
+            return json.loads(_read(response))
+
     def _answer(
         self, method: str, path: str, body: Json, headers: Mapping[str, str], timeout: float
+    ) -> http.client.HTTPResponse:
+        sent = dict(headers)
+        if method in {"POST", "PUT", "PATCH"}:
+            sent["Content-Type"] = "application/json"
+        return self._exchange(method, path, None if body is None else json.dumps(body), sent, timeout)
+
+    def _exchange(
+        self, method: str, path: str, body: str | io.RawIOBase | None, headers: Mapping[str, str], timeout: float
     ) -> http.client.HTTPResponse:
         connection = _connection(self.server, timeout)
         sent = dict(headers)
         if self.server.token:
             sent["Authorization"] = f"Bearer {self.server.token}"
-        if method in {"POST", "PUT", "PATCH"}:
-            sent["Content-Type"] = "application/json"
         base = urlsplit(self.server.url).path.rstrip("/")
         try:
-            connection.request(method, base + path, None if body is None else json.dumps(body), sent)
+            with suppress(*([BrokenPipeError, ConnectionResetError] if isinstance(body, io.RawIOBase) else [])):
+                # Who refuses an upload answers before all of it was sent.
+                connection.request(method, base + path, body, sent)
             response = connection.getresponse()
         except TimeoutError:
             connection.close()

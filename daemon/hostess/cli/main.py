@@ -12,6 +12,7 @@ PLACES = {
     "projects": f"{_HERE}.projects:projects",
     "environments": f"{_HERE}.environments:environments",
     "deployments": f"{_HERE}.deployments:deployments",
+    "deploy": f"{_HERE}.deploy:deploy",
     "rollback": f"{_HERE}.rollback:rollback",
     "services": f"{_HERE}.services:services",
     "plan": f"{_HERE}.plan:plan",
