@@ -189,6 +189,7 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     try:
         yield Bench(world, journal, engine, router, meter, folder, retiring)
     finally:
+        await world.reconciler.stop()
         await world.deployments.stop()
         await world.jobs.stop()
         retiring.cancel()

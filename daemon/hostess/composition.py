@@ -36,6 +36,7 @@ from hostess.services.preview import Preview
 from hostess.services.pushes import Pushes
 from hostess.services.reconciler import Reconciler
 from hostess.services.removal import Removal
+from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import Report
 from hostess.services.retirement import Retirement
@@ -138,7 +139,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
-    reconciler = Reconciler(journal, undoing, replicas, gate, migrator, routing, turns, clock, pushes.settle)
+    repairs = Repairs(journal, replicas, gate, migrator, routing, turns, clock)
+    reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     removal = Removal(journal, engine, repositories, routing, deployments, turns)
     return World(
         repositories=repositories,

@@ -68,6 +68,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await until_held(held, boot)
         await world.jobs.recover()
         opened.push_async_callback(world.jobs.stop)
+        opened.push_async_callback(world.reconciler.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
         opened.enter_context(timers(journal, world))
         notify("READY=1")

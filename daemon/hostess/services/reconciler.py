@@ -5,26 +5,28 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import cast
 
 from hostess.domain import labels
-from hostess.domain.plan import PRESENT, matching
-from hostess.domain.ports import Clock, Container, Journal
+from hostess.domain.plan import matching
+from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Step
-from hostess.domain.release import OPEN, Deployment, Release, State, Workload
+from hostess.domain.release import OPEN, Deployment, Release, State
 from hostess.services.deployments import Settle
-from hostess.services.gate import Gate
 from hostess.services.migrator import Migrator
+from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import as_record
-from hostess.services.retirement import leaving
 from hostess.services.routing import Routing
 from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
 
 AGAIN = 2.0
 HOOK_SECONDS = 300.0
+PATIENCE = 10.0
+"""How long one environment keeps the next look at the others waiting."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Reconciler:
         journal: Journal,
         undoing: Undoing,
         replicas: Replicas,
-        gate: Gate,
+        repairs: Repairs,
         migrator: Migrator,
         routing: Routing,
         turns: Turns,
@@ -47,7 +49,7 @@ class Reconciler:
         self._journal = journal
         self._undoing = undoing
         self._replicas = replicas
-        self._gate = gate
+        self._repairs = repairs
         self._migrator = migrator
         self._routing = routing
         self._turns = turns
@@ -55,6 +57,7 @@ class Reconciler:
         self._settle = settle
         self._told: set[str] = set()
         self._left_open: dict[tuple[str, str], set[str]] = {}
+        self._looking: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def at_boot(self, held: asyncio.Event) -> None:
         """Bring every deployment that a dead daemon left open to a final state, then make the world equal to what is live.
@@ -62,6 +65,8 @@ class Reconciler:
         *held* is set once the environments concerned are locked: doors may open then. What cannot be finished now (the engine is
         down) is tried again.
         """
+        await self._repairs.hold_unproved()
+        await self._attempt("what was left of repairs", self._repairs.remove_unproved())
         left = defaultdict(list)
         for deployment in reversed(await self._journal.deployments(states=OPEN, limit=1000)):
             left[deployment.project, deployment.environment].append(deployment)
@@ -82,13 +87,31 @@ class Reconciler:
                     await self._clock.sleep(AGAIN)
 
     async def tick(self) -> None:
-        """Look at every environment that nobody deploys to right now."""
+        """Look at every environment that nobody deploys to right now, side by side; one that takes long goes on after this returns."""
+        await self._attempt("what was left of repairs", self._repairs.remove_unproved())
         for place in await self._journal.places():
-            if not self._turns.busy(place.project, place.environment):
-                async with self._turns.turn(place.project, place.environment):
-                    await self._attempt(f"deployments to {place.network}", self._finish_forgotten(place))
-                    await self._attempt(f"{place.project}/{place.environment}", self._converge(place))
+            key = (place.project, place.environment)
+            if not self._turns.busy(*key) and key not in self._looking:
+                looking = self._looking[key] = asyncio.create_task(self._look_after(place))
+                looking.add_done_callback(partial(self._looked, key))
+        if self._looking:
+            await asyncio.wait(list(self._looking.values()), timeout=PATIENCE)
         await self._attempt("the routing table", self._routing.publish())
+
+    async def stop(self) -> None:
+        """Give up what is being repaired."""
+        looking = list(self._looking.values())
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+
+    def _looked(self, key: tuple[str, str], _: asyncio.Task[None]) -> None:
+        self._looking.pop(key)
+
+    async def _look_after(self, place: Place) -> None:
+        async with self._turns.turn(place.project, place.environment):
+            await self._attempt(f"deployments to {place.network}", self._finish_forgotten(place))
+            await self._attempt(f"{place.project}/{place.environment}", self._converge(place))
 
     async def _attempt(self, what: str, work: Awaitable[object]) -> bool:
         """Do one piece of work so that its failure costs only itself; return whether it went well. It is told once, until it does."""
@@ -211,33 +234,8 @@ class Reconciler:
         if live is None:
             return
         await self._replicas.make_network(place)
-        gone = await leaving(self._journal)
-        containers = [c for c in await self._replicas.of_place(place.project, place.environment) if c.id not in gone]
-        for workload in live.workloads.values():
-            present, stopped = _present(workload, containers)
-            for container in stopped[: max(0, workload.replicas - len(present))]:
-                log.info("starting %s again", container.name)
-                await self._replicas.restart(container.id)
-                present.append(container)
-            for number in range(len(present), workload.replicas):
-                await self._replace(place, live, workload, number + 1)
-        await self._undoing.retire_stale(place, live, live, containers)
-
-    async def _replace(self, place: Place, live: Release, workload: Workload, number: int) -> None:
-        log.info("starting a replica of %s that was lost", workload.name)
-        mark = f"repair-{self._clock.token(32)}"
-        self._routing.hold(mark)
-        try:
-            if workload.init is not None:
-                await self._migrator.init(place, live, workload, number, mark, log.info)
-            container = await self._replicas.start(place, live, workload, number, mark)
-            try:
-                await self._gate.passed(workload, container)
-            except Problem:
-                await self._replicas.remove(container.id)
-                raise
-        finally:
-            self._routing.release(mark)
+        if await self._repairs.repair(place, live):
+            await self._undoing.retire_stale(place, live, live, [])
 
     async def _place(self, deployment: Deployment) -> Place:
         places = await self._journal.places(deployment.project)
@@ -248,15 +246,3 @@ class Reconciler:
         await self._journal.tell(
             "deployment.reconciled", message, now, project=deployment.project, environment=deployment.environment
         )
-
-
-def _present(workload: Workload, containers: list[Container]) -> tuple[list[Container], list[Container]]:
-    """Return the containers of a workload that are there for the engine, and those that stopped."""
-    same = [
-        container
-        for container in containers
-        if labels.is_replica(container.labels)
-        and container.labels.get(labels.SERVICE) == workload.name
-        and container.labels.get(labels.SPEC) == workload.spec
-    ]
-    return [c for c in same if c.state in PRESENT], [c for c in same if c.state not in PRESENT]

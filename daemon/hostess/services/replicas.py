@@ -124,6 +124,10 @@ class Replicas:
         if await self._engine.container(container) is not None:
             await self._engine.start(container)
 
+    async def exists(self, container: str) -> bool:
+        """Whether the engine still knows a container, running or not."""
+        return await self._engine.container(container) is not None
+
     async def remove(self, container: str) -> None:
         """Remove a container, running or not."""
         await self._engine.remove(container)

@@ -21,10 +21,23 @@ class Turns:
     def __init__(self) -> None:
         self._held: set[tuple[str, str]] = set()
         self._queues: dict[tuple[str, str], list[_Waiting]] = {}
+        self._wanted: dict[tuple[str, str], asyncio.Event] = {}
 
     def busy(self, project: str, environment: str) -> bool:
         """Whether somebody holds the environment."""
         return (project, environment) in self._held
+
+    def wanted(self, project: str, environment: str) -> bool:
+        """Whether somebody waits for the environment."""
+        return bool(self._queues.get((project, environment)))
+
+    async def until_wanted(self, project: str, environment: str) -> None:
+        """Return once somebody waits for the environment, which the caller holds."""
+        key = (project, environment)
+        wanted = self._wanted.setdefault(key, asyncio.Event())
+        while not self.wanted(project, environment):
+            wanted.clear()
+            await wanted.wait()
 
     @asynccontextmanager
     async def turn(self, project: str, environment: str, commit: str = "") -> AsyncIterator[None]:
@@ -40,6 +53,8 @@ class Turns:
             if commit:
                 _supersede(queue, commit)
             queue.append(waiting)
+            if key in self._wanted:
+                self._wanted[key].set()
             try:
                 await waiting.turn
             except BaseException:
@@ -63,6 +78,7 @@ class Turns:
                 waiting.turn.set_result(None)
                 return
         self._queues.pop(key, None)
+        self._wanted.pop(key, None)
         self._held.discard(key)
 
 
