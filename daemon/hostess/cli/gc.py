@@ -15,10 +15,11 @@ COLLECT_WITHIN = 300.0
 @options.form
 @options.connected
 def gc(client: Client, form: str) -> None:
-    """Remove images that no kept release needs; never volumes, never what is not Hostess's own."""
+    """Remove images and static files that no kept release needs; never volumes, never what is not Hostess's own."""
     found = client.send("POST", "/v1/gc", timeout=COLLECT_WITHIN)
     if form == "json":
         show_json(found)
         return
-    count = len(found["images"])
-    click.echo(f"removed {count} image{'' if count == 1 else 's'} ({size_text(found['size'])})")
+    count, sites = len(found["images"]), len(found.get("sites", ()))
+    folders = f" and the files of {sites} static site{'' if sites == 1 else 's'}" if sites else ""
+    click.echo(f"removed {count} image{'' if count == 1 else 's'}{folders} ({size_text(found['size'])})")

@@ -46,9 +46,13 @@ class Collector:
             if await self._engine.image(image.id) is None:
                 gone.append(image.id)
                 size += image.size
-        sites = () if deploying else await self._unneeded_sites()
-        freed = [await self._sites.remove(key) for key in sites]
-        return Collected(tuple(gone), size + sum(freed), sites)
+        sites = []
+        for key in () if deploying else await self._unneeded_sites():
+            if await self._journal.deployments(states=OPEN, limit=1):
+                break  # it may have found its files here
+            size += await self._sites.remove(key)
+            sites.append(key)
+        return Collected(tuple(gone), size, tuple(sites))
 
     async def _unneeded_sites(self) -> tuple[str, ...]:
         """Return the keys that no kept release has, of any project: equal files share a folder. Nobody deploys now.

@@ -123,7 +123,7 @@ async def test_settings_are_shown_with_their_source(stage: Stage) -> None:
 
 async def test_garbage_is_collected(stage: Stage) -> None:
     """Collecting garbage tells what was removed."""
-    assert (await stage.ask("POST /v1/gc")).json == {"images": [], "size": 0}
+    assert (await stage.ask("POST /v1/gc")).json == {"images": [], "size": 0, "sites": []}
 
 
 async def test_the_document_describes_every_operation(stage: Stage) -> None:

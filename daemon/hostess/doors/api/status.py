@@ -71,10 +71,11 @@ class SettingList(View):
 
 
 class CollectedView(View):
-    """What garbage collection removed; *size* in bytes."""
+    """What garbage collection removed: ids of images, keys of static sites; *size* in bytes."""
 
     images: tuple[str, ...]
     size: int
+    sites: tuple[str, ...] = ()
 
 
 @op("GET /healthz", None, returns=Health)
@@ -104,7 +105,7 @@ async def collect_garbage(call: Call, _: Nothing) -> CollectedView:
     """Remove images that no kept release and no container needs; never volumes, never what is not Hostess's own."""
     collected = await call.services.collector.collect()
     await call.audit("gc", f"collected {len(collected.images)} images", {"size": collected.size})
-    return CollectedView(images=collected.images, size=collected.size)
+    return CollectedView(images=collected.images, size=collected.size, sites=collected.sites)
 
 
 @op("GET /metrics", "read")
