@@ -83,7 +83,8 @@ class Deployer:
     # ---- the switch and after ----------------------------------------------------------------------------------------
 
     async def _switch(self, order: Order, progress: Progress) -> None:
-        async with self._steps.step(order, progress, "switch", "switch", {"release": order.wanted.number}):
+        detail = {"release": order.wanted.number, "before": order.live.number if order.live else None}
+        async with self._steps.step(order, progress, "switch", "switch", detail):
             now = self._clock.now()
             await self._journal.switch(order.deployment.id, order.wanted, hosts_of(order.wanted), (), now)
             progress.switched = True

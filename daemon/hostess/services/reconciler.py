@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import cast
@@ -13,9 +13,11 @@ from hostess.domain.plan import matching
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Step
-from hostess.domain.release import OPEN, Deployment, Release, State
+from hostess.domain.release import OPEN, Deployment, Release, State, Workload
+from hostess.domain.stack import OnFailure
 from hostess.services.deployments import Settle
-from hostess.services.migrator import Migrator
+from hostess.services.launch import in_order
+from hostess.services.migrator import Migrator, hook_of
 from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import as_record
@@ -160,7 +162,11 @@ class Reconciler:
         """Finish what follows a switch that was written down: the new release is what serves."""
         place = await self._place(deployment)
         await self._routing.publish()
-        state = await self._post_deploy(deployment, place, live)
+        try:
+            state = await self._post_deploy(deployment, place, live)
+        except Problem as problem:
+            await self._revert(deployment, place, live, problem)
+            return
         await self._undoing.retire_stale(place, live, None, [])
         if deployment.ref:
             await self._settle(deployment)
@@ -170,27 +176,62 @@ class Reconciler:
         )
 
     async def _post_deploy(self, deployment: Deployment, place: Place, live: Release) -> State:
+        """Run what was not run yet; the Problem of a hook that wants to be answered by a rollback is raised."""
+        codes = await self._tasks_left(deployment)
         begun = {step.name: step.outcome for step in await self._journal.steps(deployment.id)}
-        await self._tasks_left(deployment)
         state = State.LIVE
-        for workload in live.workloads.values():
-            if workload.post_deploy is None or deployment.kind != "push":
+        for workload in in_order(live) if deployment.kind == "push" else ():
+            hook = workload.post_deploy
+            if hook is None:
                 continue
-            outcome = begun.get(f"post_deploy:{workload.name}")
-            if outcome is None:
-                try:
-                    await self._migrator.run(place, live, workload, "post_deploy", deployment.id, log.info)
-                except Problem as problem:
-                    log.warning("%s", problem)
-                    state = State.DEGRADED
-            elif outcome != "done":
-                state = State.DEGRADED
+            try:
+                await self._hook_ended(deployment, place, live, workload, begun, codes)
+            except Problem as problem:
+                log.warning("%s", problem)
+                if hook.on_failure is OnFailure.ROLLBACK:
+                    raise
+                state = State.DEGRADED if hook.on_failure is OnFailure.ABORT else state
         return state
+
+    async def _hook_ended(
+        self,
+        deployment: Deployment,
+        place: Place,
+        live: Release,
+        workload: Workload,
+        begun: Mapping[str, str],
+        codes: Mapping[str, int | None],
+    ) -> None:
+        """Return when a post_deploy has ended well, run here if it had not begun; Problem when not."""
+        hook = hook_of(workload, "post_deploy")
+        name = f"job:{hook.job}" if hook.job else f"post_deploy:{workload.name}"
+        if name not in begun and hook.job is None:
+            await self._migrator.run(place, live, workload, "post_deploy", deployment.id, log.info)
+        elif begun.get(name) != "done" and codes.get(name, -1) != 0:
+            raise Problem(
+                "post_deploy-failed",
+                f"post_deploy of {workload.name} did not end well: the daemon stopped meanwhile",
+                remedy="push the same commit again",
+            )
+
+    async def _revert(self, deployment: Deployment, place: Place, live: Release, problem: Problem) -> None:
+        """Take a switch back because of a post_deploy that says so. Nothing newer is live: the turn has been held since boot."""
+        steps = await self._journal.steps(deployment.id)
+        number = next((step.detail.get("before") for step in steps if step.name == "switch"), None)
+        before = (
+            await self._journal.release(place.project, place.environment, int(str(number)))
+            if number is not None
+            else None
+        )
+        await self._undoing.revert(deployment.id, place, before, live)
+        record = as_record(problem, "post_deploy")
+        await self._journal.move(deployment.id, State.FAILED, self._clock.now(), phase="post_deploy", problem=record)
+        await self._tell(deployment, f"deployment {deployment.id} was taken back after a restart: {problem}")
 
     async def _back(self, deployment: Deployment) -> None:
         """Nothing has switched: take everything back and say so."""
         place = await self._place(deployment)
-        migrated = await self._tasks_left(deployment)
+        migrated = await self._how_they_ended(deployment, await self._tasks_left(deployment))
         await self._undoing.undo(deployment.id, place)
         problem = Problem(
             "interrupted",
@@ -202,18 +243,26 @@ class Reconciler:
         )
         await self._tell(deployment, f"deployment {deployment.id} was taken back after a restart")
 
-    async def _tasks_left(self, deployment: Deployment) -> str:
-        """Wait for hooks that still run; return what became of them, as the end of a sentence."""
-        said = ""
+    async def _tasks_left(self, deployment: Deployment) -> dict[str, int | None]:
+        """Wait for hooks that still run; return the exit code of each by the name of its step, None for what had to be killed."""
+        codes: dict[str, int | None] = {}
         steps = {step.name: step for step in await self._journal.steps(deployment.id)}
         for container in await self._replicas.of_place(deployment.project, deployment.environment):
             if container.labels.get(labels.DEPLOYMENT) != deployment.id or labels.is_replica(container.labels):
                 continue
-            kind, service = container.labels.get(labels.REPLICA, "hook"), container.labels[labels.SERVICE]
-            code = await self._migrator.settle(container, self._left(steps.get(f"{kind}:{service}")))
+            name = f"{container.labels.get(labels.REPLICA, 'hook')}:{container.labels[labels.SERVICE]}"
+            codes[name] = await self._migrator.settle(container, self._left(steps.get(name)))
+        return codes
+
+    async def _how_they_ended(self, deployment: Deployment, codes: Mapping[str, int | None]) -> str:
+        """Return what became of hooks that were left running, as the end of a sentence."""
+        said = ""
+        for name, code in codes.items():
+            kind, _, service = name.partition(":")
             outcome = "was killed after its time" if code is None else f"ended with exit code {code}"
             said += f"; {kind} of {service} had been running and {outcome}"
-        unknown = [name for name, step in steps.items() if name.startswith("migrate:") and not step.outcome]
+        steps = await self._journal.steps(deployment.id)
+        unknown = [step.name for step in steps if step.name.startswith("migrate:") and not step.outcome]
         if unknown and not said:
             said = f"; how {unknown[0]} ended is not known: look at the database before you push again"
         return said

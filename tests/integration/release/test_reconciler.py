@@ -3,11 +3,13 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO
 from hostess.domain.release import Deployment, Kind, State
-from hostess.domain.stack import Hook
-from tests.fakes.programs import Box
+from hostess.domain.stack import Hook, OnFailure
+from tests.fakes.programs import Box, task
 from tests.integration.release.test_switch import FULL, before, once
 from tests.world import Bench, web
 
@@ -203,3 +205,44 @@ async def test_a_restart_in_the_queue_restarts_what_is_live_then(bench: Bench) -
     assert live is not None
     assert pushed is not None
     assert (live.number, live.commit) == (3, pushed.commit)
+
+
+LIFECYCLE = "    lifecycle: {{post_deploy: {{command: [tell], on_failure: {}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "begun", "ended", "number"),
+    [
+        ("continue", "", State.LIVE, 2),
+        ("continue", "begun", State.LIVE, 2),
+        ("abort", "begun", State.DEGRADED, 2),
+        ("rollback", "", State.FAILED, 1),
+        ("rollback", "begun", State.FAILED, 1),
+    ],
+)
+async def test_post_deploy_after_a_crash_does_what_it_says(
+    bench: Bench, on_failure: str, begun: str, ended: State, number: int
+) -> None:
+    """A post_deploy that fails, or never ended, in a crash leaves the release live, degraded or taken back, as on_failure says."""
+    assert (await bench.push("shop", web())).accepted, bench.text()
+    assert (await bench.push("shop", web("plain:1", "b", LIFECYCLE.format("continue")))).accepted, bench.text()
+    old, new = await bench.journal.release("shop", "production", 1), await bench.live("shop")
+    assert old is not None
+    assert new is not None
+    [newest, *_] = await bench.journal.deployments("shop")
+    hook = Hook(command=("tell",), on_failure=OnFailure(on_failure))
+    await bench.journal.amend(replace(new, workloads={"web": replace(new.workloads["web"], post_deploy=hook)}))
+    dead = replace(newest, id="dead", state=State.SWITCHED, ref="", finished_at=None)
+    await bench.journal.add_deployment(dead)
+    await bench.journal.begin_step("dead", "switch", {"release": 2, "before": 1}, dead.created_at)
+    if begun:
+        await bench.journal.begin_step("dead", "post_deploy:web", {}, dead.created_at)
+    bench.engine.commands["tell"] = task(3)
+
+    await bench.world.reconciler.at_boot(asyncio.Event())
+
+    live = await bench.live("shop")
+    assert live is not None
+    assert live.number == number
+    assert await state_of(bench, "dead") is ended
+    assert await bench.get(HOST) == "200 1"
