@@ -158,6 +158,32 @@ async def test_a_bomb_is_not_unpacked(repositories: Repositories) -> None:
     assert told.value.code in {"tree-too-large", "archive-too-large"}
 
 
+async def test_a_bomb_behind_the_end(repositories: Repositories) -> None:
+    """What comes behind the end of the archive counts, too."""
+    data = archive(file("a")) + b"".join([gzip.compress(bytes(2**26), compresslevel=1)] * 8)
+
+    with pytest.raises(Problem) as told:
+        await repositories.import_tree("shop", WORDS, pieces(data, 2**16), replace(LIMITS, bytes=2**24, files=100))
+
+    assert told.value.code == "archive-too-large"
+
+
+async def test_what_a_killed_import_left(repositories: Repositories, tmp_path: Path) -> None:
+    """The first import of a daemon removes what those of a killed one have left."""
+    (tmp_path / "repos" / ".import-x" / "objects").mkdir(parents=True)
+
+    await repositories.import_tree("shop", WORDS, pieces(tree({"a": "1"})), LIMITS)
+
+    assert [path.name for path in (tmp_path / "repos").iterdir()] == ["shop.git"]
+
+
+async def test_padding_behind_gzip(repositories: Repositories) -> None:
+    """Zeros that fill up the last block of a gzip file are no harm."""
+    commit = await repositories.import_tree("shop", WORDS, pieces(archive(file("a")) + bytes(5000)), LIMITS)
+
+    assert await repositories.read_file("shop", commit, "a", 9) == b"x"
+
+
 async def test_a_sender_that_breaks_off(repositories: Repositories, tmp_path: Path) -> None:
     """What the sender raises comes out, and nothing is kept."""
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import posixpath
+import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,7 @@ from hostess.domain.ports import NewCommit, TreeLimits
 from hostess.domain.problem import Problem
 
 _REF = "refs/heads/import"
+_BESIDE = ".import-"
 _END = 60.0  # seconds for git to finish its pack once it has everything
 _MODES = {(Type.FILE, False): "100644", (Type.FILE, True): "100755", (Type.SYMLINK, False): "120000"}
 
@@ -62,7 +64,7 @@ def import_tar(repository: Path, words: NewCommit, pieces: Iterator[bytes], limi
     Problem "archive-invalid", "archive-too-large", "archive-refused", "path-unsafe", "path-too-long", "symlink-escapes",
     "tree-too-many-files", "tree-too-large", "file-too-large", or "import-failed".
     """
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=repository.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=_BESIDE, dir=repository.parent) as folder:
         beside = Path(folder)
         if run(beside, "init", "--quiet", "--bare", "--template=").returncode:
             raise Problem("import-failed", "git could not make a repository for what is uploaded")
@@ -79,6 +81,12 @@ def import_tar(repository: Path, words: NewCommit, pieces: Iterator[bytes], limi
     if find(repository, found.id) is None:
         raise Problem("import-failed", "what git made of the archive did not arrive in the repository")
     return found.id
+
+
+def sweep(root: Path) -> None:
+    """Remove what imports left below *root* that were killed. None may be under way."""
+    for left in root.glob(f"{_BESIDE}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager

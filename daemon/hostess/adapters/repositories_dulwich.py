@@ -18,7 +18,7 @@ from dulwich.repo import Repo
 
 from hostess.adapters.context_tar import context_id, context_tar, inside
 from hostess.adapters.git_objects import find, listing, objects, run
-from hostess.adapters.import_tar import Feed, import_tar
+from hostess.adapters.import_tar import Feed, import_tar, sweep
 from hostess.adapters.tree_check import check_tree
 from hostess.domain.names import check_project_name
 from hostess.domain.ports import NewCommit, TreeLimits
@@ -86,6 +86,7 @@ class DulwichRepositories:
         self._hook = hook
         self._config = _CONFIG.format(max_pack=max_pack, keep_alive=keep_alive)
         self._imports = ThreadPoolExecutor(_IMPORTS, "import")
+        self._swept = False
 
     def path(self, project: str) -> Path:
         """Return the folder of a project's repository, whether it exists or not; Problem "invalid-name"."""
@@ -171,6 +172,9 @@ class DulwichRepositories:
     ) -> str:
         """Make a commit of a tar archive (gzip or not) that comes in pieces; return its id. No ref leads to it."""
         repository, feed = self._existing(project), Feed(archive)
+        if not self._swept:
+            self._swept = True
+            sweep(self._root)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._imports, import_tar, repository, words, feed, limits)

@@ -58,7 +58,8 @@ class Archive:
         self._pieces = _unzipped(_counted(pieces, limits.archive))
         # Headers and padding come on top of the files: not more than this for each of them.
         self._left = limits.bytes + limits.files * (limits.path + 2 * _BLOCK)
-        self._rest = b""
+        self._piece = b""
+        self._at = 0
 
     def members(self) -> Iterator[Member]:
         """Yield each entry. The `content` of a file must be read to its end before the next one."""
@@ -74,7 +75,7 @@ class Archive:
             extended = {}
             yield member
             self._read(-member.size % _BLOCK)
-        for _ in self._pieces:  # to the end, where gzip's checksum is
+        while self._next():  # to the end, where gzip's checksum is
             pass
 
     def content(self, member: Member) -> Iterator[bytes]:
@@ -93,16 +94,27 @@ class Archive:
         return data
 
     def _read(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            piece = next(self._pieces, None)
-            if piece is None:
+        """Return so many bytes; of a piece only what is returned is copied."""
+        found = []
+        while size:
+            if self._at == len(self._piece) and not self._next():
                 raise _invalid("it ends in the middle")
-            self._left -= len(piece)
-            if self._left < 0:
-                raise Problem("archive-too-large", "the archive is larger than allowed when it is unpacked")
-            self._rest += piece
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
+            part = self._piece[self._at : self._at + size]
+            self._at += len(part)
+            size -= len(part)
+            found.append(part)
+        return b"".join(found)
+
+    def _next(self) -> bool:
+        """Take the next piece, which may be empty; False at the end."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._left -= len(piece)
+        if self._left < 0:
+            raise Problem("archive-too-large", "the archive is larger than allowed when it is unpacked")
+        self._piece, self._at = piece, 0
+        return True
 
 
 def _counted(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
@@ -135,14 +147,14 @@ def _gunzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
     zipped = zlib.decompressobj(_WINDOW)
     for piece in pieces:
         data = piece
-        while data:
+        while data := data.lstrip(b"\0") if zipped.eof else data:  # what fills up a last block is no other member
             if zipped.eof:
                 zipped = zlib.decompressobj(_WINDOW)
             try:
                 yield zipped.decompress(data, PIECE)
             except zlib.error as error:
                 raise _invalid(f"its compression is broken: {error}") from None
-            data = zipped.unused_data.lstrip(b"\0") if zipped.eof else zipped.unconsumed_tail
+            data = zipped.unused_data if zipped.eof else zipped.unconsumed_tail
     while not zipped.eof and (rest := zipped.decompress(b"", PIECE)):
         yield rest
     if not zipped.eof:

@@ -119,6 +119,10 @@ def _release(deployment: dict[str, Any]) -> str:
     return f"v{deployment['release']}" if deployment["release"] else ""
 
 
+def _branch(ref: str) -> str:
+    return ref.removeprefix("refs/heads/").replace("refs/hostess/uploads/", "none: uploaded to ")
+
+
 def _show(found: dict[str, Any]) -> None:
     took = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in found["seconds"].items())
     show_fields(
@@ -128,7 +132,7 @@ def _show(found: dict[str, Any]) -> None:
             ("Status", " ".join(filter(None, [found["state"], found["phase"] and f"({found['phase']})"]))),
             ("Release", _release(found)),
             ("Kind", found["kind"]),
-            ("Branch", found["ref"].removeprefix("refs/heads/")),
+            ("Branch", _branch(found["ref"])),
             ("Commit", found["commit"]),
             ("By", found["actor"]),
             ("Created", f"{found['created_at']} ({ago(found['created_at'])})"),
