@@ -51,10 +51,12 @@ from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
 from hostess.services.uploads import Uploads
 
+OWN_PORTS = {"http": 80, "https": 443}
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Everything outside that a test may bring its own of. *public_port* is where the proxy's HTTP listener is reached."""
+    """Everything outside that a test may bring its own of. *public_port* is where apps are reached, 0 for nowhere."""
 
     engine: Engine
     router: Router
@@ -103,7 +105,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
     redactor.learn(await secrets.known())
     transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
-    url = partial(public_url, outside.public_port)
+    url = partial(public_url, "http" if settings.proxy.http else "https", outside.public_port)
     values = EnvironmentValues(secrets, clock, redactor, url, settings.base_domain)
     builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build)
     sites = FileSites(settings.data_dir / "static")
@@ -178,14 +180,14 @@ def outside_of(settings: Settings) -> Outside:
         resolver=SystemResolver(),
         meter=HostMeter(),
         clock=SystemClock(),
-        public_port=lambda: router.listener()[1],
+        public_port=router.public_port,
     )
 
 
-def public_url(port: Callable[[], int], host: str) -> str:
+def public_url(scheme: str, port: Callable[[], int], host: str) -> str:
     """Return the URL that *host* is served at."""
     number = port()
-    return f"http://{host}" if number == 80 else f"http://{host}:{number}"  # noqa: PLR2004 -- HTTP's own port
+    return f"{scheme}://{host}" if number in {0, OWN_PORTS[scheme]} else f"{scheme}://{host}:{number}"
 
 
 def free_subnets(settings: Settings, meter: Meter) -> list[str]:

@@ -21,6 +21,7 @@ class FakeRouter:
         self.tables: list[tuple[Upstreams, ...]] = []
         self.drains: list[tuple[str, ...]] = []
         self.proof: tuple[int, str] | Exception | None = None
+        self.listening = True
         self.unreachable = False
         self.holding: asyncio.Event | None = None
 
@@ -53,9 +54,11 @@ class FakeRouter:
             await self.holding.wait()
         return 0 * int(within.total_seconds())
 
-    async def prove(self, host: str, path: str) -> tuple[int, str]:
+    async def prove(self, host: str, path: str) -> tuple[int, str] | None:
         """Ask the first target that the newest table has for *host*."""
         self._reached()
+        if not self.listening:
+            return None
         if isinstance(self.proof, Exception):
             raise self.proof
         if self.proof is not None:

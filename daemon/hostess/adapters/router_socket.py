@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +14,15 @@ from hostess_proxy.client import ProxyClient, ProxyError
 
 PROOF = 10.0
 HEAD_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where the proxy listens; *secure* means TLS."""
+
+    address: str
+    port: int
+    secure: bool
 
 
 class SocketRouter:
@@ -64,24 +75,39 @@ class SocketRouter:
         except (OSError, ProxyError) as error:
             raise unreachable(error) from error
 
-    async def prove(self, host: str, path: str) -> tuple[int, str]:
-        """GET *path* of *host* through the HTTP listener."""
+    async def prove(self, host: str, path: str) -> tuple[int, str] | None:
+        """GET *path* of *host* through the HTTP listener, or the HTTPS one where there is no other; None where there is none at all."""
+        found = self.listener()
+        if found is None:
+            return None
         try:
             async with asyncio.timeout(PROOF):
-                return await _get(*self.listener(), host, path)
+                return await _get(found, host, path)
         except (OSError, ValueError, LookupError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise unreachable(error) from error
 
-    def listener(self) -> tuple[str, int]:
-        """Return where the proxy's HTTP listener can be reached from this host; Problem "proxy-unreachable" while it is not there."""
+    def listener(self) -> "Listener | None":
+        """Return how the proxy is reached from this host, by HTTP if it can be; None when it listens nowhere.
+
+        Problem "proxy-unreachable" while it is not there.
+        """
         try:
             facts = json.loads(self._facts.read_text(encoding="utf-8"))
-            host, _, text = str(facts["http"]).rpartition(":")
+            secure = not facts["http"]
+            host, _, text = str(facts["https"] if secure else facts["http"]).rpartition(":")
+            if not text:
+                return None
             port = int(text)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise unreachable(error) from error
         host = host.strip("[]")
-        return ("127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host), port  # noqa: S104 -- compared, not bound
+        address = "127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host  # noqa: S104 -- compared, not bound
+        return Listener(address, port, secure)
+
+    def public_port(self) -> int:
+        """Return the port that apps are reached at, 0 when the proxy listens nowhere."""
+        found = self.listener()
+        return found.port if found else 0
 
 
 def unreachable(error: Exception) -> Problem:
@@ -94,8 +120,11 @@ def unreachable(error: Exception) -> Problem:
     )
 
 
-async def _get(address: str, port: int, host: str, path: str) -> tuple[int, str]:
-    reader, writer = await asyncio.open_connection(address, port, limit=HEAD_LIMIT)
+async def _get(listener: Listener, host: str, path: str) -> tuple[int, str]:
+    tls = _trusting() if listener.secure else None
+    reader, writer = await asyncio.open_connection(
+        listener.address, listener.port, limit=HEAD_LIMIT, ssl=tls, server_hostname=host if tls else None
+    )
     try:
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hostess-proof\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode()
@@ -106,3 +135,11 @@ async def _get(address: str, port: int, host: str, path: str) -> tuple[int, str]
     first, *fields = head.split("\r\n")
     error = next((f.split(":", 1)[1].strip() for f in fields if f.lower().startswith("x-hostess-error:")), "")
     return int(first.split(" ", 2)[1]), error
+
+
+def _trusting() -> ssl.SSLContext:
+    """Return TLS without a look at the certificate: whether the app is served is asked, and a new domain's one may be on its way."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    return tls

@@ -96,7 +96,7 @@ class Deployer:
             async with self._steps.step(order, progress, "switch", "publish"):
                 await self._routing.publish()
             async with self._steps.step(order, progress, "prove", "prove"):
-                await self._routing.prove(order.wanted, progress.plan.changed)
+                await self._routing.prove(order.wanted, progress.plan.changed, order.say)
             state = await self._post_deploy(order, progress)
         except Exception:
             await self._undoing.revert(order.deployment.id, order.place, order.live, order.wanted)

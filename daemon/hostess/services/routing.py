@@ -7,6 +7,7 @@ from collections.abc import Collection
 from hostess.domain import labels
 from hostess.domain.ports import Container, Engine, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
+from hostess.domain.push import Say
 from hostess.domain.release import Release
 from hostess.domain.routes import routes
 from hostess.services.retirement import leaving
@@ -57,7 +58,7 @@ class Routing:
         releases = [release for release in live if release is not None]
         return [route for each in releases for route in routes(each, by_place[each.project, each.environment])]
 
-    async def prove(self, release: Release, services: Collection[str]) -> None:
+    async def prove(self, release: Release, services: Collection[str], say: Say) -> None:
         """Ask for a page of each of these services through the proxy's own listener; Problem "proof-failed" when one is not served.
 
         Those that were carried over are not asked: what ailed them before must not keep a mended service from going live.
@@ -71,7 +72,11 @@ class Routing:
                     number == 0 and health is not None and health.http is not None and health.port in {None, port}
                 )
                 path = health.http if is_health and health is not None and health.http is not None else "/"
-                status, error = await self._router.prove(hosts[0], path)
+                answer = await self._router.prove(hosts[0], path)
+                if answer is None:
+                    say("       note: the proxy listens nowhere, so nothing was proved through it")
+                    return
+                status, error = answer
                 if error or (is_health and not ANSWERS_FROM <= status < ANSWERS_BELOW):
                     raise Problem(
                         "proof-failed",

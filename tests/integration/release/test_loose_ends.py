@@ -2,9 +2,15 @@
 
 import asyncio
 import json
+import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hostess.adapters.proxy_process import ProxyProcess
 from hostess.adapters.router_socket import SocketRouter
@@ -12,6 +18,7 @@ from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.ports import Image
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
+from tests.build import NOON
 from tests.world import Bench, a_bench, web
 
 
@@ -58,6 +65,47 @@ async def test_a_proxy_that_says_not_where_it_listens_is_a_problem(tmp_path: Pat
         router.listener()
     with pytest.raises(Problem, match="the proxy did not answer"):
         await router.prove("a.localhost", "/")
+
+
+async def test_the_proof_goes_through_what_listens(tmp_path: Path) -> None:
+    """Where there is no HTTP listener the proof goes through the HTTPS one, whatever its certificate; where there is none, it is None."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    router, facts = SocketRouter(tmp_path), tmp_path / "proxy.json"
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=self_signed(tmp_path)) as server:
+        port = server.sockets[0].getsockname()[1]
+        facts.write_text(json.dumps({"http": "", "https": f"127.0.0.1:{port}"}))
+        assert await router.prove("a.localhost", "/") == (204, "")
+        assert router.public_port() == port
+    facts.write_text('{"http": "", "https": ""}')
+
+    assert await router.prove("a.localhost", "/") is None
+    assert router.public_port() == 0
+
+
+async def test_nothing_to_prove_through_is_told(bench: Bench) -> None:
+    """Where the proxy listens nowhere a push goes live unproved, and says so."""
+    bench.router.listening = False
+
+    assert (await bench.push("shop", web())).accepted, bench.text()
+    assert "nothing was proved" in bench.text()
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return the server's side of TLS with a certificate that nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(NOON).not_valid_after(NOON + timedelta(days=9999))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "both.pem").write_bytes(pem + made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
 
 
 async def test_an_endless_head_is_a_problem(tmp_path: Path) -> None:

@@ -36,5 +36,8 @@ class Router(Protocol):
     async def drained(self, targets: Sequence[str], within: timedelta) -> int:
         """Wait until nothing is in flight at these targets; after *within* cut what is left, and return how many were cut."""
 
-    async def prove(self, host: str, path: str) -> tuple[int, str]:
-        """Ask for a page through the proxy's own listener; return its status, and the proxy's own error code ("" = the app's answer)."""
+    async def prove(self, host: str, path: str) -> tuple[int, str] | None:
+        """Ask for a page through the proxy's own listener; return its status, and the proxy's own error code ("" = the app's answer).
+
+        None when the proxy has no listener to ask through.
+        """
