@@ -374,6 +374,20 @@ async def test_restarts(bench: Bench) -> None:
     assert stopped.state == "exited"
 
 
+async def test_kept_running(bench: Bench) -> None:
+    """A container that is not to be restarted stays ended; one that is told so later is started again when it ends."""
+    ended = await bench.running("not-kept", command=("exit", "5"))
+    found = await bench.until(ended, lambda found: found.state == "exited")
+    kept = await bench.running("kept", image=ECHO_SH, entrypoint=("sh", "-c"), command=("sleep 1; exit 5",))
+    await bench.engine.keep_running(kept)
+    await bench.engine.keep_running("0" * 64)
+
+    again = await bench.until(kept, lambda found: found.restarts >= 1)
+
+    assert (found.exit_code, found.restarts) == (5, 0)
+    assert again.restarts >= 1
+
+
 async def test_kill(bench: Bench) -> None:
     """A killed container has ended with 137, and removing a running one kills it."""
     killed = await bench.running("killed")

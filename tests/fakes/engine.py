@@ -228,6 +228,12 @@ class FakeEngine:
         self._begin(running)
         running.task = asyncio.create_task(self._life(running, program, argv))
 
+    async def keep_running(self, container: str) -> None:
+        """Restart it from now on when it ends by itself."""
+        self._enter("keep_running", container)
+        if running := self._held(container):
+            running.spec = replace(running.spec, restart=True)
+
     async def stop(self, container: str, grace: timedelta) -> None:
         """Ask to stop, after *grace* kill."""
         self._enter("stop", container)

@@ -202,6 +202,19 @@ class DockerEngine:
 
         await self._calls.run("start a container", work)
 
+    async def keep_running(self, container: str) -> None:
+        """Let the engine restart it from now on when it ends by itself or the host boots; an absent one is no error."""
+
+        def work(api: Api) -> None:
+            policy = {"Name": "unless-stopped"}
+            absent(
+                lambda: checked(
+                    api.post(url_of(api, f"/containers/{container}/update"), json={"RestartPolicy": policy})
+                )
+            )
+
+        await self._calls.run("change a container", work)
+
     async def stop(self, container: str, grace: timedelta) -> None:
         """Send the stop signal, after *grace* kill; return when it has stopped. An absent or stopped one is no error."""
         seconds = int(grace.total_seconds())

@@ -162,6 +162,7 @@ class Launch:
             await self._migrator.init(order.place, order.wanted, workload, number, order.deployment.id, order.say)
         container = await self._replicas.start(order.place, order.wanted, workload, number, order.deployment.id)
         await self._gate.passed(workload, container)
+        await self._replicas.keep(container.id)
         seconds = (self._clock.now() - began).total_seconds()
         order.say(f"       {workload.name}.{number} is healthy after {seconds:.1f} s")
 

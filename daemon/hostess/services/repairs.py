@@ -165,6 +165,7 @@ class Repairs:
             await self._unless_wanted(place, self._migrator.init(place, live, workload, number, mark, log.info))
         container = await self._replicas.start(place, live, workload, number, mark)
         await self._unless_wanted(place, self._gate.passed(workload, container))
+        await self._replicas.keep(container.id)
 
     async def _unless_wanted(self, place: Place, work: Awaitable[None]) -> None:
         """Wait for *work*; it is given up as soon as somebody waits for the environment (GaveWayError)."""

@@ -119,6 +119,10 @@ class Replicas:
         """Send SIGTERM, after *grace* SIGKILL."""
         await self._engine.stop(container, grace)
 
+    async def keep(self, container: str) -> None:
+        """Let the engine keep a replica running that has passed its gate; before that its end is to be seen, not mended."""
+        await self._engine.keep_running(container)
+
     async def restart(self, container: str) -> None:
         """Start a container again that was stopped; one that is gone is no error."""
         if await self._engine.container(container) is not None:
@@ -165,7 +169,6 @@ class Replicas:
                 memory=workload.memory,
                 volumes=volumes,
                 files=self.files(release, workload),
-                restart=not is_task,
                 stop_grace=grace_of(workload),
             )
             container = await self._engine.create(spec)

@@ -160,6 +160,9 @@ class Engine(Protocol):
     async def start(self, container: str) -> None:
         """Start a container; one that runs already is no error. Problem "container-start-failed" with the engine's reason."""
 
+    async def keep_running(self, container: str) -> None:
+        """Let the engine restart it from now on when it ends by itself or the host boots; an absent one is no error."""
+
     async def stop(self, container: str, grace: timedelta) -> None:
         """Send the stop signal, after *grace* kill; return when it has stopped. An absent or stopped one is no error."""
 
