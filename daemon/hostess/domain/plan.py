@@ -113,6 +113,14 @@ def matching(workload: Workload, containers: Iterable[Container]) -> list[Contai
     return sorted(found, key=lambda container: int(container.labels.get(labels.REPLICA, "0")))
 
 
+def orderly(live: Release | None, containers: Sequence[Container], leaving: Collection[str] = ()) -> bool:
+    """Whether exactly what *live* wants runs, and nothing else is there, nor anything *leaving* (by container id)."""
+    if live is None:
+        return not containers
+    staying = all(labels.is_replica(c.labels) and c.state == "running" and c.id not in leaving for c in containers)
+    return staying and plan(live, live, containers).empty
+
+
 def plan(live: Release | None, wanted: Release, containers: Sequence[Container], leaving: Collection[str] = ()) -> Plan:
     """Return how to get from what runs to *wanted*. *containers* are all of the environment, stopped ones too.
 

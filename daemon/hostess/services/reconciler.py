@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 from hostess.domain import labels
-from hostess.domain.plan import matching
+from hostess.domain.plan import matching, orderly
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Step
@@ -21,6 +21,7 @@ from hostess.services.migrator import Migrator, hook_of
 from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import as_record
+from hostess.services.retirement import leaving
 from hostess.services.routing import Routing
 from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
@@ -91,10 +92,11 @@ class Reconciler:
     async def tick(self) -> None:
         """Look at every environment that nobody deploys to right now, side by side; one that takes long goes on after this returns."""
         await self._attempt("what was left of repairs", self._repairs.remove_unproved())
+        settled = await self._settled()
         for place in await self._journal.places():
             key = (place.project, place.environment)
             if not self._turns.busy(*key) and key not in self._looking:
-                looking = self._looking[key] = asyncio.create_task(self._look_after(place))
+                looking = self._looking[key] = asyncio.create_task(self._look_after(place, key in settled))
                 looking.add_done_callback(partial(self._looked, key))
         if self._looking:
             await asyncio.wait(list(self._looking.values()), timeout=PATIENCE)
@@ -110,10 +112,25 @@ class Reconciler:
     def _looked(self, key: tuple[str, str], _: asyncio.Task[None]) -> None:
         self._looking.pop(key)
 
-    async def _look_after(self, place: Place) -> None:
+    async def _settled(self) -> set[tuple[str, str]]:
+        """Return the environments in which exactly what is live runs, by one question to the engine: an idle host costs next to nothing."""
+        found: set[tuple[str, str]] = set()
+        await self._attempt("what runs", self._look_around(found))
+        return found
+
+    async def _look_around(self, found: set[tuple[str, str]]) -> None:
+        containers = await self._replicas.everywhere()
+        gone = await leaving(self._journal)
+        for place in await self._journal.places():
+            key = (place.project, place.environment)
+            if orderly(await self._journal.live(*key), containers.get(key, []), gone):
+                found.add(key)
+
+    async def _look_after(self, place: Place, settled: bool) -> None:  # noqa: FBT001 -- a fact about the place
         async with self._turns.turn(place.project, place.environment):
             await self._attempt(f"deployments to {place.network}", self._finish_forgotten(place))
-            await self._attempt(f"{place.project}/{place.environment}", self._converge(place))
+            if not settled:
+                await self._attempt(f"{place.project}/{place.environment}", self._converge(place))
 
     async def _attempt(self, what: str, work: Awaitable[object]) -> bool:
         """Do one piece of work so that its failure costs only itself; return whether it went well. It is told once, until it does."""

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import ipaddress
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -110,6 +111,14 @@ class Replicas:
         """Make the environment's network if it is not there."""
         owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
         await self._engine.make_network(place.network, place.subnet, owned)
+
+    async def everywhere(self) -> dict[tuple[str, str], list[Container]]:
+        """Return all containers of this installation by project and environment."""
+        found: dict[tuple[str, str], list[Container]] = defaultdict(list)
+        for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
+            place = (container.labels.get(labels.PROJECT, ""), container.labels.get(labels.ENVIRONMENT, ""))
+            found[place].append(container)
+        return found
 
     async def of_place(self, project: str, environment: str) -> list[Container]:
         """Return all containers of an environment, tasks and stopped ones too."""

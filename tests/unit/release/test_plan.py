@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from hostess.domain.plan import HandOver, Start, plan, waves
+from hostess.domain import labels
+from hostess.domain.plan import HandOver, Start, orderly, plan, waves
 from hostess.domain.routes import routes
 from tests.build import a_container, a_database, a_release, a_worker, a_workload
 
@@ -111,3 +112,19 @@ def test_routes_name_every_replica_of_the_live_spec() -> None:
     [route] = routes(a_release(workload), running)
 
     assert route.targets == ("10.213.0.2:8000", "10.213.0.3:8000")
+
+
+def test_orderly_is_exactly_what_is_live() -> None:
+    """One replica too few, too many, stopped or of another spec, or a one-off task, is not."""
+    workload = a_workload(replicas=2)
+    live = a_release(workload)
+    both = [a_container(workload, 1), a_container(workload, 2)]
+    other = a_container(a_workload(spec="api-2"), 3)
+    task = a_container(workload, 3, labels={labels.ROLE: labels.TASK_ROLE})
+
+    assert orderly(live, both)
+    assert orderly(None, [])
+    wrong = [both[:1], [*both, a_container(workload, 3)], [both[0], other], [*both, task]]
+    assert not any(orderly(live, containers) for containers in wrong)
+    assert not orderly(live, [both[0], a_container(workload, 2, state="exited")])
+    assert not orderly(None, both)
