@@ -118,6 +118,7 @@ def test_a_proxy_ends_with_its_requests_answered(host: Host, app: Repository) ->
 def test_a_killed_worker_loses_no_more_than_its_connections(host: Host, app: Repository, tmp_path: Path) -> None:
     """Kill -9 of one worker of two fails at most the requests on its connections; a replacement serves the same table (35)."""
     assert app.project == "lasting"
+    until(lambda: len(facts(host).get("workers", ())) == 2, 20, "both workers (the proxy may just have come back)")
     [victim, other] = facts(host)["workers"]
     with load(host.proxy, "lasting-web.localhost", tmp_path / "seen", rate=300) as running:
         until(lambda: running.answered() > 100, 20, "the load")
