@@ -37,6 +37,7 @@ class Running:
     http: str
     https: str
     workers: tuple[int, ...]
+    inside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def running(data_dir: Path) -> Running | None:
     """Return what `run/proxy.json` says, None when it is absent or unreadable. Whether it is alive, `alive` tells."""
     try:
         raw = json.loads((data_dir / "run" / "proxy.json").read_text(encoding="utf-8"))
-        return Running(int(raw["pid"]), str(raw["http"]), str(raw["https"]), tuple(int(pid) for pid in raw["workers"]))
+        workers = tuple(int(pid) for pid in raw["workers"])
+        return Running(int(raw["pid"]), str(raw["http"]), str(raw["https"]), workers, str(raw.get("inside", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -20,6 +20,7 @@ from hostess_proxy.pages import Answer, render
 from hostess_proxy.upstream import BODYLESS
 
 if TYPE_CHECKING:
+    from hostess_proxy.targets import LiveRoute
     from hostess_proxy.traffic import Traffic
 
 HEAD_SECONDS: Final = 10.0
@@ -213,6 +214,10 @@ class Downstream(asyncio.Protocol):
         self._close_lingering()
 
     # ---- what an exchange asks for
+
+    def find(self, request: Request) -> "LiveRoute | None":
+        """Return the route by host and path."""
+        return self.traffic.targets.table.find(request.fields.name, request.path)
 
     def forwarding_lines(self, fields: RequestFields) -> bytes:
         """Return the X-Forwarded lines for a request."""

@@ -86,10 +86,10 @@ class Exchange:
         """Find the route and send the request on its way, or answer it here."""
         request = self.request
         fields = request.fields
-        table = self.traffic.targets.table
-        live = table.find(fields.name, request.path)
+        live = self.client.find(request)
         if live is None:
-            self._answer(404, "unknown-path" if table.knows(fields.name) else "unknown-host", end="no_route")
+            known = self.traffic.targets.table.knows(fields.name)
+            self._answer(404, "unknown-path" if known else "unknown-host", end="no_route")
             return
         self.live = live
         route = live.route
@@ -138,7 +138,7 @@ class Exchange:
         self.target = None
         self.tried += (target,)
         # The table may have changed meanwhile; then the new one knows better where to go.
-        live = self.traffic.targets.table.find(self.request.fields.name, self.request.path)
+        live = self.client.find(self.request)
         other = live.pick(self.traffic.now, self.tried) if live is not None else None
         if other is None or len(self.tried) >= _MAX_TRIES or monotonic() - self.started > _DIALING_SECONDS:
             self._answer(502, "backend-unreachable", end="connect_failed")

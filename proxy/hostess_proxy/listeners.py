@@ -17,11 +17,12 @@ BACKLOG: Final = 4096
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
+_IP_FREEBIND = 15  # ip(7)
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What one kind of request ("http") comes in by: one socket, or two for all addresses."""
+    """What one kind of request ("http", "inside") comes in by: one socket, or two for all addresses."""
 
     kind: str
     sockets: tuple[socket.socket, ...]
@@ -39,7 +40,7 @@ NOTHING: Final = Listener("", ())
 def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
     """Return the listeners that systemd passed (LISTEN_FDS), by kind, and forget that they were; {} when there are none.
 
-    Sockets are told apart by their names (`FileDescriptorName=http`); a socket with another name is taken for http.
+    Sockets are told apart by their names (`FileDescriptorName=http`); a socket with an unknown name is taken for http.
     """
     count = int(environ.get("LISTEN_FDS", "0") or 0) if environ.get("LISTEN_PID") == str(os.getpid()) else 0
     names = environ.get("LISTEN_FDNAMES", "").split(":")
@@ -47,7 +48,7 @@ def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
         environ.pop(name, None)
     found: dict[str, list[socket.socket]] = {}
     for index in range(count):
-        kind = "https" if index < len(names) and names[index] == "https" else "http"
+        kind = names[index] if index < len(names) and names[index] in {"https", "inside"} else "http"
         # The copy is closed in programs that are started from here, except where it is passed on purpose.
         found.setdefault(kind, []).append(socket.socket(fileno=os.dup(_FIRST_PASSED + index)))
         os.close(_FIRST_PASSED + index)
@@ -62,7 +63,10 @@ def bind(kind: str, address: Address) -> Listener:
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return Listener(kind, _bind_all(address) if not address.host else (_bind(address.host, address.port),))
+            if not address.host:
+                return Listener(kind, _bind_all(address))
+            # The daemon gives the inside its address, maybe later.
+            return Listener(kind, (_bind(address.host, address.port, early=kind == "inside"),))
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > give_up:
                 raise
@@ -81,13 +85,15 @@ def _bind_all(address: Address) -> tuple[socket.socket, ...]:
     return (v4, v6)
 
 
-def _bind(host: str, port: int, *, only_v6: bool = False) -> socket.socket:
+def _bind(host: str, port: int, *, only_v6: bool = False, early: bool = False) -> socket.socket:
     family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
         0
     ]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if early:
+            listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_v6)
         listener.bind(where)

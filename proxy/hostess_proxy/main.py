@@ -96,13 +96,16 @@ def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
         for one in passed.pop("https", listeners.NOTHING).sockets:
             one.close()  # nothing is served there yet; a closed port is clearer than a silent one
         return list(passed.values())
-    if chosen.http is None:
-        return []
+    wanted = {"http": chosen.http, "inside": chosen.inside}
+    return [_bind(kind, address) for kind, address in wanted.items() if address is not None]
+
+
+def _bind(kind: str, address: settings.Address) -> listeners.Listener:
     try:
-        return [listeners.bind("http", chosen.http)]
+        return listeners.bind(kind, address)
     except OSError as error:
-        where = f"{chosen.http.host}:{chosen.http.port}"
-        raise OSError(error.errno, f"proxy.http: cannot listen on {where}: {error.strerror or error}") from error
+        where = f"{address.host}:{address.port}"
+        raise OSError(error.errno, f"proxy.{kind}: cannot listen on {where}: {error.strerror or error}") from error
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

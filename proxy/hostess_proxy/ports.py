@@ -2,11 +2,45 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from hostess_proxy.http1 import RequestFields, Response
+from hostess_proxy.http1 import Request, RequestFields, Response
 from hostess_proxy.pages import Answer
 
 if TYPE_CHECKING:
+    import asyncio
+
     from hostess_proxy.exchange import Exchange
+    from hostess_proxy.targets import LiveRoute
+
+
+class InFlight(Protocol):
+    """What a target is busy with: a request, or (*upgraded*) bytes that are relayed."""
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether bytes are relayed whose end cannot be foreseen."""
+
+    def cut(self) -> None:
+        """End it now: its target goes away."""
+
+
+class Connection(Protocol):
+    """What a worker has to know of each connection of a client. *deadline* is when `expired` shall be called."""
+
+    deadline: float
+
+    @property
+    def transport(self) -> "asyncio.Transport":
+        """The connection itself."""
+
+    @property
+    def exchange(self) -> InFlight | None:
+        """What it is busy with."""
+
+    def expired(self, now: float) -> None:
+        """Act on a deadline that has passed."""
+
+    def drain(self, by: float) -> None:
+        """Close until *by* if nothing goes on."""
 
 
 class Client(Protocol):
@@ -15,6 +49,9 @@ class Client(Protocol):
     deadline: float
     secure: bool
     address: str
+
+    def find(self, request: Request) -> "LiveRoute | None":
+        """Return where a request goes by today's table; None when nothing is served there."""
 
     def forwarding_lines(self, fields: RequestFields) -> bytes:
         """Return the X-Forwarded lines for a request, each with its CRLF."""

@@ -27,7 +27,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the proxy needs to know. *workers* is at least 1. *access_log* is "file", "stdout" or "off"."""
+    """What the proxy needs to know. *workers* is at least 1. *access_log* is "file", "stdout" or "off".
+
+    *inside* is where the host's firewall leads what is sent to virtual addresses.
+    """
 
     data_dir: Path
     http: Address | None
@@ -36,6 +39,7 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     access_log: str = "file"
     drain_seconds: float = 30.0
+    inside: Address | None = None
 
     @property
     def log_path(self) -> Path:
@@ -78,6 +82,7 @@ def read(environ: Mapping[str, str], config: Path | None = None, data_dir: Path 
         trusted_proxies=_networks(setting("trusted_proxies", [])),
         access_log=access_log,
         drain_seconds=_seconds(setting("drain_seconds", 30.0)),
+        inside=parse_address("proxy.inside", setting("inside", "")),
     )
 
 

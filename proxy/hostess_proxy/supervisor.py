@@ -179,6 +179,7 @@ class Supervisor:
             "pid": os.getpid(),
             "http": addresses.get("http", ""),
             "https": addresses.get("https", ""),
+            "inside": addresses.get("inside", ""),
             "workers": self._pids(),
         }
         path = self._settings.run_dir / "proxy.json"

@@ -5,9 +5,9 @@ checks again. Unknown keys are refused: a misspelt limit must not be a missing l
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Any
 
 DEFAULT_HOST = "*"
@@ -62,6 +62,38 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """A service at its virtual *address*, for callers of its own *network* (CIDR) and nobody else. IPv4.
+
+    *replicas* are addresses; a caller's port is theirs. *ports* are those that the service lists, *http* those of them at which
+    nothing but HTTP is spoken; at any other one it is found out. With *static* there are no replicas.
+    """
+
+    network: str
+    address: str
+    service: str
+    release: str
+    replicas: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    http: tuple[int, ...] = ()
+    project: str = ""
+    static: StaticRoot | None = None
+
+    def route(self, port: int) -> Route:
+        """Return the route to one port. An answer may take as long as it would without a proxy between."""
+        targets = tuple(f"{replica}:{port}" for replica in self.replicas)
+        return Route(
+            host=DEFAULT_HOST,
+            service=self.service,
+            release=self.release,
+            targets=targets,
+            project=self.project,
+            first_byte_timeout=0.0,
+            static=self.static,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """A certificate on disk. It is checked and kept here; nothing is served with it yet."""
 
@@ -76,24 +108,32 @@ class Table:
 
     routes: tuple[Route, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    inside: tuple[Inside, ...] = ()
     generation: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def parse(raw: object) -> "Table":
         """Return the table that *raw* (as read from JSON) stands for; TableError when it stands for none."""
-        top = _object("", raw, allowed={"routes", "certificates", "generation", "listeners"})
-        if _list("listeners", top.get("listeners", [])):
-            raise TableError("listeners", "reserved for listeners that come and go; must be empty for now")
+        top = _object("", raw, allowed={"routes", "certificates", "inside", "generation"})
         routes = tuple(_route(f"routes[{i}]", entry) for i, entry in enumerate(_list("routes", top.get("routes", []))))
         _refuse_doubles(routes)
+        inside = tuple(_inside(f"inside[{i}]", entry) for i, entry in enumerate(_list("inside", top.get("inside", []))))
+        _refuse_shared(inside)
         certificates = _list("certificates", top.get("certificates", []))
         return Table(
             routes=routes,
             certificates=tuple(_certificate(f"certificates[{i}]", entry) for i, entry in enumerate(certificates)),
+            inside=inside,
             generation=_whole("generation", top.get("generation", 0)),
             raw=top,
         )
+
+    def all_routes(self) -> Iterator[Route]:
+        """Yield all routes: those from outside, and those to the listed ports of virtual addresses."""
+        yield from self.routes
+        for inside in self.inside:
+            yield from (inside.route(port) for port in inside.ports)
 
     def numbered(self, generation: int) -> "Table":
         """Return the same table with another generation."""
@@ -151,6 +191,39 @@ def _static(place: str, raw: object) -> StaticRoot:
         if not isinstance(folder, str) or not folder.startswith("/") or "\0" in folder:
             raise TableError(f"{place}.{name}", "expected the absolute path of a folder")
     return StaticRoot(entry["root"], _flag(f"{place}.spa", entry.get("spa", False)), entry.get("earlier", ""))
+
+
+def _inside(place: str, raw: object) -> Inside:
+    entry = _object(place, raw, allowed=set(Inside.__dataclass_fields__))
+    for name in ("network", "address", "service", "release"):
+        if name not in entry:
+            raise TableError(place, f"{name} is missing")
+    network, address = _network(f"{place}.network", entry["network"]), _v4(f"{place}.address", entry["address"])
+    if IPv4Address(address) not in network:
+        raise TableError(f"{place}.address", f"{address} is not in {network}")
+    static, replicas = entry.get("static"), _list(f"{place}.replicas", entry.get("replicas", []))
+    if static is not None and replicas:
+        raise TableError(f"{place}.static", "a service has replicas or static files, not both")
+    ports = _ports(f"{place}.ports", entry.get("ports", []))
+    return Inside(
+        network=str(network),
+        address=address,
+        service=_text(f"{place}.service", entry["service"]),
+        release=_text(f"{place}.release", entry["release"]),
+        replicas=tuple(_v4(f"{place}.replicas[{i}]", replica) for i, replica in enumerate(replicas)),
+        ports=ports,
+        http=_ports(f"{place}.http", entry.get("http", [])),
+        project=_text(f"{place}.project", entry.get("project", "")),
+        static=None if static is None else _static(f"{place}.static", static),
+    )
+
+
+def _refuse_shared(inside: tuple[Inside, ...]) -> None:
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(inside):
+        first = seen.setdefault(entry.address, number)
+        if first != number:
+            raise TableError(f"inside[{number}].address", f"{entry.address} belongs to inside[{first}] already")
 
 
 def _certificate(place: str, raw: object) -> Certificate:
@@ -246,6 +319,28 @@ def _target(place: str, raw: object) -> str:
     except ValueError:
         raise TableError(place, f"{text!r} is not address:port") from None
     return text
+
+
+def _v4(place: str, raw: object) -> str:
+    try:
+        return str(IPv4Address(_text(place, raw)))
+    except ValueError:
+        raise TableError(place, f"{raw!r} is not an IPv4 address") from None
+
+
+def _network(place: str, raw: object) -> IPv4Network:
+    try:
+        return IPv4Network(_text(place, raw))
+    except ValueError:
+        raise TableError(place, f"{raw!r} is not an IPv4 network") from None
+
+
+def _ports(place: str, raw: object) -> tuple[int, ...]:
+    found = tuple(_whole(f"{place}[{i}]", port) for i, port in enumerate(_list(place, raw)))
+    for index, port in enumerate(found):
+        if not 0 < port <= _MAX_PORT:
+            raise TableError(f"{place}[{index}]", f"{port} is not a port")
+    return found
 
 
 def _kind(raw: object) -> str:

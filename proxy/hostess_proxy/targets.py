@@ -6,13 +6,14 @@ A target that left the table gets nothing new, keeps no idle connection, and is 
 import asyncio
 import json
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.static_folder import Folder
-from hostess_proxy.table import DEFAULT_HOST, Route, StaticRoot, Table, split_target
+from hostess_proxy.table import DEFAULT_HOST, Inside, Route, StaticRoot, Table, split_target
 
 if TYPE_CHECKING:
-    from hostess_proxy.exchange import Exchange
+    from hostess_proxy.ports import InFlight
     from hostess_proxy.upstream import Upstream
 
 IDLE_SECONDS: Final = 4.0  # below the 5 s after which Node and uvicorn close, so that the race is seldom run
@@ -29,7 +30,7 @@ class Target:
     def __init__(self, address: str) -> None:
         self.address = address
         self.host, self.port = split_target(address)
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: set[InFlight] = set()
         self.idle: list[Upstream] = []
         self.in_table = True
         self.avoided_until = 0.0
@@ -67,7 +68,7 @@ class Target:
         """Prefer other targets for a moment: this one did not let us connect."""
         self.avoided_until = now + _AVOID_SECONDS
 
-    def leave(self, exchange: "Exchange") -> None:
+    def leave(self, exchange: "InFlight") -> None:
         """Count a request out."""
         self.exchanges.discard(exchange)
         if self.waiting and not self.exchanges:
@@ -125,13 +126,37 @@ class LiveRoute:
         return best
 
 
+class LiveInside:
+    """A service as callers in its stack see it: a route for each port that it lists; others are made when they are asked for."""
+
+    __slots__ = ("_inside", "_ports", "_targets", "http", "network")
+
+    def __init__(self, inside: Inside, targets: "Targets") -> None:
+        self._inside = inside
+        self._targets = targets
+        self.network = ip_network(inside.network)
+        self.http = frozenset(inside.http)
+        self._ports = {port: self._route(port) for port in inside.ports}
+
+    def at(self, port: int) -> LiveRoute | None:
+        """Return the route to a port; files are served at the ports that are listed, and nowhere else."""
+        return self._ports.get(port) or (None if self._inside.static is not None else self._route(port))
+
+    def _route(self, port: int) -> LiveRoute:
+        inside, targets = self._inside, self._targets
+        site = targets.site(inside.static) if inside.static is not None else None
+        route = inside.route(port)
+        return LiveRoute(route, tuple(targets.of(address) for address in route.targets), site)
+
+
 class LiveTable:
     """A table ready for look-ups: host and path to a route. Immutable; a new one takes its place."""
 
-    __slots__ = ("_default", "_exact", "_wildcard", "generation")
+    __slots__ = ("_default", "_exact", "_inside", "_wildcard", "generation")
 
     def __init__(self, table: Table, targets: "Targets") -> None:
         self.generation = table.generation
+        self._inside = {inside.address: LiveInside(inside, targets) for inside in table.inside}
         self._exact: dict[bytes, tuple[LiveRoute, ...]] = {}
         self._wildcard: dict[bytes, tuple[LiveRoute, ...]] = {}
         self._default: tuple[LiveRoute, ...] = ()
@@ -158,6 +183,21 @@ class LiveTable:
             if live.matches(path):
                 return live
         return None
+
+    def inside(self, address: str, port: int) -> LiveRoute | None:
+        """Return the route to a port of a virtual address; None when no service has it."""
+        found = self._inside.get(address)
+        return found.at(port) if found is not None else None
+
+    def admits(self, address: str, caller: IPv4Address | IPv6Address) -> bool:
+        """Whether *caller* may talk to a virtual address: it must be of the same network."""
+        found = self._inside.get(address)
+        return found is not None and caller in found.network
+
+    def only_http(self, address: str, port: int) -> bool:
+        """Whether nothing but HTTP is spoken at a port, as far as its service's definition tells."""
+        found = self._inside.get(address)
+        return found is not None and port in found.http
 
     def knows(self, host: bytes) -> bool:
         """Whether any route is for this host."""
@@ -189,10 +229,10 @@ class Targets:
     def swap(self, table: Table) -> None:
         """Serve *table* from now on. Requests that were assigned keep their target."""
         before, self._sites = self._sites, {}
-        named = {route.static for route in table.routes}
+        named = {route.static for route in table.routes} | {inside.static for inside in table.inside}
         self._sites = {static: folder for static, folder in before.items() if static in named and folder.is_current()}
         self.table = LiveTable(table, self)
-        present = {address for route in table.routes for address in route.targets}
+        present = {address for route in table.all_routes() for address in route.targets}
         for address, target in self._by_address.items():
             target.in_table = address in present
             if not target.in_table:

@@ -11,9 +11,9 @@ from hostess_proxy.targets import Target, Targets
 from hostess_proxy.upstream import Upstream
 
 if TYPE_CHECKING:
-    from hostess_proxy.downstream import Downstream
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.headers import Networks
+    from hostess_proxy.ports import Connection
 
 TICK_SECONDS: Final = 0.25
 CONNECT_SECONDS: Final = 2.0
@@ -33,7 +33,7 @@ class Traffic:
         self.targets = Targets()
         self.heads = HeadReader()
         self.dialer = Dialer(self)
-        self.clients: set[Downstream] = set()
+        self.clients: set[Connection] = set()
         self.trusted = trusted
         self.draining = False
         self.now = monotonic()

@@ -20,6 +20,7 @@ from hostess_proxy import wire
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
+from hostess_proxy.inside import Doorway
 from hostess_proxy.listeners import BACKLOG
 from hostess_proxy.table import Table
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
@@ -35,13 +36,16 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._stop_by: float | None = None
 
-    async def listen(self, descriptor: int, *, secure: bool) -> None:
+    async def listen(self, descriptor: int, kind: str) -> None:
         """Accept connections from a listening socket that was inherited."""
         listener = socket.socket(fileno=descriptor)
         server = await asyncio.get_running_loop().create_server(
-            lambda: Downstream(self._traffic, secure=secure), sock=listener, backlog=BACKLOG
+            lambda: self._protocol(kind), sock=listener, backlog=BACKLOG
         )
         self._servers.append(server)
+
+    def _protocol(self, kind: str) -> asyncio.Protocol:
+        return Doorway(self._traffic) if kind == "inside" else Downstream(self._traffic, secure=kind == "https")
 
     async def tick_until_stopped(self) -> None:
         """Drive the timers; return when a stop was asked for and all connections have ended or the grace is over."""
@@ -106,7 +110,7 @@ async def serve(control: socket.socket) -> None:
     worker = Worker(traffic)
     traffic.targets.swap(Table.parse(question["table"]))
     for listener in question["listeners"]:
-        await worker.listen(listener["descriptor"], secure=listener["kind"] == "https")
+        await worker.listen(listener["descriptor"], listener["kind"])
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor hears it, too, and decides
     loop.add_signal_handler(signal.SIGTERM, worker.stop, question["grace"])

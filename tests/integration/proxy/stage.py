@@ -175,6 +175,10 @@ class Stage:
         fields = "".join(f"{line}\r\n" for line in lines)
         return await self.ask(f"GET {path} HTTP/1.1\r\nHost: a.x\r\n{fields}\r\n".encode())
 
+    def clients(self) -> list[Downstream]:
+        """Return the connections of HTTP clients."""
+        return [client for client in self.traffic.clients if isinstance(client, Downstream)]
+
     async def logged(self, count: int) -> list[dict[str, Any]]:
         """Return the access log's lines once there are *count* of them."""
         async with asyncio.timeout(SOON):

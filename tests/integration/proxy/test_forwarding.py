@@ -305,7 +305,7 @@ async def test_expect_continue_of_a_silent_backend(stage: Stage) -> None:
     reader, writer = await stage.connect()
 
     writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-    await stage.until(lambda: any(client.exchange and client.exchange.upstream for client in stage.traffic.clients))
+    await stage.until(lambda: any(client.exchange and client.exchange.upstream for client in stage.clients()))
     stage.advance(1.1)
     assert (await read_response(reader)).status == 100
     writer.write(b"abc")

@@ -27,7 +27,7 @@ async def test_slow_client(stage: Stage) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     writer.write(b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
-    await stage.until(lambda: any(client._full for client in stage.traffic.clients))
+    await stage.until(lambda: any(client._full for client in stage.clients()))
 
     stalled_at = written
     count = 0
@@ -66,7 +66,7 @@ async def test_slow_backend(stage: Stage) -> None:
             await writer.drain()
 
     pouring = asyncio.create_task(pour())
-    await stage.until(lambda: any(client._held for client in stage.traffic.clients))
+    await stage.until(lambda: any(client._held for client in stage.clients()))
     stalled_at = sent
     go_on.set()
     await pouring
@@ -92,9 +92,9 @@ async def test_first_piece_of_a_big_body(stage: Stage) -> None:
     writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: %d\r\n\r\n" % BIG + PIECE * 128)
 
     await stage.until(
-        lambda: any(client._held and not client.exchange.pending for client in stage.traffic.clients if client.exchange)
+        lambda: any(client._held and not client.exchange.pending for client in stage.clients() if client.exchange)
     )
-    (client,) = stage.traffic.clients
+    (client,) = stage.clients()
     assert client.exchange is not None
     assert client.exchange.received < 16 * 1024 * 1024
 
@@ -108,10 +108,10 @@ async def test_client_that_asks_and_never_reads(stage: Stage) -> None:
     writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     writer.write(b"GET / HTTP/1.1\r\nHost: a.x\r\nX-Filler: %b\r\n\r\n" % (b"y" * 1000) * count)
-    await stage.until(lambda: any(client._full for client in stage.traffic.clients))
-    await stage.until(lambda: any(len(client._ahead) > 64 * 1024 for client in stage.traffic.clients))
+    await stage.until(lambda: any(client._full for client in stage.clients()))
+    await stage.until(lambda: any(len(client._ahead) > 64 * 1024 for client in stage.clients()))
 
-    (client,) = stage.traffic.clients
+    (client,) = stage.clients()
     assert len(client._ahead) < 1024 * 1024
     writer.transport.resume_reading()  # type: ignore[attr-defined]
     for _ in range(count):

@@ -357,10 +357,10 @@ async def test_slow_head(stage: Stage) -> None:
     stage.route(await stage.backend())
     reader, writer = await stage.connect()
     writer.write(b"GET / HTTP/1.1\r\n")
-    await stage.until(lambda: any(client._ahead for client in stage.traffic.clients))
+    await stage.until(lambda: any(client._ahead for client in stage.clients()))
     stage.advance(6)
     writer.write(b"Host: a.x\r\n")
-    await stage.until(lambda: any(len(client._ahead) > 20 for client in stage.traffic.clients))
+    await stage.until(lambda: any(len(client._ahead) > 20 for client in stage.clients()))
 
     stage.advance(6)
 

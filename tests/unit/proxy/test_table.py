@@ -11,6 +11,13 @@ from hostess_proxy.table import Table, TableError, normal_host
 from hostess_proxy.targets import LiveTable, Targets
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}
+INSIDE: dict[str, Any] = {
+    "network": "10.0.0.0/24",
+    "address": "10.0.0.200",
+    "service": "a",
+    "release": "1",
+    "replicas": ["10.0.0.2", "10.0.0.3"],
+}
 
 
 def found(routes: list[dict[str, Any]], host: str, path: str = "/") -> str | None:
@@ -30,7 +37,18 @@ def route(host: str, service: str, path: str = "/") -> dict[str, Any]:
         ([], ""),
         ({"routes": {}}, "routes"),
         ({"rutes": []}, "rutes"),
-        ({"listeners": [{"name": "x"}]}, "listeners"),
+        ({"listeners": []}, "listeners"),
+        ({"inside": {}}, "inside"),
+        ({"inside": [{"network": "10.0.0.0/24"}]}, "inside[0]"),
+        ({"inside": [{**INSIDE, "port": 1}]}, "inside[0].port"),
+        ({"inside": [{**INSIDE, "network": "10.0.0.1/24"}]}, "inside[0].network"),
+        ({"inside": [{**INSIDE, "address": "10.0.1.200"}]}, "inside[0].address"),
+        ({"inside": [{**INSIDE, "address": "fd00::1"}]}, "inside[0].address"),
+        ({"inside": [{**INSIDE, "replicas": ["10.0.0.2:80"]}]}, "inside[0].replicas[0]"),
+        ({"inside": [{**INSIDE, "ports": [0]}]}, "inside[0].ports[0]"),
+        ({"inside": [{**INSIDE, "http": [8000, 65536]}]}, "inside[0].http[1]"),
+        ({"inside": [{**INSIDE, "static": {"root": "/x"}}]}, "inside[0].static"),
+        ({"inside": [INSIDE, {**INSIDE, "service": "b"}]}, "inside[1].address"),
         ({"generation": -1}, "generation"),
         ({"generation": True}, "generation"),
         ({"routes": ["x"]}, "routes[0]"),
@@ -68,7 +86,7 @@ def test_all_keys() -> None:
     table = Table.parse(
         {
             "generation": 7,
-            "listeners": [],
+            "inside": [{**INSIDE, "ports": [8000, 9000], "http": [8000], "project": "shop"}],
             "routes": [
                 {
                     **ROUTE,
@@ -89,6 +107,9 @@ def test_all_keys() -> None:
     assert (one.path, one.project, one.redirect_https, one.expose_release) == ("/app", "shop", True, True)
     assert (one.first_byte_timeout, one.body_limit, table.generation) == (5.0, 1000, 7)
     assert table.certificates[0].names == ("a.x", "*.b.x")
+    (inside,) = table.inside
+    assert (inside.project, inside.ports, inside.http) == ("shop", (8000, 9000), (8000,))
+    assert inside.route(9000).targets == ("10.0.0.2:9000", "10.0.0.3:9000")
 
 
 def test_exact_before_wildcard_before_default() -> None:
