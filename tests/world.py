@@ -19,6 +19,7 @@ from hostess.domain.settings import EngineSettings, Settings
 from hostess.main import make_folders
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
+from tests.fakes.firewall import FakeFirewall
 from tests.fakes.programs import echo
 from tests.fakes.router import FakeRouter
 
@@ -83,6 +84,7 @@ class Bench:
     journal: SqliteJournal
     engine: FakeEngine
     router: FakeRouter
+    firewall: FakeFirewall
     meter: FixedMeter
     folder: Path
     retiring: asyncio.Task[None]
@@ -181,13 +183,13 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     subnets = EngineSettings.model_validate({"subnets": ["127.213.0.0/16"]})
     settings = settings.model_copy(update={"engine": subnets})
     journal = await SqliteJournal.open(data / "hostess.db")
-    engine, router, meter = FakeEngine(), FakeRouter(), FixedMeter()
+    engine, router, firewall, meter = FakeEngine(), FakeRouter(), FakeFirewall(), FixedMeter()
     engine.add_image("plain:1", Recipe({"/echo": echo}, cmd=("/echo",), env={"PORT": "8000", "VERSION": "1"}))
-    outside = Outside(engine, router, SocketProber(), NoNames(), meter, SystemClock(), router.public_port)
+    outside = Outside(engine, router, SocketProber(), NoNames(), meter, firewall, SystemClock(), router.public_port)
     world = await compose(settings, journal, FileVault(data / "key"), outside)
     retiring = asyncio.create_task(world.retirement.run())
     try:
-        yield Bench(world, journal, engine, router, meter, folder, retiring)
+        yield Bench(world, journal, engine, router, firewall, meter, folder, retiring)
     finally:
         await world.reconciler.stop()
         await world.deployments.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.engine_docker import DockerEngine
+from hostess.adapters.firewall_iptables import IptablesFirewall
 from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.repositories_dulwich import DulwichRepositories
@@ -17,7 +18,7 @@ from hostess.adapters.router_socket import SocketRouter
 from hostess.adapters.sites_files import FileSites
 from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
-from hostess.domain.ports import Clock, Engine, Journal, Meter, Prober, Resolver, Router, Vault
+from hostess.domain.ports import Clock, Engine, Firewall, Journal, Meter, Prober, Resolver, Router, Vault
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
@@ -27,6 +28,7 @@ from hostess.services.deployments import Deployments
 from hostess.services.environment_values import EnvironmentValues
 from hostess.services.environments import Environments
 from hostess.services.gate import Gate
+from hostess.services.inside_names import InsideNames
 from hostess.services.jobs import Jobs
 from hostess.services.launch import Launch
 from hostess.services.migrator import Migrator
@@ -63,6 +65,7 @@ class Outside:
     prober: Prober
     resolver: Resolver
     meter: Meter
+    firewall: Firewall
     clock: Clock
     public_port: Callable[[], int]
 
@@ -83,6 +86,7 @@ class World:
     timer: SchedulerTimer
     redactor: SecretRedactor
     replicas: Replicas
+    names: InsideNames
     routing: Routing
     retirement: Retirement
     deployments: Deployments
@@ -122,16 +126,17 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         instance=instance,
         base_domain=settings.base_domain,
     )
-    replicas = Replicas(engine, journal, vault, clock)
+    names = InsideNames(journal, outside.firewall)
+    replicas = Replicas(engine, journal, vault, clock, names)
     gate = Gate(engine, outside.prober, clock, redactor.hide)
     migrator = Migrator(engine, replicas, redactor.hide)
     job_transcripts = FileTranscripts(settings.data_dir / "logs" / "jobs")
     jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
     timer = SchedulerTimer()
-    routing = Routing(engine, journal, outside.router)
+    routing = Routing(engine, journal, outside.router, names)
     retirement = Retirement(engine, journal, outside.router, replicas, clock)
     steps = Steps(journal, clock)
-    launch = Launch(journal, replicas, gate, migrator, jobs, steps, outside.meter, clock)
+    launch = Launch(journal, replicas, gate, migrator, jobs, routing, steps, outside.meter, clock)
     undoing = Undoing(journal, replicas, routing, retirement, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     turns = Turns()
@@ -156,6 +161,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         timer=timer,
         redactor=redactor,
         replicas=replicas,
+        names=names,
         routing=routing,
         retirement=retirement,
         deployments=deployments,
@@ -179,6 +185,7 @@ def outside_of(settings: Settings) -> Outside:
         prober=SocketProber(),
         resolver=SystemResolver(),
         meter=HostMeter(),
+        firewall=IptablesFirewall(settings.data_dir / "run" / "proxy.json"),
         clock=SystemClock(),
         public_port=router.public_port,
     )

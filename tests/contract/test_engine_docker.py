@@ -257,6 +257,19 @@ async def test_aliases(bench: Bench) -> None:
     assert b"1" in await get(found.address, "/fetch?url=http://shop:8000/version")
 
 
+async def test_hosts(bench: Bench) -> None:
+    """A container finds the addresses that it was given for names before it asks DNS."""
+    await bench.engine.make_network(network(), SUBNET, LABELS)
+    target = await bench.running("target", network=network())
+    there = await bench.engine.container(target)
+    assert there is not None
+    asker = await bench.running("asker", network=network(), hosts={"shop": there.address})
+    found = await bench.engine.container(asker)
+    assert found is not None
+
+    assert b"1" in await get(found.address, "/fetch?url=http://shop:8000/version")
+
+
 async def test_volumes_keep_data(bench: Bench) -> None:
     """What one container writes to a volume the next one reads."""
     volume = f"ht-{os.getpid()}-kept"

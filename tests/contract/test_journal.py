@@ -144,6 +144,35 @@ async def test_each_environment_has_its_own_subnet(journal: Journal) -> None:
     assert await journal.places("blog") == []
 
 
+async def test_services_keep_their_addresses(journal: Journal) -> None:
+    """Each service gets an address of the pool and keeps it, also while it is gone; environments do not share."""
+    await journal.open_place("shop", "production", SUBNETS, NOW)
+    first = await journal.give_addresses("shop", "production", ["api", "web"], ["v1", "v2", "v3"])
+    again = await journal.give_addresses("shop", "production", ["web"], ["v1", "v2", "v3"])
+    await journal.give_addresses("shop", "production", ["web", "new"], ["v1", "v2", "v3"])
+    await journal.give_addresses("shop", "staging", ["api"], ["v1", "v2", "v3"])
+
+    assert (first, again) == (True, False)
+    assert await journal.addresses() == {
+        ("shop", "production"): {"api": "v1", "web": "v2", "new": "v3"},
+        ("shop", "staging"): {"api": "v1"},
+    }
+
+    await journal.remove_place("shop", "production", ())
+    assert ("shop", "production") not in await journal.addresses()
+
+
+async def test_the_oldest_address_nobody_needs_is_given_anew(journal: Journal) -> None:
+    """When all addresses are taken, that of a service which is neither wanted nor live goes; without one nothing changes."""
+    await journal.give_addresses("shop", "production", ["a", "b", "c"], ["v1", "v2", "v3"])
+    await journal.give_addresses("shop", "production", ["b", "d"], ["v1", "v2", "v3"], spare=["a"])
+    with pytest.raises(Problem) as caught:
+        await journal.give_addresses("shop", "production", ["a", "b", "d", "e"], ["v1", "v2", "v3"])
+
+    assert caught.value.code == "addresses-exhausted"
+    assert await journal.addresses() == {("shop", "production"): {"a": "v1", "b": "v2", "d": "v3"}}
+
+
 async def test_network_names_are_short_and_never_shared(journal: Journal) -> None:
     """A network is named after instance, project and environment; long and ambiguous names get a digest."""
     pool = [f"10.9.{number}.0/24" for number in range(9)]

@@ -5,20 +5,22 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.domain.ports import Upstreams
+from hostess.domain.ports import InsideService, Upstreams
 from hostess.domain.problem import Problem
 
 SECOND = timedelta(seconds=5)
 
 
 class FakeRouter:
-    """Implements `ports.Router`. *tables* are all that were published; *proof* replaces the answer of `prove`, or is raised there.
+    """Implements `ports.Router`. *tables* and *insides* are all that were published.
 
-    While *holding* is there and not set, something is in flight at whatever is drained.
+    *proof* replaces the answer of `prove`, or is raised there. While *holding* is there and not set, something is in flight at
+    whatever is drained.
     """
 
     def __init__(self) -> None:
         self.tables: list[tuple[Upstreams, ...]] = []
+        self.insides: list[tuple[InsideService, ...]] = []
         self.drains: list[tuple[str, ...]] = []
         self.proof: tuple[int, str] | Exception | None = None
         self.listening = True
@@ -35,10 +37,16 @@ class FakeRouter:
         self._reached()
         return 8080
 
-    async def publish(self, routes: Sequence[Upstreams]) -> int:
+    @property
+    def inside(self) -> dict[str, InsideService]:
+        """Return address -> what callers inside find there, by the newest table."""
+        return {service.address: service for service in self.insides[-1]} if self.insides else {}
+
+    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
         """Keep the table."""
         self._reached()
         self.tables.append(tuple(routes))
+        self.insides.append(tuple(inside))
         return len(self.tables)
 
     async def in_flight(self, targets: Sequence[str]) -> int:

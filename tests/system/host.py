@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hostess.adapters.firewall_iptables import clear
+
 GIT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -173,6 +175,7 @@ class Host:
             os.kill(pid, signal.SIGKILL) if alive(pid) else None
         if not (self.data / "hostess.db").exists():
             return
+        clear(self.instance)
         label = f"label=sh.hostess.instance={self.instance}"
         for listing, removing in (
             (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),

@@ -40,6 +40,7 @@ def host_part(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
     """Return the part that says what it may use and how the host treats it."""
     host: dict[str, Any] = {
         "NetworkMode": spec.network,
+        "ExtraHosts": [f"{name}:{address}" for name, address in spec.hosts.items()],
         "RestartPolicy": {"Name": "unless-stopped" if spec.restart else "no"},
         "Mounts": [{"Type": "volume", "Source": name, "Target": path} for name, path in spec.volumes.items()],
         "SecurityOpt": ["no-new-privileges"],

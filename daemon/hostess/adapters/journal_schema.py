@@ -164,6 +164,17 @@ CREATE TABLE environments (
 ) STRICT;
 """
 
+_ADDRESSES = """
+CREATE TABLE addresses (
+    project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL,
+    service TEXT NOT NULL,
+    address TEXT NOT NULL,
+    UNIQUE (project, environment, service),
+    UNIQUE (project, environment, address)
+) STRICT;
+"""
+
 
 @migrations()
 def m001_first_tables(db: Database) -> None:
@@ -182,6 +193,12 @@ def m002_runs_of_jobs(db: Database) -> None:
 def m003_settings_of_environments(db: Database) -> None:
     """Make the table for what is set for environments beside hostess.yml."""
     db.executescript(_ENVIRONMENTS)
+
+
+@migrations()
+def m004_addresses_of_services(db: Database) -> None:
+    """Make the table for the virtual addresses of services."""
+    db.executescript(_ADDRESSES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from sqlite_utils import Database
 
+from hostess.adapters import journal_addresses as addresses
 from hostess.adapters import journal_deployments as deployments
 from hostess.adapters import journal_environments as environments
 from hostess.adapters import journal_projects as projects
@@ -117,6 +118,21 @@ class SqliteJournal:
     async def environment_settings(self, project: str) -> list[EnvironmentSettings]:
         """Return the settings of a project's environments."""
         return await self._do(environments.several, project)
+
+    async def addresses(self) -> dict[tuple[str, str], dict[str, str]]:
+        """Return the virtual addresses of all services."""
+        return await self._do(addresses.every)
+
+    async def give_addresses(
+        self,
+        project: str,
+        environment: str,
+        services: Collection[str],
+        pool: Sequence[str],
+        spare: Collection[str] = (),
+    ) -> bool:
+        """Give services addresses, for good; Problem "addresses-exhausted"."""
+        return await self._do(addresses.give, project, environment, services, pool, spare)
 
     # ---- deployments and their steps ----
 

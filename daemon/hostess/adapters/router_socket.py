@@ -4,12 +4,13 @@ import asyncio
 import json
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from hostess.domain.ports import Upstreams
+from hostess.domain.ports import InsideService, Upstreams
 from hostess.domain.problem import Problem
+from hostess.domain.release import StaticSite
 from hostess_proxy.client import ProxyClient, ProxyError
 
 PROOF = 10.0
@@ -34,7 +35,7 @@ class SocketRouter:
         self._client = ProxyClient(run / "proxy.sock")
         self._facts = run / "proxy.json"
 
-    async def publish(self, routes: Sequence[Upstreams]) -> int:
+    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
         """Replace the whole table; return its generation once every worker has it."""
         table = {
             "routes": [
@@ -47,7 +48,8 @@ class SocketRouter:
                     **self._served(route),
                 }
                 for route in routes
-            ]
+            ],
+            "inside": [self._called(service) for service in inside],
         }
         try:
             return await self._client.publish(table)
@@ -55,11 +57,16 @@ class SocketRouter:
             raise unreachable(error) from error
 
     def _served(self, route: Upstreams) -> dict[str, object]:
-        if route.static is None:
-            return {"targets": list(route.targets)}
-        folder, site = self._sites.absolute(), route.static
+        return {"targets": list(route.targets)} if route.static is None else {"static": self._static(route.static)}
+
+    def _called(self, service: InsideService) -> dict[str, object]:
+        entry = {**asdict(service), "static": None}
+        return entry if service.static is None else {**entry, "static": self._static(service.static)}
+
+    def _static(self, site: StaticSite) -> dict[str, object]:
+        folder = self._sites.absolute()
         earlier = {"earlier": str(folder / site.earlier)} if site.earlier else {}
-        return {"static": {"root": str(folder / site.key), "spa": site.spa, **earlier}}
+        return {"root": str(folder / site.key), "spa": site.spa, **earlier}
 
     async def in_flight(self, targets: Sequence[str]) -> int:
         """Return how many requests are in flight at *targets*."""

@@ -126,7 +126,9 @@ def _proxy() -> Iterator[Finding]:
         remedy = "the daemon starts it (proxy.managed), or `systemctl start hostess-proxy`"
         yield Finding("fail", "proxy", f"does not run ({path})", remedy)
         return
-    yield from _listener(str(facts.get("http", "")) if isinstance(facts, dict) else "")
+    told = facts if isinstance(facts, dict) else {}
+    yield from _listener(str(told.get("http", "")))
+    yield from _inside(str(told.get("inside", "")))
 
 
 def _listener(address: str) -> Iterator[Finding]:
@@ -144,6 +146,23 @@ def _listener(address: str) -> Iterator[Finding]:
     finally:
         connection.close()
     yield Finding("ok", "proxy", f"answers at {address}")
+
+
+def _inside(listener: str) -> Iterator[Finding]:
+    """Look whether services of a stack reach each other through the proxy."""
+    remedy = "run the daemon as root, with iptables and iproute2 installed; see docs/networking.md"
+    if not listener:
+        yield Finding("warn", "inside stacks", "the proxy does not wait for callers: names lead to containers", remedy)
+        return
+    if os.geteuid() != 0:
+        return  # who is not root cannot see the rules
+    try:
+        rules = subprocess.run(["iptables-save", "-t", "nat"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        yield Finding("warn", "inside stacks", "iptables is not there: names lead to containers", remedy)
+        return
+    led = rules.stdout.count(f"--to-destination {listener}")
+    yield Finding("ok", "inside stacks", f"callers of {led} environments are led to {listener}")
 
 
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (_git, _engine, _folder, _daemon, _proxy)

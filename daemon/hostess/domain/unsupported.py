@@ -1,7 +1,6 @@
 """What the format can say and this version does not serve yet: refused in a sentence, never silently ignored."""
 
 from hostess.domain.problem import Problem
-from hostess.domain.references import references
 from hostess.domain.stack import Service, ServiceType, Stack, Visibility
 
 
@@ -26,20 +25,7 @@ def notices(stack: Stack) -> list[str]:
             found.append(
                 f"{service.name} runs {service.replicas.low} replicas: this version does not scale by itself yet"
             )
-        found += _to_static(service, stack)
     return found
-
-
-def _to_static(service: Service, stack: Stack) -> list[str]:
-    """Return a sentence per address of a static service that nothing inside the stack listens at."""
-    return [
-        f"{service.name}.env.{name} says {reference}: a static service is reached at its external_url only"
-        for name, value in service.env.items()
-        for reference in references(value)
-        if (target := stack.services.get(reference.target)) is not None
-        and target.type is ServiceType.STATIC
-        and "external" not in reference.property
-    ]
 
 
 def _service(service: Service) -> list[str]:

@@ -51,6 +51,7 @@ class Deployer:
         and what was stopped runs again, as far as engine and proxy let that happen: the rest is the reconciler's.
         """
         await self._replicas.make_network(order.place)
+        await self._routing.open_inside(order.place, order.wanted)
         await self._undoing.sweep(order.place)
         containers = await self._replicas.of_place(order.place.project, order.place.environment)
         progress = Progress(plan(order.live, order.wanted, containers, await leaving(self._journal)))
@@ -70,12 +71,16 @@ class Deployer:
             raise
         finally:
             self._routing.release(order.deployment.id)
+            self._routing.close_inside(order.place)
         return await self._settle(order, progress, containers), progress.seconds
 
     async def _take_back(self, order: Order) -> None:
         """Undo before what went wrong is told; that this goes wrong, too, must not hide it."""
         try:
+            was_reached = self._routing.close_inside(order.place)
             await self._undoing.undo(order.deployment.id, order.place)
+            if was_reached:
+                await self._routing.publish()
         except Problem as problem:
             log.warning("deployment %s was not wholly taken back: %s", order.deployment.id, problem)
             order.say(f" !     not all of it could be taken back yet: {problem}; this is tried again")

@@ -13,6 +13,7 @@ from hostess.services.gate import Gate
 from hostess.services.jobs import Ask, Jobs
 from hostess.services.migrator import Migrator, hook_of
 from hostess.services.replicas import Replicas, grace_of
+from hostess.services.routing import Routing
 from hostess.services.steps import Order, Progress, Steps
 
 
@@ -26,6 +27,7 @@ class Launch:
         gate: Gate,
         migrator: Migrator,
         jobs: Jobs,
+        routing: Routing,
         steps: Steps,
         meter: Meter,
         clock: Clock,
@@ -35,6 +37,7 @@ class Launch:
         self._gate = gate
         self._migrator = migrator
         self._jobs = jobs
+        self._routing = routing
         self._steps = steps
         self._meter = meter
         self._clock = clock
@@ -147,6 +150,7 @@ class Launch:
                             group.create_task(self._start(order, order.wanted.workloads[start.service], number))
             except* Problem as several:
                 raise _first(several) from several
+        await self._routing.ready_inside(order.place, [start.service for start in todo])
 
     async def _kept_numbers(self, order: Order, service: str) -> set[int]:
         spec = order.wanted.workloads[service].spec

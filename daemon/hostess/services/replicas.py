@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import ipaddress
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,11 +9,13 @@ from datetime import timedelta
 
 from hostess.domain import labels
 from hostess.domain.fingerprint import seal_of
+from hostess.domain.inside import container_addresses
 from hostess.domain.ports import Clock, Container, ContainerSpec, Engine, Journal, Vault
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
 from hostess.domain.stack import Hook
+from hostess.services.inside_names import InsideNames
 
 DEFAULT_GRACE = timedelta(seconds=10)
 
@@ -26,11 +27,12 @@ class Replicas:
     no other container gets it meanwhile. Addresses are handed out in turn, so that a freed one rests before it is used again.
     """
 
-    def __init__(self, engine: Engine, journal: Journal, vault: Vault, clock: Clock) -> None:
+    def __init__(self, engine: Engine, journal: Journal, vault: Vault, clock: Clock, names: InsideNames) -> None:
         self._engine = engine
         self._journal = journal
         self._vault = vault
         self._clock = clock
+        self._names = names
         self._addressing = asyncio.Lock()
         self._turn: dict[str, int] = {}
         self._held: set[str] = set()
@@ -174,6 +176,7 @@ class Replicas:
                 entrypoint=workload.entrypoint,
                 aliases=() if is_task else (workload.name,),
                 address=await self._address(place),
+                hosts=await self._names.of(place.project, place.environment),
                 cpu=workload.cpu,
                 memory=workload.memory,
                 volumes=volumes,
@@ -201,15 +204,15 @@ class Replicas:
 
     async def _address(self, place: Place) -> str:
         used = {container.address for container in await self.of_place(place.project, place.environment)}
-        hosts = list(ipaddress.ip_network(place.subnet).hosts())[1:]  # the first one is the bridge's own
+        pool = container_addresses(place.subnet)
         turn = self._turn.get(place.subnet, 0)
-        for step in range(len(hosts)):
-            at = (turn + step) % len(hosts)
-            if str(hosts[at]) not in used:
+        for step in range(len(pool)):
+            at = (turn + step) % len(pool)
+            if pool[at] not in used:
                 self._turn[place.subnet] = at + 1
-                return str(hosts[at])
+                return pool[at]
         raise Problem(
-            "addresses-exhausted", f"all {len(hosts)} addresses of {place.subnet} are in use by {place.environment}"
+            "addresses-exhausted", f"all {len(pool)} addresses of {place.subnet} are in use by {place.environment}"
         )
 
 

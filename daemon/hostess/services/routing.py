@@ -2,29 +2,46 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from hostess.domain import labels
-from hostess.domain.ports import Container, Engine, Journal, Router, Upstreams
+from hostess.domain.inside import inside_services
+from hostess.domain.ports import Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
+from hostess.domain.records import Place
 from hostess.domain.release import Release
 from hostess.domain.routes import routes
+from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
+
+Containers = Mapping[tuple[str, str], list[Container]]
+"""(project, environment) -> what is there and is not leaving."""
 
 ANSWERS_FROM = 200
 ANSWERS_BELOW = 300
 
 
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """What a deployment that has not switched has ready; inside its stack that counts where no other replica is live."""
+
+    release: Release
+    ready: set[str] = field(default_factory=set)
+
+
 class Routing:
     """Publishes tables. One at a time: the newest state always wins."""
 
-    def __init__(self, engine: Engine, journal: Journal, router: Router) -> None:
+    def __init__(self, engine: Engine, journal: Journal, router: Router, names: InsideNames) -> None:
         self._engine = engine
         self._journal = journal
         self._router = router
+        self._names = names
         self._publishing = asyncio.Lock()
         self._held: set[str] = set()
+        self._early: dict[tuple[str, str], _Early] = {}
 
     def hold(self, deployment: str) -> None:
         """Route nothing to containers of this deployment until `release`: they have not passed their gate.
@@ -37,26 +54,71 @@ class Routing:
         """Containers of this deployment may be routed."""
         self._held.discard(deployment)
 
+    async def open_inside(self, place: Place, release: Release) -> None:
+        """Let the services of a release that is about to start have their names inside the stack."""
+        self._early[place.project, place.environment] = _Early(release)
+        if await self._names.give(place, release):
+            await self.publish()
+
+    async def ready_inside(self, place: Place, services: Collection[str]) -> None:
+        """Let callers inside the stack reach these new replicas, which passed their gate, where the live release has none."""
+        early = self._early[place.project, place.environment]
+        live = await self._journal.live(place.project, place.environment)
+        new = [name for name in services if live is None or name not in live.workloads]
+        if new:
+            early.ready.update(new)
+            await self.publish()
+
+    def close_inside(self, place: Place) -> bool:
+        """Let only what is live count from now on; return whether something else was reached until now."""
+        early = self._early.pop((place.project, place.environment), None)
+        return early is not None and bool(early.ready)
+
     async def publish(self) -> int:
         """Make the live releases what is served, by every worker; return the table's generation."""
         async with self._publishing:
-            return await self._router.publish(await self.table())
+            return await self._router.publish(*await self.table())
 
-    async def table(self) -> list[Upstreams]:
-        """Return the table that should be live."""
+    async def table(self) -> tuple[list[Upstreams], list[InsideService]]:
+        """Return the table that should be live: from outside, and inside stacks."""
         # In this order: the replicas of a release that was live a moment ago are still there, as nobody retires them before
         # the next table is out; a release that goes live after we looked at the containers would have none.
         places = await self._journal.places()
         live = [await self._journal.live(place.project, place.environment) for place in places]
         gone = await leaving(self._journal)
-        by_place: dict[tuple[str, str], list[Container]] = defaultdict(list)
+        proved: dict[tuple[str, str], list[Container]] = defaultdict(list)
+        unproved: dict[tuple[str, str], list[Container]] = defaultdict(list)
         for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
-            if container.labels.get(labels.DEPLOYMENT) not in self._held and container.id not in gone:
+            if container.id not in gone:
                 # One that files are taken out of has the labels of its image alone, and no environment.
                 place = (container.labels[labels.PROJECT], container.labels.get(labels.ENVIRONMENT, ""))
-                by_place[place].append(container)
-        releases = [release for release in live if release is not None]
-        return [route for each in releases for route in routes(each, by_place[each.project, each.environment])]
+                held = container.labels.get(labels.DEPLOYMENT) in self._held
+                (unproved if held else proved)[place].append(container)
+        releases = {(each.project, each.environment): each for each in live if each is not None}
+        table = [route for key, release in releases.items() for route in routes(release, proved[key])]
+        return table, await self._inside(places, releases, proved, unproved)
+
+    async def _inside(
+        self,
+        places: Collection[Place],
+        releases: Mapping[tuple[str, str], Release],
+        proved: Containers,
+        unproved: Containers,
+    ) -> list[InsideService]:
+        """Return what callers inside stacks find: the live release's services, and what else a new one has ready."""
+        found: list[InsideService] = []
+        given = await self._names.everywhere()
+        for place in places:
+            key = (place.project, place.environment)
+            live, early, addresses = releases.get(key), self._early.get(key), given.get(key, {})
+            if live is not None:
+                found += inside_services(place, live, addresses, proved.get(key, []), live.workloads)
+            if early is not None:
+                coming = early.release.workloads.keys() - (live.workloads if live else {}).keys()
+                there = [*proved.get(key, []), *unproved.get(key, [])]
+                ready = [c for c in there if c.labels.get(labels.SERVICE) in early.ready]
+                found += inside_services(place, early.release, addresses, ready, coming)
+        return found
 
     async def prove(self, release: Release, services: Collection[str], say: Say) -> None:
         """Ask for a page of each of these services through the proxy's own listener; Problem "proof-failed" when one is not served.

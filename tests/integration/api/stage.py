@@ -23,7 +23,7 @@ from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.resolver_system import SystemResolver
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
-from hostess.domain.ports import Upstreams
+from hostess.domain.ports import InsideService, Upstreams
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
 from hostess.domain.settings import EngineSettings, Settings
@@ -31,6 +31,7 @@ from hostess.doors.api.app import ApiServices, make_app
 from hostess.services.deployments import Enter, Request
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
+from tests.fakes.firewall import FakeFirewall
 from tests.fakes.programs import Box, echo
 
 Json = Any
@@ -69,11 +70,12 @@ class StandInRouter:
 
     def __init__(self) -> None:
         self.table: Sequence[Upstreams] = ()
+        self.inside: Sequence[InsideService] = ()
         self.generation = 0
 
-    async def publish(self, routes: Sequence[Upstreams]) -> int:
+    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
         """Take a table."""
-        self.table = tuple(routes)
+        self.table, self.inside = tuple(routes), tuple(inside)
         self.generation += 1
         return self.generation
 
@@ -304,6 +306,7 @@ async def opened(folder: Path) -> AsyncIterator[Stage]:
         prober=SocketProber(),
         resolver=SystemResolver(),
         meter=HostMeter(),
+        firewall=FakeFirewall(),
         clock=SystemClock(),
         public_port=lambda: 8080,
     )

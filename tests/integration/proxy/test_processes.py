@@ -405,18 +405,19 @@ async def test_sockets_from_systemd(tmp_path: Path) -> None:
     """Sockets that were passed are used; what connects before the proxy runs is served when it does."""
     async with a_backend() as backend:
         table_file.save(tmp_path / "proxy" / "table.json", Table.parse(table(backend)))
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as inside:
             port = listener.getsockname()[1]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(GET)
             launch = (
-                "import os, sys; fd = int(sys.argv[1]); os.dup2(fd, 3); os.set_inheritable(3, True);"
-                "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='http');"
+                "import os, sys; fd = int(sys.argv[1]); os.dup2(fd, 3); os.dup2(int(sys.argv[3]), 4);"
+                "[os.set_inheritable(each, True) for each in (3, 4)];"
+                "os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='http:inside');"
                 "os.execv(sys.executable, [sys.executable, '-m', 'hostess_proxy', '--data-dir', sys.argv[2]])"
             )
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", launch, str(listener.fileno()), str(tmp_path),
-                pass_fds=(listener.fileno(),), env={**os.environ, "HOSTESS_PROXY__WORKERS": "1"},
+                sys.executable, "-c", launch, str(listener.fileno()), str(tmp_path), str(inside.fileno()),
+                pass_fds=(listener.fileno(), inside.fileno()), env={**os.environ, "HOSTESS_PROXY__WORKERS": "1"},
             )  # fmt: skip
             try:
                 assert (await read_response(reader)).body == b"A"
@@ -424,6 +425,7 @@ async def test_sockets_from_systemd(tmp_path: Path) -> None:
                 state = running(tmp_path)
                 assert state is not None
                 assert state.http == f"127.0.0.1:{port}"
+                assert state.inside == f"127.0.0.1:{inside.getsockname()[1]}"
             finally:
                 writer.close()
                 process.terminate()

@@ -14,6 +14,7 @@ from hostess.composition import Outside
 from hostess.domain.settings import Settings
 from hostess.main import make_folders, serve
 from tests.fakes.engine import FakeEngine
+from tests.fakes.firewall import FakeFirewall
 from tests.fakes.router import FakeRouter
 from tests.integration.release.test_switch import FULL, before
 from tests.world import FixedMeter, NoNames
@@ -31,7 +32,7 @@ def outside() -> Outside:
     """Return an outside of fakes."""
     router = FakeRouter()
     return Outside(
-        FakeEngine(), router, SocketProber(), NoNames(), FixedMeter(), SystemClock(), public_port=router.public_port
+        FakeEngine(), router, SocketProber(), NoNames(), FixedMeter(), FakeFirewall(), SystemClock(), router.public_port
     )
 
 

@@ -194,11 +194,13 @@ async def test_refused(bench: Bench, files: dict[str, str], words: str) -> None:
 
 
 async def test_an_address_inside_the_stack(bench: Bench) -> None:
-    """A reference to a static service's address inside the stack is told: nothing listens there."""
-    await pushed(bench, plain() | stack("public", "    env: {SELF: '${site.url}', OUT: '${site.external_url}'}\n"))
+    """Callers inside the stack find the files of a static service at its port, and no replicas."""
+    await pushed(bench, plain())
 
-    assert "site.env.SELF says ${site.url}: a static service is reached at its external_url only" in bench.text()
-    assert "OUT" not in bench.text()
+    [found] = bench.router.inside.values()
+    live = await bench.live("shop")
+    assert live is not None
+    assert (found.static, found.ports, found.replicas) == (live.workloads["site"].static, (8080,), ())
 
 
 async def test_scaling_and_running(bench: Bench) -> None:

@@ -4,9 +4,9 @@ Every method that waits for something outside is a coroutine. Adapters turn thei
 """
 
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
-from hostess.domain.ports.host import Answer, Clock, Meter, Prober, Redactor, Resolver, Transcripts, Vault
+from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.journal import Journal
-from hostess.domain.ports.proxy import Router, Upstreams
+from hostess.domain.ports.proxy import InsideService, Router, Upstreams
 from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
 from hostess.domain.ports.sites import SiteLimits, Sites
 
@@ -18,7 +18,9 @@ __all__ = [
     "ContainerSpec",
     "Engine",
     "EngineFacts",
+    "Firewall",
     "Image",
+    "InsideService",
     "Journal",
     "LogLine",
     "Meter",

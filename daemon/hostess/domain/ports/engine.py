@@ -13,7 +13,8 @@ class ContainerSpec:
     """Everything needed to create one container.
 
     *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside, *files* path inside to (mode, content). *aliases*
-    are its DNS names on *network*; *address* is a fixed IPv4 address there. *restart*: whether the engine restarts it when it
+    are its DNS names on *network*; *address* is a fixed IPv4 address there. *hosts* maps names to the addresses that it finds for
+    them before it asks DNS. *restart*: whether the engine restarts it when it
     exits or at boot.
     Adapters always add: no-new-privileges, NET_RAW and MKNOD dropped, a pids limit, a capped log, an init process.
     """
@@ -27,6 +28,7 @@ class ContainerSpec:
     entrypoint: tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
     address: str | None = None
+    hosts: Mapping[str, str] = field(default_factory=dict)
     cpu: float | None = None
     memory: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)

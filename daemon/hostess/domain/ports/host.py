@@ -1,6 +1,6 @@
 """The host, time, secrets at rest, and the small things that ask and tell."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -93,6 +93,19 @@ class Transcripts(Protocol):
 
     def follow(self, deployment: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
         """Yield (number, line) from line *after* on, and go on until it is closed."""
+
+
+class Firewall(Protocol):
+    """Leads callers inside stacks to the proxy: what they send to a virtual address arrives at its listener for the inside."""
+
+    async def lead(self, instance: str, networks: Sequence[str]) -> bool:
+        """Lead the virtual addresses of exactly these networks (CIDR), for callers of the same network; False if this host cannot.
+
+        Asking again costs next to nothing; what something else has taken away meanwhile is put back within a minute.
+        """
+
+    async def clear(self) -> None:
+        """Leave nothing behind of what was led."""
 
 
 class Resolver(Protocol):

@@ -45,6 +45,23 @@ class Journal(Protocol):
     async def environment_settings(self, project: str) -> list[EnvironmentSettings]:
         """Return what was set for the environments of a project, by name."""
 
+    async def addresses(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """Return (project, environment) -> service -> its virtual address."""
+
+    async def give_addresses(
+        self,
+        project: str,
+        environment: str,
+        services: Collection[str],
+        pool: Sequence[str],
+        spare: Collection[str] = (),
+    ) -> bool:
+        """Give each of *services* an address of *pool* that it keeps; return whether one was given.
+
+        Where all are taken, one goes that belongs to a service that is neither among them nor in *spare*. Problem
+        "addresses-exhausted" when there is none.
+        """
+
     # deployments and their steps
     async def add_deployment(self, deployment: Deployment) -> None:
         """Write a new deployment down."""

@@ -24,11 +24,30 @@ class Upstreams:
     static: StaticSite | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class InsideService:
+    """A service as callers of its own *network* (CIDR) see it, at its virtual *address*.
+
+    *replicas* are addresses; a caller's port is theirs. *ports* are those that it lists, *http* those of them where nothing but
+    HTTP is spoken. With *static* there are no replicas.
+    """
+
+    network: str
+    address: str
+    project: str
+    service: str
+    release: str
+    replicas: tuple[str, ...]
+    ports: tuple[int, ...]
+    http: tuple[int, ...]
+    static: StaticSite | None = None
+
+
 class Router(Protocol):
     """The proxy, as the daemon sees it."""
 
-    async def publish(self, routes: Sequence[Upstreams]) -> int:
-        """Make these routes the whole table, acknowledged by every worker; return its generation. Problem "proxy-unreachable"."""
+    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
+        """Make these the whole table, acknowledged by every worker; return its generation. Problem "proxy-unreachable"."""
 
     async def in_flight(self, targets: Sequence[str]) -> int:
         """Return how many requests (upgraded connections too) the workers together hold at these targets."""

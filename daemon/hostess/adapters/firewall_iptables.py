@@ -1,0 +1,146 @@
+"""The host's firewall, spoken to by `iptables` and `ip`: leads what is sent to virtual addresses to the proxy.
+
+No machine has a virtual address: routes of the kind "local" make the host answer for them on each network, a chain of our own in
+the table nat sends connections on (DNAT) to the proxy's listener, and one in the table filter lets them in, whatever the
+host's own rules are, and lets nothing else come near that listener. Rules hold for callers of the same network only.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from time import monotonic
+
+from hostess.domain.inside import virtual_range
+
+AGAIN_SECONDS = 60.0
+"""How soon what somebody else removed (a firewall that was reloaded) is put back."""
+WITHIN_SECONDS = 20.0
+WAIT = ("-w", "10")  # for the lock that iptables' programs share
+
+JUMPS = (("nat", "PREROUTING"), ("filter", "INPUT"))
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+_RANGE = re.compile(r"-d (\S+/\d+) -p tcp -j DNAT")
+_LISTENER = re.compile(r"--to-destination ([0-9.]+):")
+
+log = logging.getLogger(__name__)
+
+
+class IptablesFirewall:
+    """Implements `ports.Firewall`. *facts* is the proxy's `proxy.json`, which tells its listener for the inside."""
+
+    def __init__(self, facts: Path) -> None:
+        self._facts = facts
+        self._turn = asyncio.Lock()
+        self._done = ""
+        self._at = 0.0
+        self._instance = ""
+        self._told = ""
+
+    async def lead(self, instance: str, networks: Sequence[str]) -> bool:
+        """Lead the virtual addresses of these networks; False, told once in the log, where that cannot be done."""
+        listener = self._listener()
+        if not listener:
+            return False
+        async with self._turn:
+            wanted = rules(chain_of(instance), networks, listener)
+            if wanted == self._done and monotonic() - self._at < AGAIN_SECONDS:
+                return True
+            self._instance = instance
+            try:
+                await asyncio.to_thread(apply, chain_of(instance), wanted)
+            except (OSError, subprocess.SubprocessError) as error:
+                self._tell(error)
+                return False
+            self._done, self._at, self._told = wanted, monotonic(), ""
+            return True
+
+    async def clear(self) -> None:
+        """Remove rules and routes."""
+        async with self._turn:
+            if self._instance:
+                await asyncio.to_thread(clear, self._instance)
+            self._done = ""
+
+    def _listener(self) -> str:
+        try:
+            return str(json.loads(self._facts.read_text(encoding="utf-8")).get("inside", ""))
+        except (OSError, ValueError):
+            return ""
+
+    def _tell(self, error: Exception) -> None:
+        said = getattr(error, "stderr", None) or str(error)
+        if said != self._told:
+            self._told = said
+            log.warning("services are called at their containers, not at virtual addresses: %s", said.strip())
+
+
+def chain_of(instance: str) -> str:
+    """Return the name of an installation's chains."""
+    return f"HOSTESS-{instance}"
+
+
+def rules(chain: str, networks: Iterable[str], listener: str) -> str:
+    """Return what iptables-restore makes the content of the two chains, in one step each."""
+    address, _, port = listener.rpartition(":")
+    nat, guard = [], []
+    for network in sorted(networks):
+        nat.append(f"-A {chain} -s {network} -d {virtual_range(network)} -p tcp -j DNAT --to-destination {listener}")
+        guard.append(
+            f"-A {chain} -s {network} -d {address} -p tcp --dport {port} -m conntrack --ctstate DNAT -j ACCEPT"
+        )
+        # A caller of another network, and what is no TCP: an answer at once instead of a long silence.
+        guard.append(f"-A {chain} -d {virtual_range(network)} -j REJECT")
+    guard.append(f"-A {chain} -d {address} -j REJECT")
+    parts = ["*nat", f":{chain} - [0:0]", *nat, "COMMIT", "*filter", f":{chain} - [0:0]", *guard, "COMMIT"]
+    return "\n".join([*parts, ""])
+
+
+def routes(text: str) -> set[str]:
+    """Return the local routes (CIDR) that go with rules, by what they lead and where to."""
+    return {*_RANGE.findall(text), *(f"{address}/32" for address in _LISTENER.findall(text))}
+
+
+def apply(chain: str, wanted: str) -> None:
+    """Make *wanted* (of `rules`) the content of the chains; OSError or SubprocessError when that cannot be done."""
+    before = routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain))
+    now = routes(wanted)
+    for gone in before - now:
+        _said("ip", "route", "del", "local", gone, "dev", "lo")
+    for each in sorted(now):
+        _run("ip", "route", "replace", "local", each, "dev", "lo")
+    _run("iptables-restore", *WAIT, "--noflush", text=wanted)
+    for table, place in JUMPS:
+        try:
+            _run("iptables", *WAIT, "-t", table, "-C", place, "-j", chain)
+        except subprocess.CalledProcessError:
+            _run("iptables", *WAIT, "-t", table, "-I", place, "-j", chain)
+
+
+def clear(instance: str) -> None:
+    """Remove the chains of an installation, and the routes that go with them; what is not there is no error."""
+    chain = chain_of(instance)
+    for each in routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain)):
+        _said("ip", "route", "del", "local", each, "dev", "lo")
+    for table, place in JUMPS:
+        for action in (("-D", place, "-j", chain), ("-F", chain), ("-X", chain)):
+            _said("iptables", *WAIT, "-t", table, *action)
+
+
+def _run(*words: str, text: str = "") -> str:
+    """Run a program of the host and return what it prints; CalledProcessError, with its words, when it fails."""
+    return subprocess.run(
+        words, input=text, capture_output=True, text=True, timeout=WITHIN_SECONDS, check=True, env=ENVIRONMENT
+    ).stdout
+
+
+def _said(*words: str) -> str:
+    """Do the same; "" when it fails."""
+    try:
+        return _run(*words)
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,92 @@
+"""How services of one stack reach each other: under its name each one has a virtual address, the same for every release. Pure.
+
+The last quarter of an environment's network holds virtual addresses, the rest its containers. Databases are called directly:
+what is kept open to them for hours gains nothing from a proxy.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
+
+from hostess.domain.plan import matching
+from hostess.domain.ports.engine import Container
+from hostess.domain.ports.proxy import InsideService
+from hostess.domain.records import Place
+from hostess.domain.release import Release, Workload
+from hostess.domain.stack import ServiceType
+
+_HTTP_TYPES = frozenset({ServiceType.FASTAPI, ServiceType.NEXTJS, ServiceType.STATIC})
+
+
+def virtual_range(subnet: str) -> str:
+    """Return the part of an environment's network (CIDR) that no container gets an address of."""
+    network = IPv4Network(subnet)
+    return str(list(network.subnets(new_prefix=network.prefixlen + 2))[-1])
+
+
+def virtual_addresses(subnet: str) -> list[str]:
+    """Return the addresses that services can have."""
+    return [str(address) for address in IPv4Network(virtual_range(subnet)) if address != _last(subnet)]
+
+
+def container_addresses(subnet: str) -> list[str]:
+    """Return the addresses that containers can have; the first one is the bridge's own."""
+    virtual = IPv4Network(virtual_range(subnet))
+    return [str(address) for address in list(IPv4Network(subnet).hosts())[1:] if address not in virtual]
+
+
+def called_by_address(release: Release) -> tuple[str, ...]:
+    """Return the services that are called at a virtual address: those that list a port and are no database."""
+    return tuple(workload.name for workload in release.workloads.values() if _is_called(workload))
+
+
+def inside_services(
+    place: Place,
+    release: Release,
+    addresses: Mapping[str, str],
+    containers: Sequence[Container],
+    names: Collection[str],
+) -> list[InsideService]:
+    """Return what callers in the stack find at the addresses (service -> address) of those services of *release* in *names*."""
+    found = []
+    for workload in release.workloads.values():
+        if workload.name not in names or workload.name not in addresses or not _is_called(workload):
+            continue
+        replicas = [
+            c for c in matching(workload, containers)[: workload.replicas] if c.state == "running" and c.address
+        ]
+        found.append(
+            InsideService(
+                network=place.subnet,
+                address=addresses[workload.name],
+                project=place.project,
+                service=workload.name,
+                release=release.title,
+                replicas=tuple(replica.address for replica in replicas),
+                ports=listed_ports(workload),
+                http=http_ports(workload),
+                static=workload.static,
+            )
+        )
+    return found
+
+
+def listed_ports(workload: Workload) -> tuple[int, ...]:
+    """Return the ports that a service says it listens on: its own and that of its health check."""
+    health = workload.health.port if workload.health else None
+    return tuple(dict.fromkeys([*workload.ports, *([health] if health else [])]))
+
+
+def http_ports(workload: Workload) -> tuple[int, ...]:
+    """Return the listed ports where nothing but HTTP is spoken: by the type, for the public, or because health is asked there."""
+    if workload.type in _HTTP_TYPES:
+        return listed_ports(workload)
+    asked = workload.health.port or workload.ports[0] if workload.health and workload.health.http else None
+    return tuple(port for port in listed_ports(workload) if port == asked or workload.hosts.get(port))
+
+
+def _is_called(workload: Workload) -> bool:
+    return bool(workload.ports) and not workload.is_database
+
+
+def _last(subnet: str) -> IPv4Address:
+    return IPv4Network(subnet).broadcast_address

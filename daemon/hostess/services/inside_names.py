@@ -1,0 +1,45 @@
+"""The names by which services of a stack find each other: virtual addresses, given once and kept, and led to the proxy."""
+
+from collections.abc import Mapping
+
+from hostess.domain.inside import called_by_address, virtual_addresses
+from hostess.domain.ports import Firewall, Journal
+from hostess.domain.records import Place
+from hostess.domain.release import Release
+
+Addresses = Mapping[str, str]
+"""Service -> its virtual address."""
+
+
+class InsideNames:
+    """Gives addresses and leads their callers. Where the host cannot lead them, names are those of the containers alone."""
+
+    def __init__(self, journal: Journal, firewall: Firewall) -> None:
+        self._journal = journal
+        self._firewall = firewall
+        self._led = False
+
+    async def give(self, place: Place, release: Release) -> bool:
+        """See to it that the services of *release* have addresses which are led; return whether one is new."""
+        if not await self.lead():
+            return False
+        live = await self._journal.live(place.project, place.environment)
+        spare = called_by_address(live) if live else ()
+        pool = virtual_addresses(place.subnet)
+        return await self._journal.give_addresses(
+            place.project, place.environment, called_by_address(release), pool, spare
+        )
+
+    async def lead(self) -> bool:
+        """Lead the callers of all environments; called by the timer, too, as others may have changed the firewall."""
+        networks = [place.subnet for place in await self._journal.places()]
+        self._led = await self._firewall.lead(await self._journal.instance(), networks)
+        return self._led
+
+    async def of(self, project: str, environment: str) -> Addresses:
+        """Return the names that a container which is made now shall know: none while nobody would be led."""
+        return (await self.everywhere()).get((project, environment), {}) if self._led else {}
+
+    async def everywhere(self) -> Mapping[tuple[str, str], Addresses]:
+        """Return (project, environment) -> the addresses that were given there."""
+        return await self._journal.addresses()

@@ -1,0 +1,115 @@
+"""The host's real firewall: what it leads where, what is put back, what is left behind."""
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hostess.adapters.firewall_iptables import IptablesFirewall, chain_of, clear
+
+pytestmark = pytest.mark.docker  # the engine's host has the firewall, and the right to change it
+
+INSTANCE = "0123456789ab"
+LISTENER = "198.19.99.1"
+SHOP, BLOG = "198.19.90.0/24", "198.19.91.0/24"
+
+
+@pytest.fixture
+async def firewall(tmp_path: Path) -> AsyncIterator[IptablesFirewall]:
+    """Give a firewall that knows a proxy's listener; nothing of it is left afterwards."""
+    facts = tmp_path / "proxy.json"
+    facts.write_text(json.dumps({"inside": f"{LISTENER}:7655"}))
+    yield IptablesFirewall(facts)
+    clear(INSTANCE)
+
+
+def said(*words: str) -> str:
+    """Run a program of the host and return what it prints."""
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
+def led() -> list[str]:
+    """Return the networks that are led, by the rules in force."""
+    lines = said("iptables", "-t", "nat", "-S", chain_of(INSTANCE)).splitlines()
+    return [line.split()[3] for line in lines if "DNAT" in line]
+
+
+def jumps() -> list[str]:
+    """Return the rules of the host that lead to our chains."""
+    both = said("iptables", "-t", "nat", "-S", "PREROUTING") + said("iptables", "-S", "INPUT")
+    return [line for line in both.splitlines() if chain_of(INSTANCE) in line]
+
+
+def local() -> set[str]:
+    """Return the routes of ours that make this host answer."""
+    routes = said("ip", "route", "show", "table", "local", "dev", "lo").splitlines()
+    return {line.split()[1] for line in routes if " 198.19.9" in line}
+
+
+async def test_exactly_these_networks_are_led(firewall: IptablesFirewall) -> None:
+    """Rules and routes are those of the networks that are named, however often and after whichever others."""
+    assert await firewall.lead(INSTANCE, [SHOP])
+    assert await firewall.lead(INSTANCE, [SHOP, BLOG])
+    assert await firewall.lead(INSTANCE, [BLOG])
+
+    assert led() == [BLOG]
+    assert local() == {"198.19.91.192/26", LISTENER}
+    assert len(jumps()) == 2
+
+
+async def test_a_new_daemon_takes_over(firewall: IptablesFirewall, tmp_path: Path) -> None:
+    """A daemon that was started again finds what its forerunner led, and takes away what is led no more."""
+    await firewall.lead(INSTANCE, [SHOP])
+
+    await IptablesFirewall(tmp_path / "proxy.json").lead(INSTANCE, [BLOG])
+
+    assert (led(), local()) == ([BLOG], {"198.19.91.192/26", LISTENER})
+    assert len(jumps()) == 2
+
+
+async def test_what_was_flushed_is_put_back(firewall: IptablesFirewall) -> None:
+    """Rules that somebody flushed are there again after the next look that is due."""
+    await firewall.lead(INSTANCE, [SHOP])
+    said("iptables", "-t", "nat", "-D", "PREROUTING", "-j", chain_of(INSTANCE))
+    said("iptables", "-t", "nat", "-F", chain_of(INSTANCE))
+    firewall._at -= 61
+
+    await firewall.lead(INSTANCE, [SHOP])
+
+    assert led() == [SHOP]
+    assert len(jumps()) == 2
+
+
+async def test_nothing_is_left(firewall: IptablesFirewall) -> None:
+    """Clearing leaves no rule, no chain and no route; doing so twice is no error."""
+    await firewall.lead(INSTANCE, [SHOP])
+    await firewall.clear()
+    await firewall.clear()
+
+    assert (led(), jumps(), local()) == ([], [], set())
+    assert chain_of(INSTANCE) not in said("iptables-save")
+
+
+async def test_without_a_listener_nothing_is_led(tmp_path: Path) -> None:
+    """Where the proxy does not wait for callers, or does not run, nothing is changed."""
+    facts = tmp_path / "proxy.json"
+    assert not await IptablesFirewall(facts).lead(INSTANCE, [SHOP])
+    facts.write_text(json.dumps({"inside": ""}))
+    assert not await IptablesFirewall(facts).lead(INSTANCE, [SHOP])
+
+    assert jumps() == []
+
+
+async def test_a_host_that_cannot_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the host's programs refuse is told once, in their words, and leads to no half of it."""
+    (tmp_path / "proxy.json").write_text(json.dumps({"inside": "999.1.1.1:7655"}))
+    firewall = IptablesFirewall(tmp_path / "proxy.json")
+
+    assert [await firewall.lead(INSTANCE, [SHOP]) for _ in range(3)] == [False] * 3
+
+    assert ["999.1.1.1" in record.getMessage() for record in caplog.records] == [True]
+    assert jumps() == []
+    clear(INSTANCE)
+    said("ip", "route", "del", "local", "198.19.90.192/26", "dev", "lo")

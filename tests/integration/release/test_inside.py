@@ -1,0 +1,134 @@
+"""Names inside a stack, through whole deployments: given before anything starts, and answered by what is ready."""
+
+from dataclasses import replace
+
+from hostess.domain.ports import Container, InsideService
+from tests.fakes.building import Recipe
+from tests.fakes.programs import task
+from tests.integration.release.test_switch import after
+from tests.world import Bench, web
+
+PAIR = """  back:
+    type: custom
+    image: hostess-test/echo:1
+    ports: [9000]
+    env: {PORT: "9000"}
+"""
+
+
+def called(bench: Bench, service: str) -> InsideService | None:
+    """Return what callers find of a service, by the newest table."""
+    return next((one for one in bench.router.inside.values() if one.service == service), None)
+
+
+async def replicas(bench: Bench, service: str) -> list[Container]:
+    """Return the containers of a service."""
+    everything = await bench.world.replicas.of_place("shop", "production")
+    return [one for one in everything if one.labels["sh.hostess.service"] == service]
+
+
+async def test_names_are_known_before_the_start(bench: Bench) -> None:
+    """Every container of a first deployment knows the names of all services that list a port, whichever starts first."""
+    assert (await bench.push("shop", web(more=PAIR))).accepted
+
+    hosts = [dict(spec.hosts) for spec in bench.engine.created]
+    assert [set(one) for one in hosts] == [{"web", "back"}] * 2
+    assert len(set(hosts[0].values())) == 2
+    assert all(one == hosts[0] for one in hosts)
+
+
+async def test_addresses_last(bench: Bench) -> None:
+    """An address is the same for each release; a service that comes later gets another one, and one that goes keeps its own."""
+    await bench.push("shop", web())
+    first = called(bench, "web")
+    await bench.push("shop", web("hostess-test/echo:2", more=PAIR))
+    await bench.push("shop", web("hostess-test/echo:1"))
+    await bench.push("shop", web("hostess-test/echo:2", more=PAIR))
+    last, other = called(bench, "web"), called(bench, "back")
+
+    assert first is not None
+    assert last is not None
+    assert other is not None
+    assert first.address == last.address != other.address
+    assert (await bench.journal.addresses())["shop", "production"] == {"web": last.address, "back": other.address}
+
+
+async def test_a_first_release_is_reached_when_ready(bench: Bench) -> None:
+    """Before the first switch callers find what has passed its gate; nothing is routed from outside yet."""
+    seen: list[tuple[set[str], bool]] = []
+
+    async def look(*_: object, **__: object) -> None:
+        there = {one.service for one in bench.router.inside.values() if one.replicas}
+        seen.append((there, bool(bench.router.tables[-1])))
+
+    after(bench.router, "publish", look)
+    await bench.push("shop", web(more=PAIR + "    depends_on: [web]\n"))
+
+    assert seen[0] == (set(), False)
+    assert ({"web"}, False) in seen
+    assert seen[-1] == ({"web", "back"}, True)
+
+
+async def test_until_the_switch_the_live_release_is_called(bench: Bench) -> None:
+    """While a new release starts, callers find the replicas of the live one, and after the switch only the new ones."""
+    await bench.push("shop", web())
+    [old] = await replicas(bench, "web")
+    during: list[InsideService | None] = []
+
+    async def look(*_: object, **__: object) -> None:
+        during.append(called(bench, "web"))
+
+    after(bench.engine, "keep_running", look)
+    await bench.push("shop", web("hostess-test/echo:2"))
+    now = called(bench, "web")
+
+    assert [one.replicas for one in during if one] == [(old.address,)]
+    assert now is not None
+    assert len(now.replicas) == 1
+    assert old.address not in now.replicas
+
+
+async def test_a_failed_first_release_is_forgotten(bench: Bench) -> None:
+    """What was ready of a first release that failed is not called any more."""
+    bench.engine.add_image("broken:1", Recipe({"/no": task(code=3)}, cmd=("/no",)))
+    back = PAIR.replace("hostess-test/echo:1", "broken:1") + "    depends_on: [web]\n"
+
+    assert not (await bench.push("shop", web(more=back))).accepted
+
+    assert bench.router.inside == {}
+
+
+async def test_without_a_firewall_names_are_those_of_the_containers(bench: Bench) -> None:
+    """Where callers cannot be led, containers are told no addresses and are found by their alias alone."""
+    firewall = bench.firewall
+    firewall.able = False
+
+    assert (await bench.push("shop", web(more=PAIR))).accepted
+
+    assert [(spec.aliases, dict(spec.hosts)) for spec in bench.engine.created] == [(("web",), {}), (("back",), {})]
+
+
+async def test_callers_are_led_for_each_environment(bench: Bench) -> None:
+    """The firewall leads the network of every environment, and no other once an environment is gone."""
+    await bench.push("shop", web())
+    [place] = await bench.journal.places()
+    assert bench.firewall.led == (place.subnet,)
+
+    await bench.world.removal.remove("shop")
+    await bench.world.names.lead()
+
+    assert not bench.firewall.led
+
+
+async def test_a_scaled_service_is_called_at_all_replicas(bench: Bench) -> None:
+    """Callers find each replica, and no more than are wanted."""
+    await bench.push("shop", web())
+    live = await bench.live("shop")
+    assert live is not None
+    more = replace(live.workloads["web"], replicas=3)
+    ended = await bench.world.deployments.scale("shop", "production", {"web": more.replicas}, "tester")
+    await bench.world.deployments.ended(ended)
+    found = called(bench, "web")
+
+    assert found is not None
+    assert len(found.replicas) == 3

@@ -1,0 +1,106 @@
+"""Names inside a stack as values: which addresses there are, who has one, and what is spoken where."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from hostess.adapters.firewall_iptables import routes, rules
+from hostess.domain import labels
+from hostess.domain.inside import (
+    called_by_address,
+    container_addresses,
+    http_ports,
+    inside_services,
+    listed_ports,
+    virtual_addresses,
+    virtual_range,
+)
+from hostess.domain.ports import Container
+from hostess.domain.records import Place
+from hostess.domain.release import Release, StaticSite, Workload
+from hostess.domain.stack import Health, ServiceType
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+PLACE = Place("shop", "production", "net", "10.213.4.0/24", 1, NOW)
+API = Workload(
+    name="api",
+    type=ServiceType.CUSTOM,
+    image="i",
+    spec="s",
+    sealed_env="",
+    replicas=2,
+    cpu=1.0,
+    memory=1,
+    singleton=False,
+    ports=(8000, 9000),
+)
+SITE = replace(API, name="site", type=ServiceType.STATIC, ports=(8080,), replicas=0, static=StaticSite("k"))
+DATABASE = replace(API, name="db", type=ServiceType.POSTGRES, ports=(5432,))
+WORKER = replace(API, name="worker", ports=())
+
+
+def release(*workloads: Workload) -> Release:
+    """Return a release of these."""
+    return Release("shop", "production", 3, "c", NOW, {workload.name: workload for workload in workloads})
+
+
+def container(number: int, state: str = "running", spec: str = "s") -> Container:
+    """Return a replica of the api."""
+    marks = {labels.SERVICE: "api", labels.SPEC: spec, labels.ROLE: labels.REPLICA_ROLE, labels.REPLICA: str(number)}
+    return Container(str(number), "n", "i", marks, state, f"10.213.4.{number}")
+
+
+def test_addresses_are_divided() -> None:
+    """The last quarter of a network is for services, the rest for containers, and no address for both."""
+    services, containers = virtual_addresses("10.213.4.0/24"), container_addresses("10.213.4.0/24")
+
+    assert virtual_range("10.213.4.0/24") == "10.213.4.192/26"
+    assert (services[0], services[-1], len(services)) == ("10.213.4.192", "10.213.4.254", 63)
+    assert (containers[0], containers[-1], len(containers)) == ("10.213.4.2", "10.213.4.191", 190)
+
+
+def test_who_is_called() -> None:
+    """Services that list a port are called at an address; databases and workers are not."""
+    assert called_by_address(release(API, SITE, DATABASE, WORKER)) == ("api", "site")
+
+
+@pytest.mark.parametrize(
+    ("workload", "http"),
+    [
+        (API, ()),
+        (replace(API, hosts={9000: ("a.x",)}), (9000,)),
+        (replace(API, health=Health(http="/")), (8000,)),
+        (replace(API, health=Health(http="/", port=9001)), (9001,)),
+        (replace(API, health=Health(command=("x",))), ()),
+        (replace(API, type=ServiceType.FASTAPI), (8000, 9000)),
+        (SITE, (8080,)),
+    ],
+)
+def test_where_http_is_spoken(workload: Workload, http: tuple[int, ...]) -> None:
+    """HTTP is certain where the type says so, where the public comes in, and where health is asked by HTTP."""
+    assert http_ports(workload) == http
+
+
+def test_a_port_of_health_is_listed() -> None:
+    """The port that health is asked at is one that the service listens on."""
+    assert listed_ports(replace(API, health=Health(http="/", port=9001))) == (8000, 9000, 9001)
+
+
+def test_ready_replicas_are_found() -> None:
+    """Callers find the replicas of the release that run, no more than it wants; nothing is said of services without an address."""
+    there = [container(1), container(2, "exited"), container(3, spec="old"), container(4), container(5)]
+
+    [found] = inside_services(PLACE, release(API, SITE), {"api": "10.213.4.192"}, there, {"api", "site"})
+
+    assert found.replicas == ("10.213.4.1", "10.213.4.4")
+    assert (found.network, found.address, found.service, found.release) == (PLACE.subnet, "10.213.4.192", "api", "v3")
+    assert inside_services(PLACE, release(API), {"api": "10.213.4.192"}, there, ()) == []
+
+
+def test_rules_tell_their_routes() -> None:
+    """What a firewall leads, and where to, can be read back from its rules."""
+    text = rules("HOSTESS-x", ["10.213.4.0/24", "10.213.7.0/24"], "198.18.1.2:7655")
+
+    assert routes(text) == {"10.213.4.192/26", "10.213.7.192/26", "198.18.1.2/32"}
+    assert "-s 10.213.4.0/24 -d 10.213.4.192/26 -p tcp -j DNAT --to-destination 198.18.1.2:7655" in text
