@@ -27,8 +27,11 @@ SILENCE_SECONDS: Final = 0.1
 
 _SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h
 _SOCKADDR = struct.Struct("!2xH4s8x")
-_LINE = re.compile(rb"[A-Z]{1,24} \S+ HTTP/1\.[01]\r?\n")
-_LINE_BEGUN = re.compile(rb"[A-Z]{1,24}(?: \S*(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[01]\r?)?)?)?)?)?)?)?)?)?)?")
+# A whole URL, or CONNECT, is meant for a service that is a proxy itself.
+_LINE = re.compile(rb"[A-Z]{1,24} (?:/\S*|\*) HTTP/1\.[01]\r?\n")
+_LINE_BEGUN = re.compile(
+    rb"[A-Z]{1,24}(?: (?:(?:/\S*|\*)?)(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[01]\r?)?)?)?)?)?)?)?)?)?)?"
+)
 
 
 class Destination(NamedTuple):

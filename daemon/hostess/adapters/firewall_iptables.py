@@ -109,10 +109,8 @@ def apply(chain: str, wanted: str) -> None:
     """Make *wanted* (of `rules`) the content of the chains; OSError or SubprocessError when that cannot be done."""
     before = routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain))
     now = routes(wanted)
-    for gone in before - now:
-        _said("ip", "route", "del", "local", gone, "dev", "lo")
-    for each in sorted(now):
-        _run("ip", "route", "replace", "local", each, "dev", "lo")
+    _forget(before - now)
+    _run("ip", "-batch", "-", text="".join(f"route replace local {each} dev lo\n" for each in sorted(now)))
     _run("iptables-restore", *WAIT, "--noflush", text=wanted)
     for table, place in JUMPS:
         try:
@@ -124,11 +122,15 @@ def apply(chain: str, wanted: str) -> None:
 def clear(instance: str) -> None:
     """Remove the chains of an installation, and the routes that go with them; what is not there is no error."""
     chain = chain_of(instance)
-    for each in routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain)):
-        _said("ip", "route", "del", "local", each, "dev", "lo")
+    _forget(routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain)))
     for table, place in JUMPS:
         for action in (("-D", place, "-j", chain), ("-F", chain), ("-X", chain)):
             _said("iptables", *WAIT, "-t", table, *action)
+
+
+def _forget(gone: Iterable[str]) -> None:
+    for each in gone:
+        _said("ip", "route", "del", "local", each, "dev", "lo")
 
 
 def _run(*words: str, text: str = "") -> str:

@@ -11,7 +11,7 @@ from hostess_proxy.inside import speaks_http
         b"GET / HTTP/1.1\r\n",
         b"GET / HTTP/1.1\nHost: a\r\n",
         b"POST /x?y=1 HTTP/1.0\r\nHost: a\r\n\r\nbody",
-        b"PROPFIND http://a/ HTTP/1.1\r\n",
+        b"PROPFIND /a HTTP/1.1\r\n",
         b"OPTIONS * HTTP/1.1\r\n",
     ],
 )
@@ -35,6 +35,8 @@ def test_http(data: bytes) -> None:
         b"get key\r\n",
         b"INVITE sip:a@b SIP/2.0\r\n",
         b"GET / HTTP/1.12\r\n",
+        b"GET http://elsewhere/ HTTP/1.1\r\n",  # asks a proxy
+        b"CONNECT elsewhere:443 HTTP/1.1\r\n",
         b"GET  / HTTP/1.1\r\n",
         b"\n",
     ],
