@@ -319,3 +319,31 @@ async def test_closing_ends_followers() -> None:
             await anext(lines)
     await other.remove(container)
     await other.close()
+
+
+async def test_a_volume_belongs_to_whom_it_is_given_to(bench: Bench) -> None:
+    """A folder belongs to its owner by number or name and keeps its rights and content; a name that the image lacks is told."""
+    name = f"ht-{os.getpid()}-owned"
+    await bench.engine.make_volume(name, LABELS)
+    say = ("sh", "-c", "stat -c %u:%g:%a /data /data/* 2>&1; touch /data/kept; chmod 750 /data")
+    seen = []
+    try:
+        for number, owner in enumerate(["10001:10002", "www-data", "1000:games", "4711"]):
+            made = {"volumes": {name: "/data"}, "owners": {"/data": owner}, "image": "python:3.12-slim"}
+            seen.append((await bench.finished(f"owned-{number}", command=say, **made))[1])
+            await bench.engine.remove(bench.spec(f"owned-{number}").name)
+        with refusal("owner-unknown") as raised:
+            await bench.engine.create(
+                bench.spec(
+                    "unknown", image="python:3.12-slim", volumes={name: "/data"}, owners={"/data": "nobody-here"}
+                )
+            )
+        assert await bench.engine.containers(LABELS) == []
+    finally:
+        for container in await bench.engine.containers(LABELS):
+            await bench.engine.remove(container.id)
+        await bench.engine.remove_volume(name)
+
+    assert seen[0][0] == "10001:10002:755"
+    assert seen[1:] == [["33:33:750", "0:0:644"], ["1000:60:750", "0:0:644"], ["4711:0:750", "0:0:644"]]
+    assert "the image has no user nobody-here" in raised.value.what

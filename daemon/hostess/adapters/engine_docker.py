@@ -16,7 +16,7 @@ from hostess.adapters.build_limits import BuildLimits, Limit
 from hostess.adapters.engine_build import Building
 from hostess.adapters.engine_calls import PATIENCE, Api, Calls, Line, checked, image_details, reason, url_of
 from hostess.adapters.engine_exec import Executor
-from hostess.adapters.engine_files import export, put_files
+from hostess.adapters.engine_files import export, give_folders, put_files
 from hostess.adapters.engine_pull import fetch
 from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, instant, label_filter
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
@@ -170,7 +170,7 @@ class DockerEngine:
     # ---- containers
 
     async def create(self, spec: ContainerSpec) -> str:
-        """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken"."""
+        """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken", "owner-unknown"."""
         body = creation(spec, (await self._details())["NCPU"])
 
         def work(api: Api) -> str:
@@ -187,6 +187,8 @@ class DockerEngine:
             container = str(answer.json()["Id"])
             if spec.files:
                 put_files(api, container, spec.files)
+            if spec.owners:
+                give_folders(api, container, spec.owners)
             return container
 
         return await self._calls.run("create a container", work)

@@ -102,7 +102,7 @@ def _why(old: Workload, new: Workload, facts: Facts) -> str:
         reasons.append("environment")
     if new.name in facts.files_changed:
         reasons.append("files")
-    parts = ("command", "entrypoint", "ports", "health", "shutdown", "volumes")
+    parts = ("command", "entrypoint", "ports", "health", "shutdown", "volumes", "owners")
     reasons += [part for part in parts if getattr(old, part) != getattr(new, part)]
     if (old.cpu, old.memory) != (new.cpu, new.memory):
         reasons.append(f"resources {_size(old)} -> {_size(new)}")

@@ -32,8 +32,9 @@ def fingerprint(workload: Workload, env: Mapping[str, str], files: Mapping[str, 
             if workload.shutdown is None
             else [workload.shutdown.command, str(workload.shutdown.timeout)],
             "restarted": workload.restarted,
-            # Only where there is one: the digests of all others stay what they were before there were static services.
+            # Only where there are any: the digests of all others stay what they were before there were these.
             **({"static": [workload.static.key, workload.static.spa]} if workload.static else {}),
+            **({"owners": sorted(workload.owners.items())} if workload.owners else {}),
         },
         sort_keys=True,
     )

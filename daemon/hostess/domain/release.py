@@ -71,7 +71,8 @@ class Workload:
     """One service of a release, ready to be started: image by id, environment sealed, limits in the engine's units.
 
     *spec* is a keyed digest of everything that makes a container of it: equal specs are interchangeable, so an unchanged service
-    is carried over. *volumes* maps volume name to path inside. *hosts* are the names routed to each public port, in port order.
+    is carried over. *volumes* maps volume name to path inside, *owners* such a path to who owns that folder. *hosts* are the names
+    routed to each public port, in port order.
     *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service;
     *sealed_files* in the same way the files that are put into the container ("" for none).
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files.
@@ -100,6 +101,7 @@ class Workload:
     restarted: str = ""
     sealed_files: str = ""
     static: StaticSite | None = None
+    owners: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_database(self) -> bool:

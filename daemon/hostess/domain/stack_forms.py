@@ -281,7 +281,11 @@ class MountPart(Part):
     ] = None
     owner: Annotated[
         stack_values.Owner | None,
-        about("Who owns the folder; numbers work with every image.", otherwise="as in the image", example="1000:1000"),
+        about(
+            "Who owns the folder itself; numbers work with every image, names must be known to it.",
+            otherwise="as in the image",
+            example="1000:1000",
+        ),
     ] = None
 
 

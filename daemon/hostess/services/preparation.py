@@ -279,6 +279,7 @@ class Preparation:
             hosts=draft.hosts.get(service.name, {}),
             health=service.health,
             volumes=volumes,
+            owners={mount.path: mount.owner for mount in service.persistence if mount.owner},
             depends_on=tuple(service.depends_on),
             init=service.lifecycle.init,
             migrate=service.lifecycle.migrate,

@@ -180,6 +180,7 @@ class Replicas:
                 cpu=workload.cpu,
                 memory=workload.memory,
                 volumes=volumes,
+                owners={path: owner for path, owner in workload.owners.items() if path in volumes.values()},
                 files=self.files(release, workload),
                 stop_grace=grace_of(workload),
             )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from hostess.domain.difference import Change, Facts, changes
+from hostess.domain.fingerprint import fingerprint
 from hostess.domain.plan import plan
 from hostess.domain.release import Release, ReleaseJob
 from hostess.domain.stack import Hook, Run
@@ -38,6 +39,15 @@ def test_each_reason_of_a_restart_is_named() -> None:
         "restart  api (image, environment, files, command, resources 1 cpu 1Gi -> 2 cpu 512Mi, it was restarted by hand)",
         "env      api (changes A)",
     ]
+
+
+def test_a_change_of_owner_is_told() -> None:
+    """Another owner of a folder makes another container, and the plan says that this is why."""
+    old = a_workload(owners={"/data": "1000:1000"})
+    new = replace(old, spec="api-2", owners={"/data": "2000:2000"})
+
+    assert fingerprint(old, {}, {}) != fingerprint(new, {}, {})
+    assert told(a_release(old), a_release(new, number=2)) == ["restart  api (owners)"]
 
 
 def test_what_must_not_run_twice_pauses() -> None:

@@ -12,10 +12,10 @@ from hostess.domain.push import Say
 class ContainerSpec:
     """Everything needed to create one container.
 
-    *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside, *files* path inside to (mode, content). *aliases*
-    are its DNS names on *network*; *address* is a fixed IPv4 address there. *hosts* maps names to the addresses that it finds for
-    them before it asks DNS. *restart*: whether the engine restarts it when it
-    exits or at boot.
+    *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside, *files* path inside to (mode, content), *owners*
+    the path of a volume to who owns that folder ("1000:1000", or names that the image knows). *aliases* are its DNS names on
+    *network*; *address* is a fixed IPv4 address there. *hosts* maps names to the addresses that it finds for them before it asks
+    DNS. *restart*: whether the engine restarts it when it exits or at boot.
     Adapters always add: no-new-privileges, NET_RAW and MKNOD dropped, a pids limit, a capped log, an init process.
     """
 
@@ -33,6 +33,7 @@ class ContainerSpec:
     memory: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
     restart: bool = False
     stop_grace: timedelta = timedelta(seconds=10)
 
@@ -157,7 +158,7 @@ class Engine(Protocol):
         """Remove a volume; an absent one is no error."""
 
     async def create(self, spec: ContainerSpec) -> str:
-        """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken"."""
+        """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken", "owner-unknown"."""
 
     async def start(self, container: str) -> None:
         """Start a container; one that runs already is no error. Problem "container-start-failed" with the engine's reason."""
