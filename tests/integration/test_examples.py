@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostess.domain.stack import ServiceType
+from hostess.domain.stack import Job, Service, ServiceType
 from hostess.domain.stack_file import parse
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -17,7 +17,8 @@ FIRST, SECOND = EXAMPLES / "fastapi-postgres" / "backend", EXAMPLES / "fastapi-p
 def test_every_example_is_valid_and_has_what_it_builds_from(file: Path) -> None:
     """Each example's hostess.yml has no mistake, and each folder that it builds from has a Dockerfile and a .dockerignore."""
     stack = parse(file.read_bytes(), "hostess.yml")
-    sources = {service.build.source for service in stack.services.values() if service.build is not None}
+    parts: list[Service | Job] = [*stack.services.values(), *stack.jobs.values()]
+    sources = {part.build.source for part in parts if part.build is not None}
     assert sources
     for source in sources:
         assert (file.parent / source / "Dockerfile").is_file()

@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -79,6 +81,43 @@ def only(host: Host, project: str, service: str) -> str:
 def inspected(container: str, template: str) -> str:
     """Return what `docker inspect` says of a container or image."""
     return docker("inspect", "--format", template, container).strip()
+
+
+def planned(repository: Repository, *arguments: str) -> list[tuple[str, str, str]]:
+    """Return what `hostess plan` says in this checkout: verb, service and detail of each change."""
+    if "hostess" in repository.git("remote").stdout.split():
+        repository.git("remote", "set-url", "hostess", repository.url)
+    else:
+        repository.git("remote", "add", "hostess", repository.url)
+    told = subprocess.run(
+        [sys.executable, "-m", "hostess", "plan", "--format", "json", *arguments],
+        cwd=repository.folder,
+        env=repository.host.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    return [(each["verb"], each["service"], each["detail"]) for each in json.loads(told.stdout)["changes"]]
+
+
+def send(
+    host: Host,
+    name: str,
+    method: str,
+    path: str,
+    body: str | bytes = "",
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, str, Mapping[str, str]]:
+    """Send a request to an app through the proxy; return status, body and headers (lower-case names) of the answer."""
+    address, port = host.proxy
+    with closing(http.client.HTTPConnection(address, port, timeout=30)) as connection:
+        sent = body.encode() if isinstance(body, str) else body
+        connection.request(method, path, sent or None, {"Host": f"{name}.localhost", **(headers or {})})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        return answer.status, text, {key.lower(): value for key, value in answer.getheaders()}
 
 
 def ask(host: Host, name: str, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
