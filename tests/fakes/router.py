@@ -14,14 +14,15 @@ SECOND = timedelta(seconds=5)
 class FakeRouter:
     """Implements `ports.Router`. *tables* and *insides* are all that were published.
 
-    *proof* replaces the answer of `prove`, or is raised there. While *holding* is there and not set, something is in flight at
-    whatever is drained.
+    *proof* replaces the answer of `prove`, or is raised there; *proved* are the hosts and paths that were asked for. While
+    *holding* is there and not set, something is in flight at whatever is drained.
     """
 
     def __init__(self) -> None:
         self.tables: list[tuple[Upstreams, ...]] = []
         self.insides: list[tuple[InsideService, ...]] = []
         self.drains: list[tuple[str, ...]] = []
+        self.proved: list[tuple[str, str]] = []
         self.proof: tuple[int, str] | Exception | None = None
         self.listening = True
         self.unreachable = False
@@ -65,6 +66,7 @@ class FakeRouter:
     async def prove(self, host: str, path: str) -> tuple[int, str] | None:
         """Ask the first target that the newest table has for *host*."""
         self._reached()
+        self.proved.append((host, path))
         if not self.listening:
             return None
         if isinstance(self.proof, Exception):

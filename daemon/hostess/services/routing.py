@@ -11,7 +11,7 @@ from hostess.domain.ports import Container, Engine, InsideService, Journal, Rout
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
-from hostess.domain.release import Release
+from hostess.domain.release import Release, Workload
 from hostess.domain.routes import routes
 from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
@@ -126,22 +126,27 @@ class Routing:
         Those that were carried over are not asked: what ailed them before must not keep a mended service from going live.
         """
         for workload in [release.workloads[name] for name in services]:
-            health = workload.health
-            for number, (port, hosts) in enumerate(workload.hosts.items()):
+            for port, hosts in workload.hosts.items():
                 if not hosts:
                     continue
-                is_health = (
-                    number == 0 and health is not None and health.http is not None and health.port in {None, port}
-                )
-                path = health.http if is_health and health is not None and health.http is not None else "/"
+                check = _check_of(workload, port)
+                path = check or "/"
                 answer = await self._router.prove(hosts[0], path)
                 if answer is None:
                     say("       note: the proxy listens nowhere, so nothing was proved through it")
                     return
                 status, error = answer
-                if error or (is_health and not ANSWERS_FROM <= status < ANSWERS_BELOW):
+                if error or (check and not ANSWERS_FROM <= status < ANSWERS_BELOW):
                     raise Problem(
                         "proof-failed",
                         f"the proxy's own listener answered GET {path} of {hosts[0]} with {status}{f' ({error})' if error else ''}",
                         remedy="`hostess doctor` looks at the proxy; push again when it is well",
                     )
+
+
+def _check_of(workload: Workload, port: int) -> str | None:
+    """Return the path of the health check if it is about this port: the one it names, else the first one, public or not."""
+    health = workload.health
+    if health is None or port != (health.port or workload.ports[0]):
+        return None
+    return health.http

@@ -2,9 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from hostess.domain import labels
 from hostess.domain.problem import Problem
 from hostess.domain.release import State
+from hostess.domain.stack import Health
+from tests.build import a_release, a_workload
 from tests.fakes.programs import Box, task
 from tests.world import Bench, web
 
@@ -54,6 +58,22 @@ async def test_failed_proof_takes_the_switch_back(bench: Bench) -> None:
     assert "own listener answered" in verdict.reason
     assert await bench.live("shop") == first
     assert await bench.get(HOST) == "200 1"
+
+
+async def test_the_proof_asks_each_port_for_what_it_has(bench: Bench) -> None:
+    """The health path is asked for at the port that the check is about, and there only; another public port needs to answer at all."""
+    hosts = {number: (f"port-{number}.localhost",) for number in (8001, 8002)}
+    first = a_workload("first", ports=(8000, 8001, 8002), hosts=hosts, health=Health(http="/health"))
+    second = a_workload("second", ports=(8000, 8001, 8002), hosts=hosts, health=Health(http="/health", port=8002))
+    release = a_release(first, second)
+    bench.router.proof = (404, "")
+
+    await bench.world.routing.prove(release, ["first"], bench.said.append)
+    with pytest.raises(Problem, match=r"GET /health of port-8002\.localhost with 404"):
+        await bench.world.routing.prove(release, ["second"], bench.said.append)
+
+    asked = [("port-8001.localhost", "/"), ("port-8002.localhost", "/")]
+    assert bench.router.proved == [*asked, ("port-8001.localhost", "/"), ("port-8002.localhost", "/health")]
 
 
 async def test_singleton_is_stopped_before_its_successor_starts(bench: Bench) -> None:
