@@ -1,6 +1,6 @@
 """A push as the doors hand it in, and the answer for each of its refs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 ZERO = "0" * 40
@@ -8,6 +8,15 @@ ZERO = "0" * 40
 
 Say = Callable[[str], None]
 """Tells the pusher one line (no newline at its end) as soon as possible; never blocks, never raises."""
+
+
+COMMAND = 100
+
+
+def in_one_line(command: Iterable[str]) -> str:
+    """Return a command as it is told: a script of several lines in one, and the beginning of a long one."""
+    words = " ".join(" ".join(command).split())
+    return words if len(words) <= COMMAND else f"{words[:COMMAND]}..."
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from hostess.domain import labels
 from hostess.domain.plan import HandOver, Plan, Start, migrates, runs_now, waves
 from hostess.domain.ports import Clock, Journal, Meter
 from hostess.domain.problem import Problem
+from hostess.domain.push import in_one_line
 from hostess.domain.release import Release, ReleaseJob, Workload
 from hostess.domain.stack import OnFailure, Run
 from hostess.services.gate import Gate
@@ -94,7 +95,7 @@ class Launch:
         await self._run_job(order, progress, job, "jobs")
 
     async def _run_job(self, order: Order, progress: Progress, job: ReleaseJob, phase: str) -> None:
-        order.say(f"-----> job {job.name}: {' '.join(job.workload.command or ())}")
+        order.say(f"-----> job {job.name}: {in_one_line(job.workload.command or ())}")
         async with self._steps.step(order, progress, phase, f"job:{job.name}"):
             ask = Ask(order.place, order.wanted, job, "deploy", deployment=order.deployment.id)
             await self._jobs.within_deployment(ask, order.say)

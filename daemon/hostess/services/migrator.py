@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from hostess.domain.ports import Container, Engine
 from hostess.domain.problem import Problem
-from hostess.domain.push import Say
+from hostess.domain.push import Say, in_one_line
 from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
 from hostess.domain.stack import Hook
@@ -31,7 +31,7 @@ class Migrator:
         Problem "migrate-failed" (or "post_deploy-failed") with exit code and last lines; "…-timeout" after the container was killed.
         """
         hook = hook_of(workload, kind)
-        say(f"-----> {kind} {workload.name}: {' '.join(hook.command)}")
+        say(f"-----> {kind} {workload.name}: {in_one_line(hook.command)}")
         container = await self._replicas.start_task(place, release, workload, hook, deployment, kind)
         try:
             code = await self._watch(container, hook, say)
@@ -46,7 +46,7 @@ class Migrator:
     ) -> None:
         """Run `lifecycle.init` for replica *number*, with the service's volumes, before it is started; Problem "init-failed"."""
         hook = hook_of(workload, "init")
-        say(f"       init of {workload.name}.{number}: {' '.join(hook.command)}")
+        say(f"       init of {workload.name}.{number}: {in_one_line(hook.command)}")
         name = f"init-{number}"
         container = await self._replicas.start_task(place, release, workload, hook, deployment, name, volumes=True)
         try:
