@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hostess.domain.plan import Plan, migrates, runs_now
+from hostess.domain.plan import Plan
 from hostess.domain.quantities import memory_text
 from hostess.domain.release import Release, Workload
+from hostess.domain.sequence import Act, sequence
 
 Values = Mapping[str, Mapping[str, str]]
 """Service or job -> its opened environment."""
@@ -42,9 +43,7 @@ def changes(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> 
     before = live.workloads if live else {}
     return (
         *_builds(live, facts),
-        *(Change("migrate", name) for name in migrates(live, wanted)),
-        *(Change("run", job.name, f"run: {job.run}") for job in wanted.jobs.values() if runs_now(job, facts.done)),
-        *_starts(before, wanted, plan, facts),
+        *_launched(live, wanted, plan, facts),
         *_sites(before, wanted, plan),
         *_env(before, facts),
         *_routes(live, wanted),
@@ -62,6 +61,21 @@ def _builds(live: Release | None, facts: Facts) -> Iterator[Change]:
         yield Change("pull", name)
     for name in sorted(facts.unbuilt):
         yield Change("rebuild" if name in known else "build", name)
+
+
+def _launched(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> Iterator[Change]:
+    """Yield what happens before the switch; what only gets fewer replicas first."""
+    starts = {change.service: change for change in _starts(live.workloads if live else {}, wanted, plan, facts)}
+    acts = sequence(live, wanted, plan, facts.done)
+    acting = {name for act, name in acts if act in {Act.START, Act.REPLACE}}
+    yield from (change for name, change in starts.items() if name not in acting)
+    for act, name in acts:
+        if act is Act.MIGRATE:
+            yield Change("migrate", name)
+        elif act is Act.RUN:
+            yield Change("run", name, f"run: {wanted.jobs[name].run}")
+        else:
+            yield starts[name]
 
 
 def _starts(before: Mapping[str, Workload], wanted: Release, plan: Plan, facts: Facts) -> Iterator[Change]:

@@ -1,10 +1,12 @@
 """`git push -o dry-run` tells exactly what the push that follows does: same build, same starts, same jobs, same routes."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from hostess.domain import labels
+from tests.fakes.programs import task
 from tests.world import Bench, web
 
 JOBS = """
@@ -86,10 +88,10 @@ async def test_the_plan_and_the_push_agree(bench: Bench) -> None:
     assert (await bench.push("shop", changed)).accepted, bench.text()
 
     assert [change for change in changes if change[0] != "route"] == [
-        ("run", "check", "run: on_deploy"),
         ("restart", "web", "environment"),
         ("scale", "api", "1 -> 2 replicas"),
         ("replace", "store", "pauses; environment"),
+        ("run", "check", "run: on_deploy"),
         ("env", "web", "adds C"),
         ("env", "web", "removes B"),
         ("env", "web", "changes A"),
@@ -141,3 +143,65 @@ async def test_a_push_that_changes_nothing_keeps_all(bench: Bench) -> None:
 
     assert changes == [("keep", "web", ""), ("keep", "api", ""), ("keep", "store", "")]
     assert await replicas(bench) == before
+
+
+GRAPH = """version: "1.0"
+services:
+  front:
+    type: custom
+    image: "plain:1"
+    ports: [8000]
+    visibility: public
+    env: {{MARK: {mark}}}
+    depends_on: [back, invite]
+  worker:
+    type: custom
+    image: "plain:1"
+    command: [/echo, sleep, "600"]
+    health: {{command: [fine], interval: 1s}}
+    env: {{MARK: {mark}}}
+  back:
+    type: custom
+    image: "plain:1"
+    ports: [8000]
+    env: {{MARK: {mark}}}
+    depends_on: [roles]
+    lifecycle: {{migrate: {{command: [/echo, print, migrated]}}}}
+  base:
+    type: custom
+    image: "plain:1"
+    ports: [8000]
+    env: {{MARK: {mark}}}
+jobs:
+  clean: {{image: "plain:1", command: [/echo, print, cleaned], run: on_deploy}}
+  invite: {{image: "plain:1", command: [/echo, print, invited], depends_on: [back]}}
+  roles: {{image: "plain:1", command: [/echo, print, made], run: once, depends_on: [base]}}
+"""
+
+
+def walked(bench: Bench) -> list[tuple[str, ...]]:
+    """Return what the last push said that it started, migrated, ran and handed over, in order; starts at once together."""
+    found = re.findall(r"-----> (starting|migrate|job|handing over) ([^:\n]+)", bench.text())
+    return [(verb, *sorted(name for name in re.split(r", | x [0-9]+", names) if name)) for verb, names in found]
+
+
+async def test_the_plan_has_the_order_of_the_push(bench: Bench) -> None:
+    """Where services, migrations and jobs wait for each other the plan's lines come in the order in which the push does them."""
+    bench.engine.commands["fine"] = task(0)
+    words = {"start": "starting", "restart": "starting", "migrate": "migrate", "run": "job", "replace": "handing over"}
+    for mark in ("one", "two"):
+        files = {"hostess.yml": GRAPH.format(mark=mark)}
+        changes = await told(bench, files)
+        assert (await bench.push("shop", files)).accepted, bench.text()
+
+        planned = [(words[verb], service) for verb, service, _ in changes if verb in words]
+        assert planned == [(verb, name) for verb, *names in walked(bench) for name in names]
+    assert planned == [
+        ("starting", "base"),
+        ("migrate", "back"),
+        ("starting", "back"),
+        ("job", "invite"),
+        ("starting", "front"),
+        ("handing over", "worker"),
+        ("job", "clean"),
+    ]
