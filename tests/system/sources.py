@@ -44,12 +44,19 @@ def pushed(repository: Repository, *arguments: str) -> str:
 
 def deployed(host: Host, project: str, files: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> str:
     """Push these files as a new project that has these secrets, which must work; return what the pusher read."""
+    return pushed(prepared(host, project, files, secrets))
+
+
+def prepared(
+    host: Host, project: str, files: Mapping[str, str], secrets: Mapping[str, str] | None = None
+) -> Repository:
+    """Return a repository of these files, of a project that has these secrets already."""
     if secrets:
         assert host.hostess("projects", "create", project).returncode == 0
     for name, value in (secrets or {}).items():
         added = host.hostess("secrets", "add", name, "--project", project, stdin=value)
         assert added.returncode == 0, added.stderr
-    return pushed(a_repository(host, project, files))
+    return a_repository(host, project, files)
 
 
 def checkout(host: Host, project: str) -> Repository:
