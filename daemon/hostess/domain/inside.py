@@ -4,7 +4,7 @@ The last quarter of an environment's network holds virtual addresses, the rest i
 what is kept open to them for hours gains nothing from a proxy.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from hostess.domain.plan import matching
@@ -39,17 +39,23 @@ def called_by_address(release: Release) -> tuple[str, ...]:
     return tuple(workload.name for workload in release.workloads.values() if _is_called(workload))
 
 
+def first_served(live: Sequence[InsideService], coming: Sequence[InsideService]) -> list[InsideService]:
+    """Return what is called of each service: the live release's replicas, and where it has none, the new ones.
+
+    So on a first deployment, and when what must not run twice is handed over.
+    """
+    served = {service.service: service for service in live if service.replicas or service.static}
+    every = {service.service: service for service in (*live, *coming)}
+    return list((every | served).values())
+
+
 def inside_services(
-    place: Place,
-    release: Release,
-    addresses: Mapping[str, str],
-    containers: Sequence[Container],
-    names: Collection[str],
+    place: Place, release: Release, addresses: Mapping[str, str], containers: Sequence[Container]
 ) -> list[InsideService]:
-    """Return what callers in the stack find at the addresses (service -> address) of those services of *release* in *names*."""
+    """Return what callers in the stack find at the addresses (service -> address) of the services of *release*."""
     found = []
     for workload in release.workloads.values():
-        if workload.name not in names or workload.name not in addresses or not _is_called(workload):
+        if workload.name not in addresses or not _is_called(workload):
             continue
         replicas = [
             c for c in matching(workload, containers)[: workload.replicas] if c.state == "running" and c.address

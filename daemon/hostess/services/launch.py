@@ -180,6 +180,7 @@ class Launch:
             for container in hand_over.stop:
                 await self._replicas.stop(container, grace_of(workload))
             await self._start(order, workload, 1)
+        await self._routing.ready_inside(order.place, [workload.name])
 
 
 def in_order(release: Release) -> list[Workload]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from hostess.domain import labels
-from hostess.domain.inside import inside_services
+from hostess.domain.inside import first_served, inside_services
 from hostess.domain.ports import Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
@@ -61,13 +61,9 @@ class Routing:
             await self.publish()
 
     async def ready_inside(self, place: Place, services: Collection[str]) -> None:
-        """Let callers inside the stack reach these new replicas, which passed their gate, where the live release has none."""
-        early = self._early[place.project, place.environment]
-        live = await self._journal.live(place.project, place.environment)
-        new = [name for name in services if live is None or name not in live.workloads]
-        if new:
-            early.ready.update(new)
-            await self.publish()
+        """Let callers inside the stack reach these new replicas, which passed their gate, where no replica of the live release is."""
+        self._early[place.project, place.environment].ready.update(services)
+        await self.publish()
 
     def close_inside(self, place: Place) -> bool:
         """Let only what is live count from now on; return whether something else was reached until now."""
@@ -105,19 +101,18 @@ class Routing:
         proved: Containers,
         unproved: Containers,
     ) -> list[InsideService]:
-        """Return what callers inside stacks find: the live release's services, and what else a new one has ready."""
+        """Return what callers inside stacks find: the live release's services, and of a new one what these have no replica for."""
         found: list[InsideService] = []
         given = await self._names.everywhere()
         for place in places:
             key = (place.project, place.environment)
             live, early, addresses = releases.get(key), self._early.get(key), given.get(key, {})
-            if live is not None:
-                found += inside_services(place, live, addresses, proved.get(key, []), live.workloads)
+            called = inside_services(place, live, addresses, proved.get(key, [])) if live else []
             if early is not None:
-                coming = early.release.workloads.keys() - (live.workloads if live else {}).keys()
                 there = [*proved.get(key, []), *unproved.get(key, [])]
                 ready = [c for c in there if c.labels.get(labels.SERVICE) in early.ready]
-                found += inside_services(place, early.release, addresses, ready, coming)
+                called = first_served(called, inside_services(place, early.release, addresses, ready))
+            found += called
         return found
 
     async def prove(self, release: Release, services: Collection[str], say: Say) -> None:

@@ -132,3 +132,21 @@ async def test_a_scaled_service_is_called_at_all_replicas(bench: Bench) -> None:
 
     assert found is not None
     assert len(found.replicas) == 3
+
+
+async def test_what_is_handed_over_is_called_before_the_switch(bench: Bench) -> None:
+    """Once the old one of what must not run twice has stopped, callers find the new one, so that others can start with it."""
+    alone = web()["hostess.yml"] + "    persistence: {mount: /data}\n"
+    await bench.push("shop", {"hostess.yml": alone})
+    seen: list[tuple[str, ...]] = []
+
+    async def look(*_: object, **__: object) -> None:
+        if found := called(bench, "web"):
+            seen.append((found.release, *found.replicas))
+
+    after(bench.router, "publish", look)
+    await bench.push("shop", {"hostess.yml": alone.replace("echo:1", "echo:2")})
+    [new] = await replicas(bench, "web")
+
+    assert ("v2", new.address) in seen[:-1]
+    assert seen[-1] == ("v2", new.address)

@@ -10,6 +10,7 @@ from hostess.domain import labels
 from hostess.domain.inside import (
     called_by_address,
     container_addresses,
+    first_served,
     http_ports,
     inside_services,
     listed_ports,
@@ -91,11 +92,29 @@ def test_ready_replicas_are_found() -> None:
     """Callers find the replicas of the release that run, no more than it wants; nothing is said of services without an address."""
     there = [container(1), container(2, "exited"), container(3, spec="old"), container(4), container(5)]
 
-    [found] = inside_services(PLACE, release(API, SITE), {"api": "10.213.4.192"}, there, {"api", "site"})
+    [found] = inside_services(PLACE, release(API, SITE), {"api": "10.213.4.192"}, there)
 
     assert found.replicas == ("10.213.4.1", "10.213.4.4")
     assert (found.network, found.address, found.service, found.release) == (PLACE.subnet, "10.213.4.192", "api", "v3")
-    assert inside_services(PLACE, release(API), {"api": "10.213.4.192"}, there, ()) == []
+
+
+def test_what_is_not_live_is_served_by_what_comes() -> None:
+    """A service of the live release is called as long as it has a replica; where it has none, and for new ones, the coming is."""
+    here = {"api": "10.213.4.192", "new": "10.213.4.193"}
+    new = replace(API, name="new")
+    live = inside_services(PLACE, release(API), here, [container(1)])
+    stopped = inside_services(PLACE, release(API), here, [container(1, "exited")])
+    coming = inside_services(PLACE, release(API, new), here, [container(7)])
+
+    assert [(one.service, one.replicas) for one in first_served(live, coming)] == [
+        ("api", ("10.213.4.1",)),
+        ("new", ()),
+    ]
+    assert [(one.service, one.replicas) for one in first_served(stopped, coming)] == [
+        ("api", ("10.213.4.7",)),
+        ("new", ()),
+    ]
+    assert first_served(live, []) == live
 
 
 def test_rules_tell_their_routes() -> None:
