@@ -470,6 +470,17 @@ async def test_execute(bench: Bench) -> None:
     assert "executable file not found" in output
 
 
+async def test_execute_feeds_a_command(bench: Bench) -> None:
+    """What a command is to read reaches it as it is, whatever a shell would make of it; without a shell inside nothing is run."""
+    text = 'it\'s $HOME `id` \\n %s "quoted"\n  second line\n'
+    shelled = await bench.running("fed", image=ECHO_SH, entrypoint=("sh", "-c", "sleep 30"))
+    bare = await bench.running("bare")
+
+    assert await bench.engine.execute(shelled, ("sh", "-c", "cat"), GRACE, text) == (0, text)
+    assert (await bench.engine.execute(shelled, ("sh", "-c", "cat; exit 4"), GRACE, text))[0] == 4
+    assert (await bench.engine.execute(bare, ("/echo", "exit", "0"), GRACE, text))[0] != 0
+
+
 async def test_execute_needs_a_running_container(bench: Bench) -> None:
     """A command cannot run in a container that does not."""
     container = await bench.engine.create(bench.spec("idle"))

@@ -303,7 +303,9 @@ class FakeEngine:
                 return
             await news.wait()
 
-    async def execute(self, container: str, command: Sequence[str], timeout: timedelta) -> tuple[int, str]:
+    async def execute(
+        self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""
+    ) -> tuple[int, str]:
         """Run one of the image's commands inside."""
         self._enter("execute", " ".join(command))
         running = self._held(container)
@@ -312,9 +314,12 @@ class FakeEngine:
         program = {**self.commands, **running.recipe.commands}.get(command[0])
         if program is None:
             return 126, f'exec: "{command[0]}": executable file not found in $PATH'
+        if stdin and "sh" not in {**self.commands, **running.recipe.commands}:
+            return 126, 'exec: "sh": executable file not found in $PATH'
         written: list[str] = []
         box = replace(
             running.box(tuple(command), running.value.address),
+            stdin=stdin,
             write=lambda _, text: written.append(f"{text}\n"),
             stopping=asyncio.Event(),
         )

@@ -26,6 +26,7 @@ class Box:
     write: Callable[[str, str], None]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     files: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    stdin: str = ""
 
     def out(self, text: str) -> None:
         """Write a line to stdout."""
@@ -162,6 +163,8 @@ async def shell(box: Box) -> int:  # noqa: C901 -- one case per command
                 box.err(" ".join(words))
             case ["echo", *words]:
                 box.out(" ".join(words))
+            case ["cat"]:
+                box.write("stdout", box.stdin.removesuffix("\n"))
             case ["cat", path] if path in box.files:
                 box.out(box.files[path][1].decode())
             case ["sleep", seconds]:

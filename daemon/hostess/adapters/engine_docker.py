@@ -290,9 +290,11 @@ class DockerEngine:
         """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
         return engine_logs.follow(self._calls, container, tail, since)
 
-    async def execute(self, container: str, command: Sequence[str], timeout: timedelta) -> tuple[int, str]:
+    async def execute(
+        self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""
+    ) -> tuple[int, str]:
         """Run a command inside; return exit code and the end of its output, 124 at *timeout*. Problem "container-not-running"."""
-        return await self._executor.run(container, command, timeout)
+        return await self._executor.run(container, command, timeout, stdin)
 
     async def _details(self) -> dict[str, Any]:
         if self._info is None:

@@ -190,8 +190,11 @@ class Engine(Protocol):
     def follow(self, container: str, tail: int, since: datetime | None = None) -> AsyncIterator[LogLine]:
         """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
 
-    async def execute(self, container: str, command: Sequence[str], timeout: timedelta) -> tuple[int, str]:
+    async def execute(
+        self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""
+    ) -> tuple[int, str]:
         """Run a command inside; return exit code and the end of its output (at most 16 KB).
 
-        At *timeout* it is killed inside the container, too, and the exit code is 124.
+        *stdin* (at most 100 KB) is what it reads; no process list shows it. Where there is one, the image needs a shell.
+        At *timeout* the command is killed inside the container, too, and the exit code is 124.
         """
