@@ -23,6 +23,10 @@ from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
 from hostess.services.collector import Collector
+from hostess.services.database_access import DatabaseAccess
+from hostess.services.database_phase import DatabasePhase
+from hostess.services.database_setup import DatabaseSetup
+from hostess.services.database_workloads import DatabaseWorkloads
 from hostess.services.deployer import Deployer
 from hostess.services.deployments import Deployments
 from hostess.services.environment_values import EnvironmentValues
@@ -110,7 +114,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     redactor.learn(await secrets.known())
     transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
     url = partial(public_url, "http" if settings.proxy.http else "https", outside.public_port)
-    values = EnvironmentValues(secrets, clock, redactor, url, settings.base_domain)
+    access = DatabaseAccess(secrets, clock, redactor)
+    values = EnvironmentValues(secrets, access, redactor, url, settings.base_domain)
     builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build)
     sites = FileSites(settings.data_dir / "static")
     preparation = Preparation(
@@ -123,6 +128,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         values,
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
+        DatabaseWorkloads(access, instance),
         instance=instance,
         base_domain=settings.base_domain,
     )
@@ -136,8 +142,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     routing = Routing(engine, journal, outside.router, names)
     retirement = Retirement(engine, journal, outside.router, replicas, clock)
     steps = Steps(journal, clock)
-    launch = Launch(journal, replicas, gate, migrator, jobs, routing, steps, outside.meter, clock)
-    undoing = Undoing(journal, replicas, routing, retirement, clock)
+    databases = DatabaseSetup(engine, replicas, access, clock)
+    phase = DatabasePhase(databases, steps)
+    launch = Launch(journal, replicas, gate, migrator, jobs, phase, routing, steps, outside.meter, clock)
+    undoing = Undoing(journal, replicas, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     turns = Turns()
     addresses = settings.public_address or own_addresses()
@@ -146,7 +154,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
-    repairs = Repairs(journal, replicas, gate, migrator, routing, turns, clock)
+    repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     removal = Removal(journal, engine, repositories, routing, deployments, turns)
     return World(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hostess.domain import postgres, redis
+from hostess.domain.release import Inside
 from hostess.domain.stack import Service, ServiceType
 
 DEFAULT_VERSIONS: Mapping[ServiceType, str] = {ServiceType.POSTGRES: "18", ServiceType.REDIS: "8"}
@@ -12,12 +14,6 @@ PORTS: Mapping[ServiceType, int] = {ServiceType.POSTGRES: 5432, ServiceType.REDI
 # Beside the image's own declared volumes: the official image moved its own from one major to the next.
 POSTGRES_HOME = "/var/lib/hostess/postgres"
 
-# The password must not be an argument: process lists show those. The entry point drops root's rights and runs the server.
-REDIS_START = (
-    'umask 077; printf "requirepass %s\\n" "$REDIS_PASSWORD" > /tmp/hostess.conf; chown redis /tmp/hostess.conf; '
-    "exec docker-entrypoint.sh redis-server /tmp/hostess.conf --dir /data --appendonly yes"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -25,14 +21,17 @@ class Recipe:
 
     image: str
     env: Mapping[str, str]
-    command: tuple[str, ...] | None
+    command: tuple[str, ...]
     path: str
     port: int
     ready: tuple[str, ...]
 
 
 def recipe(service: Service, password: str) -> Recipe:
-    """Return how to run *service*; its data is below `path`. Postgres: user postgres, database named like the service (spec 2.5)."""
+    """Return how to run *service*; its data is below `path`. Postgres: user postgres, database named like the service (spec 2.5).
+
+    What `inside_of` tells is no part of it: that is made while the database runs, and changes without a restart.
+    """
     version = str(service.special.get("version") or DEFAULT_VERSIONS[service.type])
     if service.type is ServiceType.POSTGRES:
         return Recipe(
@@ -43,7 +42,7 @@ def recipe(service: Service, password: str) -> Recipe:
                 "POSTGRES_INITDB_ARGS": "--data-checksums",
                 "PGDATA": f"{POSTGRES_HOME}/data",
             },
-            command=None,
+            command=postgres.command(service.resources.memory, extensions(service)),
             path=POSTGRES_HOME,
             port=5432,
             # Over TCP: while the image initialises, its server listens on the unix socket alone.
@@ -51,9 +50,27 @@ def recipe(service: Service, password: str) -> Recipe:
         )
     return Recipe(
         image=f"redis:{version}",
-        env={"REDIS_PASSWORD": password, "REDISCLI_AUTH": password},
-        command=("sh", "-c", REDIS_START),
+        env={"REDIS_PASSWORD_HASH": redis.digest(password), "REDISCLI_AUTH": password},
+        command=("sh", "-c", redis.START),
         path="/data",
         port=6379,
         ready=("redis-cli", "-e", "ping"),
     )
+
+
+def inside_of(service: Service, indexes: Mapping[str, int]) -> Inside:
+    """Return what is made inside a database; *indexes* are those of a redis's groups."""
+    if service.type is ServiceType.POSTGRES:
+        groups = {group: number for number, group in enumerate(service.databases or {})}
+        return Inside(groups=groups, extensions=extensions(service))
+    return Inside(
+        groups=indexes,
+        maxmemory=redis.maxmemory(service),
+        policy=str(service.special.get("maxmemory_policy") or redis.KEEP_POLICY),
+    )
+
+
+def extensions(service: Service) -> tuple[str, ...]:
+    """Return the extensions of a postgres by the names that CREATE EXTENSION knows, each once."""
+    written = service.special.get("extensions")
+    return tuple(dict.fromkeys(map(postgres.extension, written))) if isinstance(written, tuple) else ()

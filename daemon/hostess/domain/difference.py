@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hostess.domain.plan import Plan
+from hostess.domain.postgres import settings_of
 from hostess.domain.quantities import memory_text
-from hostess.domain.release import Release, Workload
+from hostess.domain.release import Inside, Release, Workload
 from hostess.domain.sequence import Act, sequence
+from hostess.domain.stack import ServiceType
 
 Values = Mapping[str, Mapping[str, str]]
 """Service or job -> its opened environment."""
@@ -48,6 +50,7 @@ def changes(live: Release | None, wanted: Release, plan: Plan, facts: Facts) -> 
         *_env(before, facts),
         *_routes(live, wanted),
         *(Change("post_deploy", name) for name, workload in wanted.workloads.items() if workload.post_deploy),
+        *_inside(before, wanted),
         *_volumes(before, wanted),
         *_schedules(live, wanted),
         *_removals(live, wanted, plan),
@@ -116,13 +119,45 @@ def _why(old: Workload, new: Workload, facts: Facts) -> str:
         reasons.append("environment")
     if new.name in facts.files_changed:
         reasons.append("files")
-    parts = ("command", "entrypoint", "ports", "health", "shutdown", "volumes", "owners")
+    parts: tuple[str, ...] = ("command", "entrypoint", "ports", "health", "shutdown", "volumes", "owners")
+    if new.type is ServiceType.POSTGRES:
+        parts = parts[1:]
+        reasons += _settings(old, new)
     reasons += [part for part in parts if getattr(old, part) != getattr(new, part)]
     if (old.cpu, old.memory) != (new.cpu, new.memory):
         reasons.append(f"resources {_size(old)} -> {_size(new)}")
     if old.restarted != new.restarted:
         reasons.append("it was restarted by hand")
     return ", ".join(reasons) or "its containers are not those of the live release"
+
+
+def _settings(old: Workload, new: Workload) -> list[str]:
+    """Return the settings of a server that differ, as one reason."""
+    before, after = settings_of(old.command), settings_of(new.command)
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [f"settings {' '.join(names)}"] if names else []
+
+
+def _inside(before: Mapping[str, Workload], wanted: Release) -> Iterator[Change]:
+    """Yield what comes and goes inside databases; nothing of it starts them anew."""
+    for workload in wanted.workloads.values():
+        if workload.inside is None:
+            continue
+        known = before.get(workload.name)
+        old, new = (known and known.inside) or Inside(), workload.inside
+        details = [f"adds group {group}" for group in new.groups if group not in old.groups]
+        details += [f"leaves group {group}, its data stays" for group in old.groups if group not in new.groups]
+        details += [f"adds extension {name}" for name in new.extensions if name not in old.extensions]
+        details += [f"leaves extension {name} as it is" for name in old.extensions if name not in new.extensions]
+        if old.maxmemory != new.maxmemory:
+            details.append(f"maxmemory {_cap(old)} -> {_cap(new)}")
+        if old.policy != new.policy:
+            details.append(f"maxmemory_policy {old.policy} -> {new.policy}")
+        yield from (Change("set up", workload.name, detail) for detail in details)
+
+
+def _cap(inside: Inside) -> str:
+    return memory_text(inside.maxmemory) if inside.maxmemory else "unlimited"
 
 
 def _size(workload: Workload) -> str:

@@ -10,6 +10,9 @@ from enum import StrEnum
 from urllib.parse import quote, urlsplit
 
 from hostess.domain.mistakes import WrongValue, quoted
+from hostess.domain.pooler import PORT as POOLER_PORT
+from hostess.domain.pooler import pooler_name
+from hostess.domain.scopes import Access
 from hostess.domain.stack import Job, Service, ServiceType, Stack
 
 
@@ -106,20 +109,17 @@ def properties(
     *,
     external_urls: Mapping[int, str],
     host: str = "",
-    password: str = "",
-    database: str = "",
+    access: Access | None = None,
 ) -> dict[str, str]:
     """Return the values of a service's properties.
 
     *external_urls* maps a port's number to its public URL ("https://shop-api.example.com", "http://shop-api.localhost:8080"; for
     databases only host and port of it count); properties of ports that it leaves out are left out. *host* is the name inside
-    the stack, by default the service's; *database* the scoped database (redis: its index), by default the service's own.
+    the stack, by default the service's; *access* is how the consumer reaches a database (redis: its index as the database).
     """
     inside = host or service.name
     if service.is_database:
-        return _database_properties(service, external_urls, inside, quote(password, safe=""), database) | {
-            "password": password
-        }
+        return _database_properties(service, external_urls, inside, access or Access())
     values = {"host": inside}
     for index, port in enumerate(service.ports, start=1):
         found = {"url": f"http://{inside}:{port.number}", "port": str(port.number)}
@@ -134,23 +134,27 @@ def properties(
 
 
 def _database_properties(
-    service: Service, external_urls: Mapping[int, str], host: str, password: str, database: str
+    service: Service, external_urls: Mapping[int, str], host: str, access: Access
 ) -> dict[str, str]:
     port = service.ports[0].number
     address = urlsplit(external_urls[port]) if port in external_urls else None
-    values = {"host": host, "port": str(port)}
+    values = {"host": host, "port": str(port), "password": access.password}
+    password = quote(access.password, safe="")
     if address is not None:
         values["external_host"] = address.hostname or ""
     if service.type is ServiceType.REDIS:
-        path = f"/{database or '0'}"
-        values["url"] = f"redis://:{password}@{host}:{port}{path}"
-        outside = f"rediss://:{password}@{address.netloc}{path}" if address else ""
+        path = f"/{access.database or '0'}"
+        values["url"] = f"redis://{access.user}:{password}@{host}:{port}{path}"
+        outside = f"rediss://{access.user}:{password}@{address.netloc}{path}" if address else ""
     else:
-        name = database or service.name
-        values |= {"user": "postgres", "database": name}
-        values["url"] = f"postgresql://postgres:{password}@{host}:{port}/{quote(name, safe='')}"
+        user, name = access.user or "postgres", access.database or service.name
+        values |= {"user": user, "database": name}
+        values["url"] = f"postgresql://{user}:{password}@{host}:{port}/{quote(name, safe='')}"
         values["read_url"] = values["url"]
-        outside = f"postgresql://postgres:{password}@{address.netloc}/{name}?sslmode=require" if address else ""
+        if service.special.get("pooler"):
+            pooler = f"{pooler_name(service.name)}:{POOLER_PORT}"
+            values[POOLED] = f"postgresql://{user}:{password}@{pooler}/{quote(name, safe='')}"
+        outside = f"postgresql://{user}:{password}@{address.netloc}/{name}?sslmode=require" if address else ""
     return values | ({"external_url": outside} if outside else {})
 
 

@@ -67,6 +67,20 @@ class StaticSite:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """What is made inside a managed database while it runs: nothing of it is a part of its container.
+
+    *groups* are its scoped databases: group -> index in redis (in postgres just its place in the file). *extensions* are those
+    of postgres; *maxmemory* (bytes, 0 for none) and *policy* are the limits of a redis.
+    """
+
+    groups: Mapping[str, int] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    maxmemory: int = 0
+    policy: str = "noeviction"
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One service of a release, ready to be started: image by id, environment sealed, limits in the engine's units.
 
@@ -75,7 +89,8 @@ class Workload:
     routed to each public port, in port order.
     *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service;
     *sealed_files* in the same way the files that are put into the container ("" for none).
-    A static service has *static*, no image, no replicas and no containers: the proxy serves its files.
+    A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
+    database is to have inside.
     """
 
     name: str
@@ -102,6 +117,7 @@ class Workload:
     sealed_files: str = ""
     static: StaticSite | None = None
     owners: Mapping[str, str] = field(default_factory=dict)
+    inside: Inside | None = None
 
     @property
     def is_database(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hostess.domain import quantities
+from hostess.domain import quantities, redis
 from hostess.domain.mistakes import Path, listed
 from hostess.domain.stack import Run, ServiceType, Visibility
 from hostess.domain.stack_blocks import BackupsPart
@@ -87,6 +87,11 @@ def _check_redis(findings: Findings, path: Path, special: Part | None, part: Ser
     if special.maxmemory is not None and special.maxmemory > limit:
         hint = f"the limit is {quantities.memory_text(limit)}; raise resources"
         findings.add((*path, "maxmemory"), "is more than the memory limit", hint)
+    elif redis.cap(special.maxmemory, special.maxmemory_percent, limit) > limit * redis.ROOMY:
+        findings.note(
+            f"{'.'.join(map(str, path))}: maxmemory is above 90 % of the memory limit: "
+            "copies made while saving and the buffers of clients may not fit beside it"
+        )
 
 
 def _applies(draft: Draft, name: str, part: ServicePart) -> None:

@@ -34,15 +34,11 @@ def _service(service: Service) -> list[str]:
         found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
     if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
         found.append("visibility team (sign-in at the proxy): use private or public")
-    if service.databases is not None:
-        found.append("databases (scoped databases)")
     inside = (service.lifecycle.init, service.lifecycle.shutdown)
     if any(hook is not None and hook.job is not None for hook in inside):
         found.append("lifecycle.init or shutdown that names a job (they run inside the service)")
-    if service.is_database and set(service.special) - {"version"}:
-        found.append(f"special.{', special.'.join(sorted(set(service.special) - {'version'}))}")
     if service.is_database and service.replicas.high > 1:
-        found.append("replicas of a database (one host has one copy)")
+        found.append("replicas above 1 (one host keeps one copy of a database: read_url is the url)")
     if service.backups is not None and service.backups.pitr:
         found.append("backups.pitr")
     if service.replicas.low == 0 and service.type is not ServiceType.STATIC:

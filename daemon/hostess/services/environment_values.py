@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hostess.domain import names
-from hostess.domain.ports import Clock, Redactor
+from hostess.domain.ports import Redactor
 from hostess.domain.problem import Problem
 from hostess.domain.references import Reference, RefersTo, needed_secrets, properties, resolve_env
 from hostess.domain.release import Deployment
 from hostess.domain.stack import Job, Service, Stack
+from hostess.services.database_access import DatabaseAccess
 from hostess.services.secret_store import SecretStore
-
-PASSWORD_BITS = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,13 @@ class EnvironmentValues:
     def __init__(
         self,
         secrets: SecretStore,
-        clock: Clock,
+        access: DatabaseAccess,
         redactor: Redactor,
         public_url: Callable[[str], str],
         base_domain: str,
     ) -> None:
         self._secrets = secrets
-        self._clock = clock
+        self._access = access
         self._redactor = redactor
         self._public_url = public_url
         self._base_domain = base_domain
@@ -55,33 +54,32 @@ class EnvironmentValues:
                 remedy=f"add {'it' if len(missing) == 1 else 'them'}, then push again:\n{commands}",
             )
 
-    async def password(self, project: str, environment: str, service: str) -> str:
-        """Return the password of a database; it is made the first time."""
-        value = await self._secrets.credential(
-            project, environment, f"{service}:password", lambda: self._clock.token(PASSWORD_BITS)
-        )
-        self._redactor.learn([value])
-        return value
-
     async def resolve(self, stack: Stack, context: Context) -> dict[str, dict[str, str]]:
         """Return name -> variable -> value for every service that is not a database, and for every job."""
         project, environment = context.deployment.project, context.deployment.environment
         secrets = await self._secrets.values(project, environment)
         self._redactor.learn(secrets.values())
-        facts: dict[str, Mapping[str, str]] = {}
-        for service in stack.services.values():
-            password = await self.password(project, environment, service.name) if service.is_database else ""
-            facts[service.name] = self._facts(service, context, password)
-            if service.is_database:
-                self._redactor.learn([facts[service.name]["url"]])
+        databases = [service for service in stack.services.values() if service.is_database]
+        facts = {s.name: self._facts(s, context) for s in stack.services.values() if not s.is_database}
         parts: list[Service | Job] = [service for service in stack.services.values() if not service.is_database]
-        parts += stack.jobs.values()
-        return {part.name: resolve_env(part.env, _lookup(part, context, facts, secrets)) for part in parts}
+        result: dict[str, dict[str, str]] = {}
+        for part in [*parts, *stack.jobs.values()]:
+            own = {database.name: await self._reached(database, context, part.name) for database in databases}
+            result[part.name] = resolve_env(part.env, _lookup(part, context, {**facts, **own}, secrets))
+        return result
 
-    def _facts(self, service: Service, context: Context, password: str) -> Mapping[str, str]:
+    async def _reached(self, database: Service, context: Context, consumer: str) -> Mapping[str, str]:
+        """Return what a consumer gets to know of a database: the parts of its group, nothing when it is in none."""
+        deployment = context.deployment
+        access = await self._access.of(deployment.project, deployment.environment, database, consumer)
+        if access is None:
+            return {}
+        found = properties(database, external_urls={}, access=access)
+        self._redactor.learn(value for name, value in found.items() if name.endswith("url"))
+        return found
+
+    def _facts(self, service: Service, context: Context) -> Mapping[str, str]:
         """Return a service's properties; a private port gets the URL that it would have, so that no reference is left open."""
-        if service.is_database:
-            return properties(service, external_urls={}, password=password)
         hosts = context.hosts.get(service.name, {})
         deployment = context.deployment
         urls = {}

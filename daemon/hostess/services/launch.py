@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterable
 
-from hostess.domain import labels
+from hostess.domain import labels, postgres
 from hostess.domain.plan import HandOver, Plan, Start, migrates, runs_now, waves
 from hostess.domain.ports import Clock, Journal, Meter
 from hostess.domain.problem import Problem
 from hostess.domain.push import in_one_line
 from hostess.domain.release import Release, ReleaseJob, Workload
 from hostess.domain.stack import OnFailure, Run
+from hostess.services.database_phase import DatabasePhase
 from hostess.services.gate import Gate
 from hostess.services.jobs import Ask, Jobs
 from hostess.services.migrator import Migrator, hook_of
@@ -28,6 +29,7 @@ class Launch:
         gate: Gate,
         migrator: Migrator,
         jobs: Jobs,
+        databases: DatabasePhase,
         routing: Routing,
         steps: Steps,
         meter: Meter,
@@ -38,6 +40,7 @@ class Launch:
         self._gate = gate
         self._migrator = migrator
         self._jobs = jobs
+        self._databases = databases
         self._routing = routing
         self._steps = steps
         self._meter = meter
@@ -54,7 +57,9 @@ class Launch:
         for name in todo.removed:
             stays = ", what it stored stays" if order.live and order.live.workloads[name].volumes else ""
             order.say(f"       {name}: no longer in hostess.yml, it stops after the switch{stays}")
+        await self._databases.begin(order)
         await self._starts(order, progress, todo.databases, "databases")
+        await self._databases.make_all(order, progress)
         if order.migrate:
             await self._migrate(order, progress)
         for wave in (*todo.waves, todo.workers):
@@ -166,7 +171,11 @@ class Launch:
         if workload.init is not None:
             await self._migrator.init(order.place, order.wanted, workload, number, order.deployment.id, order.say)
         container = await self._replicas.start(order.place, order.wanted, workload, number, order.deployment.id)
-        await self._gate.passed(workload, container)
+        try:
+            await self._gate.passed(workload, container)
+        except Problem as problem:
+            wanted = workload.inside.extensions if workload.inside else ()
+            raise postgres.explained(workload.name, wanted, problem) from problem
         await self._replicas.keep(container.id)
         seconds = (self._clock.now() - began).total_seconds()
         order.say(f"       {workload.name}.{number} is healthy after {seconds:.1f} s")
@@ -181,6 +190,8 @@ class Launch:
                 await self._replicas.stop(container, grace_of(workload))
             await self._start(order, workload, 1)
         await self._routing.ready_inside(order.place, [workload.name])
+        if workload.is_database:
+            await self._databases.make(order, progress, workload)
 
 
 def in_order(release: Release) -> list[Workload]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hostess.domain import labels, names
-from hostess.domain.databases import recipe
 from hostess.domain.environments import with_settings
 from hostess.domain.fingerprint import fingerprint, seal_of
 from hostess.domain.host_limits import above_host
@@ -13,10 +12,11 @@ from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimit
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.release import Deployment, Release, ReleaseJob, StaticSite, Workload
-from hostess.domain.stack import Health, Job, Service, ServiceType, Stack
+from hostess.domain.stack import Condition, Job, Service, ServiceType, Stack
 from hostess.domain.stack_file import parse, stack_for
 from hostess.domain.unsupported import refuse_unsupported
 from hostess.services.builder import Builder, Source
+from hostess.services.database_workloads import DatabaseWorkloads, Made, images_of, poolers_used
 from hostess.services.environment_values import Context, EnvironmentValues
 from hostess.services.static_sites import StaticSites, static_services
 from hostess.services.tree_values import TreeValues
@@ -54,6 +54,7 @@ class Preparation:
         values: EnvironmentValues,
         tree: TreeValues,
         sites: StaticSites,
+        databases: DatabaseWorkloads,
         *,
         instance: str,
         base_domain: str,
@@ -67,6 +68,7 @@ class Preparation:
         self._values = values
         self._tree = tree
         self._sites = sites
+        self._databases = databases
         self._instance = instance
         self._base_domain = base_domain
 
@@ -181,16 +183,17 @@ class Preparation:
         files = {part.name: await self._files(deployment, part) for part in _parts(draft.stack)}
         workloads = {}
         for service in draft.stack.services.values():
+            name = service.name
             if service.is_database:
-                password = await self._values.password(project, environment, service.name)
-                workload, values = self._database(deployment, service, password, images[service.name])
+                parts = await self._databases.of(deployment, service, images)
             elif service.type is ServiceType.STATIC:
                 # What its environment says is in the files already, and nothing else ever reads it.
-                workload, values = self._static(service, sites[service.name], draft), {}
+                parts = [Made(self._static(service, sites[name], draft), {}, files[name])]
             else:
-                workload, values = self._app(deployment, service, images[service.name], draft), env[service.name]
-            workload = replace(workload, restarted=restarted.get(service.name, ""))
-            workloads[service.name] = self._sealed(deployment, workload, values, files[service.name])
+                parts = [Made(self._app(deployment, service, images[name], draft), env[name], files[name])]
+            for made in parts:
+                workload = replace(made.workload, restarted=restarted.get(made.workload.name, ""))
+                workloads[workload.name] = self._sealed(deployment, workload, made.env, made.files)
         return Release(
             project=project,
             environment=environment,
@@ -200,7 +203,9 @@ class Preparation:
             workloads=workloads,
             file=draft.text,
             jobs={
-                job.name: self._job(deployment, job, images[job.name], env[job.name], files[job.name])
+                job.name: self._job(
+                    deployment, _after_poolers(job, draft.stack), images[job.name], env[job.name], files[job.name]
+                )
                 for job in draft.stack.jobs.values()
             },
         )
@@ -280,33 +285,12 @@ class Preparation:
             health=service.health,
             volumes=volumes,
             owners={mount.path: mount.owner for mount in service.persistence if mount.owner},
-            depends_on=tuple(service.depends_on),
+            depends_on=(*service.depends_on, *poolers_used(service, draft.stack)),
             init=service.lifecycle.init,
             migrate=service.lifecycle.migrate,
             post_deploy=service.lifecycle.post_deploy,
             shutdown=service.lifecycle.shutdown,
         )
-
-    def _database(
-        self, deployment: Deployment, service: Service, password: str, image: str
-    ) -> tuple[Workload, Mapping[str, str]]:
-        made = recipe(service, password)
-        workload = Workload(
-            name=service.name,
-            type=service.type,
-            image=image,
-            spec="",
-            sealed_env="",
-            replicas=1,
-            cpu=service.resources.cpu,
-            memory=service.resources.memory,
-            singleton=True,
-            command=made.command,
-            ports=(made.port,),
-            health=Health(command=made.ready),
-            volumes={self._volume(deployment, service.name, "data"): made.path},
-        )
-        return workload, made.env
 
     def _hosts(self, deployment: Deployment, stack: Stack) -> Hosts:
         """Return service -> public port -> host names: custom domains first, then the stable name, then the deployment's own."""
@@ -368,9 +352,13 @@ def _buildable(stack: Stack) -> dict[str, Service]:
         job.name: Service(job.name, ServiceType.CUSTOM, job.resources, build=job.build, image=job.image)
         for job in stack.jobs.values()
     }
-    databases = {s.name: replace(s, image=recipe(s, "").image) for s in stack.services.values() if s.is_database}
     static = {service.name for service in static_services(stack)}
-    return {name: part for name, part in {**stack.services, **databases, **jobs}.items() if name not in static}
+    return {name: part for name, part in {**stack.services, **images_of(stack), **jobs}.items() if name not in static}
+
+
+def _after_poolers(job: Job, stack: Stack) -> Job:
+    """Return a job that waits for the poolers that it uses, too."""
+    return replace(job, depends_on={**job.depends_on, **dict.fromkeys(poolers_used(job, stack), Condition.HEALTHY)})
 
 
 def _literal(values: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
+from hostess.services.database_setup import DatabaseSetup
 from hostess.services.gate import Gate
 from hostess.services.migrator import Migrator
 from hostess.services.replicas import Replicas
@@ -41,12 +42,13 @@ class _Failed:
 class Repairs:
     """Makes what runs in an environment equal to its live release. The caller holds the environment's turn."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         journal: Journal,
         replicas: Replicas,
         gate: Gate,
         migrator: Migrator,
+        databases: DatabaseSetup,
         routing: Routing,
         turns: Turns,
         clock: Clock,
@@ -55,6 +57,7 @@ class Repairs:
         self._replicas = replicas
         self._gate = gate
         self._migrator = migrator
+        self._databases = databases
         self._routing = routing
         self._turns = turns
         self._clock = clock
@@ -165,6 +168,8 @@ class Repairs:
             await self._unless_wanted(place, self._migrator.init(place, live, workload, number, mark, log.info))
         container = await self._replicas.start(place, live, workload, number, mark)
         await self._unless_wanted(place, self._gate.passed(workload, container))
+        if workload.is_database:
+            await self._databases.make(live, workload, log.info)
         await self._replicas.keep(container.id)
 
     async def _unless_wanted(self, place: Place, work: Awaitable[None]) -> None:

@@ -11,6 +11,8 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.release import Release, State, final
 from hostess.domain.routes import hosts_of
+from hostess.services.database_phase import STEP
+from hostess.services.database_setup import DatabaseSetup, databases_of
 from hostess.services.persistence import until_written
 from hostess.services.replicas import Replicas
 from hostess.services.retirement import Retirement, leaving
@@ -23,12 +25,19 @@ class Undoing:
     """Everything here can be done again when it was interrupted."""
 
     def __init__(
-        self, journal: Journal, replicas: Replicas, routing: Routing, retirement: Retirement, clock: Clock
+        self,
+        journal: Journal,
+        replicas: Replicas,
+        routing: Routing,
+        retirement: Retirement,
+        databases: DatabaseSetup,
+        clock: Clock,
     ) -> None:
         self._journal = journal
         self._replicas = replicas
         self._routing = routing
         self._retirement = retirement
+        self._databases = databases
         self._clock = clock
 
     async def retire_stale(
@@ -74,12 +83,24 @@ class Undoing:
             if container.labels.get(labels.DEPLOYMENT) == deployment and container.id not in gone:
                 await self._replicas.remove(container.id)
         restarted = False
-        for step in await self._journal.steps(deployment):
+        steps = await self._journal.steps(deployment)
+        for step in steps:
             for stopped in cast("list[str]", step.detail.get("stop", [])):
                 await self._replicas.restart(stopped)
                 restarted = True
         if restarted:
             await self._routing.publish()
+        live = await self._journal.live(place.project, place.environment)
+        if live is not None and any(step.name.startswith(STEP) for step in steps):
+            await self._set_up_again(live)
+
+    async def _set_up_again(self, live: Release) -> None:
+        """Give the databases of what serves their own limits back. Whatever else was made inside stays, and does no harm."""
+        for workload in databases_of(live):
+            try:
+                await self._databases.make(live, workload, log.info)
+            except Problem as problem:
+                log.warning("%s keeps what another deployment has set until the next one: %s", workload.name, problem)
 
     async def revert(self, deployment: str, place: Place, live: Release | None, failed: Release) -> None:
         """Take a switch back: the previous release is live and routed again; the new replicas are drained and go.

@@ -5,7 +5,8 @@ from dataclasses import replace
 from hostess.domain.difference import Change, Facts, changes
 from hostess.domain.fingerprint import fingerprint
 from hostess.domain.plan import plan
-from hostess.domain.release import Release, ReleaseJob
+from hostess.domain.postgres import command
+from hostess.domain.release import Inside, Release, ReleaseJob
 from hostess.domain.stack import Hook, Run
 from tests.build import a_container, a_database, a_release, a_worker, a_workload
 
@@ -117,3 +118,30 @@ def test_hooks_and_jobs_that_run_are_told() -> None:
         ["schedule", "nightly"],
     ]
     assert told(a_release(old), a_release(old, number=2)) == ["keep     api"]
+
+
+def test_what_changes_inside_a_database_is_told() -> None:
+    """Groups, extensions and limits are told one by one, and none of them starts the database anew."""
+    before = Inside({"a": 0, "b": 1}, ("vector",), 2**28)
+    after = Inside({"a": 0, "c": 2}, ("hstore",), 2**29, "allkeys-lru")
+    old = a_database(inside=before)
+
+    assert told(a_release(old), a_release(replace(old, inside=after), number=2)) == [
+        "set up   database (adds group c)",
+        "set up   database (leaves group b, its data stays)",
+        "set up   database (adds extension hstore)",
+        "set up   database (leaves extension vector as it is)",
+        "set up   database (maxmemory 256Mi -> 512Mi)",
+        "set up   database (maxmemory_policy noeviction -> allkeys-lru)",
+        "keep     database",
+    ]
+
+
+def test_settings_of_a_server_are_told_by_name() -> None:
+    """A postgres that gets more memory is told with the settings that follow from it."""
+    old = a_database(command=command(2**30, ()))
+    new = replace(old, spec="database-2", memory=2**31, command=command(2**31, ("pgaudit",)))
+
+    [line] = told(a_release(old), a_release(new, number=2))
+    assert "settings max_connections shared_buffers effective_cache_size" in line
+    assert "shared_preload_libraries" in line

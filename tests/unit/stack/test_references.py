@@ -16,6 +16,7 @@ from hostess.domain.references import (
     resolve,
     resolve_env,
 )
+from hostess.domain.scopes import Access
 from hostess.domain.stack_file import parse
 
 STACK = parse("""
@@ -119,7 +120,7 @@ def test_properties_of_a_web_service() -> None:
 
 def test_properties_of_postgres() -> None:
     """Postgres has a URL with its password quoted, and a public one only where there is a public address."""
-    found = properties(SERVICES["main-db"], external_urls={}, password="p/w@1")
+    found = properties(SERVICES["main-db"], external_urls={}, access=Access("p/w@1"))
 
     assert found == {
         "url": "postgresql://postgres:p%2Fw%401@main-db:5432/main-db",
@@ -130,14 +131,14 @@ def test_properties_of_postgres() -> None:
         "database": "main-db",
         "password": "p/w@1",
     }
-    outside = properties(SERVICES["main-db"], external_urls={5432: "tcp://db.example.org:6000"}, password="p")
+    outside = properties(SERVICES["main-db"], external_urls={5432: "tcp://db.example.org:6000"}, access=Access("p"))
     assert outside["external_url"] == "postgresql://postgres:p@db.example.org:6000/main-db?sslmode=require"
     assert outside["external_host"] == "db.example.org"
 
 
 def test_properties_of_redis() -> None:
     """Redis has a URL with password and database number."""
-    found = properties(SERVICES["cache"], external_urls={}, password="p w", database="3")
+    found = properties(SERVICES["cache"], external_urls={}, access=Access("p w", database="3"))
 
     assert found["url"] == "redis://:p%20w@cache:6379/3"
     assert "user" not in found

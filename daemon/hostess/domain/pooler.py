@@ -1,0 +1,87 @@
+"""The connection pooler of a postgres (`special.pooler`): PgBouncer, as a workload beside it. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from hostess.domain import postgres
+from hostess.domain.stack import Service
+
+IMAGE = "edoburu/pgbouncer:v1.24.1-p1"
+PORT = 6432
+CPU = 0.5
+MEMORY = 128 * 2**20
+FOLDER = "/etc/hostess"
+CLIENTS = 1000
+
+# Any image with pgbouncer and a shell will do. The program refuses to be root, so it becomes nobody where the image says no other.
+START = (
+    f'if [ "$(id -u)" = 0 ]; then exec pgbouncer -u nobody {FOLDER}/pgbouncer.ini; '
+    f"else exec pgbouncer {FOLDER}/pgbouncer.ini; fi"
+)
+
+
+def pooler_name(service: str) -> str:
+    """Return what the pooler of a postgres is called, also in the stack's network. No service's name has a dot."""
+    return f"{service}.pooler"
+
+
+def has_pooler(service: Service) -> bool:
+    """Whether a service has a pooler."""
+    return bool(service.special.get("pooler"))
+
+
+def instances(service: Service) -> int:
+    """Return how many poolers run."""
+    return int(str(_pooler(service).get("instances") or 1))
+
+
+def files(service: Service, databases: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Return the pooler's files, path -> text. *databases*: the name of each -> its user and password, which are secret."""
+    size = pool_size(service.resources.memory, instances(service), len(databases))
+    told = [
+        "[databases]",
+        *(f"{_quoted(name)} = host={service.name} port=5432 dbname={name}" for name in databases),
+        "[pgbouncer]",
+        *(f"{name} = {value}" for name, value in _settings(str(_pooler(service).get("mode") or "transaction"), size)),
+    ]
+    users = [f"{_quoted(user)} {_quoted(password)}" for user, password in databases.values()]
+    return {
+        f"{FOLDER}/pgbouncer.ini": "\n".join([*told, ""]),
+        f"{FOLDER}/userlist.txt": "\n".join([*users, ""]),
+    }
+
+
+def pool_size(memory: int, poolers: int, pools: int) -> int:
+    """Return how many connections one pool of one pooler holds: all together half of what the server takes; the rest is for others."""
+    connections = int(postgres.settings(memory)["max_connections"])
+    return max(1, connections // 2 // (poolers * max(1, pools)))
+
+
+def _settings(mode: str, size: int) -> Sequence[tuple[str, object]]:
+    return (
+        ("listen_addr", "*"),
+        ("listen_port", PORT),
+        ("unix_socket_dir", ""),
+        ("auth_type", "scram-sha-256"),
+        ("auth_file", f"{FOLDER}/userlist.txt"),
+        ("pool_mode", mode),
+        ("default_pool_size", size),
+        ("max_client_conn", CLIENTS),
+        ("max_prepared_statements", 200),
+        ("ignore_startup_parameters", "extra_float_digits"),
+        # The database moves to another address when it is handed over, and clients wait for it meanwhile.
+        ("server_login_retry", 1),
+        ("dns_max_ttl", 1),
+        ("dns_nxdomain_ttl", 1),
+        ("log_connections", 0),
+        ("log_disconnections", 0),
+        ("log_stats", 0),
+    )
+
+
+def _pooler(service: Service) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", service.special.get("pooler") or {})
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

@@ -1,0 +1,107 @@
+"""Managed databases and their poolers as workloads of a release."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hostess.domain import labels, pooler
+from hostess.domain.databases import inside_of, recipe
+from hostess.domain.release import Deployment, Workload
+from hostess.domain.stack import Health, Job, Resources, Service, ServiceType, Stack
+from hostess.services.database_access import DatabaseAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A workload that is not sealed yet, with its environment and its files (mode and content in base64)."""
+
+    workload: Workload
+    env: Mapping[str, str]
+    files: Mapping[str, tuple[int, str]]
+
+
+class DatabaseWorkloads:
+    """Makes them out of the services that they are in hostess.yml."""
+
+    def __init__(self, access: DatabaseAccess, instance: str) -> None:
+        self._access = access
+        self._instance = instance
+
+    async def of(self, deployment: Deployment, service: Service, images: Mapping[str, str]) -> list[Made]:
+        """Return the workload of a database and, where it has one, of its pooler; *images* has theirs by name."""
+        own = await self._access.own(deployment.project, deployment.environment, service.name)
+        found = [await self._database(deployment, service, own.password, images[service.name])]
+        if pooler.has_pooler(service):
+            found.append(await self._pooler(deployment, service, images[pooler.pooler_name(service.name)]))
+        return found
+
+    async def _database(self, deployment: Deployment, service: Service, password: str, image: str) -> Made:
+        made = recipe(service, password)
+        project, environment = deployment.project, deployment.environment
+        workload = Workload(
+            name=service.name,
+            type=service.type,
+            image=image,
+            spec="",
+            sealed_env="",
+            replicas=1,
+            cpu=service.resources.cpu,
+            memory=service.resources.memory,
+            singleton=True,
+            command=made.command,
+            ports=(made.port,),
+            health=Health(command=made.ready),
+            volumes={labels.volume_name(self._instance, project, environment, service.name, "data"): made.path},
+            inside=inside_of(service, await self._access.indexes(project, environment, service)),
+        )
+        return Made(workload, made.env, {})
+
+    async def _pooler(self, deployment: Deployment, service: Service, image: str) -> Made:
+        project, environment = deployment.project, deployment.environment
+        users = {service.name: ("postgres", (await self._access.own(project, environment, service.name)).password)}
+        if service.databases is not None:
+            groups = await self._access.groups(project, environment, service)
+            users = {access.database: (access.user, access.password) for access in groups.values()}
+        files = pooler.files(service, users)
+        workload = Workload(
+            name=pooler.pooler_name(service.name),
+            type=ServiceType.CUSTOM,
+            image=image,
+            spec="",
+            sealed_env="",
+            replicas=pooler.instances(service),
+            cpu=pooler.CPU,
+            memory=pooler.MEMORY,
+            singleton=False,
+            entrypoint=("sh", "-c", pooler.START),
+            ports=(pooler.PORT,),
+            depends_on=(service.name,),
+        )
+        return Made(workload, {}, {path: (0o444, _encoded(text)) for path, text in files.items()})
+
+
+def images_of(stack: Stack) -> dict[str, Service]:
+    """Return databases and poolers as services with a ready-made image."""
+    found: dict[str, Service] = {}
+    for service in stack.services.values():
+        if service.is_database:
+            found[service.name] = replace(service, image=recipe(service, "").image)
+        if service.is_database and pooler.has_pooler(service):
+            name, limits = pooler.pooler_name(service.name), Resources(pooler.CPU, pooler.MEMORY)
+            found[name] = Service(name, ServiceType.CUSTOM, limits, image=pooler.IMAGE)
+    return found
+
+
+def poolers_used(part: Service | Job, stack: Stack) -> tuple[str, ...]:
+    """Return the poolers that a service or job must find running, because its environment names them."""
+    return tuple(
+        pooler.pooler_name(service.name)
+        for service in stack.services.values()
+        if service.is_database
+        and pooler.has_pooler(service)
+        and any(f"${{{service.name}.pooled_url}}" in value for value in part.env.values())
+    )
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

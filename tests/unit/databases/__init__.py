@@ -1,0 +1,1 @@
+"""Managed databases: what is decided about them."""
