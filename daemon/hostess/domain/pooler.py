@@ -40,7 +40,7 @@ def files(service: Service, databases: Mapping[str, tuple[str, str]]) -> dict[st
     size = pool_size(service.resources.memory, instances(service), len(databases))
     told = [
         "[databases]",
-        *(f"{_quoted(name)} = host={service.name} port=5432 dbname={name}" for name in databases),
+        *(f"{name} = host={service.name} port=5432 dbname={name}" for name in databases),
         "[pgbouncer]",
         *(f"{name} = {value}" for name, value in _settings(str(_pooler(service).get("mode") or "transaction"), size)),
     ]

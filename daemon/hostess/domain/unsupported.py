@@ -25,6 +25,11 @@ def notices(stack: Stack) -> list[str]:
             found.append(
                 f"{service.name} runs {service.replicas.low} replicas: this version does not scale by itself yet"
             )
+        if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:
+            found.append(
+                f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
+                f"${{{service.name}.url}} names each group's own"
+            )
     return found
 
 

@@ -28,11 +28,11 @@ def test_pools_leave_half_of_the_connections_to_others(memory: int, poolers: int
 
 
 def test_its_files_name_each_database_and_its_user() -> None:
-    """The list of databases holds no secret, the list of users holds the passwords; names with hyphens are quoted."""
+    """The list of databases holds no secret, the list of users holds the passwords; both are as PgBouncer reads them."""
     found = pooler.files(SERVICE, {"main-db__api": ("main-db__api", "pass-word")})
 
     ini, users = found["/etc/hostess/pgbouncer.ini"], found["/etc/hostess/userlist.txt"]
-    assert '"main-db__api" = host=main-db port=5432 dbname=main-db__api' in ini.splitlines()
+    assert "main-db__api = host=main-db port=5432 dbname=main-db__api" in ini.splitlines()
     assert "pool_mode = session" in ini.splitlines()
     assert "default_pool_size = 32" in ini.splitlines()
     assert "pass-word" not in ini
