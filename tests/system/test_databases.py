@@ -235,6 +235,33 @@ def test_credentials_last(shop: Shop) -> None:
     assert {name: (shop.env(name, "DATABASE"), shop.env(name, "CACHE")) for name in urls} == urls
 
 
+def test_a_lost_database_comes_back_with_its_users(shop: Shop) -> None:
+    """Containers that somebody removed are replaced, and the consumers' credentials work as before."""
+    settled(shop.host, "shop")
+    for [container] in shop.databases().values():
+        docker("rm", "--force", container)
+
+    until(lambda: all(shop.databases().values()) and well(shop), 90, "the databases' return")
+    assert limits_of(shop)[1] == str(64 * 2**20)
+
+
+def test_an_extension_with_a_library_is_there_from_the_start(host: Host) -> None:
+    """One whose library the image lacks is named when the server does not start; one that it has takes a hand-over."""
+    text = 'version: "1.0"\nservices:\n  store: {{type: postgres, resources: small, special: {{extensions: [{}]}}}}\n'
+    repository = a_repository(host, "audit", {"hostess.yml": text.format("pgaudit")})
+    refused = repository.push()
+    assert refused.returncode != 0
+    assert "store has no extension pgaudit: its image does not bring the library" in refused.stderr
+    assert not host.containers("project=audit")
+
+    revised(repository, {"hostess.yml": text.format("pg_trgm")})
+    output = revised(repository, {"hostess.yml": text.format("pg_trgm, pg_stat_statements")})
+
+    assert "handing over store" in output
+    asked = ("psql", "-U", "postgres", "-d", "store", "-Atc", "SELECT count(*) > 0 FROM pg_stat_statements")
+    assert docker("exec", only(host, "audit", "store"), *asked) == "t\n"
+
+
 def well(shop: Shop) -> bool:
     """Whether both databases and the pooler answer with the credentials of the consumers, with the data of before."""
     own = [shop.psql(shop.env("web", name), "SELECT n FROM mine").stdout for name in ("DATABASE", "POOLED")]

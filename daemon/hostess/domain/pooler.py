@@ -13,11 +13,25 @@ MEMORY = 128 * 2**20
 FOLDER = "/etc/hostess"
 CLIENTS = 1000
 
-# Any image with pgbouncer and a shell will do. The program refuses to be root, so it becomes nobody where the image says no other.
-START = (
-    f'if [ "$(id -u)" = 0 ]; then exec pgbouncer -u nobody {FOLDER}/pgbouncer.ini; '
-    f"else exec pgbouncer {FOLDER}/pgbouncer.ini; fi"
-)
+# Any image with pgbouncer, a shell and getent will do. A database has another address after a hand-over or a repair, and
+# PgBouncer's own resolver goes on with the old one for ten minutes, so names are resolved here. The program refuses to be root.
+# Of the signals, INT is the one after which it finishes the transactions in hand.
+_START = """
+address() { set -- $(getent hosts NAME); echo "$1"; }
+write() { sed "s/@address@/$1/" FOLDER/pgbouncer.ini > /tmp/pgbouncer.ini; chmod 644 /tmp/pgbouncer.ini; }
+before=$(address)
+while [ -z "$before" ]; do sleep 1; before=$(address); done
+write "$before"
+user=; [ "$(id -u)" != 0 ] || user="-u nobody"
+pgbouncer $user /tmp/pgbouncer.ini & child=$!
+trap 'kill -INT $child' TERM INT
+while kill -0 $child 2>/dev/null; do
+    sleep 1 & wait $!
+    now=$(address)
+    if [ -n "$now" ] && [ "$now" != "$before" ]; then before=$now; write "$now"; kill -HUP $child; fi
+done
+wait $child
+"""
 
 
 def pooler_name(service: str) -> str:
@@ -35,12 +49,17 @@ def instances(service: Service) -> int:
     return int(str(_pooler(service).get("instances") or 1))
 
 
+def start(service: str) -> str:
+    """Return the shell's text that runs the pooler of a database and leads it to wherever the database is."""
+    return _START.replace("NAME", service).replace("FOLDER", FOLDER)
+
+
 def files(service: Service, databases: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Return the pooler's files, path -> text. *databases*: the name of each -> its user and password, which are secret."""
     size = pool_size(service.resources.memory, instances(service), len(databases))
     told = [
         "[databases]",
-        *(f"{name} = host={service.name} port=5432 dbname={name}" for name in databases),
+        *(f"{name} = host=@address@ port=5432 dbname={name}" for name in databases),
         "[pgbouncer]",
         *(f"{name} = {value}" for name, value in _settings(str(_pooler(service).get("mode") or "transaction"), size)),
     ]
@@ -69,10 +88,8 @@ def _settings(mode: str, size: int) -> Sequence[tuple[str, object]]:
         ("max_client_conn", CLIENTS),
         ("max_prepared_statements", 200),
         ("ignore_startup_parameters", "extra_float_digits"),
-        # The database moves to another address when it is handed over, and clients wait for it meanwhile.
+        ("server_connect_timeout", 3),
         ("server_login_retry", 1),
-        ("dns_max_ttl", 1),
-        ("dns_nxdomain_ttl", 1),
         ("log_connections", 0),
         ("log_disconnections", 0),
         ("log_stats", 0),

@@ -99,14 +99,15 @@ def verifier(password: str, role: str) -> str:
     return f"SCRAM-SHA-256${ROUNDS}:{parts[0]}${parts[1]}"
 
 
-def script(scoped: Mapping[str, str], extensions: Iterable[str]) -> str:
-    """Return what psql reads, connected to the service's own database, to make what is not there yet.
+def script(database: str, scoped: Mapping[str, str], extensions: Iterable[str]) -> str:
+    """Return what psql reads to make what is not there yet, the service's own *database* included.
 
-    *scoped* maps the name of each scoped database, which is its owner's name, too, to the owner's verifier. Others than the owner
-    cannot connect to it. *extensions* are made in all databases. It may be run again at any time.
+    The image makes that one at the first start; if it is killed right then, it never does. *scoped* maps the name of each scoped
+    database, which is its owner's name, too, to the owner's verifier. Others than the owner cannot connect to it. *extensions* are
+    made in all databases. It may be run again at any time.
     """
     wanted = list(extensions)
-    lines = ["SET client_min_messages = warning;", *_extensions(wanted)]
+    lines = [_unless("pg_database", "datname", database, f"CREATE DATABASE {_name(database)}")]
     for name, secret in scoped.items():
         lines += [
             _unless("pg_roles", "rolname", name, f"CREATE ROLE {_name(name)}"),
@@ -114,14 +115,13 @@ def script(scoped: Mapping[str, str], extensions: Iterable[str]) -> str:
             _unless("pg_database", "datname", name, f"CREATE DATABASE {_name(name)} OWNER {_name(name)}"),
             f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC;",
         ]
-    for name in scoped if wanted else ():
+    for name in (database, *scoped) if wanted else ():
         lines += [f"\\connect {_name(name)}", "SET client_min_messages = warning;", *_extensions(wanted)]
     return "\n".join([*lines, ""])
 
 
-def psql(database: str) -> tuple[str, ...]:
-    """Return the command that reads a script; it stops at the first error."""
-    return ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database)
+PSQL = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres")
+"""The command that reads a script; it stops at the first error."""
 
 
 def _extensions(names: Iterable[str]) -> list[str]:

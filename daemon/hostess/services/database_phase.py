@@ -22,9 +22,9 @@ class DatabasePhase:
         await self._setup.check(order.wanted)
 
     async def make(self, order: Order, progress: Progress, workload: Workload) -> None:
-        """Set up one database; nothing is done for one that has, and had, nothing inside."""
+        """Set up one database; nothing is done for one that has, and had, nothing inside, unless it is new."""
         live = order.live.workloads.get(workload.name) if order.live else None
-        if _has_something(workload) or (live is not None and _has_something(live)):
+        if live is None or _has_something(workload) or _has_something(live):
             async with self._steps.step(order, progress, "databases", f"{STEP}{workload.name}"):
                 await self._setup.make(order.wanted, workload, order.say)
         if live is not None:

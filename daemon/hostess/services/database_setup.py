@@ -71,10 +71,11 @@ class DatabaseSetup:
             name = scoped_name(workload.name, group)
             password = await self._access.password(release.project, release.environment, workload.name, group)
             scoped[name] = postgres.verifier(password, name)
-        await self._run(workload, container, postgres.psql(workload.name), postgres.script(scoped, extensions))
+        script = postgres.script(workload.name, scoped, extensions)
+        await self._run(workload, container, postgres.PSQL, script)
 
     async def _available(self, workload: Workload, container: Container) -> list[str]:
-        return (await self._run(workload, container, postgres.psql(workload.name), postgres.AVAILABLE)).split()
+        return (await self._run(workload, container, postgres.PSQL, postgres.AVAILABLE)).split()
 
     async def _redis(self, release: Release, workload: Workload, container: Container, *, current: bool) -> None:
         inside = workload.inside or Inside()

@@ -73,7 +73,7 @@ class DatabaseWorkloads:
             cpu=pooler.CPU,
             memory=pooler.MEMORY,
             singleton=False,
-            entrypoint=("sh", "-c", pooler.START),
+            entrypoint=("sh", "-c", pooler.start(service.name)),
             ports=(pooler.PORT,),
             depends_on=(service.name,),
         )

@@ -32,7 +32,7 @@ def test_its_files_name_each_database_and_its_user() -> None:
     found = pooler.files(SERVICE, {"main-db__api": ("main-db__api", "pass-word")})
 
     ini, users = found["/etc/hostess/pgbouncer.ini"], found["/etc/hostess/userlist.txt"]
-    assert "main-db__api = host=main-db port=5432 dbname=main-db__api" in ini.splitlines()
+    assert "main-db__api = host=@address@ port=5432 dbname=main-db__api" in ini.splitlines()
     assert "pool_mode = session" in ini.splitlines()
     assert "default_pool_size = 32" in ini.splitlines()
     assert "pass-word" not in ini

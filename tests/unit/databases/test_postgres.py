@@ -85,10 +85,10 @@ def test_a_verifier_is_what_scram_checks() -> None:
 
 def test_the_script_makes_each_database_its_owners_own() -> None:
     """Role and database are made only once, nobody else may connect, and extensions come to every database."""
-    lines = postgres.script({"db__api": "SCRAM$x"}, ["vector"]).splitlines()
+    lines = postgres.script("db", {"db__api": "SCRAM$x"}, ["vector"]).splitlines()
 
-    assert 'CREATE EXTENSION IF NOT EXISTS "vector" CASCADE;' in lines[:2]
-    role, database = (line for line in lines if line.endswith("\\gexec"))
+    own, role, database = (line for line in lines if line.endswith("\\gexec"))
+    assert own.startswith("SELECT 'CREATE DATABASE \"db\"' WHERE NOT EXISTS (SELECT FROM pg_database ")
     assert role.startswith("SELECT 'CREATE ROLE \"db__api\"' WHERE NOT EXISTS (SELECT FROM pg_roles ")
     assert database.startswith('SELECT \'CREATE DATABASE "db__api" OWNER "db__api"\' WHERE NOT EXISTS ')
     assert 'REVOKE ALL ON DATABASE "db__api" FROM PUBLIC;' in lines
