@@ -54,35 +54,41 @@ def start(service: str) -> str:
     return _START.replace("NAME", service).replace("FOLDER", FOLDER)
 
 
-def files(service: Service, databases: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Return the pooler's files, path -> text. *databases*: the name of each -> its user and password, which are secret."""
-    size = pool_size(service.resources.memory, instances(service), len(databases))
-    told = [
-        "[databases]",
-        *(f"{name} = host=@address@ port=5432 dbname={name}" for name in databases),
-        "[pgbouncer]",
-        *(f"{name} = {value}" for name, value in _settings(str(_pooler(service).get("mode") or "transaction"), size)),
-    ]
-    users = [f"{_quoted(user)} {_quoted(password)}" for user, password in databases.values()]
+def files(service: Service, password: str) -> dict[str, str]:
+    """Return the pooler's files, path -> text; *password* is that of the database's own user.
+
+    Whoever may connect to the server may connect here, by the server's own list of users: a group that comes later needs no new
+    pooler, and while one pooler follows another it does not matter which of them answers.
+    """
+    size = pool_size(service.resources.memory, instances(service), len(service.databases or {}))
+    settings = _settings(service.name, str(_pooler(service).get("mode") or "transaction"), size)
+    told = ["[databases]", "* = host=@address@ port=5432", "[pgbouncer]"]
+    told += [f"{name} = {value}" for name, value in settings]
     return {
         f"{FOLDER}/pgbouncer.ini": "\n".join([*told, ""]),
-        f"{FOLDER}/userlist.txt": "\n".join([*users, ""]),
+        f"{FOLDER}/userlist.txt": f'"postgres" {_quoted(password)}\n',
     }
 
 
-def pool_size(memory: int, poolers: int, pools: int) -> int:
-    """Return how many connections one pool of one pooler holds: all together half of what the server takes; the rest is for others."""
+def pool_size(memory: int, poolers: int, groups: int) -> int:
+    """Return how many connections one pool of one pooler holds: all together half of what the server takes; the rest is for others.
+
+    Groups are counted in powers of two, so that seldom one of them changes the pooler.
+    """
     connections = int(postgres.settings(memory)["max_connections"])
-    return max(1, connections // 2 // (poolers * max(1, pools)))
+    pools = 1 << max(0, groups - 1).bit_length()
+    return max(1, connections // 2 // (poolers * pools))
 
 
-def _settings(mode: str, size: int) -> Sequence[tuple[str, object]]:
+def _settings(database: str, mode: str, size: int) -> Sequence[tuple[str, object]]:
     return (
         ("listen_addr", "*"),
         ("listen_port", PORT),
         ("unix_socket_dir", ""),
         ("auth_type", "scram-sha-256"),
         ("auth_file", f"{FOLDER}/userlist.txt"),
+        ("auth_user", "postgres"),
+        ("auth_dbname", database),
         ("pool_mode", mode),
         ("default_pool_size", size),
         ("max_client_conn", CLIENTS),

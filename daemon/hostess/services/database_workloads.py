@@ -32,7 +32,7 @@ class DatabaseWorkloads:
         own = await self._access.own(deployment.project, deployment.environment, service.name)
         found = [await self._database(deployment, service, own.password, images[service.name])]
         if pooler.has_pooler(service):
-            found.append(await self._pooler(deployment, service, images[pooler.pooler_name(service.name)]))
+            found.append(self._pooler(service, own.password, images[pooler.pooler_name(service.name)]))
         return found
 
     async def _database(self, deployment: Deployment, service: Service, password: str, image: str) -> Made:
@@ -56,13 +56,8 @@ class DatabaseWorkloads:
         )
         return Made(workload, made.env, {})
 
-    async def _pooler(self, deployment: Deployment, service: Service, image: str) -> Made:
-        project, environment = deployment.project, deployment.environment
-        users = {service.name: ("postgres", (await self._access.own(project, environment, service.name)).password)}
-        if service.databases is not None:
-            groups = await self._access.groups(project, environment, service)
-            users = {access.database: (access.user, access.password) for access in groups.values()}
-        files = pooler.files(service, users)
+    def _pooler(self, service: Service, password: str, image: str) -> Made:
+        files = pooler.files(service, password)
         workload = Workload(
             name=pooler.pooler_name(service.name),
             type=ServiceType.CUSTOM,

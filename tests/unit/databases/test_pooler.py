@@ -20,23 +20,23 @@ def test_no_service_can_have_the_poolers_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "poolers", "pools", "wanted"), [(GIB, 1, 1, 64), (GIB, 2, 1, 32), (GIB, 2, 4, 8), (GIB // 8, 10, 16, 1)]
+    ("memory", "poolers", "groups", "wanted"),
+    [(GIB, 1, 0, 64), (GIB, 2, 1, 32), (GIB, 2, 3, 8), (GIB, 2, 4, 8), (GIB, 2, 5, 4), (GIB // 8, 10, 16, 1)],
 )
-def test_pools_leave_half_of_the_connections_to_others(memory: int, poolers: int, pools: int, wanted: int) -> None:
+def test_pools_leave_half_of_the_connections_to_others(memory: int, poolers: int, groups: int, wanted: int) -> None:
     """All pools of all poolers together hold at most half of what the server takes, and each at least one."""
-    assert pooler.pool_size(memory, poolers, pools) == wanted
+    assert pooler.pool_size(memory, poolers, groups) == wanted
 
 
-def test_its_files_name_each_database_and_its_user() -> None:
-    """The list of databases holds no secret, the list of users holds the passwords; both are as PgBouncer reads them."""
-    found = pooler.files(SERVICE, {"main-db__api": ("main-db__api", "pass-word")})
+def test_its_files_know_the_server_alone() -> None:
+    """The settings hold no secret; of the users only the one is listed who looks the others up in the server."""
+    found = pooler.files(SERVICE, "pass-word")
 
-    ini, users = found["/etc/hostess/pgbouncer.ini"], found["/etc/hostess/userlist.txt"]
-    assert "main-db__api = host=@address@ port=5432 dbname=main-db__api" in ini.splitlines()
-    assert "pool_mode = session" in ini.splitlines()
-    assert "default_pool_size = 32" in ini.splitlines()
-    assert "pass-word" not in ini
-    assert users == '"main-db__api" "pass-word"\n'
+    ini = found["/etc/hostess/pgbouncer.ini"].splitlines()
+    assert {"* = host=@address@ port=5432", "pool_mode = session", "default_pool_size = 32"} <= set(ini)
+    assert {"auth_user = postgres", "auth_dbname = main-db"} <= set(ini)
+    assert not any("pass-word" in line for line in ini)
+    assert found["/etc/hostess/userlist.txt"] == '"postgres" "pass-word"\n'
 
 
 def test_pooled_url_leads_to_it() -> None:
