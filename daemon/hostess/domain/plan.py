@@ -156,7 +156,7 @@ def plan(live: Release | None, wanted: Release, containers: Sequence[Container],
         databases=databases,
         waves=routed,
         workers=workers,
-        hand_overs=tuple(sorted(hand_overs, key=lambda h: not wanted.workloads[h.service].is_database)),
+        hand_overs=_ordered(wanted, hand_overs),
         kept=tuple(kept),
         retired=tuple(retired),
         removed=tuple(name for name in before if name not in wanted.workloads),
@@ -171,6 +171,14 @@ def _others(workload: Workload, containers: Iterable[Container], leaving: Collec
         if container.labels.get(labels.SERVICE) == workload.name
         and (container.labels.get(labels.SPEC) != workload.spec or container.id in leaving)
     ]
+
+
+def _ordered(wanted: Release, hand_overs: Iterable[HandOver]) -> tuple[HandOver, ...]:
+    """Return databases first, then each after those it depends on: what is new may need what is new in them."""
+    places = {name: place for place, wave in enumerate(waves(wanted.workloads)) for name in wave}
+    return tuple(
+        sorted(hand_overs, key=lambda each: (not wanted.workloads[each.service].is_database, places[each.service]))
+    )
 
 
 def _grouped(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hostess.domain.ports import Container, InsideService
 from tests.fakes.building import Recipe
-from tests.fakes.programs import task
+from tests.fakes.programs import Box, task
 from tests.integration.release.test_switch import after
 from tests.world import Bench, web
 
@@ -14,6 +14,29 @@ PAIR = """  back:
     ports: [9000]
     env: {PORT: "9000"}
 """
+
+HANDED = """  beat:
+    type: custom
+    image: plain:1
+    command: [/beat]
+    env: {MARK: MARKED}
+    health: {command: [ask], interval: 1s, retries: 1}
+    depends_on: [store]
+  store:
+    type: custom
+    image: plain:1
+    ports: [9000]
+    env: {PORT: "9000", MARK: MARKED}
+    persistence: true
+"""
+
+
+async def beat(box: Box) -> int:
+    """Work until told to stop; the one that is marked "broken" ends at once."""
+    if box.env["MARK"] == "broken":
+        return 3
+    await box.stopping.wait()
+    return 0
 
 
 def called(bench: Bench, service: str) -> InsideService | None:
@@ -86,6 +109,36 @@ async def test_until_the_switch_the_live_release_is_called(bench: Bench) -> None
     assert now is not None
     assert len(now.replicas) == 1
     assert old.address not in now.replicas
+
+
+async def test_what_is_handed_over_next_can_need_it(bench: Bench) -> None:
+    """A worker that depends on a store and is handed over with it comes after it, and finds the new one before the switch."""
+    asked: list[tuple[str, ...]] = []
+
+    async def ask(_: Box) -> int:
+        found = called(bench, "store")
+        asked.append(found.replicas if found else ())
+        return 0 if asked[-1] else 1
+
+    bench.engine.commands |= {"ask": ask, "/beat": beat}
+    for mark in ("one", "two"):
+        assert (await bench.push("shop", web(more=HANDED.replace("MARKED", mark)))).accepted, bench.text()
+    [store] = await replicas(bench, "store")
+
+    assert "-----> handing over store" in bench.text()
+    assert asked[-1] == (store.address,)
+
+
+async def test_a_failed_hand_over_is_forgotten(bench: Bench) -> None:
+    """When the release fails after a hand-over, callers find the one that was there before."""
+    bench.engine.commands |= {"ask": task(0), "/beat": beat}
+    assert (await bench.push("shop", web(more=HANDED.replace("MARKED", "one")))).accepted, bench.text()
+    before = called(bench, "store")
+
+    assert not (await bench.push("shop", web(more=HANDED.replace("MARKED", "broken")))).accepted
+
+    assert "-----> handing over beat" in bench.text()
+    assert called(bench, "store") == before
 
 
 async def test_a_failed_first_release_is_forgotten(bench: Bench) -> None:

@@ -44,6 +44,16 @@ def test_changed_singleton_is_handed_over() -> None:
     assert not found.retired
 
 
+def test_singletons_are_handed_over_after_those_they_depend_on() -> None:
+    """Whatever their order in the file, a worker is handed over after the store that it depends on."""
+    old = [a_worker(depends_on=("store",)), a_workload("store", singleton=True)]
+    new = [replace(workload, spec=f"{workload.name}-2") for workload in old]
+
+    found = plan(a_release(*old), a_release(*new), [a_container(workload) for workload in old])
+
+    assert [hand_over.service for hand_over in found.hand_overs] == ["store", "beat"]
+
+
 def test_first_singleton_is_a_plain_start() -> None:
     """Where no singleton runs yet there is nothing to hand over."""
     found = plan(None, a_release(a_workload(), a_worker(), a_database()), [])
