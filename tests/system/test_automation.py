@@ -158,3 +158,17 @@ def test_the_backup_commands_of_the_file_work(tool: Tool) -> None:
     docker("exec", container, *backups.restore_command)
 
     assert tool.runs() == seen
+
+
+def test_a_push_that_changes_nothing_changes_nothing(tool: Tool) -> None:
+    """A commit that touches no service keeps both containers, builds nothing and runs no job, as the plan says."""
+    before = ids(tool.host, PROJECT, "editor", "worker")
+    tool.repository.commit("nothing")
+
+    plan = planned(tool.repository)
+    output = pushed(tool.repository)
+
+    assert plan == [("keep", "editor", ""), ("keep", "worker", "")]
+    assert built(output) == []
+    assert carried(output) == {"editor", "worker"}
+    assert ids(tool.host, PROJECT, "editor", "worker") == before
