@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from hostess.adapters.clock_system import SystemClock
@@ -88,7 +89,26 @@ class Bench:
     meter: FixedMeter
     folder: Path
     retiring: asyncio.Task[None]
+    another: Callable[[], Awaitable[World]]
     said: list[str] = field(default_factory=list)
+
+    async def restart(self) -> None:
+        """Let the daemon die, and put another in its place: journal, engine and proxy are as they were."""
+        await self.stop()
+        self.world = await self.another()
+        self.retiring = asyncio.create_task(self.world.retirement.run())
+        await self.world.reconciler.at_boot(asyncio.Event())
+        await self.world.jobs.recover()
+
+    async def stop(self) -> None:
+        """End the daemon's own tasks, and leave to themselves the containers that it waited for."""
+        await self.world.reconciler.stop()
+        await self.world.deployments.stop()
+        await self.world.jobs.stop()
+        self.retiring.cancel()
+        await asyncio.gather(self.retiring, return_exceptions=True)
+        self.world.transcripts.close_all()
+        self.world.job_transcripts.close_all()
 
     async def push(
         self,
@@ -186,16 +206,13 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     engine, router, firewall, meter = FakeEngine(), FakeRouter(), FakeFirewall(), FixedMeter()
     engine.add_image("plain:1", Recipe({"/echo": echo}, cmd=("/echo",), env={"PORT": "8000", "VERSION": "1"}))
     outside = Outside(engine, router, SocketProber(), NoNames(), meter, firewall, SystemClock(), router.public_port)
-    world = await compose(settings, journal, FileVault(data / "key"), outside)
+    another = partial(compose, settings, journal, FileVault(data / "key"), outside)
+    world = await another()
     retiring = asyncio.create_task(world.retirement.run())
+    bench = Bench(world, journal, engine, router, firewall, meter, folder, retiring, another)
     try:
-        yield Bench(world, journal, engine, router, firewall, meter, folder, retiring)
+        yield bench
     finally:
-        await world.reconciler.stop()
-        await world.deployments.stop()
-        await world.jobs.stop()
-        retiring.cancel()
-        await asyncio.gather(retiring, return_exceptions=True)
-        world.transcripts.close_all()
+        await bench.stop()
         await journal.close()
         await engine.close()

@@ -49,6 +49,7 @@ from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
+from hostess.services.shutdown import Shutdown
 from hostess.services.static_sites import StaticSites
 from hostess.services.steps import Steps
 from hostess.services.tokens import Tokens
@@ -135,16 +136,16 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     names = InsideNames(journal, outside.firewall)
     replicas = Replicas(engine, journal, vault, clock, names)
     gate = Gate(engine, outside.prober, clock, redactor.hide)
-    migrator = Migrator(engine, replicas, redactor.hide)
     job_transcripts = FileTranscripts(settings.data_dir / "logs" / "jobs")
     jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
+    migrator = Migrator(engine, replicas, jobs, redactor.hide)
     timer = SchedulerTimer()
     routing = Routing(engine, journal, outside.router, names)
-    retirement = Retirement(engine, journal, outside.router, replicas, clock)
+    retirement = Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock)
     steps = Steps(journal, clock)
     databases = DatabaseSetup(engine, replicas, access, clock)
     phase = DatabasePhase(databases, steps)
-    launch = Launch(journal, replicas, gate, migrator, jobs, phase, routing, steps, outside.meter, clock)
+    launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
     undoing = Undoing(journal, replicas, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     turns = Turns()
@@ -156,7 +157,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
-    removal = Removal(journal, engine, repositories, routing, deployments, turns)
+    removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),

@@ -231,6 +231,10 @@ class SqliteJournal:
         """Note a failed attempt and when to try again."""
         await self._do(tasks.postpone, task, due_at, error)
 
+    async def amend_task(self, task: int, payload: Mapping[str, object]) -> None:
+        """Replace what a task says; one that is finished stays so."""
+        await self._do(tasks.amend, task, payload)
+
     async def finish_task(self, task: int) -> None:
         """Forget a task that is done."""
         await self._do(tasks.finish, task)

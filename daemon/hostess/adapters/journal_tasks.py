@@ -34,6 +34,11 @@ def postpone(db: Database, task: int, due_at: datetime, error: str) -> None:
     )
 
 
+def amend(db: Database, task: int, payload: Mapping[str, object]) -> None:
+    """Replace what a task says; a task that is finished stays so."""
+    db.execute("UPDATE tasks SET payload = ? WHERE id = ?", [to_text(payload), task])
+
+
 def finish(db: Database, task: int) -> None:
     """Forget a task that is done."""
     db.execute("DELETE FROM tasks WHERE id = ?", [task])

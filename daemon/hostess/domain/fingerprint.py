@@ -30,7 +30,8 @@ def fingerprint(workload: Workload, env: Mapping[str, str], files: Mapping[str, 
             else [health.http, health.command, health.port, str(health.interval), str(health.timeout), health.retries],
             "shutdown": None
             if workload.shutdown is None
-            else [workload.shutdown.command, str(workload.shutdown.timeout)],
+            # A job only where there is one: the digests of all others stay what they were.
+            else [workload.shutdown.command, str(workload.shutdown.timeout), *filter(None, [workload.shutdown.job])],
             "restarted": workload.restarted,
             # Only where there are any: the digests of all others stay what they were before there were these.
             **({"static": [workload.static.key, workload.static.spa]} if workload.static else {}),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hostess.domain import labels
 from hostess.domain.ports import Container
 from hostess.domain.release import Release, ReleaseJob, Workload
-from hostess.domain.stack import Run
+from hostess.domain.stack import Hook, Run
 
 PRESENT = frozenset({"running", "restarting", "paused"})
 """The engine's words for a container that need not be started by us."""
@@ -80,6 +80,22 @@ def waves(workloads: Mapping[str, Workload]) -> tuple[tuple[str, ...], ...]:
         for name in ready:
             del left[name]
     return tuple(result)
+
+
+def needs(release: Release, service: str) -> tuple[str, ...]:
+    """Return what has to be well, or done, before a service starts: its dependencies, and those of the job that is its `init`."""
+    workload = release.workloads[service]
+    return (*workload.depends_on, *_needs_of(release, workload.init))
+
+
+def migration_needs(release: Release, service: str) -> tuple[str, ...]:
+    """Return what has to be well, or done, before a service's migration runs."""
+    workload = release.workloads[service]
+    return (*workload.depends_on, *_needs_of(release, workload.migrate))
+
+
+def _needs_of(release: Release, hook: Hook | None) -> tuple[str, ...]:
+    return tuple(release.jobs[hook.job].depends_on) if hook and hook.job else ()
 
 
 def migrates(live: Release | None, wanted: Release) -> tuple[str, ...]:

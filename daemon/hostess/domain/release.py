@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
-from hostess.domain.stack import Condition, Health, Hook, Run, ServiceType
+from hostess.domain.stack import Concurrency, Condition, Health, Hook, Run, ServiceType
 
 
 class State(StrEnum):
@@ -135,6 +135,7 @@ class ReleaseJob:
     schedule: str | None = None
     timeout: timedelta = timedelta(minutes=5)
     retries: int = 1
+    concurrency: Concurrency = Concurrency.FORBID
 
     @property
     def name(self) -> str:

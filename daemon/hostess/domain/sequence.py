@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
-from hostess.domain.plan import Plan, migrates, runs_now
+from hostess.domain.plan import Plan, migrates, migration_needs, needs, runs_now
 from hostess.domain.release import Release
 
 
@@ -25,14 +25,14 @@ def sequence(live: Release | None, wanted: Release, plan: Plan, done: Collection
     walk = _Walk(wanted, frozenset(start.service for start in plan.starts), frozenset(done))
     walk.start(each.service for each in plan.databases)
     for name in migrates(live, wanted):
-        walk.need(wanted.workloads[name].depends_on)
+        walk.need(migration_needs(wanted, name))
         walk.taken.append((Act.MIGRATE, name))
     for wave in (*plan.waves, plan.workers):
         for each in wave:
-            walk.need(wanted.workloads[each.service].depends_on)
+            walk.need(needs(wanted, each.service))
         walk.start(each.service for each in wave)
     for hand_over in plan.hand_overs:
-        walk.need(wanted.workloads[hand_over.service].depends_on)
+        walk.need(needs(wanted, hand_over.service))
         walk.taken.append((Act.REPLACE, hand_over.service))
     walk.need(wanted.jobs)
     return tuple(walk.taken)
@@ -62,7 +62,7 @@ class _Walk:
             if name in self._wanted.jobs:
                 self._job(name)
             elif name in self._starts:
-                self.need(self._wanted.workloads[name].depends_on)
+                self.need(needs(self._wanted, name))
                 self.start([name])
 
     def _job(self, name: str) -> None:

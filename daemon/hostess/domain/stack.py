@@ -50,6 +50,14 @@ class Run(StrEnum):
     LIFECYCLE = "lifecycle"
 
 
+class Concurrency(StrEnum):
+    """What happens when a job is to run while it runs: it does not, both run, or the new run takes the old one's place."""
+
+    FORBID = "forbid"
+    ALLOW = "allow"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """An image made from the pushed tree: *source* and *dockerfile* are relative, "/"-joined, without ".." (dockerfile below source)."""
@@ -227,6 +235,7 @@ class Job:
     schedule: str | None = None
     timeout: timedelta = timedelta(minutes=5)
     retries: int = 1
+    concurrency: Concurrency = Concurrency.FORBID
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ JobSchedule = Annotated[str, BeforeValidator(_job_schedule), _schedule_shape(_JO
 
 
 class HookPart(Part):
-    """A lifecycle hook: a `command`, or for `migrate` and `post_deploy` the name of a `job`."""
+    """A lifecycle hook: a `command`, or the name of a `job`."""
 
     shorthand: ClassVar[str] = "command"
     instead: ClassVar[dict[str, str]] = {"cmd": "command", "run": "command", "onFailure": "on_failure"}
@@ -55,7 +55,8 @@ class HookPart(Part):
     job: Annotated[
         stack_values.Text | None,
         about(
-            "A job with `run: lifecycle` that runs instead of a command; several services may share it.",
+            "A job with `run: lifecycle` that runs instead of a command, with its own image, environment, timeout and "
+            "retries; several services may share it.",
             otherwise="none",
             example="upgrade",
         ),
@@ -85,7 +86,8 @@ class LifecyclePart(Part):
     init: Annotated[
         HookPart | None,
         about(
-            "Runs inside each container before its main process.",
+            "Runs before each new container of the service, with its volumes; its failure fails the deployment. A "
+            "rollback runs none.",
             otherwise="none",
             example={"command": ["python", "-m", "app.warm"]},
         ),
@@ -110,7 +112,8 @@ class LifecyclePart(Part):
     shutdown: Annotated[
         HookPart | None,
         about(
-            "Runs inside a container before it is stopped; `timeout` alone sets the time to end in.",
+            "Runs before a container is stopped, once it has left the routing table: a command inside it, a job beside it "
+            "with its volumes. Its failure is an event and stops nothing. `timeout` alone sets the time to end in.",
             otherwise="none",
             example={"timeout": "45s"},
         ),

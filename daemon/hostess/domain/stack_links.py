@@ -19,7 +19,8 @@ REDIS_GROUPS = 16
 """How many databases a redis has."""
 
 _HOOKS = ("init", "migrate", "post_deploy", "shutdown")
-_INSIDE = frozenset({"init", "shutdown"})
+_BEFORE = ("init", "migrate")
+"""The hooks that a service does not start without."""
 
 
 def check_names(draft: Draft) -> None:
@@ -50,9 +51,21 @@ def check_dependencies(draft: Draft) -> None:
                 draft.findings.add(at, "depends on itself", "remove it")
             elif _target_fits(draft, part, target, condition, at):
                 edges[target] = at
+        if isinstance(part, ServicePart):
+            edges.update(_jobs_before(draft, part, path))
     for chain in _cycles(graph):
         at = graph[chain[-2]][chain[-1]]
         draft.findings.add(at, f"closes a cycle: {' -> '.join(chain)}", "remove one of these dependencies")
+
+
+def _jobs_before(draft: Draft, part: ServicePart, path: Path) -> dict[str, Path]:
+    """Return the jobs that run as hooks before a service starts: they can depend on nothing that waits for it."""
+    hooks = {key: getattr(part.lifecycle, key, None) for key in _BEFORE}
+    return {
+        hook.job: (*path, "lifecycle", key, "job")
+        for key, hook in hooks.items()
+        if hook is not None and hook.job in draft.job_names
+    }
 
 
 def _target_fits(
@@ -183,7 +196,7 @@ def check_hooks(draft: Draft) -> None:
             if hook is None:
                 continue
             if hook.job is not None:
-                _check_hook_job(draft, key, hook, (*path, "job"))
+                _check_hook_job(draft, hook, (*path, "job"))
             elif hook.command is None and not _excused(draft, key, hook, path):
                 draft.findings.add(path, "needs command", 'for example ["alembic", "upgrade", "head"]')
 
@@ -194,12 +207,10 @@ def _excused(draft: Draft, key: str, hook: HookPart, path: Path) -> bool:
     return grace_only or any(draft.findings.is_spoilt(*path, what) for what in ("command", "job", "timeout"))
 
 
-def _check_hook_job(draft: Draft, key: str, hook: HookPart, path: Path) -> None:
+def _check_hook_job(draft: Draft, hook: HookPart, path: Path) -> None:
     job = hook.job or ""
     if hook.command is not None:
         draft.findings.add(path, "excludes command", "keep one of the two", key=True)
-    elif key in _INSIDE:
-        draft.findings.add(path, f"does not apply to {key}, which runs inside the service", "use command", key=True)
     elif job not in draft.job_names:
         draft.findings.add(path, f"{quoted(job)} is no job of this file", did_you_mean(job, draft.job_names))
     elif _runs_otherwise(draft, job):

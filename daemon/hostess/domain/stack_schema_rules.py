@@ -87,7 +87,7 @@ _SERVICE: list[Rule] = [
     {"properties": {"persistence": {"items": _given("name")}}},
 ]
 _HOOK: Rule = {"anyOf": [_NULL, {"oneOf": [_given("command"), _given("job")]}]}
-_INSIDE: Rule = {"properties": {"job": _NULL}}
+_GRACE: Rule = {"anyOf": [_NULL, _HOOK, {**_given("timeout"), "allOf": [_without("command", "job")]}]}
 _JOB: list[Rule] = [
     _exactly_one(("image", "build")),
     {
@@ -111,8 +111,7 @@ RULES: dict[str, list[Rule]] = {
     "File": [_exactly_one(("source", "content", "secret"))],
     "Lifecycle": [
         {"properties": dict.fromkeys(("init", "migrate", "post_deploy"), _HOOK)},
-        {"properties": {"init": _INSIDE, "shutdown": _INSIDE}},
-        {"properties": {"shutdown": {"anyOf": [_NULL, _given("command"), _given("timeout")]}}},
+        {"properties": {"shutdown": _GRACE}},
     ],
     "Environment": [_not_both(_given("branch"), _given("branches"))],
     "RedisSpecial": [_not_both(_given("maxmemory"), _given("maxmemory_percent"))],

@@ -39,9 +39,6 @@ def _service(service: Service) -> list[str]:
         found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
     if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
         found.append("visibility team (sign-in at the proxy): use private or public")
-    inside = (service.lifecycle.init, service.lifecycle.shutdown)
-    if any(hook is not None and hook.job is not None for hook in inside):
-        found.append("lifecycle.init or shutdown that names a job (they run inside the service)")
     if service.is_database and service.replicas.high > 1:
         found.append("replicas above 1 (one host keeps one copy of a database: read_url is the url)")
     if service.backups is not None and service.backups.pitr:

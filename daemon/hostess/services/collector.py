@@ -67,7 +67,9 @@ class Collector:
         return tuple(sorted(present - {key for site in sites for key in (site.key, site.earlier)}))
 
     async def _needed(self) -> set[str]:
-        needed = {workload.image for release in await self._kept() for workload in release.workloads.values()}
+        kept = await self._kept()
+        needed = {workload.image for release in kept for workload in release.workloads.values()}
+        needed |= {job.workload.image for release in kept for job in release.jobs.values()}
         for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
             needed.add(container.image)
         return needed

@@ -108,7 +108,7 @@ class Deployer:
             raise
         try:
             async with self._steps.step(order, progress, "switch", "retire"):
-                await self._undoing.retire_stale(order.place, order.wanted, order.live, before)
+                await self._undoing.retire_stale(order.place, order.wanted, before)
         except Problem as problem:
             # The release is live and proved: this cannot fail it, only be done later, by the reconciler.
             log.warning("what %s replaced could not be retired yet: %s", order.wanted.title, problem)

@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Iterable
 
 from hostess.domain import labels, postgres
-from hostess.domain.plan import HandOver, Plan, Start, migrates, runs_now, waves
+from hostess.domain.plan import HandOver, Plan, Start, migrates, migration_needs, needs, runs_now, waves
 from hostess.domain.ports import Clock, Journal, Meter
 from hostess.domain.problem import Problem
 from hostess.domain.push import in_one_line
-from hostess.domain.release import Release, ReleaseJob, Workload
+from hostess.domain.release import Kind, Release, ReleaseJob, Workload
 from hostess.domain.stack import OnFailure, Run
 from hostess.services.database_phase import DatabasePhase
 from hostess.services.gate import Gate
-from hostess.services.jobs import Ask, Jobs
+from hostess.services.jobs import DEPLOY, Ask, Jobs
 from hostess.services.migrator import Migrator, hook_of
-from hostess.services.replicas import Replicas, grace_of
+from hostess.services.replicas import Replicas
+from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
 from hostess.services.steps import Order, Progress, Steps
 
@@ -30,6 +31,7 @@ class Launch:
         migrator: Migrator,
         jobs: Jobs,
         databases: DatabasePhase,
+        retirement: Retirement,
         routing: Routing,
         steps: Steps,
         meter: Meter,
@@ -41,6 +43,7 @@ class Launch:
         self._migrator = migrator
         self._jobs = jobs
         self._databases = databases
+        self._retirement = retirement
         self._routing = routing
         self._steps = steps
         self._meter = meter
@@ -64,10 +67,10 @@ class Launch:
             await self._migrate(order, progress)
         for wave in (*todo.waves, todo.workers):
             for start in wave:
-                await self._needs(order, progress, order.wanted.workloads[start.service].depends_on)
+                await self._needs(order, progress, needs(order.wanted, start.service))
             await self._starts(order, progress, wave, "start")
         for hand_over in todo.hand_overs:
-            await self._needs(order, progress, order.wanted.workloads[hand_over.service].depends_on)
+            await self._needs(order, progress, needs(order.wanted, hand_over.service))
             await self._hand_over(order, progress, hand_over)
         await self._needs(order, progress, order.wanted.jobs)
 
@@ -85,7 +88,7 @@ class Launch:
                 progress.started.add(name)
                 await self._job(order, progress, order.wanted.jobs[name])
             elif name in starts:
-                await self._needs(order, progress, order.wanted.workloads[name].depends_on)
+                await self._needs(order, progress, needs(order.wanted, name))
                 await self._starts(order, progress, [starts[name]], "start")
 
     async def _job(self, order: Order, progress: Progress, job: ReleaseJob) -> None:
@@ -102,7 +105,7 @@ class Launch:
     async def _run_job(self, order: Order, progress: Progress, job: ReleaseJob, phase: str) -> None:
         order.say(f"-----> job {job.name}: {in_one_line(job.workload.command or ())}")
         async with self._steps.step(order, progress, phase, f"job:{job.name}"):
-            ask = Ask(order.place, order.wanted, job, "deploy", deployment=order.deployment.id)
+            ask = Ask(order.place, order.wanted, job, DEPLOY, deployment=order.deployment.id)
             await self._jobs.within_deployment(ask, order.say)
 
     def _check_memory(self, order: Order, todo: Plan) -> None:
@@ -118,7 +121,7 @@ class Launch:
     async def _migrate(self, order: Order, progress: Progress) -> None:
         for name in migrates(order.live, order.wanted):
             workload = order.wanted.workloads[name]
-            await self._needs(order, progress, workload.depends_on)
+            await self._needs(order, progress, migration_needs(order.wanted, name))
             await self.hook(order, progress, workload, "migrate")
 
     async def hook(self, order: Order, progress: Progress, workload: Workload, kind: str) -> None:
@@ -127,7 +130,8 @@ class Launch:
         detail = {"seconds": hook.timeout.total_seconds()}
         try:
             if hook.job is not None:
-                await self._run_job(order, progress, order.wanted.jobs[hook.job], kind)
+                job = order.wanted.jobs[hook.job]
+                await self._run_job(order, progress, job, kind)
                 return
             async with self._steps.step(order, progress, kind, f"{kind}:{workload.name}", detail):
                 await self._migrator.run(order.place, order.wanted, workload, kind, order.deployment.id, order.say)
@@ -168,7 +172,7 @@ class Launch:
 
     async def _start(self, order: Order, workload: Workload, number: int) -> None:
         began = self._clock.now()
-        if workload.init is not None:
+        if workload.init is not None and order.deployment.kind is not Kind.ROLLBACK:
             await self._migrator.init(order.place, order.wanted, workload, number, order.deployment.id, order.say)
         container = await self._replicas.start(order.place, order.wanted, workload, number, order.deployment.id)
         try:
@@ -186,8 +190,9 @@ class Launch:
         async with self._steps.step(
             order, progress, "hand over", f"hand_over:{workload.name}", {"stop": list(hand_over.stop)}
         ):
-            for container in hand_over.stop:
-                await self._replicas.stop(container, grace_of(workload))
+            for container in await self._replicas.of_place(order.place.project, order.place.environment):
+                if container.id in hand_over.stop:
+                    await self._retirement.hand_over(container, order.deployment.id)
             await self._start(order, workload, 1)
         await self._routing.ready_inside(order.place, [workload.name])
         if workload.is_database:

@@ -1,4 +1,4 @@
-"""Lifecycle commands that run beside a release: once, in a container of their own, to their end."""
+"""Lifecycle hooks that run beside a release: once, in a container of their own, to their end."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
 from hostess.domain.stack import Hook
 from hostess.services.gate import TAIL
+from hostess.services.jobs import Ask, Jobs
 from hostess.services.replicas import Replicas
 
 LAST_LINES = 2.0
@@ -18,9 +19,10 @@ LAST_LINES = 2.0
 class Migrator:
     """Runs `lifecycle.init`, `migrate` and `post_deploy`. Its container's name is the same for one deployment: it cannot run twice."""
 
-    def __init__(self, engine: Engine, replicas: Replicas, hide: Callable[[str], str]) -> None:
+    def __init__(self, engine: Engine, replicas: Replicas, jobs: Jobs, hide: Callable[[str], str]) -> None:
         self._engine = engine
         self._replicas = replicas
+        self._jobs = jobs
         self._hide = hide
 
     async def run(
@@ -44,17 +46,41 @@ class Migrator:
     async def init(
         self, place: Place, release: Release, workload: Workload, number: int, deployment: str, say: Say
     ) -> None:
-        """Run `lifecycle.init` for replica *number*, with the service's volumes, before it is started; Problem "init-failed"."""
+        """Run `lifecycle.init` for replica *number*, with the service's volumes, before it is started.
+
+        By the service's own container, or by that of the job it names. Problem "init-failed", "init-timeout".
+        """
         hook = hook_of(workload, "init")
+        if hook.job is not None:
+            await self._init_by_job(place, release, workload, number, deployment, say)
+            return
         say(f"       init of {workload.name}.{number}: {in_one_line(hook.command)}")
         name = f"init-{number}"
-        container = await self._replicas.start_task(place, release, workload, hook, deployment, name, volumes=True)
+        container = await self._replicas.start_task(
+            place, release, workload, hook, deployment, name, volumes=workload.volumes
+        )
         try:
             code = await self._watch(container, hook, say)
             if code != 0:
                 raise failed("init", workload.name, code, hook, await self._tail(container))
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
+
+    async def _init_by_job(
+        self, place: Place, release: Release, workload: Workload, number: int, deployment: str, say: Say
+    ) -> None:
+        job = release.jobs[hook_of(workload, "init").job or ""]
+        say(f"       init of {workload.name}.{number}: job {job.name}: {in_one_line(job.workload.command or ())}")
+        try:
+            ask = Ask(place, release, job, "init", deployment=deployment, volumes=workload.volumes)
+            await self._jobs.within_deployment(ask, say)
+        except Problem as problem:
+            raise Problem(
+                "init-failed",
+                f"init of {workload.name} failed: {problem.what}",
+                remedy=problem.remedy,
+                tail=problem.tail,
+            ) from problem
 
     async def settle(self, container: Container, within: float) -> int | None:
         """Wait for a task that was left running by a daemon that died, then remove it.

@@ -184,7 +184,7 @@ class Reconciler:
         except Problem as problem:
             await self._revert(deployment, place, live, problem)
             return
-        await self._undoing.retire_stale(place, live, None, [])
+        await self._undoing.retire_stale(place, live, [])
         if deployment.ref:
             await self._settle(deployment)
         await self._journal.move(deployment.id, state, self._clock.now(), phase="")
@@ -301,7 +301,7 @@ class Reconciler:
             return
         await self._replicas.make_network(place)
         if await self._repairs.repair(place, live):
-            await self._undoing.retire_stale(place, live, live, [])
+            await self._undoing.retire_stale(place, live, [])
 
     async def _place(self, deployment: Deployment) -> Place:
         places = await self._journal.places(deployment.project)

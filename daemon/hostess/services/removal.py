@@ -6,13 +6,17 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from hostess.domain import labels
+from hostess.domain.plan import waves
 from hostess.domain.ports import Container, Engine, Journal, Repositories
-from hostess.domain.release import OPEN
+from hostess.domain.records import Place
+from hostess.domain.release import OPEN, Release
 from hostess.services.deployments import Deployments
+from hostess.services.retirement import Retirement
 from hostess.services.routing import Routing
 from hostess.services.turns import Turns
 
 GRACE = timedelta(seconds=10)
+"""What a one-off task gets to end in."""
 
 
 class Removal:
@@ -24,6 +28,7 @@ class Removal:
         engine: Engine,
         repositories: Repositories,
         routing: Routing,
+        retirement: Retirement,
         deployments: Deployments,
         turns: Turns,
     ) -> None:
@@ -31,11 +36,12 @@ class Removal:
         self._engine = engine
         self._repositories = repositories
         self._routing = routing
+        self._retirement = retirement
         self._deployments = deployments
         self._turns = turns
 
     async def remove(self, project: str) -> None:
-        """Remove containers, volumes with their data, networks, repository, secrets and records of *project*.
+        """Stop what runs as its services say; remove its volumes with their data, networks, repository, secrets and records.
 
         Deployments that run are cancelled first; Problem "not-cancellable" when one is past its switch: ask again then.
         """
@@ -45,9 +51,11 @@ class Removal:
             places = await self._journal.places(project)
             for place in places:
                 await held.enter_async_context(self._turns.turn(project, place.environment))
+            lives = [await self._journal.live(project, place.environment) for place in places]
             for place in places:
                 await self._journal.revert(project, place.environment, None, {})
             await self._routing.publish()
+            await asyncio.gather(*map(self._let_end, places, lives))
             await self._clear_engine(project)
             await self._repositories.remove(project)
             await self._journal.remove_project(project)
@@ -68,13 +76,28 @@ class Removal:
         self, project: str, environment: str, permanent: Callable[[str], bool]
     ) -> tuple[str, ...]:
         """Do the same for who holds the environment's turn; nothing is cancelled."""
+        live = await self._journal.live(project, environment)
         await self._journal.revert(project, environment, None, {})
         await self._routing.publish()
+        for place in await self._journal.places(project):
+            if place.environment == environment:
+                await self._let_end(place, live)
         owned = labels.of_place(await self._journal.instance(), project, environment)
         kept = {v for v in await self._engine.volumes(owned) if permanent(labels.service_of_volume(v))}
         await self._clear(owned, kept)
         await self._journal.remove_place(project, environment, {labels.service_of_volume(volume) for volume in kept})
         return tuple(sorted(kept))
+
+    async def _let_end(self, place: Place, live: Release | None) -> None:
+        """End the replicas of an environment, each after what depends on it: an end may still need a database."""
+        owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
+        groups = [set(wave) for wave in reversed(waves(live.workloads))] if live else []
+        for group in groups:
+            await self._retirement.gone([c for c in await self._replicas(owned) if c.labels[labels.SERVICE] in group])
+        await self._retirement.gone(await self._replicas(owned))
+
+    async def _replicas(self, owned: Mapping[str, str]) -> list[Container]:
+        return [each for each in await self._engine.containers(owned) if labels.is_replica(each.labels)]
 
     async def _clear(self, owned: Mapping[str, str], kept: Collection[str] = ()) -> None:
         containers = await self._engine.containers(owned)

@@ -82,11 +82,11 @@ class Replicas:
         name: str,
         *,
         env: Mapping[str, str] | None = None,
-        volumes: bool = False,
+        volumes: Mapping[str, str] | None = None,
     ) -> Container:
         """Create and start a one-off container of the workload's image that runs *hook*'s command.
 
-        *env* replaces values; with *volumes* it sees what the service stores.
+        *env* replaces values; *volumes* (name -> path) is what it sees of a service's store.
         """
         marks = {labels.ROLE: labels.TASK_ROLE, labels.DEPLOYMENT: deployment, labels.REPLICA: name}
         return await self._run(
@@ -98,7 +98,7 @@ class Replicas:
             command=hook.command,
             is_task=True,
             env=env or {},
-            volumes=workload.volumes if volumes else {},
+            volumes=volumes or {},
         )
 
     async def env(self, release: Release, workload: Workload) -> dict[str, str]:
@@ -125,10 +125,6 @@ class Replicas:
     async def of_place(self, project: str, environment: str) -> list[Container]:
         """Return all containers of an environment, tasks and stopped ones too."""
         return await self._engine.containers(labels.of_place(await self._journal.instance(), project, environment))
-
-    async def stop(self, container: str, grace: timedelta = DEFAULT_GRACE) -> None:
-        """Send SIGTERM, after *grace* SIGKILL."""
-        await self._engine.stop(container, grace)
 
     async def keep(self, container: str) -> None:
         """Let the engine keep a replica running that has passed its gate; before that its end is to be seen, not mended."""
@@ -163,7 +159,8 @@ class Replicas:
         instance = await self._journal.instance()
         owned = labels.of_place(instance, release.project, release.environment)
         for volume in volumes:
-            await self._engine.make_volume(volume, {**owned, labels.SERVICE: workload.name})
+            owner = labels.service_of_volume(volume) or workload.name  # a job may be the first to see it
+            await self._engine.make_volume(volume, {**owned, labels.SERVICE: owner})
         values = {**await self.env(release, workload), **env}
         async with self._addressing:
             spec = ContainerSpec(

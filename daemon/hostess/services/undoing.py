@@ -40,16 +40,14 @@ class Undoing:
         self._databases = databases
         self._clock = clock
 
-    async def retire_stale(
-        self, place: Place, wanted: Release, before: Release | None, containers: list[Container]
-    ) -> None:
+    async def retire_stale(self, place: Place, wanted: Release, containers: list[Container]) -> None:
         """Hand every replica that *wanted* does not need over to retirement, and remove what a hand-over stopped."""
         now = await self._replicas.of_place(place.project, place.environment)
         known = {container.id: container for container in containers}
         gone = await leaving(self._journal)
         stale = set(plan(None, wanted, now, gone).retired) - gone
         await self._retirement.retire(
-            [known.get(c.id, c) for c in now if c.id in stale], before.workloads if before else {}
+            [known.get(container.id, container) for container in now if container.id in stale]
         )
 
     async def sweep(self, place: Place) -> None:
@@ -124,5 +122,5 @@ class Undoing:
             and (workload := failed.workloads.get(container.labels.get(labels.SERVICE, ""))) is not None
             and not workload.singleton
         ]
-        await self._retirement.retire(routed, failed.workloads)
+        await self._retirement.retire(routed)
         await self.undo(deployment, place)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import timedelta
 
 from hostess.domain.redaction import SecretRedactor
 from tests.integration.api.stage import WITHIN, Stage, served
@@ -31,7 +32,7 @@ async def test_a_service_without_replicas_is_down(stage: Stage) -> None:
     """When its container has stopped, a service is shown as down."""
     await stage.live()
     for container in await stage.world.replicas.of_place("shop", "production"):
-        await stage.world.replicas.stop(container.id)
+        await stage.engine.stop(container.id, timedelta())
 
     web, _ = (await stage.get(f"{PLACE}/services"))["items"]
 

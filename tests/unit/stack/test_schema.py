@@ -30,6 +30,7 @@ EXCEPTIONS = {
     "depends_cycle": _GRAPH,
     "depends_cycle_through_job": _GRAPH,
     "depends_two_cycles": _GRAPH,
+    "lifecycle_job_cycle": _GRAPH,
     "depends_self": _NAMES,
     "depends_unknown": _NAMES,
     "depends_manual_job": _NAMES,

@@ -144,6 +144,9 @@ class Journal(Protocol):
     async def postpone(self, task: int, due_at: datetime, error: str) -> None:
         """Note a failed attempt and when to try again."""
 
+    async def amend_task(self, task: int, payload: Mapping[str, object]) -> None:
+        """Replace what a task says; one that is finished stays so."""
+
     async def finish_task(self, task: int) -> None:
         """Forget a task that is done."""
 
