@@ -440,7 +440,7 @@ async def test_builds_are_remembered(journal: Journal) -> None:
 
 
 async def test_tasks_stay_until_finished(journal: Journal) -> None:
-    """Tasks are listed by when they are due, count their failures, and are gone when finished."""
+    """Tasks are listed by when they are due, count their failures, say what they say last, and are gone when finished."""
     late = await journal.add_task("stop", {"container": "c1"}, LATER)
     soon = await journal.add_task("drain", {"targets": ["a:1"]}, NOW)
     await journal.postpone(soon, LATER + timedelta(microseconds=1), "engine away")
@@ -448,8 +448,10 @@ async def test_tasks_stay_until_finished(journal: Journal) -> None:
     first, second = await journal.tasks()
     assert (first.id, first.kind, first.payload, first.attempts) == (late, "stop", {"container": "c1"}, 0)
     assert (second.id, second.attempts, second.error) == (soon, 1, "engine away")
+    await journal.amend_task(soon, {"targets": [], "told": True})
     await journal.finish_task(late)
-    assert [each.id for each in await journal.tasks()] == [soon]
+    await journal.amend_task(late, {"container": "c2"})
+    assert [(each.id, each.payload) for each in await journal.tasks()] == [(soon, {"targets": [], "told": True})]
 
 
 async def test_secrets_have_versions(journal: Journal) -> None:

@@ -31,7 +31,7 @@ class SchedulerTimer:
 
     def at(self, key: str, schedule: str, work: Callable[[], Awaitable[object]]) -> None:
         """Call *work* each time that a preset or five cron fields name (UTC), in place of what *key* stood for."""
-        self._scheduler.add_job(_logged(key, work), _Cron(schedule), id=key, replace_existing=True)
+        self._scheduler.add_job(_logged(key, work), CronTrigger(schedule), id=key, replace_existing=True)
 
     def forget(self, key: str) -> None:
         """Call no more."""
@@ -44,7 +44,7 @@ class SchedulerTimer:
             self._scheduler.shutdown(wait=False)
 
 
-class _Cron(BaseTrigger):  # type: ignore[misc]  # the library has no types
+class CronTrigger(BaseTrigger):  # type: ignore[misc]  # the library has no types
     """Cron's own rules: the library's crontab trigger takes Sunday for Monday and means AND where cron means OR."""
 
     def __init__(self, schedule: str) -> None:

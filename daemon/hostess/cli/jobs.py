@@ -67,6 +67,7 @@ def inspect(client: Client, job: str, project: str | None, environment: str, for
             ("Variables", ", ".join(found["variables"])),
             ("Timeout", f"{found['timeout']:g} s"),
             ("Retries", str(found["retries"])),
+            ("Concurrency", found["concurrency"]),
             ("Last run", last and f"{last['id']}  {_outcome(last)}  {ago(last['started_at'])} ({last['trigger']})"),
         ]
     )

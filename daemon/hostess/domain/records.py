@@ -106,7 +106,8 @@ class Event:
 class JobRun:
     """One run of a job. *outcome* is empty while it runs, then "done", "failed", "timeout", "cancelled" or "interrupted".
 
-    *trigger* says what started it: "deploy", "schedule", "manual". *spec* is the job's digest, by which `once` knows itself again.
+    *trigger* says what started it: "deploy", "schedule", "manual", "init", "shutdown". *spec* is the job's digest, by which `once`
+    knows itself again.
     """
 
     id: str

@@ -6,6 +6,7 @@ from datetime import timedelta
 from hostess.domain.stack import (
     Backups,
     Build,
+    Concurrency,
     Condition,
     Environment,
     File,
@@ -158,6 +159,7 @@ def _job(draft: Draft, name: str, part: JobPart) -> Job:
         schedule=part.schedule,
         timeout=part.timeout or timedelta(minutes=5),
         retries=1 if part.retries is None else part.retries,
+        concurrency=part.concurrency or Concurrency.FORBID,
     )
 
 

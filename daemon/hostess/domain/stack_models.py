@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from hostess.domain import stack_values
 from hostess.domain.mistakes import WrongValue
-from hostess.domain.stack import Run, ServiceType
+from hostess.domain.stack import Concurrency, Run, ServiceType
 from hostess.domain.stack_blocks import (
     BackupsForm,
     DatabasesForm,
@@ -239,7 +239,13 @@ class JobPart(Part):
     """A command that ends; it has exactly one of `image` and `build`."""
 
     stand_ins: ClassVar[dict[str, str]] = {"command": "stand-in"}
-    instead: ClassVar[dict[str, str]] = {**_FROM_COMPOSE, "cron": "schedule", "when": "run", "source": "build.source"}
+    instead: ClassVar[dict[str, str]] = {
+        **_FROM_COMPOSE,
+        "cron": "schedule",
+        "when": "run",
+        "overlap": "concurrency",
+        "source": "build.source",
+    }
 
     image: Annotated[
         stack_values.Image | None, about("Run an image as it is.", otherwise="none", example="ghcr.io/acme/seed:3")
@@ -304,6 +310,15 @@ class JobPart(Part):
     retries: Annotated[
         Annotated[int, Field(ge=0, le=100), stack_values.WHOLE] | None,
         about("Further attempts after a failure.", default=1, example=3),
+    ] = None
+    concurrency: Annotated[
+        Annotated[Concurrency, choice(Concurrency)] | None,
+        about(
+            "What happens when it is to run, by its schedule or by hand, while it runs: `forbid` skips the new run, `allow` "
+            "runs both, `replace` ends the old one first. A deployment waits for a run with `forbid`, and is never cut short.",
+            default="forbid",
+            example="replace",
+        ),
     ] = None
 
 

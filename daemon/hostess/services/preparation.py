@@ -252,6 +252,7 @@ class Preparation:
             schedule=job.schedule,
             timeout=job.timeout,
             retries=job.retries,
+            concurrency=job.concurrency,
         )
 
     async def _files(self, deployment: Deployment, part: Service | Job) -> Files:

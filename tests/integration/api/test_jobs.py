@@ -6,6 +6,12 @@ import json
 from tests.integration.api.jobs_stage import PLACE, POLICIES, ran, with_jobs
 from tests.integration.api.stage import WITHIN, Stage
 
+STACK = """services:
+  web: {image: "leaky:1", ports: [8000], health: {http: /health}}
+jobs:
+  report: {image: "leaky:1", command: [print, done], run: manual}
+"""
+
 
 async def test_jobs_are_listed_with_their_last_run(stage: Stage) -> None:
     """A job tells its policy, how its last run ended, and when it fires next."""
@@ -132,6 +138,45 @@ async def test_the_command_line_of_jobs(stage: Stage) -> None:
     assert "NEXT FIRE" in shown[0].out
     assert "manual" in shown[2].out
     assert logs.out == "done\n"
+
+
+async def test_one_run_by_the_command_line_with_other_values(stage: Stage) -> None:
+    """`--set-env` wins over `--env-from`, a secret needs `--allow-secret-override`, and a job that runs by itself `--force`."""
+    await with_jobs(stage)
+    (stage.folder / "values.env").write_text("SIZE=7\nKEY=other-word-of-mine\n")
+    run = ("jobs", "run", "report", "-p", "shop", "-e", "production", "--follow", "--env-from", "values.env")
+
+    refused = await stage.hostess(*run)
+    allowed = await stage.hostess(*run, "--allow-secret-override", "--set-env", "SIZE=8", "--set-env", "MORE=1")
+    by_itself = await stage.hostess("jobs", "run", "seed", "-p", "shop", "-e", "production", "--follow")
+    forced = await stage.hostess("jobs", "run", "seed", "-p", "shop", "-e", "production", "--follow", "--force")
+
+    assert (refused.code, allowed.code) == (2, 0), (refused, allowed)
+    assert "--allow-secret-override" in refused.err
+    assert {"SIZE=8", "MORE=1", "KEY=[hidden]"} <= set(allowed.err.splitlines())
+    assert "other-word-of-mine" not in allowed.err + allowed.out
+    assert (by_itself.code, forced.code) == (2, 0), (by_itself, forced)
+    assert "--force" in by_itself.err
+
+
+async def test_next_deploy_runs_a_job_once_more(stage: Stage) -> None:
+    """`jobs run --next-deploy` starts nothing now; the next deployment runs the `once` job again, and the one after does not."""
+    await stage.project()
+    text = STACK + '  seed: {image: "leaky:1", command: [print, seeded], run: once}\n'
+    assert (await stage.push(text)).accepted
+    asked = ("jobs", "run", "seed", "-p", "shop", "-e", "production", "--next-deploy")
+
+    reset = await stage.hostess(*asked)
+    unchanged = len(await stage.journal.runs("shop", "production", "seed"))
+    assert (await stage.push(text + "# again\n")).accepted
+    again = len(await stage.journal.runs("shop", "production", "seed"))
+    assert (await stage.push(text + "# and again\n")).accepted
+    wrong = await stage.hostess(*(word.replace("seed", "report") for word in asked))
+
+    assert (reset.code, unchanged, again) == (0, 1, 2), reset
+    assert len(await stage.journal.runs("shop", "production", "seed")) == 2
+    assert wrong.code == 2
+    assert "runs again at the next deployment" in reset.err
 
 
 async def test_viewers_read_and_do_not_run(stage: Stage) -> None:

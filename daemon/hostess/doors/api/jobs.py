@@ -29,7 +29,10 @@ Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
 
 
 class RunView(View):
-    """A run of a job. *outcome*: running, done, failed, timeout, cancelled, interrupted. *trigger*: deploy, schedule, manual."""
+    """A run of a job.
+
+    *outcome*: running, done, failed, timeout, cancelled, interrupted. *trigger*: deploy, schedule, manual, init, shutdown.
+    """
 
     id: str
     job: str
@@ -68,6 +71,7 @@ class JobDetail(JobView):
     command: tuple[str, ...]
     timeout: float
     retries: int
+    concurrency: str
     depends_on: Mapping[str, str]
     variables: tuple[str, ...]
     done_once: bool
@@ -125,6 +129,7 @@ async def show_job(call: Call, _: Nothing) -> JobDetail:
         command=tuple(map(services.redactor.hide, job.workload.command or ())),
         timeout=job.timeout.total_seconds(),
         retries=job.retries,
+        concurrency=str(job.concurrency),
         depends_on={name: str(condition) for name, condition in job.depends_on.items()},
         variables=tuple(sorted(await services.replicas.env(live, job.workload))),
         done_once=await services.journal.done_once(call.project, call.environment, job.name, spec),
@@ -265,9 +270,12 @@ async def _wanted(call: Call, run: str) -> JobRun:
 
 
 async def _again(call: Call, run: JobRun) -> JobRun:
-    # A job never overlaps itself: what still runs is among the newest, and what is older does not change.
-    found = await call.services.journal.runs(run.project, run.environment, run.job, NEWEST)
-    return next((each for each in found if each.id == run.id), run)
+    # What still runs is nearly always among the newest.
+    for limit in (NEWEST, EVERY_RUN):
+        found = await call.services.journal.runs(run.project, run.environment, run.job, limit)
+        if again := next((each for each in found if each.id == run.id), None):
+            return again
+    return run
 
 
 def _view(job: ReleaseJob, last: JobRun | None, now: datetime) -> JobView:
