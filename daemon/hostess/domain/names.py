@@ -82,6 +82,8 @@ def domain(text: str) -> str:
         raise WrongValue(f"{quoted(text)} is a wildcard", "name each host; wildcards are not supported")
     labels = host.split(".")
     fits = len(host) <= LONGEST_HOST and len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
+    if not host.isascii():
+        raise WrongValue(f"{quoted(text)} is not a valid host name", "write it in its xn-- form, as DNS knows it")
     if not fits or labels[-1].isdigit():
         raise WrongValue(f"{quoted(text)} is not a valid host name", "write it like api.example.com")
     return host

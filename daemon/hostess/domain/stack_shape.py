@@ -20,6 +20,9 @@ from hostess.domain.stack_yaml import at
 
 Model = TypeVar("Model", bound=Part)
 
+MERGE = "<<"
+"""The key that other readers of YAML take for "and all of these"."""
+
 _ROUNDS = 40
 _MOST_HINTS = 60
 _SHORT_LIST = 8
@@ -129,6 +132,8 @@ def _key_hint(model: type[Part], loc: Path) -> str:
     """Return what the person probably meant by an unknown key."""
     parts = list(_models_at(model, loc[:-1]))
     key = str(loc[-1])
+    if key == MERGE:
+        return "merge keys are not supported: write the values out"
     known = [name for part in parts for name in part.model_fields]
     for part in parts:
         if key in part.instead:

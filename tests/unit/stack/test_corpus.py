@@ -1,11 +1,12 @@
 """Every file of the corpus is understood, or refused with exactly the mistakes that it names itself."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from hostess.domain.stack import Condition, Run
-from hostess.domain.stack_file import InvalidStack, Mistake, parse
+from hostess.domain.stack import Condition, Health, Run
+from hostess.domain.stack_file import InvalidStack, Mistake, environment_for, parse, stack_for
 from tests.unit.stack.corpus import FOLDER, INVALID, VALID, expected
 
 
@@ -62,6 +63,30 @@ def test_shapes_of_real_stacks() -> None:
         "admin": [],
         "small": [],
     }
+
+
+def test_what_published_files_mean() -> None:
+    """The files that people publish mean what their authors meant: ports, branches, text that looks like something else."""
+    tables, resume, diary, talk, tracker, planner = (
+        parse((FOLDER / "valid" / f"shape_{name}.yml").read_bytes())
+        for name in ("tables", "resume", "scheduling", "model_and_chat", "tracker", "planner")
+    )
+
+    assert [port.number for port in tables.services["tables"].public_ports] == [8080]
+    assert [environment_for(resume, branch) for branch in ("main", "feature/x")] == ["production", None]
+    assert stack_for(resume, "preview").services["web"].domains == ("preview.somebody.example",)
+    assert {diary.services["diary"].env[key] for key in ("EMAIL_FROM", "GOOGLE_API_CREDENTIALS", "QUOTED")} == {
+        "",
+        "{}",
+        '""',
+    }
+    assert [service.ports[0].number for service in talk.services.values()] == [8080, 8080]
+    assert [name for name, service in tracker.services.items() if service.is_worker] == ["worker", "beat"]
+    assert "${PORT:-80}" in (tracker.services["proxy"].command or ("",))[0]
+    assert stack_for(planner, "production").services["app"].replicas.low == 2
+    assert planner.services["objects"].health == Health(
+        command=("/garage", "status"), interval=timedelta(seconds=15), retries=10
+    )
 
 
 def test_corpus_is_large() -> None:

@@ -1,6 +1,7 @@
 """No input of any kind gives anything but a Stack or an InvalidStack."""
 
 import json
+import random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -164,3 +165,24 @@ def test_shuffled_lines(text: str, data: st.DataObject) -> None:
     """A real file with lines dropped, doubled and moved is judged properly."""
     lines = text.splitlines(keepends=True)
     judged("".join(data.draw(st.lists(st.sampled_from(lines), max_size=len(lines) + 3))))
+
+
+def test_damaged_bytes() -> None:
+    """Real files in which a few bytes were changed, dropped, doubled or taken from elsewhere are judged properly."""
+    chance = random.Random(20261128)
+    sources = [text.encode() for text in FILES]
+    for _ in range(1500):
+        damaged = bytearray(chance.choice(sources))
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            place, length = chance.randrange(len(damaged) + 1), chance.randrange(1, 20)
+            other = chance.choice(sources)
+            start = chance.randrange(len(other))
+            damaged[place : place + length] = chance.choice(
+                (
+                    b"",
+                    bytes([chance.randrange(256)]),
+                    bytes(damaged[place : place + length]) * 2,
+                    other[start : start + chance.randrange(60)],
+                )
+            )
+        judged(bytes(damaged))
