@@ -94,8 +94,11 @@ CASES = {
         (r"hostess secrets add STRIPE_KEY --project broken-secret-missing",),
     ),
     "not-served-yet": Broken(
-        {"hostess.yml": changed("    ports:", "    replicas: {min: 0, max: 2}\n    ports:")},
-        (r"cannot run: services\.web\.replicas\.min 0",),
+        {
+            "hostess.yml": changed("    ports:", "    env: {DB: '${store.external_url}'}\n    ports:")
+            + "  store:\n    type: postgres\n"
+        },
+        (r"cannot run: services\.web\.env\.DB with \$\{store\.external_url\} .* there is \$\{store\.url\}",),
     ),
     "worker-crashes": Broken(
         {

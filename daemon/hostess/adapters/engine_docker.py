@@ -171,7 +171,8 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken", "owner-unknown"."""
-        body = creation(spec, (await self._details())["NCPU"])
+        details = await self._details()
+        body = creation(spec, details["NCPU"], details["MemTotal"])
 
         def work(api: Api) -> str:
             try:

@@ -16,8 +16,8 @@ NO_INSTANT = "0001-01-01"
 """How the engine's times begin that never were."""
 
 
-def creation(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
-    """Return the body that asks the engine for this container; an engine refuses more cores than its *cpus*."""
+def creation(spec: ContainerSpec, cpus: float, memory: int) -> dict[str, Any]:
+    """Return the body that asks the engine for this container. Limits are cut to its *cpus* and bytes of *memory*."""
     endpoint: dict[str, Any] = {"Aliases": list(spec.aliases)}
     if spec.address:
         endpoint["IPAMConfig"] = {"IPv4Address": spec.address}
@@ -26,7 +26,7 @@ def creation(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
         "Labels": dict(spec.labels),
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "StopTimeout": int(spec.stop_grace.total_seconds()),
-        "HostConfig": host_part(spec, cpus),
+        "HostConfig": host_part(spec, cpus, memory),
         "NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}},
     }
     if spec.command is not None:
@@ -36,7 +36,7 @@ def creation(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
     return body
 
 
-def host_part(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
+def host_part(spec: ContainerSpec, cpus: float, memory: int) -> dict[str, Any]:
     """Return the part that says what it may use and how the host treats it."""
     host: dict[str, Any] = {
         "NetworkMode": spec.network,
@@ -49,10 +49,10 @@ def host_part(spec: ContainerSpec, cpus: float) -> dict[str, Any]:
         "LogConfig": LOG,
         "Init": True,
     }
-    if spec.cpu is not None:
+    if spec.cpu is not None:  # an engine refuses more cores than it has
         host["NanoCpus"] = int(min(spec.cpu, cpus) * 1_000_000_000)
     if spec.memory is not None:
-        host["Memory"] = host["MemorySwap"] = spec.memory
+        host["Memory"] = host["MemorySwap"] = min(spec.memory, memory)
     return host
 
 

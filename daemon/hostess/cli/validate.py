@@ -19,6 +19,7 @@ def validate(file: str, form: str) -> None:
     # The parser takes half a second to load, so it is only loaded where it is used.
     from hostess.domain.problem import Problem  # noqa: PLC0415
     from hostess.domain.stack_file import InvalidStack, parse  # noqa: PLC0415
+    from hostess.domain.unsupported import notices as of_this_version  # noqa: PLC0415
     from hostess.domain.unsupported import refuse_unsupported  # noqa: PLC0415
 
     try:
@@ -33,7 +34,7 @@ def validate(file: str, form: str) -> None:
         else:
             click.echo("\n".join(map(str, invalid.mistakes)))
         raise click.exceptions.Exit(USAGE) from None
-    notices = list(stack.notices)
+    notices = [*stack.notices, *of_this_version(stack)]
     try:
         refuse_unsupported(stack)
     except Problem as problem:

@@ -1,12 +1,14 @@
 """What the format can say and this version does not serve yet: refused in a sentence, never silently ignored."""
 
 from hostess.domain.problem import Problem
-from hostess.domain.stack import Service, ServiceType, Stack, Visibility
+from hostess.domain.references import references
+from hostess.domain.stack import Job, Service, ServiceType, Stack, Visibility
 
 
 def refuse_unsupported(stack: Stack) -> None:
     """Raise Problem "not-served-yet" that lists everything in *stack* that this version would have to ignore."""
     found = [f"services.{service.name}.{what}" for service in stack.services.values() for what in _service(service)]
+    found += _from_outside(stack)
     if found:
         raise Problem(
             "not-served-yet",
@@ -22,15 +24,36 @@ def notices(stack: Stack) -> list[str]:
         if service.backups is not None:
             found.append(f"backups of {service.name} are noted, but this version does not take them yet")
         if not service.replicas.fixed and service.type is not ServiceType.STATIC:
-            found.append(
-                f"{service.name} runs {service.replicas.low} replicas: this version does not scale by itself yet"
-            )
+            found.append(_of_scaling(service))
         if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:
             found.append(
                 f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
                 f"${{{service.name}.url}} names each group's own"
             )
     return found
+
+
+def _of_scaling(service: Service) -> str:
+    if service.replicas.low == 0:
+        return f"{service.name} runs 1 replica and never sleeps: this version does not scale to zero yet"
+    count = f"{service.replicas.low} replica{'' if service.replicas.low == 1 else 's'}"
+    return f"{service.name} runs {count}: this version does not scale by itself yet"
+
+
+def _from_outside(stack: Stack) -> list[str]:
+    """Return each variable that asks for a database's address on the internet, which it has not."""
+    parts: dict[str, Service | Job] = {f"services.{name}": part for name, part in stack.services.items()}
+    parts |= {f"jobs.{name}": part for name, part in stack.jobs.items()}
+    return [
+        f"{place}.env.{name} with {reference} (databases are not reachable from outside; inside the stack there is "
+        f"${{{reference.target}.{reference.property.removeprefix('external_')}}})"
+        for place, part in parts.items()
+        for name, value in part.env.items()
+        for reference in references(value)
+        if reference.property in {"external_url", "external_host"}
+        and (target := stack.services.get(reference.target)) is not None
+        and target.is_database
+    ]
 
 
 def _service(service: Service) -> list[str]:
@@ -43,8 +66,6 @@ def _service(service: Service) -> list[str]:
         found.append("replicas above 1 (one host keeps one copy of a database: read_url is the url)")
     if service.backups is not None and service.backups.pitr:
         found.append("backups.pitr")
-    if service.replicas.low == 0 and service.type is not ServiceType.STATIC:
-        found.append("replicas.min 0 (scale to zero)")
     return found
 
 

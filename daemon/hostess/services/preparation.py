@@ -275,7 +275,7 @@ class Preparation:
             image=image,
             spec="",
             sealed_env="",
-            replicas=service.replicas.low,
+            replicas=max(service.replicas.low, 1),  # what may sleep stays awake: nothing here would wake it
             cpu=service.resources.cpu,
             memory=service.resources.memory,
             singleton=service.is_singleton,

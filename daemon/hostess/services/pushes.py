@@ -12,7 +12,7 @@ from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.quantities import duration_text
 from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.stack import Stack
-from hostess.domain.stack_file import environment_for
+from hostess.domain.stack_file import environment_for, stack_for
 from hostess.domain.unsupported import notices
 from hostess.services.deployments import Deployments, Enter, Request
 from hostess.services.preparation import Preparation
@@ -112,7 +112,7 @@ class Pushes:
                 say(f"-----> {branch} is stored, not deployed: it has no hostess.yml")
                 return update
             raise
-        for notice in (*stack.notices, *notices(stack)):
+        for notice in stack.notices:
             say(f"       note: {notice}")
         if stack.name and names.slug(stack.name) != push.project:
             say(f"       note: the file says name: {stack.name}; the repository's name, {push.project}, is what counts")
@@ -124,6 +124,8 @@ class Pushes:
             say(f"       to deploy it: git push -o env=production hostess {branch}")
             return update
         names.check_environment_name(environment)
+        for notice in notices(stack_for(stack, environment)):
+            say(f"       note: {notice}")
         return Deploys(push.project, push.actor, update, environment, stack, text)
 
     async def _serving(self, push: Push) -> Release | None:

@@ -8,6 +8,7 @@ from hostess.domain.ports import Clock, Journal, NewCommit, Repositories, TreeLi
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, RefUpdate
 from hostess.domain.stack import Stack
+from hostess.domain.stack_file import stack_for
 from hostess.domain.unsupported import notices
 from hostess.services.preparation import Preparation
 from hostess.services.pushes import UPLOADS, Deploys, Pushes
@@ -57,7 +58,7 @@ class Uploads:
         await self._check_environment(upload, stack)
         update = RefUpdate(ref, before or ZERO, commit)
         deploys = Deploys(project, upload.actor, update, upload.environment, stack, text)
-        told = [f"       note: {notice}" for notice in (*stack.notices, *notices(stack))]
+        told = [f"       note: {notice}" for notice in (*stack.notices, *notices(stack_for(stack, upload.environment)))]
         told.append(
             f"-----> deploying what {upload.actor} uploaded ({commit[:7]}) to {upload.environment} of {project}"
         )

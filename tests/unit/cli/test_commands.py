@@ -102,12 +102,15 @@ def test_unknown_commands_and_options_are_usage_errors() -> None:
 def test_a_valid_file(tmp_path: Path) -> None:
     """`validate` prints one line with number and names of the services, and notices on standard error."""
     file = tmp_path / "hostess.yml"
-    file.write_text("services:\n  web: {type: custom, image: 'nginx:1'}\n  cache: {type: redis}\n")
+    file.write_text(
+        "services:\n  web: {type: custom, image: 'nginx:1', ports: [80], replicas: {min: 0, max: 2}}\n  cache: {type: redis}\n"
+    )
 
     result = CliRunner().invoke(cli, ["validate", str(file)])
 
     assert (result.exit_code, result.stdout) == (0, f"{file} is valid: 2 services: web, cache\n")
     assert "notice: version is missing" in result.stderr
+    assert "notice: web runs 1 replica and never sleeps" in result.stderr
 
 
 def test_a_file_with_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

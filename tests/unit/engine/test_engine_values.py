@@ -1,6 +1,7 @@
 """The engine's JSON and our values; its log frames and our lines; a registry's refusals."""
 
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,7 +25,7 @@ def frame(text: str, stream: int = 1) -> bytes:
 
 def test_creation_is_careful() -> None:
     """Every container is bounded and cannot gain privileges, whatever its spec says."""
-    host = creation(SPEC, 2.0)["HostConfig"]
+    host = creation(SPEC, 2.0, 4000)["HostConfig"]
 
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["CapDrop"] == ["NET_RAW", "MKNOD"]
@@ -32,7 +33,7 @@ def test_creation_is_careful() -> None:
     assert host["LogConfig"]["Config"]["max-size"]
     assert host["Init"] is True
     assert host["RestartPolicy"] == {"Name": "no"}
-    assert "Cmd" not in creation(SPEC, 2.0)
+    assert "Cmd" not in creation(SPEC, 2.0, 4000)
 
 
 def test_creation_follows_the_spec() -> None:
@@ -53,7 +54,7 @@ def test_creation_follows_the_spec() -> None:
         restart=True,
         stop_grace=timedelta(seconds=30),
     )
-    body = creation(spec, 2.0)
+    body = creation(spec, 2.0, 4000)
 
     assert (body["Env"], body["Cmd"], body["Entrypoint"], body["StopTimeout"]) == (["A=1=2"], ["run"], [""], 30)
     assert body["NetworkingConfig"]["EndpointsConfig"] == {
@@ -63,6 +64,13 @@ def test_creation_follows_the_spec() -> None:
     assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (2_000_000_000, 1000, 1000)
     assert host["Mounts"] == [{"Type": "volume", "Source": "data", "Target": "/data"}]
     assert host["RestartPolicy"] == {"Name": "unless-stopped"}
+
+
+def test_memory_is_cut_to_the_host() -> None:
+    """A limit above the engine's memory becomes all of it."""
+    host = creation(replace(SPEC, memory=9000), 2.0, 4000)["HostConfig"]
+
+    assert (host["Memory"], host["MemorySwap"]) == (4000, 4000)
 
 
 def test_addresses() -> None:

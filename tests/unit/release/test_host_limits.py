@@ -23,3 +23,13 @@ def test_more_than_the_host_has_is_named_with_both_numbers() -> None:
         "web may use 4 cores and this host has 2: it may use all",
         "web may use 8Gi of memory and this host has 4096Mi: it may use all",
     ]
+
+
+def test_jobs_count_and_static_services_do_not() -> None:
+    """A job's limits are named like a service's; a static service has no container that could be limited."""
+    text = (
+        "services: {web: {type: static, source: ., resources: xlarge}}\n"
+        "jobs: {fill: {image: a, command: [x], resources: {cpu: 3, memory: 1Gi}}}\n"
+    )
+
+    assert above_host(parse(text), 2, 2 * GIB) == ["fill may use 3 cores and this host has 2: it may use all"]

@@ -1,0 +1,70 @@
+"""What the format can say and this version does otherwise or not at all: told or refused, in a sentence."""
+
+import pytest
+
+from hostess.domain.problem import Problem
+from hostess.domain.stack_file import parse, stack_for
+from hostess.domain.unsupported import notices, refuse_unsupported
+
+
+def of_service(more: str) -> str:
+    """Return a file with a service, a database and a cache."""
+    return (
+        f"services:\n  api: {{type: fastapi, image: a, {more}}}\n  db: {{type: postgres}}\n  kv: {{type: redis}}\n"
+        "environments: {preview: {services: {api: {replicas: {min: 0, max: 2}}}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("replicas", "said"),
+    [
+        ("{min: 0, max: 3}", ["api runs 1 replica and never sleeps: this version does not scale to zero yet"]),
+        ("{min: 1, max: 3}", ["api runs 1 replica: this version does not scale by itself yet"]),
+        ("{min: 2, max: 3}", ["api runs 2 replicas: this version does not scale by itself yet"]),
+        ("{min: 2, max: 2}", []),
+        ("2", []),
+    ],
+)
+def test_a_range_of_replicas(replicas: str, said: list[str]) -> None:
+    """A range runs its lower end, but at least one, and the person who pushes is told."""
+    stack = parse(of_service(f"replicas: {replicas}"))
+
+    refuse_unsupported(stack)
+    assert notices(stack) == said
+
+
+def test_a_range_of_an_environment() -> None:
+    """What an environment says of replicas is told there, and there only."""
+    stack = parse(of_service("replicas: 1"))
+
+    assert notices(stack_for(stack, "production")) == []
+    assert "never sleeps" in notices(stack_for(stack, "preview"))[0]
+
+
+def test_databases_from_outside() -> None:
+    """Every variable that asks for a database's address on the internet is refused, with what there is instead."""
+    stack = parse(
+        of_service(
+            "env: {A: '${db.external_url}', B: 'at ${kv.external_host}', C: '${db.url}', D: '${api.external_url}'}"
+        )
+        + "jobs: {fill: {image: a, command: [x], env: {E: '${db.external_host}'}}}\n"
+    )
+
+    with pytest.raises(Problem) as caught:
+        refuse_unsupported(stack)
+
+    why = "databases are not reachable from outside; inside the stack there is"
+    assert (
+        caught.value.what.partition(": ")[2].split("; s", 1)[0].startswith("services.api.env.A with ${db.external_url}")
+    )
+    assert [
+        found in caught.value.what for found in (".A with", ".B with", ".C with", ".D with", "jobs.fill.env.E with")
+    ] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert f"{why} ${{db.url}}" in caught.value.what
+    assert f"{why} ${{kv.host}}" in caught.value.what
