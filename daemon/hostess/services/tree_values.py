@@ -50,6 +50,12 @@ class TreeValues:
 
     async def _read(self, project: str, commit: str, path: str, where: str) -> bytes:
         raw = await self._repositories.read_file(project, commit, path, LIMIT)
+        if raw is None and await self._repositories.tree_id(project, commit, path) is not None:
+            raise Problem(
+                "file-missing",
+                f"{where}: {path} is a folder in the pushed commit, and a file is needed",
+                remedy="name a file in it; a folder is part of an image, or of a volume",
+            )
         if raw is None:
             raise Problem(
                 "file-missing",

@@ -55,6 +55,15 @@ async def test_a_changed_file_changes_the_service(bench: Bench) -> None:
     assert "starting web" in bench.text()
 
 
+async def test_a_folder_is_no_file(bench: Bench) -> None:
+    """A folder where a file is named fails the push, told as what it is."""
+    more = "    files: [{name: conf, mount: /etc/app, source: deploy}]\n"
+
+    verdict = await bench.push("shop", {**web(more=more), "deploy/app.conf": "x"})
+
+    assert verdict.reason == "web.files.conf: deploy is a folder in the pushed commit, and a file is needed"
+
+
 async def test_a_missing_file_is_refused_before_anything_is_built(bench: Bench) -> None:
     """A file that the commit does not have fails the push with its name."""
     verdict = await bench.push("shop", web(more="    env_file: [gone.env]\n"))
