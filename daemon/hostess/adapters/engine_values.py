@@ -29,6 +29,8 @@ def creation(spec: ContainerSpec, cpus: float, memory: int) -> dict[str, Any]:
         "HostConfig": host_part(spec, cpus, memory),
         "NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}},
     }
+    if spec.user is not None:
+        body["User"] = spec.user
     if spec.command is not None:
         body["Cmd"] = list(spec.command)
     if spec.entrypoint is not None:

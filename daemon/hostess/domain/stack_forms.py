@@ -282,7 +282,8 @@ class MountPart(Part):
     owner: Annotated[
         stack_values.Owner | None,
         about(
-            "Who owns the folder itself; numbers work with every image, names must be known to it.",
+            "Who owns the folder, and all in it where the image has chown; set before each start. Numbers work with every "
+            "image, names must be known to it.",
             otherwise="as in the image",
             example="1000:1000",
         ),

@@ -111,7 +111,9 @@ class ServicePart(Part):
     env_file: Annotated[
         list[RelativePath] | None,
         about(
-            "Files of NAME=value lines; later ones win, and `env` wins over all.", otherwise="none", example=["app.env"]
+            "Files of NAME=value lines; later ones win, and `env` wins over all. Nothing in them is resolved.",
+            otherwise="none",
+            example=["app.env"],
         ),
     ] = None
     files: Annotated[
@@ -274,7 +276,9 @@ class JobPart(Part):
     env_file: Annotated[
         list[RelativePath] | None,
         about(
-            "Files of NAME=value lines; later ones win, and `env` wins over all.", otherwise="none", example=["app.env"]
+            "Files of NAME=value lines; later ones win, and `env` wins over all. Nothing in them is resolved.",
+            otherwise="none",
+            example=["app.env"],
         ),
     ] = None
     files: Annotated[

@@ -172,8 +172,15 @@ class Launch:
 
     async def _start(self, order: Order, workload: Workload, number: int) -> None:
         began = self._clock.now()
-        if workload.init is not None and order.deployment.kind is not Kind.ROLLBACK:
-            await self._migrator.init(order.place, order.wanted, workload, number, order.deployment.id, order.say)
+        await self._migrator.make_ready(
+            order.place,
+            order.wanted,
+            workload,
+            number,
+            order.deployment.id,
+            order.say,
+            init=order.deployment.kind is not Kind.ROLLBACK,
+        )
         container = await self._replicas.start(order.place, order.wanted, workload, number, order.deployment.id)
         try:
             await self._gate.passed(workload, container)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 from hostess.domain.ports import Container, Engine
 from hostess.domain.problem import Problem
@@ -14,10 +16,14 @@ from hostess.services.jobs import Ask, Jobs
 from hostess.services.replicas import Replicas
 
 LAST_LINES = 2.0
+ABSENT = 127
+"""The exit code of a container whose program is not in its image."""
+
+OWNER_TIMEOUT = timedelta(minutes=10)
 
 
 class Migrator:
-    """Runs `lifecycle.init`, `migrate` and `post_deploy`. Its container's name is the same for one deployment: it cannot run twice."""
+    """Runs `lifecycle.init`, `migrate`, `post_deploy`, and chown. A container's name is the same for one deployment: none runs twice."""
 
     def __init__(self, engine: Engine, replicas: Replicas, jobs: Jobs, hide: Callable[[str], str]) -> None:
         self._engine = engine
@@ -42,6 +48,37 @@ class Migrator:
                 raise failed(kind, workload.name, code, hook, tail)
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
+
+    async def make_ready(  # noqa: PLR0913 -- as a hook, and whether it is one that runs
+        self,
+        place: Place,
+        release: Release,
+        workload: Workload,
+        number: int,
+        deployment: str,
+        say: Say,
+        *,
+        init: bool = True,
+    ) -> None:
+        """Do what comes before the start of replica *number*: persistent folders get their owners, then `lifecycle.init` runs.
+
+        A rollback runs no *init*. Problem "owner-not-set", or one of `init`.
+        """
+        for index, (path, owner) in enumerate(workload.owners.items(), 1):
+            name = f"owner-{number}-{index}"
+            chown = replace(workload, entrypoint=("chown",), sealed_files="")
+            hook = Hook(command=("-Rh", owner, path), timeout=OWNER_TIMEOUT)
+            container = await self._replicas.start_task(
+                place, release, chown, hook, deployment, name, volumes=workload.volumes, user="0:0"
+            )
+            try:
+                code = await self._watch(container, hook, _silent)
+                if code not in {0, ABSENT}:  # the engine has given the folder itself, also where the image has no chown
+                    raise not_owned(workload.name, path, owner, code, await self._tail(container))
+            finally:
+                await asyncio.shield(self._replicas.remove(container.id))
+        if init and workload.init is not None:
+            await self.init(place, release, workload, number, deployment, say)
 
     async def init(
         self, place: Place, release: Release, workload: Workload, number: int, deployment: str, say: Say
@@ -122,6 +159,21 @@ def hook_of(workload: Workload, kind: str) -> Hook:
     hook = {"init": workload.init, "migrate": workload.migrate}.get(kind, workload.post_deploy)
     assert hook is not None  # noqa: S101 -- callers ask only for hooks that are there
     return hook
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def not_owned(service: str, path: str, owner: str, code: int | None, tail: tuple[str, ...]) -> Problem:
+    """Return the Problem for a folder that could not be given to its owner (*code* None: not within the time)."""
+    if code is None:
+        what, remedy = f"it took more than {OWNER_TIMEOUT}", "look at what is in the volume"
+    else:
+        what, remedy = f"chown failed: exit {code}", "look at what is in the volume, and correct persistence.owner"
+    return Problem(
+        "owner-not-set", f"{path} of {service} could not be given to {owner}: {what}", remedy=remedy, tail=tail
+    )
 
 
 def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[str, ...]) -> Problem:

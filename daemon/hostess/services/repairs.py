@@ -164,8 +164,7 @@ class Repairs:
             self._own.discard(mark)
 
     async def _proved(self, place: Place, live: Release, workload: Workload, number: int, mark: str) -> None:
-        if workload.init is not None:
-            await self._unless_wanted(place, self._migrator.init(place, live, workload, number, mark, log.info))
+        await self._unless_wanted(place, self._migrator.make_ready(place, live, workload, number, mark, log.info))
         container = await self._replicas.start(place, live, workload, number, mark)
         await self._unless_wanted(place, self._gate.passed(workload, container))
         if workload.is_database:

@@ -83,10 +83,11 @@ class Replicas:
         *,
         env: Mapping[str, str] | None = None,
         volumes: Mapping[str, str] | None = None,
+        user: str | None = None,
     ) -> Container:
         """Create and start a one-off container of the workload's image that runs *hook*'s command.
 
-        *env* replaces values; *volumes* (name -> path) is what it sees of a service's store.
+        *env* replaces values; *volumes* (name -> path) is what it sees of a service's store; *user* runs it instead of the image's own.
         """
         marks = {labels.ROLE: labels.TASK_ROLE, labels.DEPLOYMENT: deployment, labels.REPLICA: name}
         return await self._run(
@@ -99,6 +100,7 @@ class Replicas:
             is_task=True,
             env=env or {},
             volumes=volumes or {},
+            user=user,
         )
 
     async def env(self, release: Release, workload: Workload) -> dict[str, str]:
@@ -155,6 +157,7 @@ class Replicas:
         is_task: bool,
         env: Mapping[str, str],
         volumes: Mapping[str, str],
+        user: str | None = None,
     ) -> Container:
         instance = await self._journal.instance()
         owned = labels.of_place(instance, release.project, release.environment)
@@ -180,6 +183,7 @@ class Replicas:
                 owners={path: owner for path, owner in workload.owners.items() if path in volumes.values()},
                 files=self.files(release, workload),
                 stop_grace=grace_of(workload),
+                user=user,
             )
             container = await self._engine.create(spec)
         try:

@@ -15,7 +15,7 @@ class ContainerSpec:
     *cpu* in cores, *memory* in bytes. *volumes* maps volume name to path inside, *files* path inside to (mode, content), *owners*
     the path of a volume to who owns that folder ("1000:1000", or names that the image knows). *aliases* are its DNS names on
     *network*; *address* is a fixed IPv4 address there. *hosts* maps names to the addresses that it finds for them before it asks
-    DNS. *restart*: whether the engine restarts it when it exits or at boot.
+    DNS. *restart*: whether the engine restarts it when it exits or at boot. *user* ("uid:gid") runs it instead of the image's own.
     Adapters always add: no-new-privileges, NET_RAW and MKNOD dropped, a pids limit, a capped log, an init process.
     """
 
@@ -36,6 +36,7 @@ class ContainerSpec:
     owners: Mapping[str, str] = field(default_factory=dict)
     restart: bool = False
     stop_grace: timedelta = timedelta(seconds=10)
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
