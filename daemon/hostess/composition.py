@@ -22,6 +22,7 @@ from hostess.domain.ports import Clock, Engine, Firewall, Journal, Meter, Prober
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
+from hostess.services.checkups import Checkups
 from hostess.services.collector import Collector
 from hostess.services.database_access import DatabaseAccess
 from hostess.services.database_phase import DatabasePhase
@@ -98,6 +99,7 @@ class World:
     pushes: Pushes
     uploads: Uploads
     reconciler: Reconciler
+    checkups: Checkups
     collector: Collector
     removal: Removal
     turns: Turns
@@ -177,6 +179,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         pushes=pushes,
         uploads=Uploads(repositories, journal, preparation, pushes, clock),
         reconciler=reconciler,
+        checkups=Checkups(journal, replicas, gate, routing, turns, clock),
         collector=Collector(engine, journal, sites, settings.releases.keep),
         removal=removal,
         turns=turns,

@@ -35,6 +35,7 @@ from hostess.doors.hook_socket import HookSocket
 from hostess.services.tokens import Tokens, allowed
 
 RECONCILE_EVERY = timedelta(seconds=15)
+CHECK_UP_EVERY = timedelta(seconds=15)
 SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
 COLLECT_EVERY = timedelta(hours=6)
@@ -73,6 +74,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await world.jobs.recover()
         opened.push_async_callback(world.jobs.stop)
         opened.push_async_callback(world.reconciler.stop)
+        opened.push_async_callback(world.checkups.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
         opened.enter_context(timers(journal, world))
         notify("READY=1")
@@ -160,6 +162,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         uploads=world.uploads,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,
+        checkups=world.checkups,
         redactor=world.redactor,
         collector=world.collector,
         removal=world.removal,
@@ -205,6 +208,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(SCHEDULES_EVERY, "follow schedules", world.schedules.sync)
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(LEAD_EVERY, "lead callers inside", world.names.lead)
+    timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))

@@ -3,7 +3,7 @@
 import json
 
 from tests.system.acting import SHELL, pushed
-from tests.system.host import Host, a_repository, docker, echo_files
+from tests.system.host import Host, a_repository, docker, echo_files, until
 
 USER = """FROM hostess-test/echo:1-sh
 RUN echo keeper:x:1500:1500::/:/bin/sh >> /etc/passwd && echo keeper:x:1500: >> /etc/group
@@ -122,3 +122,20 @@ def test_files_and_variables_are_inside(host: Host) -> None:
     assert inside(host, "files", "cat", "/etc/deep/er/app.conf", "/opt/run") == "level = 3\necho ${NAME:-x}"
     modes = inside(host, "files", "stat", "-c", "%a", "/etc/deep/er/app.conf", "/opt/run", "/etc/deep")
     assert modes.split() == ["400", "555", "755"]
+
+
+def test_a_replica_that_stops_answering_is_restarted(host: Host) -> None:
+    """A replica that has failed its check as often as the file allows is restarted, told by events, and answers again."""
+    repository = a_repository(host, "restarted", echo_files())
+    pushed(repository, {})
+    containers = host.containers("project=restarted", running=True)
+
+    assert host.get("restarted-web.localhost", "/unhealthy")[0] == 200
+    until(lambda: host.get("restarted-web.localhost", "/health")[0] == 200, 60, "it is not restarted")
+
+    assert host.containers("project=restarted", running=True) == containers
+    kinds = [kind for (kind,) in host.query("SELECT kind FROM events WHERE project = 'restarted' ORDER BY id")]
+    assert [kind for kind in kinds if str(kind).startswith("service.")][:2] == [
+        "service.unhealthy",
+        "service.restarted",
+    ]

@@ -1,6 +1,7 @@
-"""How long a new replica may take to become healthy, and how often it is asked meanwhile. Pure."""
+"""How long a new replica may take to become healthy, how often it is asked meanwhile, and when a live one is unhealthy. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from hostess.domain.stack import Health
@@ -10,6 +11,31 @@ STABLE = timedelta(seconds=5)
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 COMMAND_PAUSE = 1.0
+
+
+FIRST_REST = timedelta(minutes=1)
+LONGEST_REST = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a live replica is: *failures* are checks in a row that went wrong; *well* turns with the last of the allowed ones."""
+
+    well: bool = True
+    failures: int = 0
+
+    def after(self, health: Health, *, answered: bool) -> "Condition":
+        """Return how it is after one more check."""
+        if answered:
+            return Condition()
+        failures = self.failures + 1
+        return Condition(self.well and failures < health.retries, failures)
+
+
+def rest_after(restarts: int) -> timedelta:
+    """Return how long a service that was restarted so many times in a row is left alone."""
+    doubled: int = 2 ** min(restarts - 1, 10)
+    return min(FIRST_REST * doubled, LONGEST_REST)
 
 
 def gate_limit(health: Health | None) -> timedelta:

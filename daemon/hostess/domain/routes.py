@@ -1,7 +1,8 @@
 """Live releases + running containers -> the whole routing table of the host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from hostess.domain import labels
 from hostess.domain.plan import matching
 from hostess.domain.ports import Container, Upstreams
 from hostess.domain.release import Release
@@ -23,6 +24,16 @@ def routes(release: Release, containers: Sequence[Container]) -> list[Upstreams]
                 Upstreams(host, release.project, workload.name, release.title, targets, static=site) for host in hosts
             ]
     return table
+
+
+def serving(containers: Sequence[Container], unwell: Collection[str]) -> list[Container]:
+    """Return the containers without those whose ids are *unwell*, but with them where no other of their kind runs and is well."""
+    well = {_kind(container) for container in containers if container.state == "running" and container.id not in unwell}
+    return [container for container in containers if container.id not in unwell or _kind(container) not in well]
+
+
+def _kind(container: Container) -> tuple[str | None, str | None]:
+    return container.labels.get(labels.SERVICE), container.labels.get(labels.SPEC)
 
 
 def hosts_of(release: Release) -> Mapping[str, str]:

@@ -206,7 +206,11 @@ class HealthPart(Part):
     ] = None
     retries: Annotated[
         Annotated[int, Field(ge=1, le=100), stack_values.WHOLE] | None,
-        about("Failures in a row that make a replica unhealthy. Slow starters need more.", default=3, example=10),
+        about(
+            "Failures in a row that make a replica unhealthy. Slow starters need more: they have `interval` x `retries`.",
+            default=3,
+            example=10,
+        ),
     ] = None
 
 

@@ -178,7 +178,8 @@ class ServicePart(Part):
     health: Annotated[
         HealthPart | None,
         about(
-            "How a replica shows that it is well.",
+            "How a replica shows that it is well: before it takes part, and as long as it lives. One that is not gets no "
+            "requests while others are well, and is restarted unless what it depends on is the cause.",
             otherwise="by type; custom: up and stable for 5 s",
             example={"http": "/ready", "interval": "15s"},
         ),

@@ -12,7 +12,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
-from hostess.domain.routes import routes
+from hostess.domain.routes import routes, serving
 from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
 
@@ -42,6 +42,7 @@ class Routing:
         self._publishing = asyncio.Lock()
         self._held: set[str] = set()
         self._early: dict[tuple[str, str], _Early] = {}
+        self._unwell: frozenset[str] = frozenset()
 
     def hold(self, deployment: str) -> None:
         """Route nothing to containers of this deployment until `release`: they have not passed their gate.
@@ -70,6 +71,12 @@ class Routing:
         early = self._early.pop((place.project, place.environment), None)
         return early is not None and bool(early.ready)
 
+    async def set_unwell(self, containers: Collection[str]) -> None:
+        """Route to these containers only where no other of their service is well; the new table is out when this returns."""
+        if self._unwell != set(containers):
+            self._unwell = frozenset(containers)
+            await self.publish()
+
     async def publish(self) -> int:
         """Make the live releases what is served, by every worker; return the table's generation."""
         async with self._publishing:
@@ -90,9 +97,10 @@ class Routing:
                 place = (container.labels[labels.PROJECT], container.labels.get(labels.ENVIRONMENT, ""))
                 held = container.labels.get(labels.DEPLOYMENT) in self._held
                 (unproved if held else proved)[place].append(container)
+        able = {key: serving(there, self._unwell) for key, there in proved.items()}
         releases = {(each.project, each.environment): each for each in live if each is not None}
-        table = [route for key, release in releases.items() for route in routes(release, proved[key])]
-        return table, await self._inside(places, releases, proved, unproved)
+        table = [route for key, release in releases.items() for route in routes(release, able.get(key, []))]
+        return table, await self._inside(places, releases, able, unproved)
 
     async def _inside(
         self,

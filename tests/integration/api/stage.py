@@ -337,6 +337,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         clock=outside.clock,
         deployments=world.deployments,
         replicas=world.replicas,
+        checkups=world.checkups,
         secrets=world.secrets,
         tokens=world.tokens,
         collector=world.collector,

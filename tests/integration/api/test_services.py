@@ -6,8 +6,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
+from hostess.adapters.prober_sockets import SocketProber
 from hostess.domain.redaction import SecretRedactor
-from tests.integration.api.stage import WITHIN, Stage, served
+from tests.integration.api.stage import FILE, WITHIN, Stage, served
 
 PLACE = "/v1/projects/shop/environments/production"
 SECRET = "sentinel-7f3a91c2"
@@ -37,6 +38,25 @@ async def test_a_service_without_replicas_is_down(stage: Stage) -> None:
     web, _ = (await stage.get(f"{PLACE}/services"))["items"]
 
     assert (web["state"], web["running"]) == ("down", 0)
+
+
+async def test_an_unhealthy_service_is_shown_as_such(stage: Stage) -> None:
+    """A service whose one replica fails its check is unhealthy, though the replica runs."""
+    await stage.project()
+    await stage.secret("a-greeting")
+    assert (await stage.push(FILE.replace("/health}", "/health, interval: 1s, retries: 1}"))).accepted
+    await stage.world.checkups.look()
+    container, _ = await stage.world.replicas.of_place("shop", "production")
+    async with stage.world.turns.turn("shop", "production"):  # nothing is restarted meanwhile
+        await SocketProber().http(container.address, 8000, "/unhealthy", "x", timedelta(seconds=5))
+        async with asyncio.timeout(WITHIN):
+            while container.id not in stage.world.checkups.unwell:  # noqa: ASYNC110 -- checkups have no event
+                await asyncio.sleep(0.02)
+        web, worker = (await stage.get(f"{PLACE}/services"))["items"]
+    await stage.world.checkups.stop()
+
+    assert (web["state"], web["running"], web["containers"][0]["state"]) == ("unhealthy", 1, "unhealthy")
+    assert worker["state"] == "running"
 
 
 async def test_nothing_is_live_before_the_first_deployment(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from aiohttp import web
 from hostess.domain.ports import Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
+from hostess.services.checkups import Checkups
 from hostess.services.collector import Collector
 from hostess.services.deployments import Deployments
 from hostess.services.environments import Environments
@@ -37,6 +38,7 @@ class ApiServices:
     clock: Clock
     deployments: Deployments
     replicas: Replicas
+    checkups: Checkups
     secrets: SecretStore
     tokens: Tokens
     collector: Collector

@@ -1,7 +1,7 @@
 """The services of an environment: what runs, and what they write."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -31,7 +31,7 @@ class PortView(View):
 
 
 class ContainerView(View):
-    """A replica."""
+    """A replica. *state* is the engine's word, or unhealthy."""
 
     id: str
     replica: str
@@ -44,7 +44,7 @@ class ContainerView(View):
 
 
 class ServiceView(View):
-    """A service of the live release. *state*: running, degraded (some replicas are missing), down."""
+    """A service of the live release. *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, down."""
 
     name: str
     type: str
@@ -127,35 +127,39 @@ def _view(
     pending: bool,
 ) -> ServiceView:
     containers, gone = found
+    unwell = services.checkups.unwell
     own = [c for c in containers if c.labels.get(labels.SERVICE) == workload.name]
-    running = sum(c.state == "running" and c.labels.get(labels.SPEC) == workload.spec and c.id not in gone for c in own)
+    there = [
+        c.id for c in own if c.state == "running" and c.labels.get(labels.SPEC) == workload.spec and c.id not in gone
+    ]
+    well = sum(container not in unwell for container in there)
     ports = tuple(
         PortView(number=port, urls=tuple(map(services.public_url, workload.hosts.get(port, ()))))
         for port in workload.ports
     )
-    state = "running" if running >= workload.replicas else "degraded" if running else "down"
+    short = "degraded" if well else "unhealthy" if there else "down"
     return ServiceView(
         name=workload.name,
         type=str(workload.type),
-        state=state,
+        state="running" if well >= workload.replicas else short,
         wanted=workload.replicas,
-        running=running,
+        running=len(there),
         release=release.number,
         commit=release.commit,
         image=workload.image.removeprefix("sha256:")[:SHORT],
         ports=ports,
         urls=tuple(port.urls[0] for port in ports if port.urls),
-        containers=tuple(map(_container, own)),
+        containers=tuple(_container(container, unwell) for container in own),
         pending_restart=pending,
     )
 
 
-def _container(container: Container) -> ContainerView:
+def _container(container: Container, unwell: Collection[str]) -> ContainerView:
     return ContainerView(
         id=container.id[:SHORT],
         replica=container.labels.get(labels.REPLICA, ""),
         release=container.labels.get(labels.RELEASE, ""),
-        state=container.state,
+        state="unhealthy" if container.state == "running" and container.id in unwell else container.state,
         restarts=container.restarts,
         exit_code=container.exit_code,
         out_of_memory=container.oom_killed,

@@ -1,0 +1,126 @@
+"""Checkups of live replicas: who is not well gets no requests and is restarted, unless that would mend nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from hostess.domain.health import Condition, rest_after
+from hostess.domain.stack import Health
+from tests.fakes.building import Recipe
+from tests.fakes.programs import echo
+from tests.world import Bench, web
+
+HOST = "shop-web.localhost"
+TWO = "    replicas: 2\n"
+
+
+@pytest.fixture
+async def bench(bench: Bench) -> AsyncIterator[Bench]:
+    """Give the installation with checkups that end with the test."""
+    yield bench
+    await bench.world.checkups.stop()
+
+
+async def ask(address: str, path: str) -> None:
+    """Ask a replica for a path, whatever it answers."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+
+async def told(bench: Bench) -> list[str]:
+    """Return what has been told of services, oldest first."""
+    return [event.kind for event in await bench.journal.events() if event.kind.startswith("service.")]
+
+
+async def until_told(bench: Bench, *kinds: str) -> None:
+    """Wait until exactly this has been told of services."""
+    async with asyncio.timeout(15):
+        while await told(bench) != list(kinds):  # noqa: ASYNC110 -- the journal has no event
+            await asyncio.sleep(0.02)
+
+
+async def test_an_unhealthy_replica_gets_no_requests_and_is_restarted(bench: Bench) -> None:
+    """After as many failures as the file allows a replica leaves the table and is restarted; well again, it returns."""
+    assert (await bench.push("shop", web(more=TWO))).accepted, bench.text()
+    await bench.world.checkups.look()
+    sick, well = bench.router.routes[HOST]
+    starts = [call for call in bench.engine.calls if call[0] == "start"]
+
+    await ask(sick, "/unhealthy")
+    await until_told(bench, "service.unhealthy", "service.restarted", "service.healthy")
+
+    assert (well,) in [route.targets for table in bench.router.tables for route in table if route.host == HOST]
+    assert set(bench.router.routes[HOST]) == {sick, well}
+    assert len([call for call in bench.engine.calls if call[0] == "start"]) == len(starts) + 1
+
+
+async def test_when_none_is_well_all_stay_routed(bench: Bench) -> None:
+    """The last replicas keep their requests though all are unhealthy, and they are restarted one at a time."""
+    assert (await bench.push("shop", web(more=TWO))).accepted, bench.text()
+    await bench.world.checkups.look()
+    both = bench.router.routes[HOST]
+    for address in both:
+        await ask(address, "/unhealthy")
+
+    async with asyncio.timeout(20):
+        while (kinds := await told(bench)).count("service.healthy") < len(both):
+            await asyncio.sleep(0.02)
+            assert bench.router.routes[HOST]
+
+    assert [kind for kind in kinds if kind != "service.unhealthy"] == ["service.restarted", "service.healthy"] * 2
+    assert set(bench.router.routes[HOST]) == set(both)
+
+
+async def test_nothing_restarts_for_the_fault_of_another(bench: Bench) -> None:
+    """A service is not restarted while what it depends on does not answer, and a database never is."""
+    files = web(more="    depends_on: [inner]\n")
+    files["hostess.yml"] += (
+        "  inner: {type: custom, image: inner:1, ports: [8000], health: {http: /health, interval: 1h}}\n"
+    )
+    bench.engine.add_image("inner:1", Recipe({"/echo": echo}, cmd=("/echo",), env={"PORT": "8000", "VERSION": "1"}))
+    assert (await bench.push("shop", files)).accepted, bench.text()
+    await bench.world.checkups.look()
+    inner = next(c for c in await bench.world.replicas.of_place("shop", "production") if "inner" in c.name)
+    await ask(f"{inner.address}:8000", "/unhealthy")
+    await ask(bench.router.routes[HOST][0], "/unhealthy")
+    await until_told(bench, "service.unhealthy")
+    for _ in range(3):
+        await bench.world.checkups.look()
+
+    assert await told(bench) == ["service.unhealthy"]
+    await ask(f"{inner.address}:8000", "/healthy")
+    await until_told(bench, "service.unhealthy", "service.restarted")
+
+
+async def test_a_deployment_is_not_disturbed(bench: Bench) -> None:
+    """While somebody deploys nothing is restarted, and what a deployment retires is forgotten without a word."""
+    assert (await bench.push("shop", web())).accepted, bench.text()
+    await bench.world.checkups.look()
+    async with bench.world.turns.turn("shop", "production"):
+        await ask(bench.router.routes[HOST][0], "/unhealthy")
+        await until_told(bench, "service.unhealthy")
+        await bench.world.checkups.look()
+        assert await told(bench) == ["service.unhealthy"]
+    assert (await bench.push("shop", web("hostess-test/echo:2"))).accepted, bench.text()
+    await bench.world.checkups.look()
+
+    assert await bench.get(HOST) == "200 2"
+    assert await told(bench) == ["service.unhealthy"]
+
+
+def test_what_counts() -> None:
+    """So many failures in a row as `retries` make a replica unhealthy, one good answer makes it well."""
+    health = Health(http="/", retries=3)
+    found = Condition()
+    states = []
+    for answered in (False, False, True, False, False, False, False, True):
+        found = found.after(health, answered=answered)
+        states.append(found.well)
+
+    assert states == [True, True, True, True, True, False, False, True]
+    assert [rest_after(n) for n in (1, 2, 20)] == [timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=30)]
