@@ -17,8 +17,9 @@ from hostess.cli.output import show_json, tell
 def validate(file: str, form: str) -> None:
     """Check hostess.yml without a daemon: exit code 0 when it is valid, else 2 and one line per mistake, all of them."""
     # The parser takes half a second to load, so it is only loaded where it is used.
+    from hostess.domain.names import PRODUCTION  # noqa: PLC0415
     from hostess.domain.problem import Problem  # noqa: PLC0415
-    from hostess.domain.stack_file import InvalidStack, parse  # noqa: PLC0415
+    from hostess.domain.stack_file import InvalidStack, parse, stack_for  # noqa: PLC0415
     from hostess.domain.unsupported import notices as of_this_version  # noqa: PLC0415
     from hostess.domain.unsupported import refuse_unsupported  # noqa: PLC0415
 
@@ -34,7 +35,9 @@ def validate(file: str, form: str) -> None:
         else:
             click.echo("\n".join(map(str, invalid.mistakes)))
         raise click.exceptions.Exit(USAGE) from None
-    notices = [*stack.notices, *of_this_version(stack)]
+    environments = [stack_for(stack, name) for name in (PRODUCTION, *stack.environments)]
+    told = dict.fromkeys(notice for found in environments for notice in of_this_version(found))
+    notices = [*stack.notices, *told]
     try:
         refuse_unsupported(stack)
     except Problem as problem:

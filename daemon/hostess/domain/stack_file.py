@@ -1,5 +1,7 @@
 """hostess.yml in, a Stack out; or one InvalidStack with every mistake in the file, each with its place."""
 
+from collections.abc import Mapping
+
 from hostess.domain.environments import environment_for, stack_for
 from hostess.domain.mistakes import InvalidStack, Mistake
 from hostess.domain.stack import Stack
@@ -7,6 +9,7 @@ from hostess.domain.stack_build import built
 from hostess.domain.stack_checks import check_jobs, check_services, check_special
 from hostess.domain.stack_draft import DATABASES, Draft, type_of
 from hostess.domain.stack_findings import Findings
+from hostess.domain.stack_forms import Part
 from hostess.domain.stack_links import (
     check_databases,
     check_dependencies,
@@ -18,6 +21,7 @@ from hostess.domain.stack_links import (
 from hostess.domain.stack_models import StackPart
 from hostess.domain.stack_references import check_references
 from hostess.domain.stack_shape import shaped
+from hostess.domain.stack_words import Logs, Switch
 from hostess.domain.stack_yaml import read
 
 __all__ = ["InvalidStack", "Mistake", "environment_for", "parse", "stack_for"]
@@ -48,6 +52,17 @@ def parse(text: bytes | str, name: str = "hostess.yml") -> Stack:
     return built(draft, special)
 
 
+_NOT_ACTED_UPON: Mapping[str, str] = {"insights": Switch.ENABLED, "logs": Logs.STRUCTURED}
+"""The keys that change nothing yet, each with the word that asks for more than there is."""
+
+_INSTEAD: Mapping[str, str] = {"insights": "measures nothing yet", "logs": "keeps lines as the text that they are"}
+
+
+def _says(value: object, word: str) -> bool:
+    """Whether a value, or one of the values below it, is this word."""
+    return value == word or (isinstance(value, Part) and word in dict(value).values())
+
+
 def _note_defaults(draft: Draft) -> None:
     findings = draft.findings
     if draft.file.version is None:
@@ -55,6 +70,9 @@ def _note_defaults(draft: Draft) -> None:
     for name, part in draft.services.items():
         if part.type is None:
             findings.note(f"services.{name} has no type; custom is assumed")
+        for key, word in _NOT_ACTED_UPON.items():
+            if _says(getattr(part, key), word):
+                findings.note(f"services.{name}.{key} is noted: this version {_INSTEAD[key]}")
         if type_of(part) in DATABASES and (part.public or (part.visibility or "private") != "private"):
             findings.note(f"services.{name} is a database and stays private; reach it with `hostess connect {name}`")
     if draft.front_door:

@@ -10,7 +10,7 @@ from hostess.domain.unsupported import notices, refuse_unsupported
 def of_service(more: str) -> str:
     """Return a file with a service, a database and a cache."""
     return (
-        f"services:\n  api: {{type: fastapi, image: a, {more}}}\n  db: {{type: postgres}}\n  kv: {{type: redis}}\n"
+        f'version: "1.0"\nservices:\n  api: {{type: fastapi, image: a, {more}}}\n  db: {{type: postgres}}\n  kv: {{type: redis}}\n'
         "environments: {preview: {services: {api: {replicas: {min: 0, max: 2}}}}}\n"
     )
 
@@ -68,3 +68,20 @@ def test_databases_from_outside() -> None:
     ]
     assert f"{why} ${{db.url}}" in caught.value.what
     assert f"{why} ${{kv.host}}" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("insights: enabled", ["insights is noted: this version measures nothing yet"]),
+        ("insights: {server: disabled, browser: enabled}", ["insights is noted: this version measures nothing yet"]),
+        ("logs: structured", ["logs is noted: this version keeps lines as the text that they are"]),
+        ("insights: disabled, logs: plain", []),
+        ("insights: {server: disabled}", []),
+    ],
+)
+def test_what_changes_nothing_yet(more: str, said: list[str]) -> None:
+    """Whoever asks for measurements or for lines read as JSON is told that there are none yet; to ask for less is fine."""
+    assert [notice for notice in parse(of_service(more)).notices if "this version" in notice] == [
+        f"services.api.{sentence}" for sentence in said
+    ]
