@@ -49,7 +49,7 @@ class Migrator:
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
 
-    async def make_ready(  # noqa: PLR0913 -- as a hook, and whether it is one that runs
+    async def make_ready(
         self,
         place: Place,
         release: Release,
