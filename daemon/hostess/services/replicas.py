@@ -132,6 +132,10 @@ class Replicas:
         """Let the engine keep a replica running that has passed its gate; before that its end is to be seen, not mended."""
         await self._engine.keep_running(container)
 
+    async def stop(self, container: str, grace: timedelta) -> None:
+        """Send SIGTERM, after *grace* SIGKILL."""
+        await self._engine.stop(container, grace)
+
     async def restart(self, container: str) -> None:
         """Start a container again that was stopped; one that is gone is no error."""
         if await self._engine.container(container) is not None:
