@@ -117,18 +117,18 @@ class Checkups:
         before, watched.condition = watched.condition, watched.condition.after(watched.health, answered=answer.ok)
         if watched.condition.well:
             if not before.well:
-                self._restarted.pop(watched.service, None)
-                await self._tell(watched, "service.healthy", f"a replica of {watched.workload.name} is healthy again")
                 await self._publish()
+                await self._tell(watched, "service.healthy", f"a replica of {watched.workload.name} is healthy again")
+                self._restarted.pop(watched.service, None)  # now the next one may be restarted
             return
         if before.well:
             if not await self._is_live(watched):  # it is being stopped, and the next look forgets it
                 watched.condition = before
                 return
+            await self._publish()
             await self._tell(
                 watched, "service.unhealthy", f"a replica of {watched.workload.name} is unhealthy: it {answer.evidence}"
             )
-            await self._publish()
         await self._restart(watched)
 
     async def _restart(self, watched: _Watched) -> None:
