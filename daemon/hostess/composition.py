@@ -35,6 +35,7 @@ from hostess.services.environments import Environments
 from hostess.services.gate import Gate
 from hostess.services.inside_names import InsideNames
 from hostess.services.jobs import Jobs
+from hostess.services.kept_services import KeptServices
 from hostess.services.launch import Launch
 from hostess.services.migrator import Migrator
 from hostess.services.one_off import OneOff
@@ -87,6 +88,7 @@ class World:
     job_transcripts: FileTranscripts
     jobs: Jobs
     one_off: OneOff
+    kept: KeptServices
     environments: Environments
     schedules: Schedules
     timer: SchedulerTimer
@@ -167,6 +169,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         transcripts=transcripts,
         job_transcripts=job_transcripts,
         jobs=jobs,
+        kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
         schedules=Schedules(journal, jobs, timer, clock),
         timer=timer,

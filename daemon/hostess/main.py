@@ -157,6 +157,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         transcripts=world.transcripts,
         jobs=world.jobs,
         one_off=world.one_off,
+        kept=world.kept,
         environments=world.environments,
         schedules=world.schedules,
         uploads=world.uploads,

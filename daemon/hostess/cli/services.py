@@ -1,6 +1,7 @@
 """hostess services ..."""
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -10,12 +11,14 @@ from hostess.cli.client import Client, path_of
 from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
-from hostess.cli.output import ago, show_json, show_table
+from hostess.cli.output import ago, show_json, show_table, tell
+
+REMOVE_WITHIN = 300.0
 
 
 @click.group(cls=Aliased)
 def services() -> None:
-    """Look at what runs, read its logs, restart and scale it."""
+    """Look at what runs, read its logs, restart and scale it, and destroy what is left of what ran."""
 
 
 @example("hostess ps -p shop -e staging")
@@ -23,6 +26,7 @@ def services() -> None:
 @options.project
 @options.environment
 @click.option("--detailed", is_flag=True, help="Show every replica and every URL.")
+@click.option("--all", "every", is_flag=True, help="Also what is left of services that are not live any more.")
 @options.form
 @options.connected
 def list_(
@@ -30,12 +34,14 @@ def list_(
     project: str | None,
     environment: str,
     detailed: bool,  # noqa: FBT001 -- click's
+    every: bool,  # noqa: FBT001 -- click's
     form: str,
 ) -> None:
     """List the services of the live release."""
     found = client.get(_place(project, environment, "services"))["items"]
+    kept = client.get(_place(project, environment, "kept"))["items"] if every else []
     if form == "json":
-        show_json(found)
+        show_json({"services": found, "kept": kept} if every else found)
         return
     show_table(
         ("SERVICE", "TYPE", "STATUS", "REPLICAS", "PORTS", "URL"),
@@ -47,6 +53,9 @@ def list_(
     )
     for service in found if detailed else ():
         _show_detail(service)
+    for left in kept:
+        volumes = f"  volumes {', '.join(left['volumes'])}" if left["volumes"] else ""
+        click.echo(f"{left['service']}  not live, kept{volumes}{'  credentials' if left['credentials'] else ''}")
 
 
 @example("hostess logs api --follow --since 10m")
@@ -109,6 +118,73 @@ def scale(client: Client, counts: tuple[str, ...], project: str | None, environm
     """Change how many replicas services have, until the next deployment."""
     begun = client.send("POST", _place(project, environment, "scale"), {"services": dict(map(_count, counts))})
     carried_out(client, begun, form)
+
+
+@example("hostess services destroy database --data")
+@services.command("destroy")
+@click.argument("service")
+@click.option("--data", is_flag=True, help="Delete its volumes with all data, and the passwords made for it.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@options.project
+@options.environment
+@options.form
+@options.connected
+def destroy(
+    client: Client,
+    service: str,
+    data: bool,  # noqa: FBT001 -- click's
+    yes: bool,  # noqa: FBT001 -- click's
+    project: str | None,
+    environment: str,
+    form: str,
+) -> None:
+    """Remove what is left of SERVICE once it is out of hostess.yml. Its data stays unless --data.
+
+    With --data a later service of that name starts afresh. What is removed is listed and asked for first.
+    """
+    kept = client.get(_place(project, environment, "kept"))["items"]
+    left = next((each for each in kept if each["service"] == service), None)
+    if left is not None:
+        _ask(left, data=data, yes=yes)
+    # Without anything left the daemon tells why: the service is live, or there is none.
+    path = f"{_place(project, environment, 'services', service)}?data={str(data and left is not None).lower()}"
+    gone = client.send("DELETE", path, timeout=REMOVE_WITHIN)
+    if form == "json":
+        show_json(gone)
+        return
+    _show_destroyed(gone)
+
+
+def _ask(left: dict[str, Any], *, data: bool, yes: bool) -> None:
+    goes = [f"container {name}" for name in left["containers"]]
+    if data:
+        goes += [f"volume {name} with ALL its data" for name in left["volumes"]]
+        goes += ["the passwords that were made for it"] if left["credentials"] else []
+    if not goes:
+        return
+    tell(f"This removes of {left['service']}:")
+    for each in goes:
+        tell(f"  {each}")
+    if not yes and not sys.stdin.isatty():
+        raise Failure(
+            "nothing was done: this is no terminal to ask at", remedy="give --yes to do it without being asked"
+        )
+    options.confirm("It cannot be brought back." if data else "Its data stays.", force=yes)
+
+
+def _show_destroyed(gone: dict[str, Any]) -> None:
+    for name in gone["containers_removed"]:
+        click.echo(f"container {name} is gone")
+    for volume in gone["volumes_removed"]:
+        click.echo(f"volume {volume} is gone with its data")
+    if gone["credentials_removed"]:
+        click.echo(f"the passwords of {gone['service']} are gone")
+    for volume in gone["volumes_kept"]:
+        tell(f"its data stays in volume {volume}")
+    if gone["credentials_kept"]:
+        tell("the passwords that were made for it stay")
+    if gone["volumes_kept"] or gone["credentials_kept"]:
+        tell(f"to delete that for good: hostess services destroy {gone['service']} --data")
 
 
 def _place(project: str | None, environment: str, *rest: str) -> str:

@@ -1,7 +1,8 @@
-"""Which release a rollback goes to when nobody names one. Pure."""
+"""Which release a rollback goes to when nobody names one, and what it cannot go back to. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from hostess.domain.problem import Problem
 from hostess.domain.release import Deployment, Kind, Release, State
 
 LIVE_ONCE = frozenset({State.LIVE, State.DEGRADED})
@@ -27,3 +28,18 @@ def _same(one: Release, other: Release) -> bool:
     return {name: workload.spec for name, workload in one.workloads.items()} == {
         name: workload.spec for name, workload in other.workloads.items()
     }
+
+
+def check_data(target: Release, live: Release | None, volumes: Collection[str]) -> None:
+    """Raise Problem "data-gone" when a database of *target* would come back to none of the *volumes* there are.
+
+    It would be empty, nothing would migrate it, and only this release would know its password.
+    """
+    for workload in target.workloads.values():
+        comes_back = live is None or workload.name not in live.workloads
+        if workload.is_database and comes_back and not set(workload.volumes) <= set(volumes):
+            raise Problem(
+                "data-gone",
+                f"the data of {workload.name} in {target.title} was destroyed",
+                remedy=f"push commit {target.commit[:7]} again: it starts with an empty {workload.name}",
+            )

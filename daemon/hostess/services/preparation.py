@@ -12,6 +12,7 @@ from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimit
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.release import Deployment, Release, ReleaseJob, StaticSite, Workload
+from hostess.domain.rollback import check_data
 from hostess.domain.stack import Condition, Job, Service, ServiceType, Stack
 from hostess.domain.stack_file import parse, stack_for
 from hostess.domain.unsupported import refuse_unsupported
@@ -160,8 +161,10 @@ class Preparation:
                     f"the image of {workload.name} in {release.title} is no longer on this host",
                     remedy=f"push commit {release.commit[:7]} again to build it anew",
                 )
-        number = await self._journal.next_number(release.project, release.environment)
         live = await self._journal.live(release.project, release.environment)
+        owned = labels.of_place(self._instance, release.project, release.environment)
+        check_data(release, live, await self._engine.volumes(owned))
+        number = await self._journal.next_number(release.project, release.environment)
         workloads = {
             name: replace(w, static=w.static.after(_site_of(live, name))) if w.static else w
             for name, w in release.workloads.items()

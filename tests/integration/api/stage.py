@@ -344,6 +344,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         removal=world.removal,
         jobs=world.jobs,
         one_off=world.one_off,
+        kept=world.kept,
         environments=world.environments,
         schedules=world.schedules,
         uploads=world.uploads,

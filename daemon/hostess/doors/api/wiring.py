@@ -13,6 +13,7 @@ from hostess.services.collector import Collector
 from hostess.services.deployments import Deployments
 from hostess.services.environments import Environments
 from hostess.services.jobs import Jobs
+from hostess.services.kept_services import KeptServices
 from hostess.services.one_off import OneOff
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
@@ -45,6 +46,7 @@ class ApiServices:
     removal: Removal
     jobs: Jobs
     one_off: OneOff
+    kept: KeptServices
     environments: Environments
     schedules: Schedules
     uploads: Uploads
