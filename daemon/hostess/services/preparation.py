@@ -116,12 +116,12 @@ class Preparation:
         source = Source(deployment.project, deployment.commit, fresh=fresh)
         images = await self._builder.images(source, _buildable(draft.stack), say)
         sites: dict[str, StaticSite] = {}
+        live = await self._journal.live(deployment.project, deployment.environment)
         if static_services(draft.stack):
             env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
             sites = await self._sites.publish(source, draft.stack, env, say)
-            live = await self._journal.live(deployment.project, deployment.environment)
             sites = {name: site.after(_site_of(live, name)) for name, site in sites.items()}
-        return await self._release(deployment, draft, images, sites, restarted={})
+        return await self._release(deployment, draft, images, sites, restarted=_restarts(live))
 
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
         """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
@@ -131,7 +131,8 @@ class Preparation:
         env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
         known = await self._sites.known(source, draft.stack, env)
         sites = {name: site or StaticSite("not built yet") for name, site in known.items()}
-        release = await self._release(deployment, draft, found, sites, restarted={}, number=0)
+        live = await self._journal.live(deployment.project, deployment.environment)
+        release = await self._release(deployment, draft, found, sites, restarted=_restarts(live), number=0)
         return release, tuple(name for name, made in {**images, **known}.items() if made is None)
 
     async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...]) -> Release:
@@ -144,7 +145,7 @@ class Preparation:
         unknown = [name for name in chosen if name not in live.workloads]
         if unknown:
             raise Problem("service-not-found", f"{live.title} has no service {unknown[0]}", remedy="see `hostess ps`")
-        nonces = {name: w.restarted for name, w in live.workloads.items()} | dict.fromkeys(chosen, deployment.id)
+        nonces = _restarts(live) | dict.fromkeys(chosen, deployment.id)
         sites = {name: workload.static for name, workload in live.workloads.items() if workload.static is not None}
         release = await self._release(deployment, draft, images, sites, restarted=nonces)
         scaled = {n: replace(w, replicas=live.workloads[n].replicas) for n, w in release.workloads.items()}
@@ -373,3 +374,8 @@ def _literal(values: Mapping[str, str]) -> dict[str, str]:
 def _site_of(release: Release | None, name: str) -> StaticSite | None:
     workload = release.workloads.get(name) if release else None
     return workload.static if workload else None
+
+
+def _restarts(release: Release | None) -> dict[str, str]:
+    """Return which restart the containers of each service come from: those that were restarted by hand are not stale for that."""
+    return {name: workload.restarted for name, workload in release.workloads.items()} if release else {}

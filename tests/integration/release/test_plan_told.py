@@ -145,6 +145,23 @@ async def test_a_push_that_changes_nothing_keeps_all(bench: Bench) -> None:
     assert await replicas(bench) == before
 
 
+async def test_what_was_restarted_is_kept(bench: Bench) -> None:
+    """After a restart by hand a push of the same files keeps the restarted containers, and its plan says so."""
+    assert (await bench.push("shop", stack(more=""))).accepted, bench.text()
+    first = await replicas(bench)
+    begun = await bench.world.deployments.restart("shop", "production", ("web", "store"), "tester")
+    await bench.world.deployments.ended(begun)
+    await bench.until_containers(3)
+    before = await replicas(bench)
+
+    changes = await told(bench, stack(more=""))
+    assert (await bench.push("shop", stack(more=""))).accepted, bench.text()
+
+    assert {name for name in before if before[name] != first[name]} == {"web", "store"}
+    assert changes == [("keep", "web", ""), ("keep", "api", ""), ("keep", "store", "")]
+    assert await replicas(bench) == before
+
+
 GRAPH = """version: "1.0"
 services:
   front:
