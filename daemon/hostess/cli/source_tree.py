@@ -125,7 +125,8 @@ class _Rules:
 
     def _fault(self, root: Path, path: str, place: str) -> str:
         if rule := never_sent(path):
-            return f"{place}: {path} is never uploaded (rule: {rule})"
+            instead = "; secrets belong into `hostess secrets`, other variables into a file of another name"
+            return f"{place}: {path} is never uploaded (rule: {rule}){instead if place.endswith('.env_file') else ''}"
         if not (root / path).exists():
             return f"{place}: there is no {path}"
         if self._strict and path != "." and self._ignore.excludes(path):

@@ -73,6 +73,8 @@ def _note_defaults(draft: Draft) -> None:
         for key, word in _NOT_ACTED_UPON.items():
             if _says(getattr(part, key), word):
                 findings.note(f"services.{name}.{key} is noted: this version {_INSTEAD[key]}")
+        if type_of(part) in DATABASES and part.depends_on:
+            findings.note(f"services.{name}.depends_on has no effect: databases start before everything else")
         if type_of(part) in DATABASES and (part.public or (part.visibility or "private") != "private"):
             findings.note(f"services.{name} is a database and stays private; reach it with `hostess connect {name}`")
     if draft.front_door:

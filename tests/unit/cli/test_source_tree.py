@@ -134,7 +134,7 @@ def test_the_rules(tmp_path: Path, name: str) -> None:
         (
             {".env.prod": ""},
             {".env.prod": "services.api.env_file"},
-            "services.api.env_file: .env.prod is never uploaded (rule: .env.*)",
+            "services.api.env_file: .env.prod is never uploaded (rule: .env.*); secrets belong into `hostess secrets`",
         ),
         ({}, {"api": "services.api.source"}, "services.api.source: there is no api"),
         ({".dockerignore": "[", "a": ""}, {}, ".dockerignore: line 1"),

@@ -41,6 +41,15 @@ def test_a_range_of_an_environment() -> None:
     assert "never sleeps" in notices(stack_for(stack, "preview"))[0]
 
 
+def test_a_database_that_waits() -> None:
+    """A database waits for nothing, which is told."""
+    stack = parse(of_service("depends_on: [db]").replace("redis}", "redis, depends_on: [db]}"))
+
+    assert [notice for notice in stack.notices if "no effect" in notice] == [
+        "services.kv.depends_on has no effect: databases start before everything else"
+    ]
+
+
 def test_databases_from_outside() -> None:
     """Every variable that asks for a database's address on the internet is refused, with what there is instead."""
     stack = parse(
