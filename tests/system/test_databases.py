@@ -81,10 +81,22 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(host: Host) -> Shop:
-    """Push the stack for the first time."""
+def first(host: Host) -> Shop:
+    """Push the stack for the first time, and let web store something in both databases."""
     repository = a_repository(host, "shop", stack())
-    return Shop(host, repository, pushed(repository))
+    shop = Shop(host, repository, pushed(repository))
+    assert shop.psql(shop.env("web", "DATABASE"), "CREATE TABLE mine AS SELECT 7 AS n").returncode == 0
+    assert shop.redis("web", "SET", "mine", "7") == "OK"
+    return shop
+
+
+@pytest.fixture
+def shop(first: Shop) -> Shop:
+    """Give the stack as it was pushed first, whatever another test has made of it."""
+    if (first.repository.folder / "hostess.yml").read_text() != stack()["hostess.yml"]:
+        revised(first.repository, stack())
+        until(lambda: well(first), 30, "the pooler's way to its database")
+    return first
 
 
 def test_each_group_has_a_database_of_its_own(shop: Shop) -> None:
@@ -93,7 +105,6 @@ def test_each_group_has_a_database_of_its_own(shop: Shop) -> None:
 
     assert re.fullmatch(r"postgresql://database__web:[\w-]+@database:5432/database__web", own)
     assert shop.env("other", "USER") == "database__other"
-    assert shop.psql(own, "CREATE TABLE mine AS SELECT 7 AS n").returncode == 0
     assert shop.psql(own, "SELECT usesuper FROM pg_user WHERE usename = current_user").stdout == "f\n"
     across = other.rpartition("/")[0] + "/database__web"
     refused = shop.psql(across, "SELECT n FROM mine")
@@ -108,7 +119,6 @@ def test_each_group_has_a_database_of_its_own(shop: Shop) -> None:
 def test_each_group_has_an_index_of_its_own(shop: Shop) -> None:
     """Groups of redis have users with one index each: no other can be selected, and nothing reaches beyond it."""
     assert [shop.env(name, "CACHE")[-2:] for name in ("web", "other")] == ["/0", "/1"]
-    assert shop.redis("web", "SET", "mine", "7") == "OK"
     assert shop.redis("other", "GET", "mine") == ""
     assert "NOPERM" in shop.redis("web", "GET", "mine", index=1)
     assert "NOPERM" in shop.redis("other", "SELECT", "0")
@@ -174,7 +184,7 @@ def test_an_extension_that_is_not_there_fails_the_push(shop: Shop) -> None:
 
     assert refused.returncode != 0
     assert 'database has no extension vector, pg_tgrm (did you mean "pg_trgm"?); its image brings' in refused.stderr
-    assert "v1 " in refused.stderr
+    assert re.search(r"v\d+ \(\w+\) still serves", refused.stderr)
     assert shop.databases() == before
 
 
@@ -223,6 +233,7 @@ def test_credentials_last(shop: Shop) -> None:
     assert [inspected(container, "{{.RestartCount}}") for [container] in before.values()] == ["1", "1"]
     assert limits_of(shop)[1] == str(64 * 2**20)
 
+    revised(shop.repository, stack(limits="{maxmemory: 100Mi}"))
     assert shop.host.hostess("rollback", "--project", "shop").returncode == 0
     settled(shop.host, "shop")
     assert shop.databases() == before

@@ -24,10 +24,13 @@ def previous_good(live: Release, releases: Sequence[Release], deployments: Seque
 
 
 def _same(one: Release, other: Release) -> bool:
-    """Whether two releases run the same containers: a rollback makes a copy under a new number."""
-    return {name: workload.spec for name, workload in one.workloads.items()} == {
-        name: workload.spec for name, workload in other.workloads.items()
-    }
+    """Whether two releases run the same: a rollback makes a copy under a new number."""
+    return _run_by(one) == _run_by(other)
+
+
+def _run_by(release: Release) -> dict[str, tuple[str, object]]:
+    """Return what makes the containers of a release, and what is set inside them while they run."""
+    return {name: (workload.spec, workload.inside) for name, workload in release.workloads.items()}
 
 
 def check_data(target: Release, live: Release | None, volumes: Collection[str]) -> None:
