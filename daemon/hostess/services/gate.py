@@ -1,5 +1,6 @@
 """The gate: a new replica takes part only after it has shown, from outside, that it is well."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -38,7 +39,7 @@ class Gate:
         await self._alive(workload, container)
         while True:
             last = self._clock.now() - began >= limit
-            answer = await self._ask(workload, container, began)
+            answer = await self._asked(workload, container, began)
             if answer.ok:
                 await self._alive(workload, container)  # what answered may have ended since
                 return
@@ -53,6 +54,17 @@ class Gate:
     async def ask(self, workload: Workload, container: Container) -> Answer:
         """Ask once how a replica is."""
         return await self._ask(workload, container, self._clock.now())
+
+    async def _asked(self, workload: Workload, container: Container, began: datetime) -> Answer:
+        """Ask once; a replica that ends meanwhile is not waited for: nobody answers at its address, nor refuses to."""
+        asking = asyncio.ensure_future(self._ask(workload, container, began))
+        try:
+            while not (await asyncio.wait({asking}, timeout=LOOK_EVERY))[0]:
+                await self._alive(workload, container)
+            return asking.result()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     async def _ask(self, workload: Workload, container: Container, began: datetime) -> Answer:
         health = workload.health
