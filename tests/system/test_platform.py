@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.system.host import Host, Repository, docker, until
-from tests.system.sources import built, carried, example, ids, only, planned, prepared, pushed, send
+from tests.system.sources import built, carried, example, ids, only, planned, prepared, pushed, revised, send
 from tests.system.watching import settled
 
 PROJECT, GATEWAY, STUDIO = "platform", "platform-gateway", "platform-studio"
@@ -206,6 +206,20 @@ def test_a_change_of_one_of_twelve_leaves_eleven_alone(platform: Platform) -> No
     after = ids(platform.host, PROJECT, *SERVICES)
     assert {name for name in SERVICES if after[name] != before[name]} == {"studio"}
     assert "<title>The studio" in platform.host.get(f"{STUDIO}.localhost")[1]
+
+
+def test_the_gateway_finds_a_new_auth(platform: Platform) -> None:
+    """Nginx looks names up once, when it starts; carried over as it runs it leads to the auth that a later push has started."""
+    before = ids(platform.host, PROJECT, *SERVICES)
+    text = (platform.repository.folder / "hostess.yml").read_text()
+    mark = "      CACHE_URL: ${cache.url}\n      JWT_SECRET"
+    output = revised(platform.repository, {"hostess.yml": text.replace(mark, f"      TZ: UTC\n{mark}")})
+    settled(platform.host, PROJECT)
+
+    assert carried(output) == {*SERVICES} - {"auth"}
+    after = ids(platform.host, PROJECT, *SERVICES)
+    assert {name for name in SERVICES if after[name] != before[name]} == {"auth"}
+    assert platform.call("GET", "/rest/todos", token=platform.signed_in("edsger@example.org")) == (200, "[]")
 
 
 def test_a_push_of_the_same_files_keeps_all_twelve(platform: Platform) -> None:
