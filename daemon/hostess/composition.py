@@ -150,7 +150,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     databases = DatabaseSetup(engine, replicas, access, clock)
     phase = DatabasePhase(databases, steps)
     launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
-    undoing = Undoing(journal, replicas, routing, retirement, databases, clock)
+    undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     turns = Turns()
     addresses = settings.public_address or own_addresses()

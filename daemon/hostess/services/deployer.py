@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hostess.domain.plan import plan
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.release import State
+from hostess.domain.release import Release, State
 from hostess.domain.routes import hosts_of
 from hostess.domain.stack import OnFailure
 from hostess.services.launch import Launch, in_order
@@ -65,9 +65,11 @@ class Deployer:
                 order.committed()
             self._routing.release(order.deployment.id)
             await self._switch(order, progress)
-        except BaseException:
+        except BaseException as error:
             if not progress.switched:
                 await self._take_back(order)
+                if isinstance(error, Problem) and order.live is not None and progress.paused:
+                    raise error.but(serving=_resumed(order.live, progress.paused)) from error
             raise
         finally:
             self._routing.release(order.deployment.id)
@@ -127,3 +129,7 @@ class Deployer:
                 order.say(f" !     {problem.what}; the release is live, but marked degraded")
                 state = State.DEGRADED
         return state
+
+
+def _resumed(live: Release, paused: list[str]) -> str:
+    return f"{live.title} ({live.commit[:7]}) serves; started again after a pause: {', '.join(paused)}"

@@ -197,6 +197,7 @@ class Launch:
         async with self._steps.step(
             order, progress, "hand over", f"hand_over:{workload.name}", {"stop": list(hand_over.stop)}
         ):
+            progress.paused.append(workload.name)
             for container in await self._replicas.of_place(order.place.project, order.place.environment):
                 if container.id in hand_over.stop:
                     await self._retirement.hand_over(container, order.deployment.id)

@@ -38,11 +38,12 @@ class Order:
 
 @dataclass(slots=True)
 class Progress:
-    """What one run has done so far, for its own undoing."""
+    """What one run has done so far, for its own undoing. *paused* are the services that were stopped to be handed over."""
 
     plan: Plan
     seconds: dict[str, float] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
+    paused: list[str] = field(default_factory=list)
     switched: bool = False
 
 

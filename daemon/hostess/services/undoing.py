@@ -1,24 +1,30 @@
 """Taking back, and letting go: what a deployment leaves to be removed, started again or retired. Deployer and reconciler share it."""
 
+import asyncio
 import logging
+from collections.abc import Collection
 from functools import partial
 from typing import cast
 
 from hostess.domain import labels
+from hostess.domain.health import pauses
 from hostess.domain.plan import plan
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
-from hostess.domain.release import Release, State, final
+from hostess.domain.release import Release, State, Workload, final
 from hostess.domain.routes import hosts_of
 from hostess.services.database_phase import STEP
 from hostess.services.database_setup import DatabaseSetup, databases_of
+from hostess.services.gate import Gate
 from hostess.services.persistence import until_written
 from hostess.services.replicas import Replicas
 from hostess.services.retirement import Retirement, leaving
 from hostess.services.routing import Routing
 
 log = logging.getLogger(__name__)
+
+WELL_WITHIN = 15.0
 
 
 class Undoing:
@@ -28,6 +34,7 @@ class Undoing:
         self,
         journal: Journal,
         replicas: Replicas,
+        gate: Gate,
         routing: Routing,
         retirement: Retirement,
         databases: DatabaseSetup,
@@ -35,6 +42,7 @@ class Undoing:
     ) -> None:
         self._journal = journal
         self._replicas = replicas
+        self._gate = gate
         self._routing = routing
         self._retirement = retirement
         self._databases = databases
@@ -80,14 +88,13 @@ class Undoing:
         for container in await self._replicas.of_place(place.project, place.environment):
             if container.labels.get(labels.DEPLOYMENT) == deployment and container.id not in gone:
                 await self._replicas.remove(container.id)
-        restarted = False
         steps = await self._journal.steps(deployment)
-        for step in steps:
-            for stopped in cast("list[str]", step.detail.get("stop", [])):
-                await self._replicas.restart(stopped)
-                restarted = True
-        if restarted:
+        stopped = [each for step in steps for each in cast("list[str]", step.detail.get("stop", []))]
+        for each in stopped:
+            await self._replicas.restart(each)
+        if stopped:
             await self._routing.publish()
+            await self._resumed(place, stopped)
         live = await self._journal.live(place.project, place.environment)
         if live is not None and any(step.name.startswith(STEP) for step in steps):
             await self._set_up_again(live)
@@ -99,6 +106,25 @@ class Undoing:
                 await self._databases.make(live, workload, log.info)
             except Problem as problem:
                 log.warning("%s keeps what another deployment has set until the next one: %s", workload.name, problem)
+
+    async def _resumed(self, place: Place, restarted: Collection[str]) -> None:
+        """Return once what was started again is well, or has had its time: who was told that it serves should find it so."""
+        live = await self._journal.live(place.project, place.environment)
+        containers = await self._replicas.of_place(place.project, place.environment)
+        again = [container for container in containers if container.id in restarted]
+        try:
+            async with asyncio.timeout(WELL_WITHIN):
+                for container in again:
+                    workload = live.workloads.get(container.labels.get(labels.SERVICE, "")) if live else None
+                    if workload is not None and (workload.ports or workload.health is not None):
+                        await self._well(workload, container)
+        except TimeoutError:
+            log.warning("what was started again in %s of %s is not well yet", place.environment, place.project)
+
+    async def _well(self, workload: Workload, container: Container) -> None:
+        waits = pauses(workload.health)
+        while not (await self._gate.ask(workload, container)).ok:
+            await self._clock.sleep(next(waits))
 
     async def revert(self, deployment: str, place: Place, live: Release | None, failed: Release) -> None:
         """Take a switch back: the previous release is live and routed again; the new replicas are drained and go.

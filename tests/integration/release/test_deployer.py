@@ -9,7 +9,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.release import State
 from hostess.domain.stack import Health
 from tests.build import a_release, a_workload
-from tests.fakes.programs import Box, task
+from tests.fakes.programs import Box, echo, task
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"
@@ -102,8 +102,30 @@ async def test_singleton_is_stopped_before_its_successor_starts(bench: Bench) ->
     verdict = await bench.push("shop", web(more=more.format(mark="three")))
 
     assert not verdict.accepted
+    assert "serves; started again after a pause: beat" in bench.text()
     assert alive == ["two"]
     assert most == 1
+
+
+async def test_a_failed_push_ends_when_what_it_stopped_serves_again(bench: Bench) -> None:
+    """What was stopped to be handed over and is started again is well when the pusher reads that it serves."""
+    starting = asyncio.Event()
+
+    async def slow(box: Box) -> int:
+        if box.env["MARK"] == "b":
+            return 3
+        if starting.is_set():
+            await asyncio.sleep(1)
+        starting.set()
+        return await echo(box)
+
+    bench.engine.commands["/slow"] = slow
+    alone = "    command: [/slow]\n    persistence: {mount: /data}\n"
+    assert (await bench.push("shop", web("plain:1", more=alone))).accepted, bench.text()
+
+    assert not (await bench.push("shop", web("plain:1", mark="b", more=alone))).accepted
+
+    assert await bench.get(HOST) == "200 1"
 
 
 async def test_post_deploy_failure_marks_the_release_degraded(bench: Bench) -> None:
