@@ -1,6 +1,7 @@
 """Composition root of the daemon: names every concrete class and wires them; starts nothing."""
 
 import ipaddress
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from hostess.adapters.engine_docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
 from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.prober_sockets import SocketProber
+from hostess.adapters.railpack_process import RailpackProcess
 from hostess.adapters.repositories_dulwich import DulwichRepositories
 from hostess.adapters.resolver_system import SystemResolver, own_addresses
 from hostess.adapters.router_socket import SocketRouter
@@ -121,7 +123,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     url = partial(public_url, "http" if settings.proxy.http else "https", outside.public_port)
     access = DatabaseAccess(secrets, clock, redactor)
     values = EnvironmentValues(secrets, access, redactor, url, settings.base_domain)
-    builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build)
+    railpack = RailpackProcess(settings.data_dir / "railpack", railpack_environment(settings))
+    builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build, railpack=railpack)
     sites = FileSites(settings.data_dir / "static")
     preparation = Preparation(
         repositories,
@@ -204,6 +207,11 @@ def outside_of(settings: Settings) -> Outside:
         clock=SystemClock(),
         public_port=router.public_port,
     )
+
+
+def railpack_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment that Railpack is chosen from: the daemon's own, with the engine that the settings name."""
+    return {**os.environ, **({"DOCKER_HOST": settings.engine.url} if settings.engine.url else {})}
 
 
 def public_url(scheme: str, port: Callable[[], int], host: str) -> str:

@@ -8,10 +8,11 @@ import re
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
 
+from hostess.adapters.pieces import Pieces
 from hostess.domain.ports.sites import SiteLimits
 from hostess.domain.problem import Problem
 
@@ -97,7 +98,7 @@ class _Unpacking:
 
     def run(self, archive: Iterable[bytes], below: str) -> None:
         """Unpack what lies *below*."""
-        with tarfile.open(fileobj=cast("IO[bytes]", _Stream(archive)), mode="r|") as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", Pieces(archive)), mode="r|") as tar:
             for member in tar:
                 name = _relative(member.name, below)
                 if name is not None:
@@ -153,25 +154,6 @@ class _Unpacking:
                 f"a static site may have {self._limits.files} files and {self._limits.bytes // 1024**2} MB, and this one has more",
                 remedy="serve large files from elsewhere, or correct `special.output`",
             )
-
-
-class _Stream:
-    """The pieces of a tar as something that can be read."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces: Iterator[bytes] = iter(pieces)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        """Return *size* bytes, fewer at the end."""
-        found = [self._rest]
-        have = len(self._rest)
-        while have < size and (piece := next(self._pieces, None)) is not None:
-            found.append(piece)
-            have += len(piece)
-        data = b"".join(found)
-        self._rest = data[size:]
-        return data[:size]
 
 
 def _relative(name: str, below: str) -> str | None:

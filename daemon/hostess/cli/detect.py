@@ -1,6 +1,7 @@
 """hostess detect."""
 
 import os
+import shutil
 from pathlib import Path
 
 import click
@@ -29,7 +30,8 @@ _MOST = 50_000
 def detect(folder: Path, kind: str | None, port: int | None, project: str | None, form: str) -> None:
     """Show what `source: FOLDER` would be built with: the Dockerfile on standard output, what was recognised on standard error.
 
-    It needs no daemon and changes nothing. Commit its output as FOLDER/Dockerfile, and write `build: {source: FOLDER}`, to go on from it.
+    Where the program railpack is on PATH, as on the daemon's, Railpack builds instead, and this says so. It needs no daemon and changes
+    nothing. Commit its output as FOLDER/Dockerfile, and write `build: {source: FOLDER}`, to go on from it.
     """
     # Recognition knows the types of services, and is only loaded where it is used.
     from hostess.domain import recognition  # noqa: PLC0415
@@ -43,10 +45,20 @@ def detect(folder: Path, kind: str | None, port: int | None, project: str | None
     files = _files(folder, recognition.DEPTH)
     texts = {name: _text(folder / name, limit) for name, limit in recognition.wanted(files).items()}
     found = Folder(files, {name: text for name, text in texts.items() if text is not None})
+    railpack = shutil.which("railpack")
+    if railpack and form == "table":
+        tell(f"built with: Railpack ({railpack}); without it on the daemon's PATH, with the Dockerfile below")
+    elif form == "table":
+        tell("built with: a generated Dockerfile (the daemon uses Railpack where railpack is on its own PATH)")
     try:
         service = ServiceType(kind) if kind else recognition.likely_type(found)
         recipe = recognition.recognise(found, Purpose(service, port or PORTS[service]))
     except Problem as problem:
+        if railpack:
+            tell(f"Hostess itself does not know how: {problem.what}")
+            if form == "json":
+                show_json({"built_with": "railpack"})
+            return
         raise Failure(problem.what, exit_code=USAGE, remedy=problem.remedy) from problem
     name = options.known_project(project) or slug(folder.resolve().name) or "app"
     written = dockerfile(recipe, name)
@@ -54,6 +66,7 @@ def detect(folder: Path, kind: str | None, port: int | None, project: str | None
         show_json(
             {
                 "type": service,
+                "built_with": "railpack" if railpack else "dockerfile",
                 "recognised": recipe.summary,
                 "start": list(recipe.start.argv) if recipe.start else None,
                 "notices": list(recipe.notices),

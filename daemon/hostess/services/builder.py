@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from hostess.domain import dockerfiles, labels
-from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal, Meter, Repositories
+from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal, Meter, Railpack, Repositories
 from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.settings import BuildSettings
 from hostess.domain.stack import Build, Service
 from hostess.services.generated_builds import GeneratedBuilds
+from hostess.services.railpack_builds import RailpackBuilds
 
 MIN_FREE_DISK = 1024**3
 MIN_FREE_MEMORY = 256 * 1024**2
@@ -42,10 +43,12 @@ class Builder:
         clock: Clock,
         *,
         settings: BuildSettings,
+        railpack: Railpack,
     ) -> None:
         self._engine = engine
         self._repositories = repositories
         self._generated_builds = GeneratedBuilds(repositories)
+        self._railpack_builds = RailpackBuilds(railpack, engine)
         self._journal = journal
         self._meter = meter
         self._clock = clock
@@ -122,12 +125,28 @@ class Builder:
         return Work(name, key, build.source, build.dockerfile, args=build.args)
 
     async def _generated(self, source: Source, service: Service, path: str) -> "Work":
-        """Return the build by a Dockerfile that is written for what the folder holds."""
+        """Return the build by Railpack, or else by a Dockerfile that is written for what the folder holds."""
+        version = await self._railpack_builds.version()
+        if version is not None:
+            return await self._packed(source, service, path, version)
         tree = await self._tree(source, f"services.{service.name}.source", path)
         made = await self._generated_builds.of(source.project, source.commit, tree, service)
         context = await self.context(source, f"services.{service.name}.source", path, dockerfiles.NAME, made.extra)
         key = digest(source.project, context, made.dockerfile, [])
         return Work(service.name, key, path, dockerfiles.NAME, extra=made.extra, lines=made.lines)
+
+    async def _packed(self, source: Source, service: Service, path: str, version: str) -> "Work":
+        await self._tree(source, f"services.{service.name}.source", path)
+        ignore = ".dockerignore" if path in {".", ""} else f"{path}/.dockerignore"
+        written = await self._repositories.tree_id(source.project, source.commit, ignore)
+        extra = NO_FILES if written else {f"{dockerfiles.NAME}.dockerignore": dockerfiles.IGNORED.encode()}
+        context = await self.context(source, f"services.{service.name}.source", path, dockerfiles.NAME, extra)
+        commanded = service.command is not None or service.entrypoint is not None
+        key = digest(source.project, context, f"railpack {version}", [("commanded", str(commanded))])
+        lines = (f"Railpack {version} builds it",)
+        return Work(
+            service.name, key, path, dockerfiles.NAME, extra=extra, lines=lines, railpack=True, commanded=commanded
+        )
 
     async def _tree(self, source: Source, place: str, path: str) -> str:
         return _there(await self._repositories.tree_id(source.project, source.commit, path), place, path)
@@ -157,7 +176,13 @@ class Builder:
     async def _make(self, source: Source, work: "Work", say: Say) -> str:
         facts = await self._engine.facts()
         self._check_room(facts)
-        by = "a generated Dockerfile: `hostess detect` shows it" if work.extra else work.dockerfile
+        by = (
+            "Railpack"
+            if work.railpack
+            else "a generated Dockerfile: `hostess detect` shows it"
+            if work.extra
+            else work.dockerfile
+        )
         say(f"-----> building {work.name} from {work.path} ({by})")
         order = BuildOrder(
             tag=_tag(source, work),
@@ -173,10 +198,17 @@ class Builder:
             no_cache=source.fresh,
         )
         try:
+            if work.railpack:
+                cache = f"hostess-{source.project}"
+                return await self._railpack_builds.build(order, say, cache=cache, commanded=work.commanded)
             return await self._engine.build(order, say)
         except Problem as problem:
             what = f"the build of {work.name} failed: {problem.what}"
-            shown = f"; its Dockerfile is what `hostess detect {work.path}` prints" if work.extra else ""
+            shown = (
+                f"; its Dockerfile is what `hostess detect {work.path}` prints"
+                if work.extra and not work.railpack
+                else ""
+            )
             raise Problem(problem.code, what, remedy=problem.remedy + shown, tail=problem.tail) from problem
 
     def _check_room(self, facts: EngineFacts) -> None:
@@ -198,7 +230,10 @@ class Builder:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One build, decided: what is sent to the engine, and *key*, by which its image is found again."""
+    """One build, decided: what is sent to the engine, and *key*, by which its image is found again.
+
+    *railpack*: Railpack makes it, and there is no Dockerfile; *commanded*: hostess.yml says what starts.
+    """
 
     name: str
     key: str
@@ -207,6 +242,8 @@ class Work:
     args: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, bytes] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+    railpack: bool = False
+    commanded: bool = False
 
 
 def _there(found: str | None, place: str, path: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from hostess.adapters.clock_system import SystemClock
+from hostess.adapters.railpack_process import RailpackProcess
 from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.settings import BuildSettings
 from hostess.domain.stack_file import parse
@@ -16,7 +17,13 @@ BUILT = b"services: {web: {type: custom, build: {source: .}}}\n"
 async def test_a_build_leaves_no_lock_behind(bench: Bench) -> None:
     """What keeps two builds of the same content apart is gone when they have ended."""
     builder = Builder(
-        bench.engine, bench.world.repositories, bench.journal, bench.meter, SystemClock(), settings=BuildSettings()
+        bench.engine,
+        bench.world.repositories,
+        bench.journal,
+        bench.meter,
+        SystemClock(),
+        settings=BuildSettings(),
+        railpack=RailpackProcess(bench.folder, {}),
     )
     for version in ("1", "2"):
         commit = await bench.commit("shop", {"Dockerfile": f"FROM hostess-test/echo:1\nENV VERSION={version}\n"})

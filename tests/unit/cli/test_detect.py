@@ -39,11 +39,32 @@ def test_for_programs(folder: Path) -> None:
     result = CliRunner().invoke(cli, ["detect", str(folder), "--type", "custom", "--port", "9000", "-o", "json"])
 
     shown = json.loads(result.stdout)
-    assert shown["type"] == "custom"
+    assert (shown["type"], shown["built_with"]) == ("custom", "dockerfile")
     assert shown["recognised"] == "Python 3.12 with requirements.txt"
     assert shown["start"][-1] == "9000"
     assert shown["dockerfile"].startswith("# Python")
     assert "node_modules" in shown["dockerignore"]
+
+
+def test_which_of_the_two_builds_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where railpack is on PATH it builds, also what is not recognised; else the Dockerfile that is printed does."""
+    packs = tmp_path / "packs"
+    packs.mkdir()
+    (packs / "railpack").write_text("#!/bin/sh\n")
+    (packs / "railpack").chmod(0o755)
+    (tmp_path / "go").mkdir()
+    (tmp_path / "go" / "go.mod").write_text("module app\n")
+
+    without = CliRunner().invoke(cli, ["detect", str(folder)])
+    monkeypatch.setenv("PATH", str(packs))
+    packed = CliRunner().invoke(cli, ["detect", str(folder)])
+    unknown = CliRunner().invoke(cli, ["detect", str(tmp_path / "go"), "-o", "json"])
+
+    assert "built with: a generated Dockerfile" in without.stderr
+    assert f"built with: Railpack ({packs}/railpack)" in packed.stderr
+    assert packed.stdout == without.stdout
+    assert (unknown.exit_code, json.loads(unknown.stdout)) == (0, {"built_with": "railpack"})
+    assert "Go" in unknown.stderr
 
 
 def test_nothing_to_recognise(tmp_path: Path) -> None:

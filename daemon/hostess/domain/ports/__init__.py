@@ -7,6 +7,7 @@ from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, En
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.proxy import InsideService, Router, Upstreams
+from hostess.domain.ports.railpack import Railpack, SourceOrder
 from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
 from hostess.domain.ports.sites import SiteLimits, Sites
 
@@ -26,12 +27,14 @@ __all__ = [
     "Meter",
     "NewCommit",
     "Prober",
+    "Railpack",
     "Redactor",
     "Repositories",
     "Resolver",
     "Router",
     "SiteLimits",
     "Sites",
+    "SourceOrder",
     "Transcripts",
     "TreeLimits",
     "Upstreams",

@@ -48,6 +48,7 @@ STATUSES: Mapping[str, int] = {
     "engine-refused": 502,
     "engine-unreachable": 503,
     "journal-failed": 503,
+    "buildkit-unreachable": 503,
     "proxy-unreachable": 503,
     "timed-out": 504,
     "addresses-exhausted": 507,
