@@ -262,7 +262,8 @@ class JobPart(Part):
     command: Annotated[
         Argv,
         about(
-            "What runs. A list is passed on as it is; text is split by shell quoting rules, without a shell.",
+            "What runs. A list is passed on as it is; text is split by shell quoting rules, without a shell: `&&`, `|` and "
+            "`>` are refused there.",
             example=["python", "-m", "app.seed"],
         ),
     ]

@@ -15,6 +15,7 @@ from hostess.domain import names, quantities, references
 from hostess.domain.mistakes import WrongValue, did_you_mean, listed, quoted
 from hostess.domain.stack_yaml import Token
 
+_OPERATOR = re.compile(r"""&&?|\|[|&]?|\d?&?>>?(?:&\d)?|<{1,3}|[^"'\\]*;""")
 _IMAGE = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?/)?"
     r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
@@ -181,9 +182,24 @@ def _argv(value: object) -> tuple[str, ...]:
 
 def _split(text: str) -> list[str]:
     try:
-        return shlex.split(text)
+        words = shlex.split(text)
     except ValueError:
         raise WrongValue("has a quote that is not closed", "the list form needs no quoting") from None
+    operator = _operator(text)
+    if operator:
+        raise WrongValue(f"has {operator}, and no shell runs to act on it", 'write it as ["sh", "-c", "..."]')
+    return words
+
+
+def _operator(text: str) -> str:
+    """Return the first word of a command line that only a shell would act on, "" for none; quoted ones are words like others."""
+    lexer = shlex.shlex(text, posix=False)  # which keeps the quotes
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        found = next((word for word in lexer if _OPERATOR.fullmatch(word)), "")
+    except ValueError:  # an apostrophe behind a backslash
+        return ""
+    return ";" if found.endswith(";") else found
 
 
 def _relative(value: object) -> str:

@@ -99,6 +99,24 @@ async def test_a_rollback_to_destroyed_data_is_refused(stage: Stage) -> None:
     assert await volumes(stage) == ["store"]
 
 
+async def test_a_service_that_is_renamed(stage: Stage) -> None:
+    """Under a new name it starts without data; the old one goes with its routes, is told of, and its volume is kept (scenario 23)."""
+    await stage.project()
+    public = PLAIN + STORE.replace("persistence: true}", "persistence: true, visibility: public}")
+    assert (await stage.push(public)).accepted
+    said: list[str] = []
+
+    assert (await stage.push(public.replace("  store:", "  depot:"), say=said.append)).accepted
+
+    (kept,) = (await stage.get(f"{PLACE}/kept"))["items"]
+    assert (kept["service"], len(kept["volumes"])) == ("store", 1)
+    assert await volumes(stage) == ["database", "depot", "store"]
+    assert any("store: no longer in hostess.yml" in line and "what it stored stays" in line for line in said)
+    hosts = {route.host for route in stage.router.table}
+    assert "shop-depot.localhost" in hosts
+    assert "shop-store.localhost" not in hosts
+
+
 async def test_a_live_service_is_refused(stage: Stage) -> None:
     """While the live release has the service nothing goes, and the answer says what to do first; an unknown one is not found."""
     await stage.live()
