@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 from hostess_proxy.exchange import HALF_CLOSED_SECONDS, NEVER
 
 if TYPE_CHECKING:
-    from hostess_proxy.targets import LiveRoute, Target
+    from hostess_proxy.targets import Target
     from hostess_proxy.traffic import Traffic
 
 CONNECT_SECONDS: Final = 2.0
@@ -68,17 +68,44 @@ class RelayEnd(asyncio.Protocol):
                 other.transport.abort()
 
 
+class RelayReplica(RelayEnd):
+    """The replica's end. It is joined to its caller before its first byte can come: many a server speaks first."""
+
+    __slots__ = ("_client", "spoke")
+
+    def __init__(self, client: "RelayClient") -> None:
+        super().__init__()
+        self._client = client
+        self.spoke = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport and what the caller has said so far."""
+        super().connection_made(transport)
+        self._client.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on."""
+        self.spoke = True
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the caller's side, too, which has a while to take what was sent to it."""
+        super().connection_lost(exc)
+        self._client.deadline = self._client.traffic.now + HALF_CLOSED_SECONDS
+
+
 class RelayClient(RelayEnd):
     """The caller's end, and what is counted as in flight at the replica. Its first bytes wait until a replica is connected."""
 
-    __slots__ = ("_dialing", "_live", "_target", "_waiting", "deadline", "traffic")
+    __slots__ = ("_dialing", "_target", "_waiting", "deadline", "replica", "traffic", "wanted")
     upgraded = True
 
-    def __init__(self, traffic: "Traffic", live: "LiveRoute") -> None:
+    def __init__(self, traffic: "Traffic", wanted: tuple[str, int]) -> None:
         super().__init__()
         self.traffic = traffic
+        self.wanted = wanted
         self.deadline = NEVER
-        self._live = live
+        self.replica: RelayReplica | None = None
         self._target: Target | None = None
         self._waiting = b""
         self._dialing: asyncio.Task[None] | None = None
@@ -97,7 +124,7 @@ class RelayClient(RelayEnd):
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, or keep the first ones."""
-        if self.other is None:
+        if self.replica is None:
             self._waiting += data
         else:
             super().data_received(data)
@@ -105,54 +132,83 @@ class RelayClient(RelayEnd):
     def eof_received(self) -> bool:
         """Pass on that the caller sends no more; an answer may take its time, but not for ever."""
         self.deadline = self.traffic.now + HALF_CLOSED_SECONDS
-        return super().eof_received()
+        goes_on = super().eof_received()
+        return goes_on or self.replica is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
+        self.leave()
+        super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """End it now: its replica, or this worker, goes away. The caller has a while to take what was sent to it."""
+        self.part()
+        self.deadline = self.traffic.now + HALF_CLOSED_SECONDS
+        self.transport.close()
+
+    def expired(self, now: float) -> None:
+        """End what is half closed for too long, or takes nothing of the end."""
+        del now
+        if self.transport.is_closing():
+            self.transport.abort()
+        else:
+            self.cut()
+
+    def drain(self, by: float) -> None:
+        """Do nothing: whether it rests cannot be seen from its bytes."""
+
+    def joined(self, replica: RelayReplica) -> None:
+        """Hear that a replica is connected: it gets what the caller has said so far, and what will come."""
+        if self.transport.is_closing():
+            replica.transport.abort()
+            return
+        self.replica = self.other = replica
+        replica.other = self
+        if not self.ended:
+            self.transport.resume_reading()  # before writing, which may stop it again
+        if self._waiting:
+            replica.transport.write(self._waiting)
+            self._waiting = b""
+        if self.ended:
+            replica.transport.write_eof()
+
+    def leave(self) -> None:
+        """Count the connection out."""
         self.traffic.clients.discard(self)
         if self._dialing is not None:
             self._dialing.cancel()
         if self._target is not None:
             self._target.leave(self)
-        super().connection_lost(exc)
 
-    def cut(self) -> None:
-        """End it now: its replica, or this worker, goes away."""
-        self.transport.close()
-
-    def expired(self, now: float) -> None:
-        """End what is half closed for too long."""
-        del now
-        self.cut()
-
-    def drain(self, by: float) -> None:
-        """Do nothing: whether it rests cannot be seen from its bytes."""
+    def part(self) -> None:
+        """Let the replica go; what it still says is not passed on."""
+        replica, self.other = self.other, None
+        if replica is not None:
+            replica.other = None
+            replica.transport.abort()
 
     async def _dial(self) -> None:
         """Connect a replica, another one where that fails; without any the caller's connection is reset."""
         tried: tuple[Target, ...] = ()
-        while len(tried) < _MAX_TRIES and (target := self._live.pick(self.traffic.now, tried)) is not None:
+        while len(tried) < _MAX_TRIES and (target := self._pick(tried)) is not None:
             tried += (target,)
             self._target = target
             target.exchanges.add(self)
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    _, end = await asyncio.get_running_loop().create_connection(RelayEnd, target.host, target.port)
+                    await asyncio.get_running_loop().create_connection(
+                        lambda: RelayReplica(self), target.host, target.port
+                    )
             except OSError:  # a timeout is one, too
-                target.avoid(self.traffic.now)
-                target.leave(self)
-                self._target = None
-            else:
-                self._join(end)
+                if self.replica is None:
+                    target.avoid(self.traffic.now)
+                    target.leave(self)
+                    self._target = None
+            if self.replica is not None:
                 return
         self.transport.abort()
 
-    def _join(self, end: RelayEnd) -> None:
-        if self.transport.is_closing():
-            end.transport.abort()
-            return
-        self.other, end.other = end, self
-        if self._waiting:
-            end.transport.write(self._waiting)
-            self._waiting = b""
-        self.transport.resume_reading()
+    def _pick(self, tried: "tuple[Target, ...]") -> "Target | None":
+        """Return a target by today's table: a switch may have come since the last look."""
+        live = self.traffic.targets.table.inside(*self.wanted)
+        return live.pick(self.traffic.now, tried) if live is not None else None

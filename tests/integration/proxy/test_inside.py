@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,68 @@ async def test_other_protocols(led: Led) -> None:
     writer.write_eof()
 
     assert await reader.read() == b"bye\n"
+
+
+async def test_first_word_of_a_quick_server(led: Led) -> None:
+    """What a server says as soon as it is connected arrives, however quick it is."""
+    listener = socket.create_server((FIRST, 0), backlog=100)
+    open_ones = []
+
+    def greet() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                open_ones.append(listener.accept()[0])
+                open_ones[-1].sendall(b"220 ready\n")
+
+    greeting = threading.Thread(target=greet)
+    greeting.start()
+    port = int(listener.getsockname()[1])
+    led.publish(FIRST, ports=[port])
+
+    calls = [await led.call(API, port) for _ in range(100)]
+    try:
+        async with asyncio.timeout(SOON):
+            said = [await reader.readline() for reader, _ in calls]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        greeting.join(SOON)
+        for one in (listener, *open_ones):
+            one.close()
+
+    assert said == [b"220 ready\n"] * 100
+
+
+async def test_end_before_anything_is_known(led: Led) -> None:
+    """A caller that ends its side before its protocol can be told, or without a word, gets the replica's answer."""
+    port = await led.serve(FIRST, echoing)
+    led.publish(FIRST, ports=[port])
+
+    said = []
+    for word in (b"PING", b""):
+        reader, writer = await led.call(API, port)
+        writer.write(word)
+        writer.write_eof()
+        async with asyncio.timeout(SOON):
+            said.append(await reader.read())
+
+    assert said == [b"hello\nPINGbye\n", b"hello\nbye\n"]
+
+
+async def test_late_request_follows_switch(led: Led) -> None:
+    """A caller that opens its connection ahead of its first request (a pool) is served request by request, too."""
+    port = (await led.replica(FIRST)).port
+    await led.replica(SECOND, port=port)
+    led.publish(FIRST, ports=[port])
+    reader, writer = await led.call(API, port)
+    await led.stage.until(lambda: bool(led.stage.traffic.targets.in_flight().get(f"{FIRST}:{port}")))
+    seen = []
+
+    for replica in (FIRST, SECOND):
+        led.publish(replica, ports=[port])
+        writer.write(GET)
+        seen.append((await read_response(reader)).body.decode())
+
+    assert seen == [FIRST, SECOND]
 
 
 async def test_first_bytes_are_kept(led: Led) -> None:
