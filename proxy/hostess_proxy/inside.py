@@ -82,6 +82,36 @@ class InsideClient(Downstream):
         return self.traffic.targets.table.inside(*self._wanted)
 
 
+class QuietCaller(RelayClient):
+    """A caller that has not said a word yet, joined to a replica in case that one speaks first.
+
+    Until one of them speaks the protocol is open: many clients connect ahead of their first request.
+    """
+
+    __slots__ = ("_has_spoken",)
+
+    def __init__(self, traffic: "Traffic", wanted: Destination) -> None:
+        super().__init__(traffic, wanted)
+        self._has_spoken = False
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, unless they are the first on this connection and a request."""
+        is_first = not self._has_spoken and not (self.replica is not None and self.replica.spoke)
+        self._has_spoken = True
+        if is_first and speaks_http(data):
+            self._become_http(data)
+        else:
+            super().data_received(data)
+
+    def _become_http(self, data: bytes) -> None:
+        self.part()
+        self.leave()
+        client = InsideClient(self.traffic, Destination(*self.wanted))
+        self.transport.set_protocol(client)
+        client.connection_made(self.transport)
+        client.data_received(data)
+
+
 class Doorway(asyncio.Protocol):
     """A connection whose protocol is not known yet."""
 
@@ -121,6 +151,11 @@ class Doorway(asyncio.Protocol):
         elif verdict is False:
             self._become_relay()
 
+    def eof_received(self) -> bool:
+        """Relay what came: a caller that says no more may still wait for an answer."""
+        relay = self._become_relay()
+        return relay.eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- why it was lost changes nothing
         """Forget the connection."""
         self._leave()
@@ -146,9 +181,7 @@ class Doorway(asyncio.Protocol):
     def _become_http(self) -> None:
         self._become(InsideClient(self.traffic, self._wanted))
 
-    def _become_relay(self) -> None:
-        live = self.traffic.targets.table.inside(*self._wanted)
-        if live is None or live.site is not None:
-            self.transport.abort()
-        else:
-            self._become(RelayClient(self.traffic, live))
+    def _become_relay(self) -> RelayClient:
+        relay = RelayClient(self.traffic, self._wanted) if self._begun else QuietCaller(self.traffic, self._wanted)
+        self._become(relay)
+        return relay

@@ -136,17 +136,17 @@ class LiveInside:
         self._targets = targets
         self.network = ip_network(inside.network)
         self.http = frozenset(inside.http)
-        self._ports = {port: self._route(port) for port in inside.ports}
+        self._ports = {port: self._route(port, listed=True) for port in inside.ports}
 
     def at(self, port: int) -> LiveRoute | None:
         """Return the route to a port; files are served at the ports that are listed, and nowhere else."""
-        return self._ports.get(port) or (None if self._inside.static is not None else self._route(port))
+        return self._ports.get(port) or (None if self._inside.static is not None else self._route(port, listed=False))
 
-    def _route(self, port: int) -> LiveRoute:
+    def _route(self, port: int, *, listed: bool) -> LiveRoute:
         inside, targets = self._inside, self._targets
         site = targets.site(inside.static) if inside.static is not None else None
         route = inside.route(port)
-        return LiveRoute(route, tuple(targets.of(address) for address in route.targets), site)
+        return LiveRoute(route, tuple(targets.of(address, listed=listed) for address in route.targets), site)
 
 
 class LiveTable:
@@ -212,11 +212,12 @@ class Targets:
         self._sites: dict[StaticRoot, Folder] = {}
         self.table = LiveTable(Table(), self)
 
-    def of(self, address: str) -> Target:
-        """Return the target at an address; there is only one object for each."""
+    def of(self, address: str, *, listed: bool = True) -> Target:
+        """Return the target at an address; there is only one object for each. One that no table has *listed* is soon forgotten."""
         target = self._by_address.get(address)
         if target is None:
             target = self._by_address[address] = Target(address)
+            target.in_table = listed
         return target
 
     def site(self, static: StaticRoot) -> Folder:
