@@ -39,6 +39,15 @@ def called_by_address(release: Release) -> tuple[str, ...]:
     return tuple(workload.name for workload in release.workloads.values() if _is_called(workload))
 
 
+def known_names(release: Release, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the addresses that were given which a new container of *release* shall know.
+
+    They are those of services that are called so, and of services that are gone.
+    """
+    called = called_by_address(release)
+    return {name: at for name, at in addresses.items() if name in called or name not in release.workloads}
+
+
 def first_served(live: Sequence[InsideService], coming: Sequence[InsideService]) -> list[InsideService]:
     """Return what is called of each service: the live release's replicas, and where it has none, the new ones.
 
@@ -52,10 +61,14 @@ def first_served(live: Sequence[InsideService], coming: Sequence[InsideService])
 def inside_services(
     place: Place, release: Release, addresses: Mapping[str, str], containers: Sequence[Container]
 ) -> list[InsideService]:
-    """Return what callers in the stack find at the addresses (service -> address) of the services of *release*."""
+    """Return what callers in the stack find at the addresses (service -> address) of the services of *release*.
+
+    One that has an address and would get none today (its ports went, it became a database) is found there, too: who knows it
+    calls it.
+    """
     found = []
     for workload in release.workloads.values():
-        if workload.name not in addresses or not _is_called(workload):
+        if workload.name not in addresses:
             continue
         replicas = [
             c for c in matching(workload, containers)[: workload.replicas] if c.state == "running" and c.address

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hostess.domain.inside import called_by_address, virtual_addresses
+from hostess.domain.inside import called_by_address, known_names, virtual_addresses
 from hostess.domain.ports import Firewall, Journal
 from hostess.domain.records import Place
 from hostess.domain.release import Release
@@ -32,13 +32,17 @@ class InsideNames:
 
     async def lead(self) -> bool:
         """Lead the callers of all environments; called by the timer, too, as others may have changed the firewall."""
+        instance = await self._journal.instance()
         networks = [place.subnet for place in await self._journal.places()]
-        self._led = await self._firewall.lead(await self._journal.instance(), networks)
+        self._led = await self._firewall.lead(instance, networks)
         return self._led
 
-    async def of(self, project: str, environment: str) -> Addresses:
-        """Return the names that a container which is made now shall know: none while nobody would be led."""
-        return (await self.everywhere()).get((project, environment), {}) if self._led else {}
+    async def of(self, release: Release) -> Addresses:
+        """Return the names that a container of *release* which is made now shall know: none where nobody can be led."""
+        if not (self._led or await self.lead()):
+            return {}
+        given = await self.everywhere()
+        return known_names(release, given.get((release.project, release.environment), {}))
 
     async def everywhere(self) -> Mapping[tuple[str, str], Addresses]:
         """Return (project, environment) -> the addresses that were given there."""

@@ -76,6 +76,20 @@ async def test_addresses_last(bench: Bench) -> None:
     assert (await bench.journal.addresses())["shop", "production"] == {"web": last.address, "back": other.address}
 
 
+async def test_a_service_that_becomes_a_worker_is_still_found(bench: Bench) -> None:
+    """Callers that know a service's address reach its containers there, too, when it lists no port any more; new ones ask by name."""
+    await bench.push("shop", web(more=PAIR))
+    before = called(bench, "back")
+    await bench.push("shop", web("hostess-test/echo:2", more=PAIR.replace("    ports: [9000]\n", "")))
+    [back] = await replicas(bench, "back")
+    now = called(bench, "back")
+
+    assert before is not None
+    assert now is not None
+    assert (now.address, now.replicas) == (before.address, (back.address,))
+    assert {name for spec in bench.engine.created[2:] for name in spec.hosts} == {"web"}
+
+
 async def test_a_first_release_is_reached_when_ready(bench: Bench) -> None:
     """Before the first switch callers find what has passed its gate; nothing is routed from outside yet."""
     seen: list[tuple[set[str], bool]] = []
@@ -159,6 +173,21 @@ async def test_without_a_firewall_names_are_those_of_the_containers(bench: Bench
     assert (await bench.push("shop", web(more=PAIR))).accepted
 
     assert [(spec.aliases, dict(spec.hosts)) for spec in bench.engine.created] == [(("web",), {}), (("back",), {})]
+
+
+async def test_a_repair_right_after_the_start_knows_names(bench: Bench) -> None:
+    """What is started before the timer leads callers again (the proxy came up after the daemon) leads them itself."""
+    await bench.push("shop", web())
+    bench.firewall.able = False
+    await bench.world.names.lead()
+    bench.firewall.able = True
+    [lost] = await replicas(bench, "web")
+    await bench.engine.remove(lost.id)
+
+    await bench.world.reconciler.tick()
+
+    assert set(bench.engine.created[-1].hosts) == {"web"}
+    assert len(bench.engine.created) == 2
 
 
 async def test_callers_are_led_for_each_environment(bench: Bench) -> None:
