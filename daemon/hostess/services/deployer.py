@@ -51,10 +51,18 @@ class Deployer:
         and what was stopped runs again, as far as engine and proxy let that happen: the rest is the reconciler's.
         """
         await self._replicas.make_network(order.place)
-        await self._routing.open_inside(order.place, order.wanted)
-        await self._undoing.sweep(order.place)
-        containers = await self._replicas.of_place(order.place.project, order.place.environment)
-        progress = Progress(plan(order.live, order.wanted, containers, await leaving(self._journal)))
+        try:
+            await self._routing.open_inside(order.place, order.wanted)
+            await self._undoing.sweep(order.place)
+            containers = await self._replicas.of_place(order.place.project, order.place.environment)
+            progress = Progress(plan(order.live, order.wanted, containers, await leaving(self._journal)))
+            await self._reach_the_switch(order, progress)
+        finally:
+            self._routing.close_inside(order.place)
+        return await self._settle(order, progress, containers), progress.seconds
+
+    async def _reach_the_switch(self, order: Order, progress: Progress) -> None:
+        """Carry out everything up to the switch, and that one; what was done before it is taken back when something fails."""
         self._routing.hold(order.deployment.id)
         try:
             try:
@@ -73,8 +81,6 @@ class Deployer:
             raise
         finally:
             self._routing.release(order.deployment.id)
-            self._routing.close_inside(order.place)
-        return await self._settle(order, progress, containers), progress.seconds
 
     async def _take_back(self, order: Order) -> None:
         """Undo before what went wrong is told; that this goes wrong, too, must not hide it."""

@@ -85,7 +85,9 @@ class Routing:
     async def table(self) -> tuple[list[Upstreams], list[InsideService]]:
         """Return the table that should be live: from outside, and inside stacks."""
         # In this order: the replicas of a release that was live a moment ago are still there, as nobody retires them before
-        # the next table is out; a release that goes live after we looked at the containers would have none.
+        # the next table is out; a release that goes live after we looked at the containers would have none. What a deployment
+        # has ready is noted first: it is forgotten at the switch, which may come after we asked what is live.
+        early = dict(self._early)
         places = await self._journal.places()
         live = [await self._journal.live(place.project, place.environment) for place in places]
         gone = await leaving(self._journal)
@@ -100,12 +102,13 @@ class Routing:
         able = {key: serving(there, self._unwell) for key, there in proved.items()}
         releases = {(each.project, each.environment): each for each in live if each is not None}
         table = [route for key, release in releases.items() for route in routes(release, able.get(key, []))]
-        return table, await self._inside(places, releases, able, unproved)
+        return table, await self._inside(places, releases, early, able, unproved)
 
     async def _inside(
         self,
         places: Collection[Place],
         releases: Mapping[tuple[str, str], Release],
+        coming: Mapping[tuple[str, str], _Early],
         proved: Containers,
         unproved: Containers,
     ) -> list[InsideService]:
@@ -114,7 +117,7 @@ class Routing:
         given = await self._names.everywhere()
         for place in places:
             key = (place.project, place.environment)
-            live, early, addresses = releases.get(key), self._early.get(key), given.get(key, {})
+            live, early, addresses = releases.get(key), coming.get(key), given.get(key, {})
             called = inside_services(place, live, addresses, proved.get(key, [])) if live else []
             if early is not None:
                 there = [*proved.get(key, []), *unproved.get(key, [])]

@@ -1,11 +1,13 @@
 """Names inside a stack, through whole deployments: given before anything starts, and answered by what is ready."""
 
+import asyncio
 from dataclasses import replace
 
 from hostess.domain.ports import Container, InsideService
+from hostess.domain.problem import Problem
 from tests.fakes.building import Recipe
 from tests.fakes.programs import Box, task
-from tests.integration.release.test_switch import after
+from tests.integration.release.test_switch import after, before, once
 from tests.world import Bench, web
 
 PAIR = """  back:
@@ -106,6 +108,31 @@ async def test_a_first_release_is_reached_when_ready(bench: Bench) -> None:
     assert seen[-1] == ({"web", "back"}, True)
 
 
+async def test_a_table_made_around_the_first_switch_has_what_is_ready(bench: Bench) -> None:
+    """A table that was begun before a first switch and is published after it takes nothing away from callers."""
+    publishing: list[asyncio.Task[int]] = []
+    switched = asyncio.Event()
+
+    async def begins(_: object, name: str, *__: object) -> None:
+        if name == "switch":
+            publishing.append(asyncio.create_task(bench.world.routing.publish()))
+            await asyncio.sleep(0.05)
+        if name == "publish":
+            switched.set()
+
+    async def waits(*_: object) -> None:
+        if asyncio.current_task() in publishing:
+            await switched.wait()
+
+    before(bench.journal, "begin_step", begins)
+    before(bench.engine, "containers", waits)
+    assert (await bench.push("shop", web())).accepted
+
+    ready = [any(one.replicas for one in table) for table in bench.router.insides]
+    assert ready == sorted(ready)
+    assert len(ready) == 4
+
+
 async def test_until_the_switch_the_live_release_is_called(bench: Bench) -> None:
     """While a new release starts, callers find the replicas of the live one, and after the switch only the new ones."""
     await bench.push("shop", web())
@@ -161,6 +188,16 @@ async def test_a_failed_first_release_is_forgotten(bench: Bench) -> None:
     back = PAIR.replace("hostess-test/echo:1", "broken:1") + "    depends_on: [web]\n"
 
     assert not (await bench.push("shop", web(more=back))).accepted
+
+    assert bench.router.inside == {}
+
+
+async def test_a_deployment_that_cannot_begin_is_forgotten(bench: Bench) -> None:
+    """What a first release that failed before its start was to bring is called by nobody."""
+    before(bench.journal, "open_runs", once(Problem("journal-failed", "the journal could not be read: disk is full")))
+
+    assert not (await bench.push("shop", web())).accepted
+    await bench.world.routing.publish()
 
     assert bench.router.inside == {}
 
