@@ -14,7 +14,7 @@ from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
 from hostess.domain.stack import ServiceType
 
-_HTTP_TYPES = frozenset({ServiceType.FASTAPI, ServiceType.NEXTJS, ServiceType.STATIC})
+_HTTP_TYPES = frozenset({ServiceType.FASTAPI, ServiceType.NEXTJS})
 
 
 def virtual_range(subnet: str) -> str:
@@ -96,11 +96,15 @@ def listed_ports(workload: Workload) -> tuple[int, ...]:
 
 
 def http_ports(workload: Workload) -> tuple[int, ...]:
-    """Return the listed ports where nothing but HTTP is spoken: by the type, for the public, or because health is asked there."""
-    if workload.type in _HTTP_TYPES:
+    """Return the listed ports where nothing but HTTP is spoken: by the type, for the public, or because health is asked there.
+
+    What else a program listens on is not certain: many an API speaks gRPC at a second port.
+    """
+    if workload.static is not None:
         return listed_ports(workload)
+    main = workload.ports[:1] if workload.type in _HTTP_TYPES else ()
     asked = workload.health.port or workload.ports[0] if workload.health and workload.health.http else None
-    return tuple(port for port in listed_ports(workload) if port == asked or workload.hosts.get(port))
+    return tuple(port for port in listed_ports(workload) if port in main or port == asked or workload.hosts.get(port))
 
 
 def _is_called(workload: Workload) -> bool:

@@ -74,12 +74,14 @@ def test_who_is_called() -> None:
         (replace(API, health=Health(http="/")), (8000,)),
         (replace(API, health=Health(http="/", port=9001)), (9001,)),
         (replace(API, health=Health(command=("x",))), ()),
-        (replace(API, type=ServiceType.FASTAPI), (8000, 9000)),
+        (replace(API, type=ServiceType.FASTAPI), (8000,)),
+        (replace(API, type=ServiceType.FASTAPI, hosts={9000: ("a.x",)}), (8000, 9000)),
+        (replace(SITE, ports=(8080, 9090)), (8080, 9090)),
         (SITE, (8080,)),
     ],
 )
 def test_where_http_is_spoken(workload: Workload, http: tuple[int, ...]) -> None:
-    """HTTP is certain where the type says so, where the public comes in, and where health is asked by HTTP."""
+    """HTTP is certain at the first port of its types, where the public comes in, and where health is asked by HTTP."""
     assert http_ports(workload) == http
 
 
