@@ -16,8 +16,8 @@ from time import monotonic
 
 from hostess.domain.inside import virtual_range
 
-AGAIN_SECONDS = 60.0
-"""How soon what somebody else removed (a firewall that was reloaded) is put back."""
+AGAIN_SECONDS = 30.0
+"""How long what was done is taken to be there still; less than between two looks of the timer, or every other one would be idle."""
 WITHIN_SECONDS = 20.0
 WAIT = ("-w", "10")  # for the lock that iptables' programs share
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hostess.adapters.firewall_iptables import routes, rules
+from hostess.adapters.firewall_iptables import AGAIN_SECONDS, routes, rules
 from hostess.domain import labels
 from hostess.domain.inside import (
     called_by_address,
@@ -21,6 +21,7 @@ from hostess.domain.ports import Container
 from hostess.domain.records import Place
 from hostess.domain.release import Release, StaticSite, Workload
 from hostess.domain.stack import Health, ServiceType
+from hostess.main import LEAD_EVERY
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PLACE = Place("shop", "production", "net", "10.213.4.0/24", 1, NOW)
@@ -125,3 +126,8 @@ def test_rules_tell_their_routes() -> None:
 
     assert routes(text) == {"10.213.4.192/26", "10.213.7.192/26", "198.18.1.2/32"}
     assert "-s 10.213.4.0/24 -d 10.213.4.192/26 -p tcp -j DNAT --to-destination 198.18.1.2:7655" in text
+
+
+def test_each_look_is_one() -> None:
+    """Whenever the timer comes, what was removed from the firewall is put back: no look is passed over as too early."""
+    assert LEAD_EVERY.total_seconds() > AGAIN_SECONDS + 10
