@@ -1,6 +1,6 @@
 """The names by which services of a stack find each other: virtual addresses, given once and kept, and led to the proxy."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hostess.domain.inside import called_by_address, known_names, virtual_addresses
 from hostess.domain.ports import Firewall, Journal
@@ -19,21 +19,26 @@ class InsideNames:
         self._firewall = firewall
         self._led = False
 
-    async def give(self, place: Place, release: Release) -> bool:
-        """See to it that the services of *release* have addresses which are led; return whether one is new."""
-        if not await self.lead():
+    async def give(self, place: Place, release: Release, in_use: Collection[str]) -> bool:
+        """See to it that the services of *release* have addresses which are led; return whether one is new.
+
+        *in_use* are the addresses of the environment's containers. While one that an earlier version started has an address of
+        those that are for services, none is given: leading it would cut that container off.
+        """
+        pool = virtual_addresses(place.subnet)
+        if not await self.lead() or not set(pool).isdisjoint(in_use):
             return False
         live = await self._journal.live(place.project, place.environment)
         spare = called_by_address(live) if live else ()
-        pool = virtual_addresses(place.subnet)
-        return await self._journal.give_addresses(
-            place.project, place.environment, called_by_address(release), pool, spare
-        )
+        called = called_by_address(release)
+        is_new = await self._journal.give_addresses(place.project, place.environment, called, pool, spare)
+        return is_new and await self.lead()
 
     async def lead(self) -> bool:
-        """Lead the callers of all environments; called by the timer, too, as others may have changed the firewall."""
+        """Lead the callers of all environments with addresses; called by the timer, too: others may have changed the firewall."""
         instance = await self._journal.instance()
-        networks = [place.subnet for place in await self._journal.places()]
+        given = await self.everywhere()
+        networks = [p.subnet for p in await self._journal.places() if (p.project, p.environment) in given]
         self._led = await self._firewall.lead(instance, networks)
         return self._led
 

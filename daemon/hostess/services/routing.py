@@ -58,7 +58,9 @@ class Routing:
     async def open_inside(self, place: Place, release: Release) -> None:
         """Let the services of a release that is about to start have their names inside the stack."""
         self._early[place.project, place.environment] = _Early(release)
-        if await self._names.give(place, release):
+        owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
+        in_use = {container.address for container in await self._engine.containers(owned)}
+        if await self._names.give(place, release, in_use):
             await self.publish()
 
     async def ready_inside(self, place: Place, services: Collection[str]) -> None:

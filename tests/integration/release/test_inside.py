@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from hostess.domain.inside import virtual_addresses
 from hostess.domain.ports import Container, InsideService
 from hostess.domain.problem import Problem
 from tests.fakes.building import Recipe
@@ -225,6 +226,24 @@ async def test_a_repair_right_after_the_start_knows_names(bench: Bench) -> None:
 
     assert set(bench.engine.created[-1].hosts) == {"web"}
     assert len(bench.engine.created) == 2
+
+
+async def test_what_an_earlier_version_started_stays_reachable(bench: Bench) -> None:
+    """Where a container still has an address that is now for services, nobody is led and no name is given until it is gone."""
+    bench.firewall.able = False
+    await bench.push("shop", web())
+    bench.firewall.able = True
+    [first] = bench.engine.created
+    subnet = (await bench.journal.places())[0].subnet
+    early = bench.engine._containers[await bench.engine.create(replace(first, name="early"))]
+    early.value = replace(early.value, address=virtual_addresses(subnet)[3])
+
+    assert (await bench.push("shop", web("hostess-test/echo:2"))).accepted
+    assert (bench.firewall.led, dict(bench.engine.created[-1].hosts), bench.router.inside) == ((), {}, {})
+
+    await bench.until_containers(1)
+    assert (await bench.push("shop", web("hostess-test/echo:1"))).accepted
+    assert (bench.firewall.led, set(bench.engine.created[-1].hosts)) == ((subnet,), {"web"})
 
 
 async def test_callers_are_led_for_each_environment(bench: Bench) -> None:
