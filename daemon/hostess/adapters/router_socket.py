@@ -37,7 +37,7 @@ class SocketRouter:
 
     async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
         """Replace the whole table; return its generation once every worker has it."""
-        table = {
+        table: dict[str, object] = {
             "routes": [
                 {
                     "host": route.host,
@@ -48,9 +48,10 @@ class SocketRouter:
                     **self._served(route),
                 }
                 for route in routes
-            ],
-            "inside": [self._called(service) for service in inside],
+            ]
         }
+        if inside:  # an older proxy, which serves on while the daemon is upgraded, refuses a key that it does not know
+            table["inside"] = [self._called(service) for service in inside]
         try:
             return await self._client.publish(table)
         except (OSError, ProxyError) as error:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hostess.adapters.proxy_process import ProxyProcess
 from hostess.adapters.router_socket import SocketRouter
 from hostess.adapters.transcripts_files import FileTranscripts
-from hostess.domain.ports import Image
+from hostess.domain.ports import Image, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from tests.build import NOON
@@ -93,6 +93,22 @@ async def test_nothing_to_prove_through_is_told(bench: Bench) -> None:
 
     assert (await bench.push("shop", web())).accepted, bench.text()
     assert "nothing was proved" in bench.text()
+
+
+async def test_an_older_proxy_takes_the_table(tmp_path: Path) -> None:
+    """While nobody is led inside a stack the table says nothing of it: a proxy of before knows no such key, and refuses it."""
+    tables = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        question = json.loads(await reader.readline())
+        tables.append(question["table"])
+        writer.write(json.dumps({"id": question["id"], "ok": True, "generation": 1}).encode() + b"\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(take, tmp_path / "proxy.sock"):
+        await SocketRouter(tmp_path).publish([Upstreams("a.localhost", "a", "web", "v1", ("127.0.0.1:1",))])
+
+    assert [set(table) for table in tables] == [{"routes"}]
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
