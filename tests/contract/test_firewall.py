@@ -82,6 +82,20 @@ async def test_what_was_flushed_is_put_back(firewall: IptablesFirewall) -> None:
     assert len(jumps()) == 2
 
 
+async def test_callers_are_led_before_the_engine_looks(firewall: IptablesFirewall) -> None:
+    """A port that a container of somebody else publishes on this host never takes a caller away: our rules come first again."""
+    await firewall.lead(INSTANCE, [SHOP])
+    said("iptables", "-t", "nat", "-D", "PREROUTING", "-j", chain_of(INSTANCE))
+    said("iptables", "-t", "nat", "-A", "PREROUTING", "-j", chain_of(INSTANCE))
+    firewall._at -= 61
+
+    await firewall.lead(INSTANCE, [SHOP])
+
+    order = [line.split()[-1] for line in said("iptables", "-t", "nat", "-S", "PREROUTING").splitlines()]
+    assert order.index(chain_of(INSTANCE)) < order.index("DOCKER")
+    assert len(jumps()) == 2
+
+
 async def test_nothing_is_left(firewall: IptablesFirewall) -> None:
     """Clearing leaves no rule, no chain and no route; doing so twice is no error."""
     await firewall.lead(INSTANCE, [SHOP])

@@ -22,6 +22,7 @@ WITHIN_SECONDS = 20.0
 WAIT = ("-w", "10")  # for the lock that iptables' programs share
 
 JUMPS = (("nat", "PREROUTING"), ("filter", "INPUT"))
+ENGINE_CHAIN = "DOCKER"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 _RANGE = re.compile(r"-d (\S+/\d+) -p tcp -j DNAT")
@@ -113,10 +114,15 @@ def apply(chain: str, wanted: str) -> None:
     _run("ip", "-batch", "-", text="".join(f"route replace local {each} dev lo\n" for each in sorted(now)))
     _run("iptables-restore", *WAIT, "--noflush", text=wanted)
     for table, place in JUMPS:
-        try:
-            _run("iptables", *WAIT, "-t", table, "-C", place, "-j", chain)
-        except subprocess.CalledProcessError:
+        order = [line.split()[-1] for line in _run("iptables", *WAIT, "-t", table, "-S", place).splitlines()]
+        if is_late(chain, order):
+            _said("iptables", *WAIT, "-t", table, "-D", place, "-j", chain)
             _run("iptables", *WAIT, "-t", table, "-I", place, "-j", chain)
+
+
+def is_late(chain: str, order: Sequence[str]) -> bool:
+    """Whether the jump to *chain* is not among the targets of a place, or comes after the engine's, which would take callers away."""
+    return chain not in order or ENGINE_CHAIN in order[: order.index(chain)]
 
 
 def clear(instance: str) -> None:
