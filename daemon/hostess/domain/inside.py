@@ -39,12 +39,15 @@ def called_by_address(release: Release) -> tuple[str, ...]:
     return tuple(workload.name for workload in release.workloads.values() if _is_called(workload))
 
 
-def known_names(release: Release, addresses: Mapping[str, str]) -> dict[str, str]:
+def known_names(release: Release, addresses: Mapping[str, str], replica_of: str = "") -> dict[str, str]:
     """Return those of the addresses that were given which a new container of *release* shall know.
 
-    They are those of services that are called so, and of services that are gone.
+    They are those of services that are called so, and of services that are gone; but not its own name where it is a replica of a
+    service (*replica_of*) that never runs twice: such programs listen at their name, or ask there before they are ready.
     """
-    called = called_by_address(release)
+    called = set(called_by_address(release))
+    if replica_of and release.workloads[replica_of].singleton:
+        called.discard(replica_of)
     return {name: at for name, at in addresses.items() if name in called or name not in release.workloads}
 
 

@@ -42,12 +42,15 @@ class InsideNames:
         self._led = await self._firewall.lead(instance, networks)
         return self._led
 
-    async def of(self, release: Release) -> Addresses:
-        """Return the names that a container of *release* which is made now shall know: none where nobody can be led."""
+    async def of(self, release: Release, replica_of: str = "") -> Addresses:
+        """Return the names that a container of *release* which is made now shall know: none where nobody can be led.
+
+        *replica_of* is the service that it is a replica of, "" for one that runs a task.
+        """
         if not (self._led or await self.lead()):
             return {}
         given = await self.everywhere()
-        return known_names(release, given.get((release.project, release.environment), {}))
+        return known_names(release, given.get((release.project, release.environment), {}), replica_of)
 
     async def everywhere(self) -> Mapping[tuple[str, str], Addresses]:
         """Return (project, environment) -> the addresses that were given there."""

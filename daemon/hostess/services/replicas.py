@@ -180,7 +180,7 @@ class Replicas:
                 entrypoint=workload.entrypoint,
                 aliases=() if is_task else (workload.name,),
                 address=await self._address(place),
-                hosts=await self._names.of(release),
+                hosts=await self._names.of(release, "" if is_task else workload.name),
                 cpu=workload.cpu,
                 memory=workload.memory,
                 volumes=volumes,

@@ -171,6 +171,15 @@ async def test_what_is_handed_over_next_can_need_it(bench: Bench) -> None:
     assert asked[-1] == (store.address,)
 
 
+async def test_what_runs_once_finds_itself(bench: Bench) -> None:
+    """Under its own name what must not run twice finds itself: it may listen there, and ask there before it is ready."""
+    bench.engine.commands |= {"ask": task(0), "/beat": beat}
+    assert (await bench.push("shop", web(more=HANDED.replace("MARKED", "one")))).accepted, bench.text()
+
+    known = {spec.labels["sh.hostess.service"]: set(spec.hosts) for spec in bench.engine.created}
+    assert known == {"web": {"web", "store"}, "store": {"web"}, "beat": {"web", "store"}}
+
+
 async def test_a_failed_hand_over_is_forgotten(bench: Bench) -> None:
     """When the release fails after a hand-over, callers find the one that was there before."""
     bench.engine.commands |= {"ask": task(0), "/beat": beat}
