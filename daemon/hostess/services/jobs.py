@@ -129,6 +129,17 @@ class Jobs:
             return await self._attempts(ask, known or replace(self._new(ask), id=run_id), None)
         return await self._adopted(known, container, ask.job.timeout)
 
+    async def settle(self, project: str, environment: str, job: str, run_id: str) -> None:
+        """Wait for the end of a run that was begun before a restart, if it was; it is not begun here."""
+        known = await self._known(project, environment, job, run_id)
+        if known is None or known.outcome:
+            return
+        container = await self._container(known)
+        if container is None:
+            await self._close(known, "interrupted", None)
+        else:
+            await self._adopted(known, container, LONGEST)
+
     async def recover(self) -> None:
         """After a restart: wait for runs whose containers still run, and close the records of the others.
 

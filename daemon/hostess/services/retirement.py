@@ -125,12 +125,13 @@ class Retirement:
 
     async def _carry_out(self, task: int, payload: Mapping[str, object]) -> None:
         container = await self._engine.container(str(payload["container"]))
-        if container is None:
-            return  # its address may be another's by now, whose requests a drain would cut
+        ending = from_json(Ending, payload.get("ending", {}))
+        if container is None:  # its address may be another's by now, whose requests a drain would cut
+            await self._shutdown.without(ending)
+            return
         targets = [str(target) for target in cast("list[object]", payload["targets"])]
         if targets:
             await self._router.drained(targets, DRAIN)
-        ending = from_json(Ending, payload.get("ending", {}))
         if ending.command and not payload.get("told"):
             # A command that a crash cuts off is not begun anew: written down before it runs. A job knows its run by its id.
             await self._journal.amend_task(task, {**payload, "told": True})

@@ -94,6 +94,11 @@ class Shutdown:
                 data={"service": ending.service, "container": container.name},
             )
 
+    async def without(self, ending: Ending) -> None:
+        """Finish what was begun for a replica that is gone: a job that is under way ends as it would have."""
+        if ending.job:
+            await self._jobs.settle(ending.project, ending.environment, ending.job, ending.run)
+
     async def _command(self, container: Container, ending: Ending) -> None:
         code, _ = await self._engine.execute(container.id, ending.command, ending.grace)
         if code == _TIMED_OUT:

@@ -339,6 +339,32 @@ async def test_a_job_as_shutdown_survives_the_daemon(bench: Bench) -> None:
     await bench.until_containers(1)
 
 
+async def test_a_job_as_shutdown_of_what_vanished_is_not_left_open(bench: Bench) -> None:
+    """Where somebody removed the replica while the daemon was away, the job ends as it would have, and its record is closed."""
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def flush(_: Box) -> int:
+        begun.set()
+        await let_go.wait()
+        return 0
+
+    bench.engine.commands |= {"prepare": task(0), "flush": flush, "/watched": echo}
+    await pushes(bench, hooked("job"))
+    await pushes(bench, hooked("job", "b"))
+    await begun.wait()
+    [left] = await bench.journal.tasks()
+    await bench.stop()
+    await bench.engine.remove(str(left.payload["container"]))
+
+    await bench.restart()
+    let_go.set()
+    await settled(bench)
+
+    [run] = await bench.journal.runs("shop", "production", "flush")
+    assert run.outcome == "done"
+    await bench.until_containers(1)
+
+
 @pytest.mark.parametrize("kind", ["command", "job"])
 async def test_shutdown_never_runs_twice_for_one_replica(bench: Bench, kind: str) -> None:
     """When stopping the replica fails, or the daemon dies then, the hook that has run is not run once more."""
