@@ -92,7 +92,7 @@ def test_nothing_to_push(checkout: Path) -> None:
 
     shown = run("-o", "json")
 
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, (shown.stderr, shown.stdout)
     assert json.loads(shown.stdout)["changes"] == []
     assert "nothing to push" in shown.stderr
 
