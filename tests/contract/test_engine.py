@@ -15,12 +15,13 @@ from hostess.adapters.engine_docker import DockerEngine
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, Engine
 from hostess.domain.problem import Problem
 from tests.fakes.engine import FakeEngine, loopback
+from tests.side_by_side import own_number
 
 ECHO = "hostess-test/echo:1"
 ECHO_SH = "hostess-test/echo:1-sh"
 LABELS = {"hostess.test": "engine", "hostess.run": str(os.getpid())}
 GRACE = timedelta(seconds=5)
-SUBNET = f"10.99.{os.getpid() % 250}.0/24"
+SUBNET = f"10.99.{own_number()}.0/24"
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,8 +16,9 @@ from tests.fakes.building import Recipe, build, packed
 from tests.fakes.containers import Running
 from tests.fakes.images import stock
 from tests.fakes.programs import Program, absent
+from tests.side_by_side import own_number
 
-BLOCK = 128 + os.getpid() % 100
+BLOCK = 128 + own_number()
 """The second byte of all addresses: 127.BLOCK.0.0/16 is this process's own, so that runs side by side do not meet."""
 CAP = 16 * 1024
 TIMED_OUT = 124

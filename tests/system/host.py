@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostess.adapters.firewall_iptables import clear
+from tests.side_by_side import own_number
 
 GIT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -66,7 +67,7 @@ class Host:
             "HOSTESS_PROXY__HTTPS": "",
             "HOSTESS_PROXY__WORKERS": "2",
             "HOSTESS_ACME__DIRECTORY": "",
-            "HOSTESS_ENGINE__SUBNETS": f"10.{214 + os.getpid() % 40}.0.0/16",  # two runs of tests at once seldom collide
+            "HOSTESS_ENGINE__SUBNETS": f"10.{214 + own_number()}.0.0/16",
             "HOSTESS_LOG__FORMAT": "console",
             **self.settings,
         }
