@@ -246,7 +246,7 @@ class Downstream(asyncio.Protocol):
             response.forward,
             exchange.id,
             framing,
-            live.release_line if live is not None else b"",
+            live.own_lines if live is not None else b"",
         )
         if len(data) <= _JOINED:
             self.transport.write(head + data)

@@ -17,8 +17,10 @@ It knows nothing of the wire format on the client's side, so another HTTP versio
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
+from hostess_proxy.headers import BY_TLS
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
+from hostess_proxy.sign_in import admit
 from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
@@ -39,13 +41,14 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE
 
 
 class Exchange:
-    """One request and its response."""
+    """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with."""
 
     __slots__ = (
         "at", "body_done", "client", "continued", "ended", "error", "first_byte", "frames", "half_closed", "id",
-        "is_head", "live", "pending", "received", "replayed", "request", "retries", "sent", "started", "status",
+        "is_head", "live", "pending", "received", "replayed", "request", "retries", "sent", "signed_by", "started", "status",
         "target", "traffic", "tried", "upgraded", "upstream",
     )  # fmt: skip
+    signed_by: bytes
 
     def __init__(self, traffic: "Traffic", client: "Client", request: Request) -> None:
         fields = request.fields
@@ -96,6 +99,12 @@ class Exchange:
         if route.redirect_https and not self.client.secure:
             self._redirect()
             return
+        if live.gate is not None:
+            verdict = admit(live.gate, request, self.at, secure=BY_TLS in self.client.forwarding_lines(fields))
+            if isinstance(verdict, Answer):
+                self._say(verdict, end="redirect" if verdict.location else "refused")
+                return
+            self.request, self.signed_by = verdict
         if route.body_limit is not None and fields.length > route.body_limit:
             self._answer(413, "body-too-large", end="refused")
             return
@@ -331,14 +340,20 @@ class Exchange:
         else:
             self._fail(504, "backend-timeout", end="timeout")
 
-    def cut(self) -> None:
-        """End it now: its target goes away."""
+    def cut(self, status: int = 504, code: str = "cut-off") -> None:
+        """End it now: its target goes away, or who began it may pass no more."""
         if self.frames is not None and self.frames.between_frames:
             self.client.send_raw(GOING_AWAY)
         if self.upgraded:
             self._end("cut")
         else:
-            self._fail(504, "cut-off", end="cut")
+            self._fail(status, code, end="cut")
+
+    def recheck(self) -> None:
+        """End it now where today's table does not let pass what it was begun with."""
+        digest = self.signed_by if self.live is not None and self.live.gate is not None else b""
+        if self.traffic.targets.table.shuts_out(self.client.find(self.request), digest):
+            self.cut(401, "sign-in-needed")
 
     def _repeatable(self) -> bool:
         request = self.request
@@ -359,11 +374,14 @@ class Exchange:
             self._answer(status, code, end=end)
 
     def _answer(self, status: int, code: str, *, end: str, location: bytes = b"") -> None:
+        self._say(Answer(status, code, location), end=end)
+
+    def _say(self, answer: Answer, *, end: str) -> None:
         if self.ended:
             return
-        self.status = status
-        self.error = self.error or code
-        self.sent = self.client.send_answer(self, Answer(status, code, location))
+        self.status = answer.status
+        self.error = self.error or answer.code
+        self.sent = self.client.send_answer(self, answer)
         self._end(end)
 
     def _end(self, end: str) -> None:

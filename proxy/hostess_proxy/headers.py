@@ -42,6 +42,9 @@ COLLECTED_IN_REQUESTS = _OURS | {
 DROPPED_IN_RESPONSES = _HOP_BY_HOP | {b"x-request-id", b"x-hostess-error", b"x-hostess-release"}
 COLLECTED_IN_RESPONSES = frozenset({b"connection", b"content-length", b"transfer-encoding", b"upgrade"})
 
+BY_TLS = b"\r\nX-Forwarded-Proto: https\r\n"
+"""Stands in the lines about a client that came by TLS."""
+
 # A sender must not be able to remove, by naming them in Connection, fields that say who and what a request is.
 _PROTECTED = _OURS | {
     b"authorization",

@@ -5,8 +5,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 REASONS: Final = {
+    303: "See Other",
     308: "Permanent Redirect",
     400: "Bad Request",
+    401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
@@ -21,6 +23,7 @@ REASONS: Final = {
 }
 _SENTENCES: Final = {
     400: "The request could not be understood.",
+    401: "This is not open to everyone. Sign in with any name, and with a Hostess token as the password.",
     404: "Nothing is served here.",
     405: "This method is not served here.",
     408: "The request did not arrive in time.",
@@ -44,11 +47,12 @@ h1{{font-size:1.4rem}}code{{opacity:.6}}</style></head>
 
 
 class Answer(NamedTuple):
-    """An answer of our own: what went wrong, and (for redirects) where to go."""
+    """An answer of our own: what went wrong, and (for redirects) where to go; *cookie* is one to set, with its attributes."""
 
     status: int
     code: str
     location: bytes = b""
+    cookie: bytes = b""
 
 
 def render(answer: Answer, accept: bytes) -> tuple[bytes, bytes]:
@@ -56,6 +60,8 @@ def render(answer: Answer, accept: bytes) -> tuple[bytes, bytes]:
     head, body = _page(answer.status, answer.code, wants_json(accept))
     if answer.location:
         head += b"Location: %b\r\n" % answer.location
+    if answer.cookie:
+        head += b"Set-Cookie: %b\r\n" % answer.cookie
     return head, body
 
 
@@ -81,6 +87,8 @@ def _page(status: int, code: str, as_json: bool) -> tuple[bytes, bytes]:  # noqa
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         f"Cache-Control: no-store\r\nX-Hostess-Error: {code}\r\n"
     )
+    if status == 401:  # noqa: PLR2004 -- RFC 9110 §15.5.2 demands it
+        head += 'WWW-Authenticate: Basic realm="Hostess"\r\n'
     if status in {503, 504}:
         head += "Retry-After: 1\r\n"
     if status == 405:  # noqa: PLR2004 -- RFC 9110 §15.5.6 demands the list

@@ -22,6 +22,9 @@ class InFlight(Protocol):
     def cut(self) -> None:
         """End it now: its target goes away."""
 
+    def recheck(self) -> None:
+        """End it where today's table lets it pass no more."""
+
 
 class Connection(Protocol):
     """What a worker has to know of each connection of a client. *deadline* is when `expired` shall be called."""

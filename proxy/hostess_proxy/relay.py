@@ -146,6 +146,9 @@ class RelayClient(RelayEnd):
         self.deadline = self.traffic.now + HALF_CLOSED_SECONDS
         self.transport.close()
 
+    def recheck(self) -> None:
+        """Do nothing: callers inside a stack are not asked to sign in."""
+
     def expired(self, now: float) -> None:
         """End what is half closed for too long, or takes nothing of the end."""
         del now

@@ -15,6 +15,8 @@ _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _TARGET = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _PATH = re.compile(r"(?:/[!$-.0-;=@-Z_a-z~%]*)+")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"(?:[0-9a-f]{2}){16,64}")
 _MAX_PORT = 65535
 
 
@@ -45,7 +47,8 @@ class Route:
 
     *host* is lower-case: a name, `*.rest` for any one label before rest, or `*` for every host that nothing else matches.
     *targets* are "address:port"; with none, requests are answered with 503. *first_byte_timeout* is in seconds, 0 means
-    none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself.
+    none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself. *sign_in*
+    are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
     """
 
     host: str
@@ -59,6 +62,7 @@ class Route:
     first_byte_timeout: float = 60.0
     body_limit: int | None = None
     static: StaticRoot | None = None
+    sign_in: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +108,22 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything that is served. *generation* grows with each table that was published."""
+    """Everything that is served. *generation* grows with each table that was published; *session_key* signs sessions."""
 
     routes: tuple[Route, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     inside: tuple[Inside, ...] = ()
     generation: int = 0
+    session_key: bytes = field(default=b"", repr=False)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def parse(raw: object) -> "Table":
         """Return the table that *raw* (as read from JSON) stands for; TableError when it stands for none."""
-        top = _object("", raw, allowed={"routes", "certificates", "inside", "generation"})
+        top = _object("", raw, allowed=set(Table.__dataclass_fields__) - {"raw"})
         routes = tuple(_route(f"routes[{i}]", entry) for i, entry in enumerate(_list("routes", top.get("routes", []))))
         _refuse_doubles(routes)
+        key = _session_key(top.get("session_key"), routes)
         inside = tuple(_inside(f"inside[{i}]", entry) for i, entry in enumerate(_list("inside", top.get("inside", []))))
         _refuse_shared(inside)
         certificates = _list("certificates", top.get("certificates", []))
@@ -126,6 +132,7 @@ class Table:
             certificates=tuple(_certificate(f"certificates[{i}]", entry) for i, entry in enumerate(certificates)),
             inside=inside,
             generation=_whole("generation", top.get("generation", 0)),
+            session_key=key,
             raw=top,
         )
 
@@ -166,7 +173,7 @@ def _route(place: str, raw: object) -> Route:
             raise TableError(place, f"{name} is missing")
     if static is not None and entry.get("targets"):
         raise TableError(f"{place}.static", "a route has targets or static files, not both")
-    limit = entry.get("body_limit")
+    limit, passes = entry.get("body_limit"), entry.get("sign_in")
     return Route(
         host=_host(f"{place}.host", entry["host"]),
         path=_path(f"{place}.path", entry.get("path", "/")),
@@ -182,6 +189,7 @@ def _route(place: str, raw: object) -> Route:
         first_byte_timeout=_seconds(f"{place}.first_byte_timeout", entry.get("first_byte_timeout", 60.0)),
         body_limit=None if limit is None else _whole(f"{place}.body_limit", limit),
         static=None if static is None else _static(f"{place}.static", static),
+        sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
     )
 
 
@@ -216,6 +224,22 @@ def _inside(place: str, raw: object) -> Inside:
         project=_text(f"{place}.project", entry.get("project", "")),
         static=None if static is None else _static(f"{place}.static", static),
     )
+
+
+def _digests(place: str, raw: object) -> tuple[str, ...]:
+    found = _list(place, raw)
+    for index, digest in enumerate(found):
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise TableError(f"{place}[{index}]", "expected a SHA-256 digest: 64 lower-case hex digits")
+    return tuple(str(digest) for digest in found)
+
+
+def _session_key(raw: object, routes: tuple[Route, ...]) -> bytes:
+    if raw is None and all(route.sign_in is None for route in routes):
+        return b""
+    if not isinstance(raw, str) or not _KEY.fullmatch(raw):
+        raise TableError("session_key", "routes with sign_in need one: 32 or more lower-case hex digits")
+    return bytes.fromhex(raw)
 
 
 def _refuse_shared(inside: tuple[Inside, ...]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from hostess_proxy.sign_in import Gate
 from hostess_proxy.static_folder import Folder
 from hostess_proxy.table import DEFAULT_HOST, Inside, Route, StaticRoot, Table, split_target
 
@@ -86,17 +87,26 @@ class Target:
 
 
 class LiveRoute:
-    """A route with its targets as objects, and what is the same for all its requests made ready."""
+    """A route with its targets as objects, and what is the same for all its requests made ready.
 
-    __slots__ = ("_turn", "avoiding", "log", "prefix", "release_line", "route", "segment", "site", "targets")
+    *gate* is what it asks for, None when it is open; *own_lines* are the fields that it adds to responses.
+    """
 
-    def __init__(self, route: Route, targets: tuple[Target, ...], site: Folder | None = None) -> None:
+    __slots__ = ("_turn", "avoiding", "gate", "log", "own_lines", "prefix", "route", "segment", "site", "targets")
+
+    def __init__(
+        self, route: Route, targets: tuple[Target, ...], site: Folder | None = None, gate: Gate | None = None
+    ) -> None:
         self.route = route
         self.site = site
+        self.gate = gate
         self.prefix = route.path.encode()
         self.segment = self.prefix.rstrip(b"/") + b"/"
         self.targets = targets
-        self.release_line = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
+        self.own_lines = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
+        if gate is not None:
+            # Whatever the app says of caches: one that others share must not hand this to who has not signed in.
+            self.own_lines += b"Cache-Control: private\r\n"
         names = {"project": route.project, "service": route.service, "release": route.release}
         self.log = json.dumps(names, separators=(",", ":"))[1:-1]
         self._turn = 0
@@ -152,7 +162,7 @@ class LiveInside:
 class LiveTable:
     """A table ready for look-ups: host and path to a route. Immutable; a new one takes its place."""
 
-    __slots__ = ("_default", "_exact", "_inside", "_wildcard", "generation")
+    __slots__ = ("_default", "_digests", "_exact", "_inside", "_wildcard", "generation")
 
     def __init__(self, table: Table, targets: "Targets") -> None:
         self.generation = table.generation
@@ -160,10 +170,13 @@ class LiveTable:
         self._exact: dict[bytes, tuple[LiveRoute, ...]] = {}
         self._wildcard: dict[bytes, tuple[LiveRoute, ...]] = {}
         self._default: tuple[LiveRoute, ...] = ()
+        self._digests = {digest.encode() for route in table.routes for digest in route.sign_in or ()}
         by_host: dict[str, list[LiveRoute]] = {}
         for route in table.routes:
             site = targets.site(route.static) if route.static is not None else None
-            live = LiveRoute(route, tuple(targets.of(address) for address in dict.fromkeys(route.targets)), site)
+            gate = Gate(route.sign_in, table.session_key) if route.sign_in is not None else None
+            there = tuple(targets.of(address) for address in dict.fromkeys(route.targets))
+            live = LiveRoute(route, there, site, gate)
             by_host.setdefault(route.host, []).append(live)
         for host, routes in by_host.items():
             ordered = tuple(sorted(routes, key=lambda live: len(live.prefix), reverse=True))
@@ -183,6 +196,15 @@ class LiveTable:
             if live.matches(path):
                 return live
         return None
+
+    def shuts_out(self, live: LiveRoute | None, digest: bytes) -> bool:
+        """Whether a request may not go on that passed with the token of this digest (b"": none was asked for).
+
+        *live* is where it would go by this table, None for nowhere.
+        """
+        if digest and digest not in self._digests:
+            return True
+        return live is not None and live.gate is not None and not live.gate.lists(digest)
 
     def inside(self, address: str, port: int) -> LiveRoute | None:
         """Return the route to a port of a virtual address; None when no service has it."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.headers import Networks
     from hostess_proxy.ports import Connection
+    from hostess_proxy.table import Table
 
 TICK_SECONDS: Final = 0.25
 CONNECT_SECONDS: Final = 2.0
@@ -51,6 +52,12 @@ class Traffic:
         """Return 32 hex digits that no other request has."""
         self._ids += 1
         return b"%032x" % self._ids
+
+    def swap(self, table: "Table") -> None:
+        """Serve *table* from now on. What is open of those who may pass no more ends now; other requests keep their target."""
+        self.targets.swap(table)
+        for exchange in [client.exchange for client in self.clients if client.exchange is not None]:
+            exchange.recheck()
 
     def tick(self) -> None:
         """Let deadlines pass, close what rested too long, hand the log over."""

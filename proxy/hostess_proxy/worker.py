@@ -71,7 +71,7 @@ class Worker:
             case "ping":
                 return {}
             case "table":
-                targets.swap(Table.parse(question["table"]))
+                self._traffic.swap(Table.parse(question["table"]))
                 return {"generation": targets.table.generation}
             case "in_flight":
                 return {"in_flight": sum(len(target.exchanges) for target in targets.at(question["targets"]))}
@@ -108,7 +108,7 @@ async def serve(control: socket.socket) -> None:
         log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
     traffic = Traffic(log, [ip_network(network) for network in question["trusted"]])
     worker = Worker(traffic)
-    traffic.targets.swap(Table.parse(question["table"]))
+    traffic.swap(Table.parse(question["table"]))
     for listener in question["listeners"]:
         await worker.listen(listener["descriptor"], listener["kind"])
     loop = asyncio.get_running_loop()

@@ -156,7 +156,7 @@ class Stage:
 
     def publish(self, raw: dict[str, Any]) -> None:
         """Swap the table."""
-        self.traffic.targets.swap(Table.parse(raw))
+        self.traffic.swap(Table.parse(raw))
 
     async def connect(self) -> tuple[Reader, Writer]:
         """Connect as a client."""

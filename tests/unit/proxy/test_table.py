@@ -18,6 +18,7 @@ INSIDE: dict[str, Any] = {
     "release": "1",
     "replicas": ["10.0.0.2", "10.0.0.3"],
 }
+KEYED: dict[str, Any] = {"session_key": "ab" * 16}
 
 
 def found(routes: list[dict[str, Any]], host: str, path: str = "/") -> str | None:
@@ -72,6 +73,13 @@ def route(host: str, service: str, path: str = "/") -> dict[str, Any]:
         ({"routes": [{**ROUTE, "body_limit": 1.5}]}, "routes[0].body_limit"),
         ({"routes": [ROUTE, {**ROUTE, "host": "A.X.", "service": "b"}]}, "routes[1]"),
         ({"certificates": [{"names": ["a.x"], "chain": "c"}]}, "certificates[0]"),
+        ({"routes": [{**ROUTE, "sign_in": []}]}, "session_key"),
+        ({"routes": [ROUTE], "session_key": "k" * 32}, "session_key"),
+        ({"routes": [ROUTE], "session_key": "ab" * 15}, "session_key"),
+        ({"routes": [ROUTE], "session_key": 1}, "session_key"),
+        ({**KEYED, "routes": [{**ROUTE, "sign_in": "ab"}]}, "routes[0].sign_in"),
+        ({**KEYED, "routes": [{**ROUTE, "sign_in": ["ab" * 32, "AB" * 32]}]}, "routes[0].sign_in[1]"),
+        ({**KEYED, "routes": [{**ROUTE, "sign_in": [None]}]}, "routes[0].sign_in[0]"),
     ],
 )
 def test_invalid_tables(raw: object, place: str) -> None:
@@ -97,8 +105,10 @@ def test_all_keys() -> None:
                     "first_byte_timeout": 5,
                     "body_limit": 1000,
                     "targets": ["127.0.0.1:1", "[::1]:2", "web:3"],
+                    "sign_in": ["ab" * 32],
                 }
             ],
+            "session_key": "0f" * 32,
             "certificates": [{"names": ["a.x", "*.b.x"], "chain": "a.pem", "key": "a.key"}],
         }
     )
@@ -106,6 +116,7 @@ def test_all_keys() -> None:
     (one,) = table.routes
     assert (one.path, one.project, one.redirect_https, one.expose_release) == ("/app", "shop", True, True)
     assert (one.first_byte_timeout, one.body_limit, table.generation) == (5.0, 1000, 7)
+    assert (one.sign_in, table.session_key) == (("ab" * 32,), b"\x0f" * 32)
     assert table.certificates[0].names == ("a.x", "*.b.x")
     (inside,) = table.inside
     assert (inside.project, inside.ports, inside.http) == ("shop", (8000, 9000), (8000,))
