@@ -147,7 +147,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
     migrator = Migrator(engine, replicas, jobs, redactor.hide)
     timer = SchedulerTimer()
-    routing = Routing(engine, journal, outside.router, names)
+    routing = Routing(engine, journal, outside.router, names, clock, vault.digest("sessions at the proxy"))
     retirement = Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock)
     steps = Steps(journal, clock)
     databases = DatabaseSetup(engine, replicas, access, clock)

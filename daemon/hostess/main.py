@@ -164,6 +164,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,
         checkups=world.checkups,
+        routing=world.routing,
         redactor=world.redactor,
         collector=world.collector,
         removal=world.removal,

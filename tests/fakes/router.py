@@ -12,7 +12,7 @@ SECOND = timedelta(seconds=5)
 
 
 class FakeRouter:
-    """Implements `ports.Router`. *tables* and *insides* are all that were published.
+    """Implements `ports.Router`. *tables*, *insides* and *session_keys* are all that were published.
 
     *proof* replaces the answer of `prove`, or is raised there; *proved* are the hosts and paths that were asked for. While
     *holding* is there and not set, something is in flight at whatever is drained.
@@ -21,6 +21,7 @@ class FakeRouter:
     def __init__(self) -> None:
         self.tables: list[tuple[Upstreams, ...]] = []
         self.insides: list[tuple[InsideService, ...]] = []
+        self.session_keys: list[str] = []
         self.drains: list[tuple[str, ...]] = []
         self.proved: list[tuple[str, str]] = []
         self.proof: tuple[int, str] | Exception | None = None
@@ -43,11 +44,14 @@ class FakeRouter:
         """Return address -> what callers inside find there, by the newest table."""
         return {service.address: service for service in self.insides[-1]} if self.insides else {}
 
-    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
+    async def publish(
+        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+    ) -> int:
         """Keep the table."""
         self._reached()
         self.tables.append(tuple(routes))
         self.insides.append(tuple(inside))
+        self.session_keys.append(session_key)
         return len(self.tables)
 
     async def in_flight(self, targets: Sequence[str]) -> int:
@@ -73,6 +77,8 @@ class FakeRouter:
             raise self.proof
         if self.proof is not None:
             return self.proof
+        if any(route.host == host and route.sign_in is not None for route in self.tables[-1]):
+            return 401, "sign-in-needed"
         if any(route.host == host and route.static is not None for route in self.tables[-1]):
             return 200, ""
         targets = self.routes.get(host, ())

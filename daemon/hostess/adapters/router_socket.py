@@ -35,7 +35,9 @@ class SocketRouter:
         self._client = ProxyClient(run / "proxy.sock")
         self._facts = run / "proxy.json"
 
-    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
+    async def publish(
+        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+    ) -> int:
         """Replace the whole table; return its generation once every worker has it."""
         table: dict[str, object] = {
             "routes": [
@@ -46,12 +48,17 @@ class SocketRouter:
                     "service": route.service,
                     "release": route.release,
                     **self._served(route),
+                    **({} if route.sign_in is None else {"sign_in": list(route.sign_in)}),
                 }
                 for route in routes
             ]
         }
-        if inside:  # an older proxy, which serves on while the daemon is upgraded, refuses a key that it does not know
+        # An older proxy, which serves on while the daemon is upgraded, refuses a key that it does not know: better than to serve openly
+        # what asks for sign-in, and no reason to refuse all other tables.
+        if inside:
             table["inside"] = [self._called(service) for service in inside]
+        if any(route.sign_in is not None for route in routes):
+            table["session_key"] = session_key
         try:
             return await self._client.publish(table)
         except (OSError, ProxyError) as error:

@@ -14,6 +14,7 @@ from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_json, show_table, tell
 
 REMOVE_WITHIN = 300.0
+ASKS = "  (asks for sign-in)"
 
 
 @click.group(cls=Aliased)
@@ -45,10 +46,7 @@ def list_(
         return
     show_table(
         ("SERVICE", "TYPE", "STATUS", "REPLICAS", "PORTS", "URL"),
-        [
-            (s["name"], s["type"], _status(s), f"{s['running']}/{s['wanted']}", _ports(s), (s["urls"] or [""])[0])
-            for s in found
-        ],
+        [(s["name"], s["type"], _status(s), f"{s['running']}/{s['wanted']}", _ports(s), _url(s)) for s in found],
         empty="nothing is live here yet: `git push hostess main`",
     )
     for service in found if detailed else ():
@@ -206,11 +204,18 @@ def _ports(service: dict[str, Any]) -> str:
     return ", ".join(str(port["number"]) for port in service["ports"])
 
 
+def _url(service: dict[str, Any]) -> str:
+    """Return the first URL, and whether who follows it has to sign in."""
+    found = ((port["urls"][0], port["sign_in"]) for port in service["ports"] if port["urls"])
+    url, asks = next(found, ("", False))
+    return f"{url}{ASKS if asks else ''}"
+
+
 def _show_detail(service: dict[str, Any]) -> None:
     click.echo(f"\n{service['name']}  v{service['release']}  image {service['image']}")
     for port in service["ports"]:
         for url in port["urls"] or ("private",):
-            click.echo(f"  port {port['number']}  {url}")
+            click.echo(f"  port {port['number']}  {url}{ASKS if port['sign_in'] else ''}")
     for each in service["containers"]:
         ending = f", exit code {each['exit_code']}" if each["exit_code"] not in {None, 0} else ""
         memory = ", out of memory" if each["out_of_memory"] else ""

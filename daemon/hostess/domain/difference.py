@@ -200,6 +200,13 @@ def _routes(live: Release | None, wanted: Release) -> Iterator[Change]:
     for host, service in old.items():
         if host not in new:
             yield Change("route", service, f"removes {host}")
+    for workload in wanted.workloads.values():
+        before = live.workloads.get(workload.name) if live else None
+        asked = before.sign_in if before else ()
+        for port in workload.hosts:
+            if (port in workload.sign_in) != (port in asked):
+                what = "asks for sign-in" if port in workload.sign_in else "asks for sign-in no more"
+                yield Change("route", workload.name, f"port {port} {what}")
 
 
 def _volumes(before: Mapping[str, Workload], wanted: Release) -> Iterator[Change]:

@@ -90,7 +90,7 @@ class Workload:
     *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service;
     *sealed_files* in the same way the files that are put into the container ("" for none).
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
-    database is to have inside.
+    database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Workload:
     static: StaticSite | None = None
     owners: Mapping[str, str] = field(default_factory=dict)
     inside: Inside | None = None
+    sign_in: tuple[int, ...] = ()
 
     @property
     def is_database(self) -> bool:

@@ -8,10 +8,11 @@ from hostess.domain.ports import Container, Upstreams
 from hostess.domain.release import Release
 
 
-def routes(release: Release, containers: Sequence[Container]) -> list[Upstreams]:
+def routes(release: Release, containers: Sequence[Container], passes: Sequence[str]) -> list[Upstreams]:
     """Return one route per host of *release*, to those of its replicas that run: never to more than it wants, which are to go.
 
-    A host whose service has no replica keeps its route, without targets: the proxy answers 503 and not another app's page.
+    A host whose service has no replica keeps its route, without targets: the proxy answers 503 and not another app's page. *passes*
+    are the digests of the tokens that may pass where sign-in is asked for.
     """
     table: list[Upstreams] = []
     for workload in release.workloads.values():
@@ -20,8 +21,10 @@ def routes(release: Release, containers: Sequence[Container]) -> list[Upstreams]
         replicas = [c for c in wanted if c.address and c.state == "running"]
         for port, hosts in workload.hosts.items():
             targets = tuple(f"{replica.address}:{port}" for replica in replicas)
+            asked = tuple(passes) if port in workload.sign_in else None
             table += [
-                Upstreams(host, release.project, workload.name, release.title, targets, static=site) for host in hosts
+                Upstreams(host, release.project, workload.name, release.title, targets, static=site, sign_in=asked)
+                for host in hosts
             ]
     return table
 

@@ -213,8 +213,13 @@ class Service:
 
     @property
     def public_ports(self) -> tuple[Port, ...]:
-        """The ports that get a host name of their own, in the file's order."""
-        return tuple(port for port in self.ports if port.visibility is Visibility.PUBLIC)
+        """The ports that get a host name of their own, in the file's order; those that ask for sign-in, too."""
+        return tuple(port for port in self.ports if port.visibility is not Visibility.PRIVATE)
+
+    @property
+    def team_ports(self) -> tuple[int, ...]:
+        """The numbers of the ports that ask for sign-in."""
+        return tuple(port.number for port in self.ports if port.visibility is Visibility.TEAM)
 
 
 @dataclass(frozen=True, slots=True)

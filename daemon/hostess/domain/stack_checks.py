@@ -141,6 +141,9 @@ def _visibility(draft: Draft, name: str, part: ServicePart) -> None:
     holders += [((*path, "ports", index), port) for index, port in enumerate(ports_of(part))]
     for at, holder in holders:
         _check_public(draft.findings, at, holder)
+    if type_of(part) in DATABASES and part.visibility is Visibility.TEAM:
+        hint = f"databases are private; reach it with `hostess connect {name}`"
+        draft.findings.add((*path, "visibility"), f"team does not apply to {type_of(part)}", hint)
     if draft.has_domains(name) and type_of(part) not in DATABASES and not draft.findings.is_spoilt(*path, "ports"):
         _check_reachable(draft, name, part)
 
@@ -156,13 +159,10 @@ def _check_reachable(draft: Draft, name: str, part: ServicePart) -> None:
 
 
 def _check_public(findings: Findings, path: Path, part: ServicePart | PortPart) -> None:
-    if part.visibility is Visibility.TEAM:
-        findings.add(
-            (*path, "visibility"), "team is not supported yet", "use private, or public with a sign-in of your own"
-        )
     if part.public is None:
         return
-    if part.visibility is not None and (part.visibility is Visibility.PUBLIC) != part.public:
+    meant = Visibility.PUBLIC if part.public else Visibility.PRIVATE
+    if part.visibility not in {None, meant}:
         findings.add((*path, "public"), f"contradicts visibility: {part.visibility}", "keep visibility", key=True)
     else:
         findings.note(f"`public: {str(part.public).lower()}` is the old spelling of `visibility`; both work")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from pydantic.fields import FieldInfo
 
 from hostess.domain import stack_values
@@ -55,12 +55,7 @@ class Part(BaseModel):
     stand_ins: ClassVar[dict[str, str]] = {}
 
 
-SeenBy = Annotated[
-    Visibility,
-    choice(Visibility),
-    # `team` is part of the format, but refused until there is a sign-in at the proxy.
-    WithJsonSchema({"enum": [word.value for word in Visibility if word is not Visibility.TEAM]}),
-]
+SeenBy = Annotated[Visibility, choice(Visibility)]
 Waits = Annotated[Condition, choice(Condition)]
 Toggle = Annotated[Switch, choice(Switch)]
 

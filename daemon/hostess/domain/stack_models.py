@@ -144,7 +144,8 @@ class ServicePart(Part):
     visibility: Annotated[
         SeenBy | None,
         about(
-            "Who can reach it: `public` gives it a URL, `private` leaves it to the other services.",
+            "Who can reach it: `public` gives it a URL, `team` a URL that asks for sign-in with a Hostess token, `private` "
+            "leaves it to the other services.",
             otherwise="nextjs, static and what has domains: `public`; others: `private`, but where nothing is public the "
             "first fastapi service is",
             example="public",

@@ -55,6 +55,7 @@ _DATABASE: Rule = {
     "properties": {
         "health": _without("http", "command", "port"),
         "backups": _without("command", "restore_command"),
+        "visibility": {"enum": ["public", "private", None]},
     }
 }
 _REDIS: Rule = {
@@ -78,8 +79,8 @@ _SERVICE: list[Rule] = [
     _when({ServiceType.REDIS}, _REDIS),
     _when(frozenset(ServiceType) - DATABASES, _APP),
     _when(_CUSTOM, _ON_CUSTOM),
-    _not_both(_given("public", {"const": True}), _given("visibility", {"const": "private"})),
-    _not_both(_given("public", {"const": False}), _given("visibility", {"const": "public"})),
+    _not_both(_given("public", {"const": True}), _given("visibility", {"enum": ["private", "team"]})),
+    _not_both(_given("public", {"const": False}), _given("visibility", {"enum": ["public", "team"]})),
     _not_both(
         _given("persistence", {"not": {"enum": [False, None]}}),
         _given("retention", {"const": Retention.EPHEMERAL.value}),

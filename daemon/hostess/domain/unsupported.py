@@ -2,7 +2,7 @@
 
 from hostess.domain.problem import Problem
 from hostess.domain.references import references
-from hostess.domain.stack import Job, Service, ServiceType, Stack, Visibility
+from hostess.domain.stack import Job, Service, ServiceType, Stack
 
 
 def refuse_unsupported(stack: Stack) -> None:
@@ -60,8 +60,6 @@ def _service(service: Service) -> list[str]:
     found = []
     if service.type is ServiceType.STATIC:
         found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
-    if service.visibility is Visibility.TEAM or any(p.visibility is Visibility.TEAM for p in service.ports):
-        found.append("visibility team (sign-in at the proxy): use private or public")
     if service.is_database and service.replicas.high > 1:
         found.append("replicas above 1 (one host keeps one copy of a database: read_url is the url)")
     if service.backups is not None and service.backups.pitr:

@@ -233,6 +233,7 @@ class Preparation:
             hosts=draft.hosts.get(service.name, {}),
             depends_on=tuple(service.depends_on),
             static=site,
+            sign_in=service.team_ports,
         )
 
     def _job(self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str], files: Files) -> ReleaseJob:
@@ -295,6 +296,7 @@ class Preparation:
             migrate=service.lifecycle.migrate,
             post_deploy=service.lifecycle.post_deploy,
             shutdown=service.lifecycle.shutdown,
+            sign_in=service.team_ports,
         )
 
     def _hosts(self, deployment: Deployment, stack: Stack) -> Hosts:

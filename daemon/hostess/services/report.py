@@ -34,12 +34,13 @@ class Report:
         word = "live" if state is State.LIVE else "live, but degraded"
         say(f"-----> release {release.title} of {release.project} ({release.environment}) is {word} [{took}]")
         for workload in release.workloads.values():
-            for hosts in workload.hosts.values():
-                say(f"       {workload.name}  {self._public_url(hosts[0])}")
+            for port, hosts in workload.hosts.items():
+                asks = "  (asks for sign-in)" if port in workload.sign_in else ""
+                say(f"       {workload.name}  {self._public_url(hosts[0])}{asks}")
                 if not hosts[0].endswith(f".{self._base_domain}"):
                     stable = next((host for host in hosts if host.endswith(f".{self._base_domain}")), None)
                     if stable:
-                        say(f"       {workload.name}  {self._public_url(stable)}")
+                        say(f"       {workload.name}  {self._public_url(stable)}{asks}")
         for line in await self.pending_dns(release):
             say(f"       {line}")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hostess.domain import labels
 from hostess.domain.inside import first_served, inside_services
-from hostess.domain.ports import Container, Engine, InsideService, Journal, Router, Upstreams
+from hostess.domain.ports import Clock, Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
@@ -15,12 +15,15 @@ from hostess.domain.release import Release, Workload
 from hostess.domain.routes import routes, serving
 from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
+from hostess.services.tokens import passes
 
 Containers = Mapping[tuple[str, str], list[Container]]
 """(project, environment) -> what is there and is not leaving."""
 
 ANSWERS_FROM = 200
 ANSWERS_BELOW = 300
+ASKED = (401, "sign-in-needed")
+"""How the proxy answers who has not signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,16 @@ class _Early:
 class Routing:
     """Publishes tables. One at a time: the newest state always wins."""
 
-    def __init__(self, engine: Engine, journal: Journal, router: Router, names: InsideNames) -> None:
+    def __init__(
+        self, engine: Engine, journal: Journal, router: Router, names: InsideNames, clock: Clock, session_key: str
+    ) -> None:
+        """*session_key* (hex) signs the sessions of those who sign in."""
         self._engine = engine
         self._journal = journal
         self._router = router
         self._names = names
+        self._clock = clock
+        self._session_key = session_key
         self._publishing = asyncio.Lock()
         self._held: set[str] = set()
         self._early: dict[tuple[str, str], _Early] = {}
@@ -82,7 +90,7 @@ class Routing:
     async def publish(self) -> int:
         """Make the live releases what is served, by every worker; return the table's generation."""
         async with self._publishing:
-            return await self._router.publish(*await self.table())
+            return await self._router.publish(*await self.table(), self._session_key)
 
     async def table(self) -> tuple[list[Upstreams], list[InsideService]]:
         """Return the table that should be live: from outside, and inside stacks."""
@@ -103,7 +111,12 @@ class Routing:
                 (unproved if held else proved)[place].append(container)
         able = {key: serving(there, self._unwell) for key, there in proved.items()}
         releases = {(each.project, each.environment): each for each in live if each is not None}
-        table = [route for key, release in releases.items() for route in routes(release, able.get(key, []))]
+        tokens, now = await self._journal.tokens(), self._clock.now()
+        table = [
+            route
+            for key, release in releases.items()
+            for route in routes(release, able.get(key, []), passes(tokens, release.project, now))
+        ]
         return table, await self._inside(places, releases, early, able, unproved)
 
     async def _inside(
@@ -131,7 +144,8 @@ class Routing:
     async def prove(self, release: Release, services: Collection[str], say: Say) -> None:
         """Ask for a page of each of these services through the proxy's own listener; Problem "proof-failed" when one is not served.
 
-        Those that were carried over are not asked: what ailed them before must not keep a mended service from going live.
+        Those that were carried over are not asked: what ailed them before must not keep a mended service from going live. A port that
+        asks for sign-in has to ask for it.
         """
         for workload in [release.workloads[name] for name in services]:
             for port, hosts in workload.hosts.items():
@@ -144,7 +158,8 @@ class Routing:
                     say("       note: the proxy listens nowhere, so nothing was proved through it")
                     return
                 status, error = answer
-                if error or (check and not ANSWERS_FROM <= status < ANSWERS_BELOW):
+                well = not error and (not check or ANSWERS_FROM <= status < ANSWERS_BELOW)
+                if not (answer == ASKED if port in workload.sign_in else well):
                     raise Problem(
                         "proof-failed",
                         f"the proxy's own listener answered GET {path} of {hosts[0]} with {status}{f' ({error})' if error else ''}",

@@ -5,9 +5,9 @@ import base64
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +47,11 @@ def allowed(token: Token, action: Action, project: str | None = None) -> bool:
     return action in MAY.get(token.role, frozenset()) and (not token.projects or project in token.projects)
 
 
+def passes(tokens: Iterable[Token], project: str, now: datetime) -> tuple[str, ...]:
+    """Return the digests of the tokens that may see *project* now: whom its services let pass that ask for sign-in."""
+    return tuple(token.digest for token in tokens if allowed(token, "read", project) and not _expired(token, now))
+
+
 class Tokens:
     """Makes, knows and revokes tokens."""
 
@@ -70,7 +75,7 @@ class Tokens:
             return None
         now = self._clock.now()
         found = await self._journal.token(_digest(token))
-        if found is None or (found.expires_at is not None and found.expires_at <= now):
+        if found is None or _expired(found, now):
             return None
         if found.used_at is None or now - found.used_at >= _USED_EVERY:
             await self._journal.used_token(found.id, now)
@@ -118,6 +123,10 @@ class Tokens:
         row = Token(self._clock.token(48), name, _digest(text), str(role), tuple(projects), now, expires_at)
         await self._journal.add_token(row)
         return row
+
+
+def _expired(token: Token, now: datetime) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
 
 
 def _digest(token: str) -> str:

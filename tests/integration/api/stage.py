@@ -24,6 +24,7 @@ from hostess.adapters.resolver_system import SystemResolver
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
 from hostess.domain.ports import InsideService, Upstreams
+from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
 from hostess.domain.settings import EngineSettings, Settings
@@ -72,10 +73,16 @@ class StandInRouter:
         self.table: Sequence[Upstreams] = ()
         self.inside: Sequence[InsideService] = ()
         self.generation = 0
+        self.session_key = ""
+        self.is_gone = False
 
-    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
-        """Take a table."""
-        self.table, self.inside = tuple(routes), tuple(inside)
+    async def publish(
+        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+    ) -> int:
+        """Take a table, unless it is gone."""
+        if self.is_gone:
+            raise Problem("proxy-unreachable", "the proxy did not answer")
+        self.table, self.inside, self.session_key = tuple(routes), tuple(inside), session_key
         self.generation += 1
         return self.generation
 
@@ -88,8 +95,9 @@ class StandInRouter:
         return 0
 
     async def prove(self, host: str, path: str) -> tuple[int, str]:  # noqa: ARG002 -- the port's signature
-        """Say that it answers."""
-        return 200, ""
+        """Say that it answers, or asks for sign-in."""
+        asks = any(route.host == host and route.sign_in is not None for route in self.table)
+        return (401, "sign-in-needed") if asks else (200, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +346,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         deployments=world.deployments,
         replicas=world.replicas,
         checkups=world.checkups,
+        routing=world.routing,
         secrets=world.secrets,
         tokens=world.tokens,
         collector=world.collector,

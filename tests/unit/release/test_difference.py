@@ -51,6 +51,20 @@ def test_a_change_of_owner_is_told() -> None:
     assert told(a_release(old), a_release(new, number=2)) == ["restart  api (owners)"]
 
 
+def test_sign_in_is_told() -> None:
+    """A port that begins or ceases to ask for sign-in is told, and restarts nothing."""
+    opened = a_workload(ports=(8000, 9000), hosts={8000: ("api.x",)})
+    asking = replace(opened, sign_in=(8000,))
+
+    assert fingerprint(opened, {}, {}) == fingerprint(asking, {}, {})
+    for old, new, word in ((opened, asking, ""), (asking, opened, " no more")):
+        assert told(a_release(old), a_release(new, number=2)) == [
+            f"route    api (port 8000 asks for sign-in{word})",
+            "keep     api",
+        ]
+    assert "route    api (port 8000 asks for sign-in)" in told(None, a_release(asking))
+
+
 def test_what_must_not_run_twice_pauses() -> None:
     """A singleton that changes is replaced, and the line says that it pauses."""
     old = a_worker()

@@ -108,7 +108,7 @@ def test_a_host_without_a_replica_keeps_its_route() -> None:
     """The proxy answers 503 for it and never another app's page (scenario 46)."""
     release = a_release(a_workload(hosts={8000: ("shop.example", "shop-api.localhost")}))
 
-    table = routes(release, [])
+    table = routes(release, [], ())
 
     assert [(route.host, route.targets) for route in table] == [("shop.example", ()), ("shop-api.localhost", ())]
 
@@ -119,7 +119,7 @@ def test_routes_name_every_replica_of_the_live_spec() -> None:
     other = replace(workload, spec="api-2")
     running = [a_container(workload, 1), a_container(workload, 2), a_container(other, 3)]
 
-    [route] = routes(a_release(workload), running)
+    [route] = routes(a_release(workload), running, ())
 
     assert route.targets == ("10.213.0.2:8000", "10.213.0.3:8000")
 

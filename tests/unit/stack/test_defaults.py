@@ -34,6 +34,22 @@ def service(body: str, *, others: str = "  other: {type: nextjs, image: other}\n
     return parse(f'version: "1.0"\nservices:\n  api: {{{body}}}\n{others}').services["api"]
 
 
+def test_team() -> None:
+    """What is for the team gets a host name of its own, is asked for it by nobody else, and leaves no other door to be opened."""
+    stack = parse((FOLDER / "valid" / "team.yml").read_bytes())
+
+    assert {
+        name: ([port.number for port in each.public_ports], each.team_ports) for name, each in stack.services.items()
+    } == {
+        "board": ([3000], (3000,)),
+        "api": ([9000], (9000,)),
+        "store": ([7000, 7001], (7000,)),
+        "notes": ([8080], (8080,)),
+        "db": ([], ()),
+    }
+    assert not [notice for notice in stack.notices if "is public" in notice]
+
+
 @pytest.mark.parametrize(
     ("kind", "port", "health", "visibility", "replicas"),
     [

@@ -12,7 +12,8 @@ from hostess.domain.release import StaticSite
 class Upstreams:
     """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages.
 
-    With *static* there are no targets: the proxy serves the files of that site.
+    With *static* there are no targets: the proxy serves the files of that site. *sign_in* are the digests of the tokens that may
+    pass; with none of them nobody may, and None asks for no sign-in.
     """
 
     host: str
@@ -22,6 +23,7 @@ class Upstreams:
     targets: tuple[str, ...]
     path: str = "/"
     static: StaticSite | None = None
+    sign_in: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,13 @@ class InsideService:
 class Router(Protocol):
     """The proxy, as the daemon sees it."""
 
-    async def publish(self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = ()) -> int:
-        """Make these the whole table, acknowledged by every worker; return its generation. Problem "proxy-unreachable"."""
+    async def publish(
+        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+    ) -> int:
+        """Make these the whole table, acknowledged by every worker; return its generation. Problem "proxy-unreachable".
+
+        *session_key* (hex) signs the sessions of those who sign in.
+        """
 
     async def in_flight(self, targets: Sequence[str]) -> int:
         """Return how many requests (upgraded connections too) the workers together hold at these targets."""

@@ -49,6 +49,7 @@ STATUSES: Mapping[str, int] = {
     "engine-unreachable": 503,
     "journal-failed": 503,
     "buildkit-unreachable": 503,
+    "proxy-not-told": 503,
     "proxy-unreachable": 503,
     "timed-out": 504,
     "addresses-exhausted": 507,

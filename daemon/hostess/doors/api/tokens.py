@@ -1,9 +1,11 @@
 """Tokens of people and machines; and who one is."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from hostess.domain.problem import Problem
 from hostess.domain.quantities import parse_duration
 from hostess.domain.records import Token
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
@@ -74,15 +76,26 @@ async def create_token(call: Call, given: NewToken) -> MadeToken:
     call.services.redactor.learn([text])
     data = {"token": row.id, "role": row.role, "projects": list(row.projects)}
     await call.audit("token.created", f"made token {row.name}", data)
+    with suppress(Problem):  # the token counts; the reconciler tells the proxy as soon as it answers
+        await call.services.routing.publish()
     return MadeToken(**_view(row).model_dump(), token=text)
 
 
 @op("DELETE /v1/tokens/{token}", "admin", status=204)
 async def revoke_token(call: Call, _: Nothing) -> None:
-    """Make a token worthless at once."""
+    """Make a token worthless at once; Problem "proxy-not-told" when services that ask for sign-in let it pass for the moment."""
     token = call.path["token"]
     await call.services.tokens.revoke(token)
     await call.audit("token.revoked", f"revoked token {token}", {"token": token})
+    try:
+        await call.services.routing.publish()
+    except Problem as problem:
+        raise Problem(
+            "proxy-not-told",
+            f"token {token} is revoked, but the proxy could not be told: {problem}",
+            serving="services that ask for sign-in still let it pass; the API and git do not",
+            remedy="the proxy is told as soon as that is mended: `hostess doctor`",
+        ) from problem
 
 
 def _lifetime(text: str | None) -> timedelta | None:

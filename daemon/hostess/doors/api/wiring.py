@@ -17,6 +17,7 @@ from hostess.services.kept_services import KeptServices
 from hostess.services.one_off import OneOff
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
+from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
 from hostess.services.tokens import Tokens
@@ -40,6 +41,7 @@ class ApiServices:
     deployments: Deployments
     replicas: Replicas
     checkups: Checkups
+    routing: Routing
     secrets: SecretStore
     tokens: Tokens
     collector: Collector

@@ -24,10 +24,11 @@ SHORT = 12
 
 
 class PortView(View):
-    """A port; *urls* are those it is reached at from outside, best first."""
+    """A port; *urls* are those it is reached at from outside, best first; with *sign_in* by who has a token that may see it."""
 
     number: int
     urls: tuple[str, ...]
+    sign_in: bool
 
 
 class ContainerView(View):
@@ -134,7 +135,11 @@ def _view(
     ]
     well = sum(container not in unwell for container in there)
     ports = tuple(
-        PortView(number=port, urls=tuple(map(services.public_url, workload.hosts.get(port, ()))))
+        PortView(
+            number=port,
+            urls=tuple(map(services.public_url, workload.hosts.get(port, ()))),
+            sign_in=port in workload.sign_in,
+        )
         for port in workload.ports
     )
     short = "degraded" if well else "unhealthy" if there else "down"
