@@ -133,7 +133,7 @@ async def test_a_repair_that_was_cut_off_is_not_trusted(bench: Bench) -> None:
     unproved = await bench.world.replicas.start(place, live, live.workloads["web"], 1, "repair-dead")
     routed: list[str] = []
 
-    async def note(routes: list[object], _inside: list[object]) -> None:
+    async def note(routes: list[object], *_: object) -> None:
         routed.append(str(routes))
 
     before(bench.router, "publish", note)
