@@ -171,7 +171,7 @@ class Bench:
     async def until_containers(self, count: int, project: str = "shop") -> None:
         """Wait until the project's production has so many containers (a retirement or a start takes a moment)."""
         async with asyncio.timeout(10):
-            while len(await self.world.replicas.of_place(project, "production")) != count:  # noqa: ASYNC110 -- the engine has no event
+            while len(await self.world.replicas.of_place(project, "production")) != count:
                 await asyncio.sleep(0.01)
 
     def text(self) -> str:

@@ -71,7 +71,7 @@ async def test_an_archive_becomes_a_commit(repositories: Repositories, tmp_path:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-async def test_gzip_or_not(repositories: Repositories, zipped: bool) -> None:  # noqa: FBT001 -- pytest's
+async def test_gzip_or_not(repositories: Repositories, zipped: bool) -> None:
     """The same files give the same tree, packed or not, and by pax headers, too."""
     first = await repositories.import_tree("shop", WORDS, pieces(archive(file("a"), zipped=zipped)), LIMITS)
     second = await repositories.import_tree("shop", WORDS, pieces(tree({"a": "x"})), LIMITS)

@@ -44,7 +44,7 @@ class Packed:
         noted = self.bin / "calls.jsonl"
         return [json.loads(line) for line in noted.read_text().splitlines()] if noted.exists() else []
 
-    async def build(self, wanted: Mapping[str, object], process: RailpackProcess | None = None, **changes: Any) -> str:  # noqa: ANN401 -- fields of the order
+    async def build(self, wanted: Mapping[str, object], process: RailpackProcess | None = None, **changes: Any) -> str:
         """Build a folder that wants this."""
         files = {"stand-in.json": json.dumps(wanted).encode(), "deep/main.go": b"package main\n"}
         fields: dict[str, Any] = {
@@ -186,7 +186,7 @@ async def test_a_cancelled_build_is_really_dead(railpack: Packed) -> None:
     """Cancelling kills the program before it returns (scenario 28)."""
     building = asyncio.create_task(railpack.build({"start": "x", "sleep": 600, "say": "here"}))
     async with asyncio.timeout(10):
-        while not railpack.said:  # noqa: ASYNC110 -- lines have no event
+        while not railpack.said:
             await asyncio.sleep(0.01)
 
     building.cancel()

@@ -71,7 +71,7 @@ class Doing(threading.Thread):
         except BaseException as error:  # noqa: BLE001 -- raised again where it is waited for
             self._error = error
 
-    def result(self, within: float) -> Any:  # noqa: ANN401 -- whatever the work returns
+    def result(self, within: float) -> Any:
         """Return the work's outcome."""
         self.join(within)
         assert not self.is_alive(), "it goes on"

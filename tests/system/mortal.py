@@ -29,7 +29,7 @@ class MortalJournal:
         self._count = count
         self._moments = 0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the journal has
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._journal, name)
         return self._watched(name, method) if name in WRITES else method
 

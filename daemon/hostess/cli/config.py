@@ -46,8 +46,8 @@ def _effective(url: str, token: str) -> list[tuple[str, str, str]]:
 
 def _from_files(file: Path | None, data_dir: Path | None) -> list[tuple[str, str, str]]:
     # The parser of settings is only loaded where it is used.
-    from hostess.domain.problem import Problem  # noqa: PLC0415
-    from hostess.domain.settings import load  # noqa: PLC0415
+    from hostess.domain.problem import Problem
+    from hostess.domain.settings import load
 
     try:
         return load(file, data_dir, os.environ).shown()

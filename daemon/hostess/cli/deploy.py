@@ -49,7 +49,7 @@ def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
     What .gitignore files and .hostessignore (or else .dockerignore) name is left out, and .git, .env and .env.* always; what
     hostess.yml names is included. The file is checked first, without the daemon.
     """
-    from hostess.cli import source_archive, source_tree  # noqa: PLC0415 -- with the parser, which is slow to load
+    from hostess.cli import source_archive, source_tree
 
     root = Path(file).parent
     raw = _read(file)
@@ -88,9 +88,9 @@ def _read(file: str) -> bytes:
 
 def _checked(raw: bytes, file: str) -> "Stack":
     """Return the stack; Failure with all mistakes, or with what cannot be deployed yet."""
-    from hostess.domain.problem import Problem  # noqa: PLC0415 -- with the parser, which is slow to load
-    from hostess.domain.stack_file import InvalidStack, parse  # noqa: PLC0415
-    from hostess.domain.unsupported import refuse_unsupported  # noqa: PLC0415
+    from hostess.domain.problem import Problem
+    from hostess.domain.stack_file import InvalidStack, parse
+    from hostess.domain.unsupported import refuse_unsupported
 
     try:
         stack = parse(raw, file)
@@ -108,7 +108,7 @@ def _checked(raw: bytes, file: str) -> "Stack":
 
 
 def _project(given: str | None, stack: "Stack", *, git: bool) -> str:
-    from hostess.domain.names import slug  # noqa: PLC0415 -- with the parser
+    from hostess.domain.names import slug
 
     if given or not stack.name:
         if not (given or git):

@@ -34,13 +34,13 @@ def detect(folder: Path, kind: str | None, port: int | None, project: str | None
     nothing. Commit its output as FOLDER/Dockerfile, and write `build: {source: FOLDER}`, to go on from it.
     """
     # Recognition knows the types of services, and is only loaded where it is used.
-    from hostess.domain import recognition  # noqa: PLC0415
-    from hostess.domain.dockerfiles import IGNORED, dockerfile  # noqa: PLC0415
-    from hostess.domain.names import slug  # noqa: PLC0415
-    from hostess.domain.problem import Problem  # noqa: PLC0415
-    from hostess.domain.recognition_values import Folder, Purpose  # noqa: PLC0415
-    from hostess.domain.stack import ServiceType  # noqa: PLC0415
-    from hostess.domain.stack_build import PORTS  # noqa: PLC0415
+    from hostess.domain import recognition
+    from hostess.domain.dockerfiles import IGNORED, dockerfile
+    from hostess.domain.names import slug
+    from hostess.domain.problem import Problem
+    from hostess.domain.recognition_values import Folder, Purpose
+    from hostess.domain.stack import ServiceType
+    from hostess.domain.stack_build import PORTS
 
     files = _files(folder, recognition.DEPTH)
     texts = {name: _text(folder / name, limit) for name, limit in recognition.wanted(files).items()}

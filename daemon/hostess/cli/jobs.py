@@ -192,8 +192,8 @@ def _outcome(run: dict[str, Any]) -> str:
 
 
 def _file(path: Path) -> dict[str, str]:
-    from hostess.domain.dotenv import parse_dotenv  # noqa: PLC0415 -- only where there is a file to read
-    from hostess.domain.problem import Problem  # noqa: PLC0415
+    from hostess.domain.dotenv import parse_dotenv
+    from hostess.domain.problem import Problem
 
     try:
         return parse_dotenv(path.read_text(encoding="utf-8"), str(path))

@@ -111,7 +111,7 @@ def _name_in_file(path: Path) -> str | None:
         return None
     if found is None:
         return None
-    from hostess.domain.names import slug  # noqa: PLC0415 -- only where there is a file to read
+    from hostess.domain.names import slug
 
     return slug(next(group for group in found.groups() if group is not None).strip()) or None
 

@@ -182,7 +182,7 @@ def _source(entry: os.DirEntry[str], path: str, notices: list[str]) -> Iterator[
 
 def _leave_out_escaping(found: Tree) -> None:
     """Leave out symlinks that lead out of the tree; the daemon would refuse all of it for one of them."""
-    from hostess.adapters.tree_check import escaping  # noqa: PLC0415 -- knows more than most uploads need
+    from hostess.adapters.tree_check import escaping
 
     links = {source.path: source.target for source in found.sources if source.target is not None}
     while links and (path := escaping(links)) is not None:

@@ -86,15 +86,15 @@ class StandInRouter:
         self.generation += 1
         return self.generation
 
-    async def in_flight(self, targets: Sequence[str]) -> int:  # noqa: ARG002 -- the port's signature
+    async def in_flight(self, targets: Sequence[str]) -> int:
         """Return 0."""
         return 0
 
-    async def drained(self, targets: Sequence[str], within: timedelta) -> int:  # noqa: ARG002 -- the port's signature
+    async def drained(self, targets: Sequence[str], within: timedelta) -> int:
         """Return 0 at once."""
         return 0
 
-    async def prove(self, host: str, path: str) -> tuple[int, str]:  # noqa: ARG002 -- the port's signature
+    async def prove(self, host: str, path: str) -> tuple[int, str]:
         """Say that it answers, or asks for sign-in."""
         asks = any(route.host == host and route.sign_in is not None for route in self.table)
         return (401, "sign-in-needed") if asks else (200, "")

@@ -197,5 +197,5 @@ async def _containers(stage: Stage, run: str) -> int:
 
 async def _until_container(stage: Stage, run: str) -> None:
     async with asyncio.timeout(WITHIN):
-        while not await _containers(stage, run):  # noqa: ASYNC110 -- the engine has no event
+        while not await _containers(stage, run):
             await asyncio.sleep(0.01)

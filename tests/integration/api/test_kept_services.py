@@ -26,7 +26,7 @@ async def without(stage: Stage) -> None:
         verdict = await stage.push(file)
         assert verdict.accepted, verdict
     async with asyncio.timeout(WITHIN):
-        while await stage.journal.tasks():  # noqa: ASYNC110 -- the journal has no event
+        while await stage.journal.tasks():
             await asyncio.sleep(0.01)
 
 

@@ -18,7 +18,7 @@ async def tasks(stage: Stage) -> int:
 async def until_tasks(stage: Stage, count: int) -> None:
     """Wait until there are so many."""
     async with asyncio.timeout(WITHIN):
-        while await tasks(stage) != count:  # noqa: ASYNC110 -- the engine has no event
+        while await tasks(stage) != count:
             await asyncio.sleep(0.02)
 
 

@@ -50,7 +50,7 @@ async def test_an_unhealthy_service_is_shown_as_such(stage: Stage) -> None:
     async with stage.world.turns.turn("shop", "production"):  # nothing is restarted meanwhile
         await SocketProber().http(container.address, 8000, "/unhealthy", "x", timedelta(seconds=5))
         async with asyncio.timeout(WITHIN):
-            while container.id not in stage.world.checkups.unwell:  # noqa: ASYNC110 -- checkups have no event
+            while container.id not in stage.world.checkups.unwell:
                 await asyncio.sleep(0.02)
         web, worker = (await stage.get(f"{PLACE}/services"))["items"]
     await stage.world.checkups.stop()

@@ -154,12 +154,12 @@ async def test_a_client_that_goes_away(stage: Stage) -> None:
     writer.write(f"{head}Content-Type: application/x-tar\r\nContent-Length: 99999\r\n\r\n".encode() + file("a")[:700])
     await writer.drain()
     async with asyncio.timeout(10):
-        while not list(folder.glob(".import-*")):  # noqa: ASYNC110 -- a folder has no event
+        while not list(folder.glob(".import-*")):
             await asyncio.sleep(0.01)
     writer.close()
 
     async with asyncio.timeout(10):
-        while list(folder.glob(".import-*")):  # noqa: ASYNC110 -- a folder has no event
+        while list(folder.glob(".import-*")):
             await asyncio.sleep(0.01)
 
     assert await stage.world.repositories.ref("shop", REF) in {None, ZERO}

@@ -148,7 +148,7 @@ class Stage:
         self._backends.append(backend)
         return backend
 
-    def route(self, *backends: Backend | str, **options: Any) -> None:  # noqa: ANN401 -- a table's values
+    def route(self, *backends: Backend | str, **options: Any) -> None:
         """Make one route for every host the whole table."""
         targets = [backend if isinstance(backend, str) else backend.address for backend in backends]
         one = {"host": "*", "service": "web", "release": "1", "targets": targets, **options}
@@ -193,7 +193,7 @@ class Stage:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when a condition holds."""
         async with asyncio.timeout(SOON):
-            while not condition():  # noqa: ASYNC110 -- conditions of objects that tell nobody
+            while not condition():
                 await asyncio.sleep(0.01)
 
     def advance(self, seconds: float) -> None:

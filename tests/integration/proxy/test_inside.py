@@ -44,7 +44,7 @@ class Led:
         self._servers: list[asyncio.Server] = []
         self._writers: list[Writer] = []
 
-    def publish(self, *replicas: str, **more: Any) -> None:  # noqa: ANN401 -- a table's values
+    def publish(self, *replicas: str, **more: Any) -> None:
         """Make one service at API the whole table."""
         one = {"network": NETWORK, "address": API, "service": "api", "release": "1", "replicas": list(replicas)}
         self.stage.publish({"inside": [{**one, **more}]})

@@ -92,7 +92,7 @@ async def a_proxy(data_dir: Path, *arguments: str, **environ: str) -> AsyncItera
 
 
 @asynccontextmanager
-async def a_backend(name: str = "A", talk: Any = ok) -> AsyncIterator[Backend]:  # noqa: ANN401 -- a Conversation
+async def a_backend(name: str = "A", talk: Any = ok) -> AsyncIterator[Backend]:
     """Give a backend."""
     backend = Backend(name, talk)
     server = await asyncio.start_server(backend.serve, "127.0.0.1", 0)
@@ -106,13 +106,13 @@ async def a_backend(name: str = "A", talk: Any = ok) -> AsyncIterator[Backend]: 
         await asyncio.sleep(0)
 
 
-def table(*backends: Backend, **options: Any) -> dict[str, Any]:  # noqa: ANN401 -- a table's values
+def table(*backends: Backend, **options: Any) -> dict[str, Any]:
     """Make a table with one route for all hosts."""
     targets = [backend.address for backend in backends]
     return {"routes": [{"host": "*", "service": "web", "release": "1", "targets": targets, **options}]}
 
 
-async def until(condition: Any) -> None:  # noqa: ANN401 -- called without arguments, awaited if it can be
+async def until(condition: Any) -> None:
     """Return when a condition holds."""
     async with asyncio.timeout(START_SECONDS):
         while True:

@@ -40,7 +40,7 @@ async def told(bench: Bench) -> list[str]:
 async def until_told(bench: Bench, *kinds: str) -> None:
     """Wait until exactly this has been told of services."""
     async with asyncio.timeout(15):
-        while await told(bench) != list(kinds):  # noqa: ASYNC110 -- the journal has no event
+        while await told(bench) != list(kinds):
             await asyncio.sleep(0.02)
 
 

@@ -51,7 +51,7 @@ async def test_the_daemon_tells_its_instance(tmp_path: Path) -> None:
     stop, facts = asyncio.Event(), tmp_path / "run" / "daemon.json"
     serving = asyncio.create_task(serve(settings(tmp_path), outside(), stop))
     async with asyncio.timeout(WITHIN):
-        while not facts.exists() and not serving.done():  # noqa: ASYNC110 -- a file has no event
+        while not facts.exists() and not serving.done():
             await asyncio.sleep(0.01)
     told = json.loads(facts.read_text())["instance"]
     stop.set()

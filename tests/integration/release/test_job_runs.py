@@ -148,7 +148,7 @@ async def test_a_deployment_and_a_run_by_hand(bench: Bench, concurrency: str, mo
     pushing = asyncio.create_task(bench.push("shop", web(mark="b", more=text)))
     if concurrency == "forbid":
         async with asyncio.timeout(10):
-            while "waiting for the run that is under way" not in bench.text():  # noqa: ASYNC110 -- what is said has no event
+            while "waiting for the run that is under way" not in bench.text():
                 await asyncio.sleep(0.01)
     else:
         await program.begun.get()
@@ -207,7 +207,7 @@ async def test_a_run_that_ended_while_the_daemon_was_away_has_its_exit_code(benc
     await bench.stop()
     program.let_go.set()
     async with asyncio.timeout(10):
-        while program.alive:  # noqa: ASYNC110 -- the program has no event for it
+        while program.alive:
             await asyncio.sleep(0.01)
 
     await bench.restart()

@@ -100,7 +100,7 @@ async def test_a_worker_that_comes_back_waits_for_the_one_that_stops(bench: Benc
     let_go.set()
     await back
     async with asyncio.timeout(10):
-        while await bench.journal.tasks():  # noqa: ASYNC110 -- the journal has no event
+        while await bench.journal.tasks():
             await asyncio.sleep(0.01)
 
     assert most == 1

@@ -96,7 +96,7 @@ async def rolls_back(bench: Bench) -> None:
 async def settled(bench: Bench) -> None:
     """Wait until nothing is being retired any more."""
     async with asyncio.timeout(10):
-        while await bench.journal.tasks():  # noqa: ASYNC110 -- the journal has no event
+        while await bench.journal.tasks():
             await asyncio.sleep(0.01)
 
 
@@ -374,7 +374,7 @@ async def test_shutdown_never_runs_twice_for_one_replica(bench: Bench, kind: str
     await pushes(bench, hooked(kind))
     await pushes(bench, hooked(kind, "b"))
     async with asyncio.timeout(10):
-        while not [one for one in await bench.journal.tasks() if one.attempts]:  # noqa: ASYNC110 -- the journal has no event
+        while not [one for one in await bench.journal.tasks() if one.attempts]:
             await asyncio.sleep(0.01)
 
     await bench.restart()

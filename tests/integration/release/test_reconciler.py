@@ -126,7 +126,7 @@ async def test_what_is_gone_is_not_drained(bench: Bench) -> None:
     await bench.push("shop", web("hostess-test/echo:2"))  # wakes the retirement
     await bench.until_containers(1)
     async with asyncio.timeout(5):
-        while await bench.journal.tasks():  # noqa: ASYNC110 -- the journal has no event
+        while await bench.journal.tasks():
             await asyncio.sleep(0.01)
 
     assert bench.router.drains.count((target,)) == 1
@@ -195,7 +195,7 @@ async def test_a_restart_in_the_queue_restarts_what_is_live_then(bench: Bench) -
     await bench.push("shop", web())
     pushing = asyncio.create_task(bench.push("shop", web("hostess-test/echo:2")))
     async with asyncio.timeout(5):
-        while not await bench.journal.deployments("shop", states=[State.RUNNING]):  # noqa: ASYNC110 -- as above
+        while not await bench.journal.deployments("shop", states=[State.RUNNING]):
             await asyncio.sleep(0)
     begun = await bench.world.deployments.restart("shop", "production", (), "tester")
     assert (await pushing).accepted, bench.text()

@@ -22,7 +22,7 @@ def before(journal: object, method: str, work: Callable[..., Awaitable[object]])
     """Do *work* (with the call's arguments) before each call of a journal's method."""
     real = getattr(journal, method)
 
-    async def call(*args: Any, **fields: Any) -> object:  # noqa: ANN401 -- whatever the method takes
+    async def call(*args: Any, **fields: Any) -> object:
         await work(*args, **fields)
         return await real(*args, **fields)
 
@@ -33,7 +33,7 @@ def after(journal: object, method: str, work: Callable[..., Awaitable[object]]) 
     """Do *work* (with the call's arguments) after each call of a journal's method."""
     real = getattr(journal, method)
 
-    async def call(*args: Any, **fields: Any) -> object:  # noqa: ANN401 -- whatever the method takes
+    async def call(*args: Any, **fields: Any) -> object:
         result = await real(*args, **fields)
         await work(*args, **fields)
         return result

@@ -21,7 +21,7 @@ def test_the_cap_is_a_size_or_a_part_of_the_limit(special: str, wanted: int) -> 
 
 
 @pytest.mark.parametrize(("special", "told"), [("maxmemory: 500Mi", True), ("maxmemory_percent: 90", False)])
-def test_a_cap_near_the_limit_is_told(special: str, told: bool) -> None:  # noqa: FBT001 -- a column of the table
+def test_a_cap_near_the_limit_is_told(special: str, told: bool) -> None:
     """Above nine tenths of the limit there is a notice, because redis needs room beside its keys."""
     stack = parse(f'version: "1.0"\nservices: {{kv: {{type: redis, resources: small, special: {{{special}}}}}}}\n')
 

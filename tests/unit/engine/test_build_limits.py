@@ -76,7 +76,7 @@ async def test_systemd(tmp_path: Path) -> None:
     with BuildLimits(tmp_path).held(LIMIT, "systemd") as excuse:
         group(tmp_path, 2, step)
         async with asyncio.timeout(5):
-            while (tmp_path / step / "pids.max").read_text() == "":  # noqa: ASYNC110 -- a thread writes, no event tells
+            while (tmp_path / step / "pids.max").read_text() == "":
                 await asyncio.sleep(0.01)
 
     assert excuse == ""

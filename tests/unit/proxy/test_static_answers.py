@@ -30,7 +30,7 @@ def test_encodings(value: str, coding: str) -> None:
         ({}, False),
     ],
 )
-def test_conditions(fields: dict[str, str], same: bool) -> None:  # noqa: FBT001 -- the expected value
+def test_conditions(fields: dict[str, str], same: bool) -> None:
     """If-None-Match decides alone where it is there, and times have to be equal."""
     assert unchanged(fields, TAG, DAY) is same
 

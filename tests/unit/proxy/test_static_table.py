@@ -9,7 +9,7 @@ from hostess_proxy.table import StaticRoot, Table, TableError
 ROUTE = {"host": "a.localhost", "service": "a", "release": "1"}
 
 
-def table(**more: Any) -> Table:  # noqa: ANN401 -- a table's values
+def table(**more: Any) -> Table:
     """Return a table of one route."""
     return Table.parse({"routes": [ROUTE | more]})
 

@@ -103,7 +103,7 @@ def test_volumes_can_be_written_to() -> None:
         (".npmrc", True),
     ],
 )
-def test_what_stays_out_of_the_context(path: str, sent: bool) -> None:  # noqa: FBT001 -- a column of the table
+def test_what_stays_out_of_the_context(path: str, sent: bool) -> None:
     """Where the folder has no .dockerignore, what is never part of an image stays out."""
     assert DockerIgnore(IGNORED).excludes(path) is not sent
 

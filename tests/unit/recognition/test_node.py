@@ -9,7 +9,7 @@ from hostess.domain.recognition_values import Manager
 from tests.unit.recognition.folders import command, node, refused, written
 
 
-def package(**content: Any) -> dict[str, str]:  # noqa: ANN401 -- any JSON
+def package(**content: Any) -> dict[str, str]:
     """Return a folder with this package.json."""
     return {"package.json": json.dumps(content)}
 

@@ -261,7 +261,7 @@ jobs:
         ),
     ],
 )
-def test_data(said: str, permanent: bool, mounts: tuple[Mount, ...]) -> None:  # noqa: FBT001 -- a column of the table
+def test_data(said: str, permanent: bool, mounts: tuple[Mount, ...]) -> None:
     """Databases keep their data unless the file says otherwise; custom services only when it says so."""
     found = service(said)
 

@@ -162,6 +162,6 @@ def test_worker_has_a_host_only() -> None:
         ("${deployment.id}", False),
     ],
 )
-def test_what_is_secret(text: str, wanted: bool) -> None:  # noqa: FBT001 -- a column of the table
+def test_what_is_secret(text: str, wanted: bool) -> None:
     """Secrets and credentials of databases are secret; addresses of services are not."""
     assert is_secret(references(text)[0], SERVICES) is wanted

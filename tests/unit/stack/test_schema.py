@@ -96,7 +96,7 @@ def wrong(path: Path) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in validator().iter_errors(data)]
 
 
-def properties(node: Any) -> Iterator[tuple[str, dict[str, Any], bool]]:  # noqa: ANN401 -- JSON has no better type
+def properties(node: Any) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Yield name, schema and necessity of every property of every object that the schema describes."""
     for name, body in {"(file)": node, **node["$defs"]}.items():
         for key, value in body["properties"].items():
