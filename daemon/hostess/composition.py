@@ -110,19 +110,31 @@ class World:
     public_url: Callable[[str], str]
 
 
-async def compose(settings: Settings, journal: Journal, vault: Vault, outside: Outside) -> World:
-    """Wire the services; nothing is started, no file is written."""
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What a release is made from, and by."""
+
+    repositories: DulwichRepositories
+    secrets: SecretStore
+    access: DatabaseAccess
+    sites: FileSites
+    preparation: Preparation
+
+
+def _sources(
+    settings: Settings,
+    journal: Journal,
+    vault: Vault,
+    outside: Outside,
+    redactor: SecretRedactor,
+    url: Callable[[str], str],
+    instance: str,
+) -> _Sources:
+    """Wire what reads pushed trees, builds them and resolves their values."""
     engine, clock = outside.engine, outside.clock
-    instance = await journal.instance()
-    redactor = SecretRedactor()
     repositories = DulwichRepositories(settings.data_dir / "repos", hook_program())
     secrets = SecretStore(journal, vault, clock)
-    # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
-    redactor.learn(await secrets.known())
-    transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
-    url = partial(public_url, "http" if settings.proxy.http else "https", outside.public_port)
     access = DatabaseAccess(secrets, clock, redactor)
-    values = EnvironmentValues(secrets, access, redactor, url, settings.base_domain)
     railpack = RailpackProcess(settings.data_dir / "railpack", railpack_environment(settings))
     builder = Builder(engine, repositories, journal, outside.meter, clock, settings=settings.build, railpack=railpack)
     sites = FileSites(settings.data_dir / "static")
@@ -133,31 +145,42 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         vault,
         clock,
         builder,
-        values,
+        EnvironmentValues(secrets, access, redactor, url, settings.base_domain),
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
         DatabaseWorkloads(access, instance),
         instance=instance,
         base_domain=settings.base_domain,
     )
+    return _Sources(repositories, secrets, access, sites, preparation)
+
+
+async def compose(settings: Settings, journal: Journal, vault: Vault, outside: Outside) -> World:
+    """Wire the services; nothing is started, no file is written."""
+    engine, clock, logs = outside.engine, outside.clock, settings.data_dir / "logs"
+    redactor = SecretRedactor()
+    url = partial(public_url, "http" if settings.proxy.http else "https", outside.public_port)
+    sources = _sources(settings, journal, vault, outside, redactor, url, await journal.instance())
+    # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
+    redactor.learn(await sources.secrets.known())
+    transcripts, job_transcripts = FileTranscripts(logs / "deployments"), FileTranscripts(logs / "jobs")
+    repositories, preparation = sources.repositories, sources.preparation
     names = InsideNames(journal, outside.firewall)
     replicas = Replicas(engine, journal, vault, clock, names)
     gate = Gate(engine, outside.prober, clock, redactor.hide)
-    job_transcripts = FileTranscripts(settings.data_dir / "logs" / "jobs")
     jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
     migrator = Migrator(engine, replicas, jobs, redactor.hide)
     timer = SchedulerTimer()
     routing = Routing(engine, journal, outside.router, names, clock, vault.digest("sessions at the proxy"))
     retirement = Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock)
     steps = Steps(journal, clock)
-    databases = DatabaseSetup(engine, replicas, access, clock)
+    databases = DatabaseSetup(engine, replicas, sources.access, clock)
     phase = DatabasePhase(databases, steps)
     launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
     undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     turns = Turns()
-    addresses = settings.public_address or own_addresses()
-    report = Report(outside.resolver, url, lambda: addresses, settings.base_domain)
+    report = Report(outside.resolver, url, partial(addresses_of, settings), settings.base_domain)
     subnets = partial(free_subnets, settings, outside.meter)
     deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
     preview = Preview(journal, preparation, replicas, clock)
@@ -168,7 +191,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
-        secrets=secrets,
+        secrets=sources.secrets,
         transcripts=transcripts,
         job_transcripts=job_transcripts,
         jobs=jobs,
@@ -186,7 +209,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         uploads=Uploads(repositories, journal, preparation, pushes, clock),
         reconciler=reconciler,
         checkups=Checkups(journal, replicas, gate, routing, turns, clock),
-        collector=Collector(engine, journal, sites, settings.releases.keep),
+        collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
         turns=turns,
         environments=Environments(journal, removal, turns, clock, deployments.place),
@@ -218,6 +241,11 @@ def public_url(scheme: str, port: Callable[[], int], host: str) -> str:
     """Return the URL that *host* is served at."""
     number = port()
     return f"{scheme}://{host}" if number in {0, OWN_PORTS[scheme]} else f"{scheme}://{host}:{number}"
+
+
+def addresses_of(settings: Settings) -> tuple[str, ...]:
+    """Return where DNS should point to."""
+    return tuple(settings.public_address) or own_addresses()
 
 
 def free_subnets(settings: Settings, meter: Meter) -> list[str]:
