@@ -22,7 +22,8 @@ def notices(stack: Stack) -> list[str]:
     found = []
     for service in stack.services.values():
         if service.backups is not None:
-            found.append(f"backups of {service.name} are noted, but this version does not take them yet")
+            what = "backups, and the log of every change," if service.backups.pitr else "backups"
+            found.append(f"{what} of {service.name} are noted, but this version does not take them yet")
         if not service.replicas.fixed and service.type is not ServiceType.STATIC:
             found.append(_of_scaling(service))
         if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:
@@ -62,8 +63,6 @@ def _service(service: Service) -> list[str]:
         found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
     if service.is_database and service.replicas.high > 1:
         found.append("replicas above 1 (one host keeps one copy of a database: read_url is the url)")
-    if service.backups is not None and service.backups.pitr:
-        found.append("backups.pitr")
     return found
 
 

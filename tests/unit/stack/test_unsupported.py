@@ -94,3 +94,13 @@ def test_what_changes_nothing_yet(more: str, said: list[str]) -> None:
     assert [notice for notice in parse(of_service(more)).notices if "this version" in notice] == [
         f"services.api.{sentence}" for sentence in said
     ]
+
+
+def test_backups_are_noted() -> None:
+    """Backups that the file asks for, point-in-time recovery too, stop no deployment, and each push says that none are taken."""
+    stack = parse(of_service("replicas: 1").replace("postgres}", "postgres, backups: {schedule: daily, pitr: true}}"))
+
+    refuse_unsupported(stack)
+    assert notices(stack) == [
+        "backups, and the log of every change, of db are noted, but this version does not take them yet"
+    ]
