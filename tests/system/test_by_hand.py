@@ -40,7 +40,21 @@ def test_a_command_is_run_once(host: Host) -> None:
     assert code.returncode == 7
     assert tasks(host, "once") == []
     running = subprocess.Popen(
-        [sys.executable, "-m", "hostess", "run", "web", "-p", "once", "--", "sleep", "300"],
+        # Whoever runs the tests in the background has its children ignore interrupts.
+        [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "hostess",
+            "run",
+            "web",
+            "-p",
+            "once",
+            "--",
+            "sleep",
+            "300",
+        ],
         env={**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,0 +1,24 @@
+"""The order of all tests: what takes longest begins first, so that no process is left alone with it at the end."""
+
+import pytest
+
+LONGEST = (
+    "test_crash",
+    "test_full_stack",
+    "test_installation",
+    "test_broken_push",
+    "test_zero_lost",
+    "test_long_answers",
+)
+
+
+@pytest.hookimpl(trylast=True)  # after they have been shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, then the other system tests, then the rest; within these groups the order stays."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if item.path.stem in LONGEST:
+        return LONGEST.index(item.path.stem)
+    return len(LONGEST) + (item.path.parent.name != "system")
