@@ -220,13 +220,14 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
 def outside_of(settings: Settings) -> Outside:
     """Return the real outside."""
     router = SocketRouter(settings.data_dir / "run")
+    engine = DockerEngine(settings.engine.url or None)
     return Outside(
-        engine=DockerEngine(settings.engine.url or None),
+        engine=engine,
         router=router,
         prober=SocketProber(),
         resolver=SystemResolver(),
         meter=HostMeter(),
-        firewall=IptablesFirewall(settings.data_dir / "run" / "proxy.json"),
+        firewall=IptablesFirewall(settings.data_dir / "run" / "proxy.json", beside_engine=engine.local),
         clock=SystemClock(),
         public_port=router.public_port,
     )

@@ -107,11 +107,13 @@ async def test_nothing_is_left(firewall: IptablesFirewall) -> None:
 
 
 async def test_without_a_listener_nothing_is_led(tmp_path: Path) -> None:
-    """Where the proxy does not wait for callers, or does not run, nothing is changed."""
+    """Where the proxy does not wait for callers or does not run, or containers run on another host, nothing is changed."""
     facts = tmp_path / "proxy.json"
     assert not await IptablesFirewall(facts).lead(INSTANCE, [SHOP])
     facts.write_text(json.dumps({"inside": ""}))
     assert not await IptablesFirewall(facts).lead(INSTANCE, [SHOP])
+    facts.write_text(json.dumps({"inside": f"{LISTENER}:7655"}))
+    assert not await IptablesFirewall(facts, beside_engine=False).lead(INSTANCE, [SHOP])
 
     assert jumps() == []
 

@@ -40,6 +40,11 @@ class DockerEngine:
         self._info: dict[str, Any] | None = None
         self._told_unlimited = False
 
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this host, as far as its address tells."""
+        return self._calls.local
+
     async def close(self) -> None:
         """End what still runs here (builds, followed logs) and close all connections."""
         await self._calls.close()

@@ -32,9 +32,13 @@ log = logging.getLogger(__name__)
 
 
 class IptablesFirewall:
-    """Implements `ports.Firewall`. *facts* is the proxy's `proxy.json`, which tells its listener for the inside."""
+    """Implements `ports.Firewall`. *facts* is the proxy's `proxy.json`, which tells its listener for the inside.
 
-    def __init__(self, facts: Path) -> None:
+    Unless it stands *beside_engine*, on the same host, no container's connection passes it, and nothing is led.
+    """
+
+    def __init__(self, facts: Path, *, beside_engine: bool = True) -> None:
+        self._beside_engine = beside_engine
         self._facts = facts
         self._turn = asyncio.Lock()
         self._done = ""
@@ -45,7 +49,7 @@ class IptablesFirewall:
     async def lead(self, instance: str, networks: Sequence[str]) -> bool:
         """Lead the virtual addresses of these networks; False, told once in the log, where that cannot be done."""
         listener = self._listener()
-        if not listener:
+        if not listener or not self._beside_engine:
             return False
         async with self._turn:
             wanted = rules(chain_of(instance), networks, listener)
