@@ -39,10 +39,11 @@ def may(act: str, path: Path) -> bool:
 
 def proxy() -> None:
     """Answer each connection on the socket that systemd holds with what this process is and may."""
+    names = os.environ["LISTEN_FDNAMES"].split(":")  # in the order in which systemd began to hold them: any
     facts = {
         "pid": os.getpid(),
         "uid": os.getuid(),
-        "names": os.environ.get("LISTEN_FDNAMES"),
+        "names": sorted(names),
         "reads_key": may("read", DATA / "key"),
         "writes_run": may("write", DATA / "run" / "proxy.json"),
         "writes_table": may("write", DATA / "proxy" / "table.json"),
@@ -50,7 +51,7 @@ def proxy() -> None:
         "writes_data": may("write", DATA / "hostess.db"),
     }
     body = json.dumps(facts).encode()
-    listener = socket.socket(fileno=3)
+    listener = socket.socket(fileno=3 + names.index("http"))
     while True:
         connection, _ = listener.accept()
         with connection:
