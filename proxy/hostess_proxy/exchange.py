@@ -17,10 +17,8 @@ It knows nothing of the wire format on the client's side, so another HTTP versio
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.headers import BY_TLS
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
-from hostess_proxy.sign_in import admit
 from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
@@ -88,30 +86,23 @@ class Exchange:
     def begin(self) -> None:
         """Find the route and send the request on its way, or answer it here."""
         request = self.request
-        fields = request.fields
         live = self.client.find(request)
         if live is None:
-            known = self.traffic.targets.table.knows(fields.name)
+            known = self.traffic.targets.table.knows(request.fields.name)
             self._answer(404, "unknown-path" if known else "unknown-host", end="no_route")
             return
         self.live = live
-        route = live.route
-        if route.redirect_https and not self.client.secure:
-            self._redirect()
-            return
-        if live.gate is not None:
-            verdict = admit(live.gate, request, self.at, secure=BY_TLS in self.client.forwarding_lines(fields))
-            if isinstance(verdict, Answer):
+        for check in live.checks:
+            verdict = check(live, self)
+            if verdict is not None:
                 self._say(verdict, end="redirect" if verdict.location else "refused")
                 return
-            self.request, self.signed_by = verdict
-        if route.body_limit is not None and fields.length > route.body_limit:
-            self._answer(413, "body-too-large", end="refused")
-            return
+        route = live.route
         if self.body_done:
             self.client.deadline = self.traffic.now + route.first_byte_timeout if route.first_byte_timeout else NEVER
         else:
-            self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if fields.expects_continue else BODY_SECONDS)
+            expects = request.fields.expects_continue
+            self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if expects else BODY_SECONDS)
         if live.site is not None:
             answer(self, live.site)
             return
@@ -359,11 +350,6 @@ class Exchange:
         request = self.request
         return self.body_done and not self.received and (request.method in _IDEMPOTENT or request.fields.replayable)
 
-    def _redirect(self) -> None:
-        host = self.request.fields.name
-        path = self.request.path if self.request.path.startswith(b"/") else b"/"
-        self._answer(308, "https-only", end="redirect", location=b"https://%b%b" % (host, path))
-
     def _fail(self, status: int, code: str, *, end: str) -> None:
         """Answer, or break off where the response has begun."""
         if self.status:
@@ -373,8 +359,8 @@ class Exchange:
         else:
             self._answer(status, code, end=end)
 
-    def _answer(self, status: int, code: str, *, end: str, location: bytes = b"") -> None:
-        self._say(Answer(status, code, location), end=end)
+    def _answer(self, status: int, code: str, *, end: str) -> None:
+        self._say(Answer(status, code), end=end)
 
     def _say(self, answer: Answer, *, end: str) -> None:
         if self.ended:

@@ -19,6 +19,7 @@ from hostess_proxy import table_file, wire
 from hostess_proxy.listeners import Listener
 from hostess_proxy.settings import Settings
 from hostess_proxy.table import Table, TableError
+from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.workers import Slot, descriptors
 
 _ASK_SECONDS = 10.0
@@ -76,7 +77,7 @@ class Supervisor:
         """Make *raw* the table of all workers, and keep it on disk; return its generation. RemoteError: nothing has changed."""
         async with self._publishing:
             try:
-                table = Table.parse(raw)
+                table = parse_table(raw)
             except TableError as error:
                 raise wire.RemoteError("invalid-table", error.what, error.place) from error
             table = table.numbered(max(self._table.generation + 1, table.generation))

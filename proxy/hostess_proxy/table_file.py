@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from hostess_proxy.table import Table, TableError
+from hostess_proxy.table_parsing import parse_table
 
 
 def save(path: Path, table: Table) -> None:
@@ -34,7 +35,7 @@ def load(path: Path) -> Table | None:
         raise TableError(f"{path}:{error.lineno}:{error.colno}", f"not JSON: {error.msg}") from error
     except RecursionError as error:
         raise TableError(str(path), "nested too deep") from error
-    return Table.parse(raw)
+    return parse_table(raw)
 
 
 def load_existing(path: Path) -> Table:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from hostess_proxy.admission import checks_of
 from hostess_proxy.sign_in import Gate
 from hostess_proxy.static_folder import Folder
 from hostess_proxy.table import DEFAULT_HOST, Inside, Route, StaticRoot, Table, split_target
@@ -89,10 +90,11 @@ class Target:
 class LiveRoute:
     """A route with its targets as objects, and what is the same for all its requests made ready.
 
-    *gate* is what it asks for, None when it is open; *own_lines* are the fields that it adds to responses.
+    *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *own_lines* are the fields
+    that it adds to responses.
     """
 
-    __slots__ = ("_turn", "avoiding", "gate", "log", "own_lines", "prefix", "route", "segment", "site", "targets")
+    __slots__ = ("_turn", "checks", "gate", "log", "own_lines", "prefix", "route", "segment", "site", "targets")
 
     def __init__(
         self, route: Route, targets: tuple[Target, ...], site: Folder | None = None, gate: Gate | None = None
@@ -100,6 +102,7 @@ class LiveRoute:
         self.route = route
         self.site = site
         self.gate = gate
+        self.checks = checks_of(route)
         self.prefix = route.path.encode()
         self.segment = self.prefix.rstrip(b"/") + b"/"
         self.targets = targets

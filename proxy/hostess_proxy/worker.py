@@ -22,7 +22,7 @@ from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
 from hostess_proxy.inside import Doorway
 from hostess_proxy.listeners import BACKLOG
-from hostess_proxy.table import Table
+from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
 
 ORPHAN_GRACE_SECONDS = 30.0
@@ -71,7 +71,7 @@ class Worker:
             case "ping":
                 return {}
             case "table":
-                self._traffic.swap(Table.parse(question["table"]))
+                self._traffic.swap(parse_table(question["table"]))
                 return {"generation": targets.table.generation}
             case "in_flight":
                 return {"in_flight": sum(len(target.exchanges) for target in targets.at(question["targets"]))}
@@ -108,7 +108,7 @@ async def serve(control: socket.socket) -> None:
         log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
     traffic = Traffic(log, [ip_network(network) for network in question["trusted"]])
     worker = Worker(traffic)
-    traffic.swap(Table.parse(question["table"]))
+    traffic.swap(parse_table(question["table"]))
     for listener in question["listeners"]:
         await worker.listen(listener["descriptor"], listener["kind"])
     loop = asyncio.get_running_loop()

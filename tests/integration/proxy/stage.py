@@ -11,7 +11,7 @@ from typing import Any
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.headers import Networks
-from hostess_proxy.table import Table
+from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
 
 SOON = 10.0
@@ -156,7 +156,7 @@ class Stage:
 
     def publish(self, raw: dict[str, Any]) -> None:
         """Swap the table."""
-        self.traffic.swap(Table.parse(raw))
+        self.traffic.swap(parse_table(raw))
 
     async def connect(self) -> tuple[Reader, Writer]:
         """Connect as a client."""

@@ -16,7 +16,7 @@ import pytest
 
 from hostess_proxy import table_file
 from hostess_proxy.client import ProxyClient, ProxyUnreachableError, Running, TableRefusedError, alive, running
-from hostess_proxy.table import Table
+from hostess_proxy.table_parsing import parse_table
 from tests.integration.proxy.stage import Backend, Reader, Response, Writer, ok, read_response
 
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
@@ -404,7 +404,7 @@ async def test_damaged_last_table(tmp_path: Path) -> None:
 async def test_sockets_from_systemd(tmp_path: Path) -> None:
     """Sockets that were passed are used; what connects before the proxy runs is served when it does."""
     async with a_backend() as backend:
-        table_file.save(tmp_path / "proxy" / "table.json", Table.parse(table(backend)))
+        table_file.save(tmp_path / "proxy" / "table.json", parse_table(table(backend)))
         with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as inside:
             port = listener.getsockname()[1]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

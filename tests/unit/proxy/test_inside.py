@@ -3,7 +3,7 @@
 import pytest
 
 from hostess_proxy.inside import speaks_http
-from hostess_proxy.table import Table
+from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.targets import Targets
 
 INSIDE = {"network": "10.9.0.0/24", "address": "10.9.0.192", "service": "api", "release": "1"}
@@ -58,7 +58,7 @@ def test_endless_address() -> None:
 def test_unlisted_ports_leave_no_trace() -> None:
     """A caller that tries all ports of a service costs no memory: what no table lists is forgotten at the next look."""
     targets = Targets()
-    targets.swap(Table.parse({"inside": [{**INSIDE, "replicas": ["10.9.0.2"], "ports": [8000]}]}))
+    targets.swap(parse_table({"inside": [{**INSIDE, "replicas": ["10.9.0.2"], "ports": [8000]}]}))
 
     for port in range(1, 1000):
         assert targets.table.inside("10.9.0.192", port) is not None

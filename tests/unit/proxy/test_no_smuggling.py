@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.exchange import Exchange
-from hostess_proxy.table import Table
+from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.targets import Target
 from hostess_proxy.traffic import Dialer, Traffic
 from hostess_proxy.upstream import Upstream
@@ -148,7 +148,7 @@ def test_no_backend_sees_more(pieces: list[bytes], answers: list[bytes], cuts: l
     dialer = InstantDialer(traffic)
     traffic.dialer = dialer
     traffic.targets.swap(
-        Table.parse(
+        parse_table(
             {"routes": [{"host": "*", "service": "a", "release": "1", "targets": ["127.0.0.1:1"], "body_limit": 1000}]}
         )
     )

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from hostess_proxy.table import StaticRoot, Table, TableError
+from hostess_proxy.table_parsing import parse_table
 
 ROUTE = {"host": "a.localhost", "service": "a", "release": "1"}
 
 
 def table(**more: Any) -> Table:
     """Return a table of one route."""
-    return Table.parse({"routes": [ROUTE | more]})
+    return parse_table({"routes": [ROUTE | more]})
 
 
 def test_a_static_route() -> None:

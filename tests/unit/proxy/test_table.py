@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hostess_proxy import table_file
-from hostess_proxy.table import Table, TableError, normal_host
+from hostess_proxy.table import TableError, normal_host
+from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.targets import LiveTable, Targets
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}
@@ -23,7 +24,7 @@ KEYED: dict[str, Any] = {"session_key": "ab" * 16}
 
 def found(routes: list[dict[str, Any]], host: str, path: str = "/") -> str | None:
     """Return the service that a request is routed to."""
-    live = LiveTable(Table.parse({"routes": routes}), Targets()).find(normal_host(host).encode(), path.encode())
+    live = LiveTable(parse_table({"routes": routes}), Targets()).find(normal_host(host).encode(), path.encode())
     return live.route.service if live is not None else None
 
 
@@ -85,13 +86,13 @@ def route(host: str, service: str, path: str = "/") -> dict[str, Any]:
 def test_invalid_tables(raw: object, place: str) -> None:
     """An invalid table is refused, and the place is named."""
     with pytest.raises(TableError) as error:
-        Table.parse(raw)
+        parse_table(raw)
     assert error.value.place == place
 
 
 def test_all_keys() -> None:
     """Every key of the format is read."""
-    table = Table.parse(
+    table = parse_table(
         {
             "generation": 7,
             "inside": [{**INSIDE, "ports": [8000, 9000], "http": [8000], "project": "shop"}],
@@ -167,7 +168,7 @@ def test_unknown_path() -> None:
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """A saved table is the one that is loaded, and nothing else stays in the folder."""
     path = tmp_path / "proxy" / "table.json"
-    table = Table.parse({"routes": [ROUTE]}).numbered(3)
+    table = parse_table({"routes": [ROUTE]}).numbered(3)
 
     table_file.save(path, table)
 
@@ -178,7 +179,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 def test_half_written_file(tmp_path: Path) -> None:
     """A crash while writing leaves the last good table."""
     path = tmp_path / "table.json"
-    table_file.save(path, Table.parse({"routes": [ROUTE]}).numbered(1))
+    table_file.save(path, parse_table({"routes": [ROUTE]}).numbered(1))
     (tmp_path / "table.json.new").write_text('{"routes": [{"ho')
 
     loaded = table_file.load(path)
@@ -205,6 +206,6 @@ def test_absent_file(tmp_path: Path) -> None:
 
 def test_raw_round_trip() -> None:
     """What was parsed can be written and parsed again."""
-    table = Table.parse({"routes": [ROUTE]}).numbered(9)
+    table = parse_table({"routes": [ROUTE]}).numbered(9)
 
-    assert Table.parse(json.loads(json.dumps(table.raw))) == table
+    assert parse_table(json.loads(json.dumps(table.raw))) == table
