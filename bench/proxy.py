@@ -1,237 +1,162 @@
-"""The proxy beside nginx: one core each in turn, load and backend on another, alternating rounds, medians.
+"""The proxy beside nginx, HAProxy and Caddy: one core each in turn, load and backend on another, alternating rounds, medians.
 
-Both keep connections to the backend, write a JSON access log, set forwarding fields and a request id; requests carry the
-fields of a browser. Ratios of requests per second depend on what else the machine does; CPU time per request much less.
+`proxy.py [WORD...]` runs those figures only whose names hold one of the words. Ratios of requests per second depend a little on what
+else the machine does; CPU time per request much less.
 """
 
 import json
 import os
-import re
-import shutil
-import signal
-import socket
-import statistics
-import subprocess
+import resource
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from statistics import median
+
+import loads
+from loads import CONNECTIONS, Round
+from peers import GIGABYTE, Peer, Stage, free_ports, hostess, install_missing, peers, stage, wait_for
 
 ROUNDS = 5
-SECONDS = 3
-CONNECTIONS = 32
-BODIES = {"small": 12, "10k": 10 * 1024, "1m": 1024 * 1024}
-FIELDS = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-    "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
-    "Accept-Encoding": "gzip, deflate, br, zstd",
-    "Cache-Control": "max-age=0",
-    "Sec-Ch-Ua": '"Chromium";v="126", "Not.A/Brand";v="8"',
-    "Sec-Ch-Ua-Mobile": "?0",
-    "Sec-Ch-Ua-Platform": '"Linux"',
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "same-origin",
-    "Upgrade-Insecure-Requests": "1",
-    "Referer": "http://a.localhost/shop/list?page=3",
-    "Cookie": "session=eyJhbGciOiJIUzI1NiJ9.abcdefghijklmnopqrstuvwxyz0123456789; theme=dark",
-}
-NGINX = """
-worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log stderr crit;
-events {{ worker_connections 4096; }}
-http {{
-  client_body_temp_path {folder}/{name}-1; proxy_temp_path {folder}/{name}-2; fastcgi_temp_path {folder}/{name}-3;
-  uwsgi_temp_path {folder}/{name}-4; scgi_temp_path {folder}/{name}-5;
-  keepalive_requests 1000000000; keepalive_timeout 3600; {http}
-}}
-"""
-BACKEND = "access_log off; server {{ listen 127.0.0.1:{port} backlog=1024; root {folder}/www; }}"
-PEER = """
-  log_format line escape=json '{{"ts":"$time_iso8601","id":"$request_id","client":"$remote_addr","method":"$request_method",'
-    '"host":"$host","path":"$request_uri","status":$status,"out":$body_bytes_sent,"ms":$request_time,'
-    '"upstream":"$upstream_response_time","target":"$upstream_addr","ua":"$http_user_agent"}}';
-  access_log {folder}/nginx.log line buffer=64k flush=1s;
-  upstream backend {{ server 127.0.0.1:{backend}; keepalive 256; keepalive_requests 1000000000; }}
-  server {{ listen 127.0.0.1:{port} backlog=1024; server_name a.localhost; location / {{
-    proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
-    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Real-IP $remote_addr;
-    proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
-    proxy_set_header X-Request-Id $request_id; add_header X-Request-Id $request_id; }} }}
-"""
+IDLE = 10_000
+ALL = ("nginx", "haproxy", "caddy", "hostess")
 
 
-class Round(NamedTuple):
-    """What one round of load showed."""
-
-    per_second: float
-    microseconds: float
-    p99_ms: float
-
-
-def main() -> int:
+def main(words: list[str]) -> int:
     """Print the figures; return the exit code."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:  # noqa: PLR2004 -- one for the proxy, one for load and backend
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:  # noqa: PLR2004 -- one for the proxy, one for load and backend
         say("needs two cores")
         return 0
     install_missing()
-    with tempfile.TemporaryDirectory(prefix="hostess-bench-") as name, ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)  # nginx drops root
-        (folder / "www").mkdir()
-        for body, size in BODIES.items():
-            (folder / "www" / body).write_bytes(b"x" * size)
-        backend, peer, ours = free_ports(3)
-        servers = {
-            "nginx": stack.enter_context(nginx(folder, "peer", cores[0], PEER, port=peer, backend=backend)),
-            "hostess": stack.enter_context(hostess(folder, cores[0], ours, backend)),
-        }
-        stack.enter_context(nginx(folder, "backend", cores[1], BACKEND, port=backend))
-        for port in (backend, peer, ours):
-            wait_for(port)
-        script = load_script(folder)
-        for body in BODIES:
-            compare(body, servers, {"nginx": peer, "hostess": ours}, cores[1], script)
-        worker = json.loads((folder / "data" / "run" / "proxy.json").read_text())["workers"][0]
-        figure("proxy_worker_memory", memory_mb(worker), "MB", "", {"after": "the load above"})
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    with tempfile.TemporaryDirectory(prefix="hostess-bench-") as name, stage(Path(name)) as on:
+        for title, measure in FIGURES.items():
+            if not words or any(word in title for word in words):
+                say(title)
+                measure(on)
     return 0
 
 
-def compare(body: str, servers: dict[str, int], ports: dict[str, int], core: int, script: Path) -> None:
-    """Load both in turn and print how they compare."""
-    rounds: dict[str, list[Round]] = {name: [] for name in servers}
-    for _ in range(ROUNDS):
-        for name, pid in servers.items():
-            rounds[name].append(load(pid, f"http://127.0.0.1:{ports[name]}/{body}", core, script))
-    middle = {
-        name: Round(*(statistics.median(column) for column in zip(*rows, strict=True))) for name, rows in rounds.items()
+def kept(body: str, *, tls: bool) -> Callable[[Stage], None]:
+    """Return what measures requests on kept connections."""
+
+    def measure(on: Stage) -> None:
+        with peers(on, *ALL) as running:
+            rates = alternating(running, lambda peer: loads.requests(on, peer, body, tls=tls))
+        compare(f"proxy_{'tls_' if tls else ''}requests_{body}", rates)
+
+    return measure
+
+
+def connections(*, tls: bool) -> Callable[[Stage], None]:
+    """Return what measures connections that carry one request each: with TLS, a full handshake for each."""
+
+    def measure(on: Stage) -> None:
+        with peers(on, *ALL) as running:
+            rates = alternating(running, lambda peer: loads.requests(on, peer, "small", tls=tls, kept=False))
+        compare(f"proxy_{'tls_' if tls else ''}connections", rates)
+
+    return measure
+
+
+def http2(body: str) -> Callable[[Stage], None]:
+    """Return what measures requests by HTTP/2."""
+
+    def measure(on: Stage) -> None:
+        with peers(on, *ALL) as running:
+            rates = alternating(running, lambda peer: loads.http2(on, peer, body))
+        compare(f"proxy_http2_requests_{body}", rates)
+
+    return measure
+
+
+def latency(on: Stage) -> None:
+    """Measure the 99th percentile at half the rate that nginx can do, and at half of what we can."""
+    with peers(on, "nginx", "hostess") as (theirs, ours):
+        most = {peer: median(loads.requests(on, peer, "small").per_second for _ in range(3)) for peer in (theirs, ours)}
+        for name, rate in (("nginx", most[theirs] / 2), ("own", most[ours] / 2)):
+            seen: dict[Peer, list[float]] = {theirs: [], ours: []}
+            for _ in range(ROUNDS):
+                for peer, values in seen.items():
+                    values.append(loads.latency(on, peer, "small", rate))
+            middle = {peer.name: round(median(values), 3) for peer, values in seen.items()}
+            detail = {"requests_per_second": round(rate), "p99_ms": middle}
+            ratio = median(seen[ours]) / median(seen[theirs])
+            figure(f"proxy_p99_at_half_{name}_saturation", ratio, "ratio", theirs.name, detail)
+
+
+def transfers(on: Stage) -> None:
+    """Measure a gigabyte down and up, and what it does to memory."""
+    with peers(on, "nginx", "hostess") as running:
+        for up in (False, True):
+            seen: dict[str, list[float]] = {}
+            grown = 0
+            for _ in range(3):
+                for peer in running:
+                    before = loads.memory(peer.pid)
+                    seen.setdefault(peer.name, []).append(GIGABYTE / loads.transfer(on, peer, up=up) / 1e6)
+                    grown = loads.memory(peer.pid) - before
+            middle = {name: round(median(values)) for name, values in seen.items()}
+            theirs, ours = (median(values) for values in seen.values())
+            way = "up" if up else "down"
+            detail = {"mb_per_second": middle, "worker_memory_grew_kb": grown}
+            figure(f"proxy_gigabyte_{way}", ours / theirs, "ratio", running[0].name, detail)
+
+
+def idle(on: Stage) -> None:
+    """Measure what a kept connection costs that does nothing."""
+    with peers(on, "nginx", "hostess") as running:
+        each = {}
+        for peer in running:
+            loads.requests(on, peer, "small")
+            loads.settled(peer)
+            each[peer.name] = round(loads.idle_memory(peer, IDLE), 2)
+        figure("proxy_idle_connection", each["hostess"], "KiB", running[0].name, {"connections": IDLE, "kib": each})
+
+
+def workers(on: Stage) -> None:
+    """Measure two workers beside one, not pinned: meaningful only where load and backend have cores of their own."""
+    rates = {}
+    for count in (1, 2):
+        http, https = free_ports(2)
+        with hostess(on, http, https, workers=count) as pid:
+            wait_for(http)
+            peer = Peer("hostess", pid, http, https)
+            rates[count] = median(loads.requests(on, peer, "small").per_second for _ in range(ROUNDS))
+    detail = {"cores": len(os.sched_getaffinity(0)), "per_second": rates}
+    figure("proxy_two_workers", rates[2] / rates[1], "ratio", "hostess with one worker", detail)
+
+
+def alternating(running: list[Peer], once: Callable[[Peer], Round]) -> dict[Peer, Round]:
+    """Load each in turn, ROUNDS times; return the medians. The first, which warms up, does not count."""
+    rounds: dict[Peer, list[Round]] = {peer: [] for peer in running}
+    for number in range(ROUNDS + 1):
+        for peer, seen in rounds.items():
+            now = once(peer)
+            if number:
+                seen.append(now)
+    return {peer: Round(*(median(column) for column in zip(*rows, strict=True))) for peer, rows in rounds.items()}
+
+
+def compare(name: str, rates: Mapping[Peer, Round]) -> None:
+    """Print how the last of the peers, ours, compares with the others."""
+    *others, ours = rates
+    detail: dict[str, object] = {
+        peer.name: {key: round(value, 1) for key, value in rate._asdict().items()} for peer, rate in rates.items()
     }
-    detail = {name: {key: round(value, 2) for key, value in row._asdict().items()} for name, row in middle.items()}
-    ours, theirs = middle["hostess"], middle["nginx"]
-    figure(f"proxy_requests_{body}", ours.per_second / theirs.per_second, "ratio", nginx_version(), detail)
-    figure(f"proxy_cpu_per_request_{body}", ours.microseconds / theirs.microseconds, "ratio", nginx_version(), detail)
-
-
-def load(pid: int, url: str, core: int, script: Path) -> Round:
-    """Run wrk once against the server whose first process is *pid*."""
-    before = cpu_seconds(pid)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "--latency", "-s", str(script), url]
-    out = subprocess.run(pinned(core, command), capture_output=True, text=True, check=True).stdout
-    spent = cpu_seconds(pid) - before
-    if "Non-2xx" in out or "Socket errors" in out:
-        raise SystemExit(f"failed requests at {url}:\n{out}")
-    count = int(re.findall(r"(\d+) requests in", out)[0])
-    number, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", out)[0]
-    p99 = float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-    return Round(float(re.findall(r"Requests/sec:\s+([\d.]+)", out)[0]), spent / count * 1e6, p99)
-
-
-@contextmanager
-def nginx(folder: Path, name: str, core: int, http: str, **values: object) -> Iterator[int]:
-    """Run an nginx of our own; give its process id."""
-    config = folder / f"{name}.conf"
-    config.write_text(NGINX.format(folder=folder, name=name, http=http.format(folder=folder, **values)))
-    with running(pinned(core, ["nginx", "-c", str(config), "-p", str(folder)])) as pid:
-        yield pid
-
-
-@contextmanager
-def hostess(folder: Path, core: int, port: int, backend: int) -> Iterator[int]:
-    """Run the proxy with one worker; give its process id."""
-    table = folder / "table.json"
-    route = {"host": "a.localhost", "service": "a", "release": "1", "targets": [f"127.0.0.1:{backend}"]}
-    table.write_text(json.dumps({"routes": [route]}))
-    settings = {"HTTP": f"127.0.0.1:{port}", "HTTPS": "", "WORKERS": "1"}
-    environ = {**os.environ, **{f"HOSTESS_PROXY__{key}": value for key, value in settings.items()}}
-    command = [sys.executable, "-m", "hostess_proxy", "--table", str(table), "--data-dir", str(folder / "data")]
-    with running(pinned(core, command), environ) as pid:
-        yield pid
-
-
-@contextmanager
-def running(command: list[str], environ: dict[str, str] | None = None) -> Iterator[int]:
-    """Run a program until the block ends."""
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def install_missing() -> None:
-    """Install the peer and the load generator from Debian where they are missing; the service nginx is not left running."""
-    if shutil.which("nginx") and shutil.which("wrk"):
-        return
-    say("installing nginx-light and wrk")
-    apt = ["apt-get", "install", "-y", "--no-install-recommends", "nginx-light", "wrk"]
-    subprocess.run(apt, check=True, stdout=sys.stderr)
-    subprocess.run(["service", "nginx", "stop"], check=False, stdout=sys.stderr)
-
-
-def load_script(folder: Path) -> Path:
-    """Write wrk's script: the fields of a browser."""
-    script = folder / "fields.lua"
-    fields = {"Host": "a.localhost", **FIELDS}
-    script.write_text(
-        "".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n" for name, value in fields.items())
-    )
-    return script
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and its living descendants."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    own = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return own + sum(cpu_seconds(int(child)) for task in tasks for child in task.read_text().split())
-
-
-def memory_mb(pid: int) -> float:
-    """Return the resident memory of a process."""
-    return int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) / 1024
-
-
-def nginx_version() -> str:
-    """Return the peer's name and version."""
-    return (
-        "nginx "
-        + subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr.strip().rpartition("/")[2]
-    )
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    with ExitStack() as stack:
-        return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
-
-
-def wait_for(port: int) -> None:
-    """Return when somebody accepts connections there."""
-    give_up = time.monotonic() + 15
-    while time.monotonic() < give_up:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"nobody listens on port {port}")
-
-
-def pinned(core: int, command: list[str]) -> list[str]:
-    """Return the command that runs on one core only."""
-    return ["taskset", "-c", str(core), *command]
+    detail["connections"] = CONNECTIONS
+    for peer in others:
+        figure(name, rates[ours].per_second / rates[peer].per_second, "ratio", peer.name, detail)
+        cpu = rates[ours].microseconds / rates[peer].microseconds
+        figure(f"{name}_cpu", cpu, "ratio", peer.name, {})
 
 
 def figure(name: str, value: float, unit: str, peer: str, detail: Mapping[str, object]) -> None:
     """Print one figure."""
-    print(
-        json.dumps({"name": name, "value": round(value, 2), "unit": unit, "peer": peer, "detail": detail}), flush=True
-    )
+    line = {"name": name, "value": round(value, 2), "unit": unit, "peer": peer, "detail": detail}
+    print(json.dumps(line), flush=True)
 
 
 def say(text: str) -> None:
@@ -239,5 +164,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+FIGURES: Mapping[str, Callable[[Stage], None]] = {
+    "requests_small": kept("small", tls=False),
+    "requests_10k": kept("10k", tls=False),
+    "requests_1m": kept("1m", tls=False),
+    "connections": connections(tls=False),
+    "tls_requests_small": kept("small", tls=True),
+    "tls_requests_1m": kept("1m", tls=True),
+    "tls_connections": connections(tls=True),
+    "http2_requests_small": http2("small"),
+    "http2_requests_10k": http2("10k"),
+    "p99": latency,
+    "gigabyte": transfers,
+    "idle_connections": idle,
+    "two_workers": workers,
+}
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
