@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
 
+from hostess_proxy.terms import NOTHING_ASKED, Terms
+
 DEFAULT_HOST = "*"
 _TARGET = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65535
@@ -40,6 +42,7 @@ class Route:
     *targets* are "address:port"; with none, requests are answered with 503. *first_byte_timeout* is in seconds, 0 means
     none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself. *sign_in*
     are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
+    *terms* is what else the route asks of requests.
     """
 
     host: str
@@ -54,6 +57,7 @@ class Route:
     body_limit: int | None = None
     static: StaticRoot | None = None
     sign_in: tuple[str, ...] | None = None
+    terms: Terms = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)

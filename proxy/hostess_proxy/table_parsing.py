@@ -6,13 +6,19 @@ limit.
 
 import re
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
-from hostess_proxy.table import DEFAULT_HOST, Certificate, Inside, Route, StaticRoot, Table, TableError, split_target
+from hostess_proxy.table import Certificate, Inside, Route, StaticRoot, Table, TableError, split_target
+from hostess_proxy.table_kinds import read_flag as _flag
+from hostess_proxy.table_kinds import read_host as _host
+from hostess_proxy.table_kinds import read_list as _list
+from hostess_proxy.table_kinds import read_object as _object
+from hostess_proxy.table_kinds import read_path as _path
+from hostess_proxy.table_kinds import read_seconds as _seconds
+from hostess_proxy.table_kinds import read_text as _text
+from hostess_proxy.table_kinds import read_whole as _whole
+from hostess_proxy.terms import NOTHING_ASKED
+from hostess_proxy.terms_parsing import TERMS, read_terms
 
-_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
-_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
-_PATH = re.compile(r"(?:/[!$-.0-;=@-Z_a-z~%]*)+")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"(?:[0-9a-f]{2}){16,64}")
 _MAX_PORT = 65535
@@ -38,7 +44,7 @@ def parse_table(raw: object) -> Table:
 
 
 def _route(place: str, raw: object) -> Route:
-    allowed = set(Route.__dataclass_fields__)
+    allowed = set(Route.__dataclass_fields__) - {"terms"} | TERMS
     entry = _object(place, raw, allowed=allowed)
     static = entry.get("static")
     for name in ("host", "service", "release", *(() if static is not None else ("targets",))):
@@ -63,6 +69,7 @@ def _route(place: str, raw: object) -> Route:
         body_limit=None if limit is None else _whole(f"{place}.body_limit", limit),
         static=None if static is None else _static(f"{place}.static", static),
         sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
+        terms=read_terms(place, entry) if entry.keys() & TERMS else NOTHING_ASKED,
     )
 
 
@@ -147,68 +154,6 @@ def _refuse_doubles(routes: tuple[Route, ...]) -> None:
             )
 
 
-def _object(place: str, raw: object, allowed: set[str]) -> dict[str, Any]:
-    if not isinstance(raw, dict):
-        raise TableError(place, f"expected an object, found {_kind(raw)}")
-    for key in raw:
-        if key not in allowed:
-            raise TableError(f"{place}.{key}" if place else str(key), "unknown key")
-    return raw
-
-
-def _list(place: str, raw: object) -> list[object]:
-    if not isinstance(raw, list):
-        raise TableError(place, f"expected a list, found {_kind(raw)}")
-    return raw
-
-
-def _text(place: str, raw: object) -> str:
-    # Control characters would end a header line or a log line early.
-    if not isinstance(raw, str) or not raw.isprintable() or not raw.isascii():
-        raise TableError(place, "expected printable ASCII text")
-    return raw
-
-
-def _flag(place: str, raw: object) -> bool:
-    if not isinstance(raw, bool):
-        raise TableError(place, f"expected true or false, found {_kind(raw)}")
-    return raw
-
-
-def _whole(place: str, raw: object) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
-        raise TableError(place, "expected a whole number, 0 or more")
-    return raw
-
-
-def _seconds(place: str, raw: object) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw < float("inf"):
-        raise TableError(place, "expected seconds, 0 or more")
-    return float(raw)
-
-
-def _host(place: str, raw: object) -> str:
-    text = _text(place, raw)
-    if text in {"", DEFAULT_HOST}:
-        return DEFAULT_HOST
-    if text.startswith("["):
-        host = text.lower()
-        if not host.endswith("]"):
-            raise TableError(place, f"{text!r} is not a host name")
-        return host
-    host = text.lower().removesuffix(".")
-    if not _HOST.fullmatch(host):
-        raise TableError(place, f"{text!r} is not a host name")
-    return host
-
-
-def _path(place: str, raw: object) -> str:
-    text = _text(place, raw)
-    if not _PATH.fullmatch(text):
-        raise TableError(place, f"{text!r} is not a path prefix (it begins with / and has no query)")
-    return text.rstrip("/") or "/"
-
-
 def _target(place: str, raw: object) -> str:
     text = _text(place, raw)
     try:
@@ -238,8 +183,3 @@ def _ports(place: str, raw: object) -> tuple[int, ...]:
         if not 0 < port <= _MAX_PORT:
             raise TableError(f"{place}[{index}]", f"{port} is not a port")
     return found
-
-
-def _kind(raw: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(raw), "a number")

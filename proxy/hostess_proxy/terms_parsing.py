@@ -1,0 +1,174 @@
+"""Reading what a route asks of requests: the keys of `Terms`, which stand among the other keys of a route."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Final
+
+from hostess_proxy.table import DEFAULT_HOST, TableError
+from hostess_proxy.table_kinds import (
+    read_flag,
+    read_host,
+    read_list,
+    read_object,
+    read_seconds,
+    read_text,
+    read_whole,
+)
+from hostess_proxy.terms import Credential, Hold, Maintenance, RateLimit, Redirect, Terms
+
+TERMS: Final = frozenset(Terms.__dataclass_fields__)
+MAX_PAGE: Final = 64 * 1024
+_MAX_PAGES = 16
+_MAX_CREDENTIALS = 100
+_MAX_NETWORKS = 1000
+_MAX_MESSAGE = 2000
+_MAX_COUNT = 1_000_000
+_LONGEST = 86_400.0
+_REDIRECTS = (301, 302, 307, 308)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SALT = re.compile(r"(?:[0-9a-f]{2}){1,64}")
+_STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
+
+
+def read_terms(place: str, entry: Mapping[str, Any]) -> Terms:
+    """Return the terms that stand in a route's *entry*; absent and null are the same."""
+    found: dict[str, Any] = {}
+    for key, read in _READERS.items():
+        if entry.get(key) is not None:
+            found[key] = read(f"{place}.{key}", entry[key])
+    if "basic_auth" in found and entry.get("sign_in") is not None:
+        raise TableError(f"{place}.basic_auth", "a route asks for sign_in or basic_auth, not both")
+    if "wake" in found and entry.get("static") is not None:
+        raise TableError(f"{place}.wake", "static files do not sleep")
+    redirect = found.get("redirect")
+    if redirect is not None and redirect.host == read_host(f"{place}.host", entry.get("host")):
+        raise TableError(f"{place}.redirect.host", f"{redirect.host} would be sent to itself")
+    return Terms(**found)
+
+
+def _basic_auth(place: str, raw: object) -> tuple[Credential, ...]:
+    entries = _bounded(place, raw, _MAX_CREDENTIALS)
+    found = tuple(_credential(f"{place}[{i}]", one) for i, one in enumerate(entries))
+    seen: set[bytes] = set()
+    for index, one in enumerate(found):
+        if one.user in seen:
+            raise TableError(f"{place}[{index}].user", f"{one.user.decode()} is there already")
+        seen.add(one.user)
+    return found
+
+
+def _credential(place: str, raw: object) -> Credential:
+    entry = _whole_object(place, raw, ("user", "salt", "digest"))
+    user, salt, digest = read_text(f"{place}.user", entry["user"]), entry["salt"], entry["digest"]
+    if not user or ":" in user:
+        raise TableError(f"{place}.user", "expected a name without a colon")
+    if not isinstance(salt, str) or not _SALT.fullmatch(salt):
+        raise TableError(f"{place}.salt", "expected 2 to 128 lower-case hex digits")
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise TableError(f"{place}.digest", "expected a SHA-256 digest: 64 lower-case hex digits")
+    return Credential(user.encode(), bytes.fromhex(salt), bytes.fromhex(digest))
+
+
+def _networks(place: str, raw: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(_network(f"{place}[{i}]", one) for i, one in enumerate(_bounded(place, raw, _MAX_NETWORKS)))
+
+
+def _network(place: str, raw: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(read_text(place, raw))
+    except ValueError:
+        raise TableError(place, f"{raw!r} is not a network (as 10.0.0.0/8 or 2001:db8::/32)") from None
+
+
+def _rate_limit(place: str, raw: object) -> RateLimit:
+    entry = _whole_object(place, raw, ("requests", "seconds"), ("burst",))
+    requests = _count(f"{place}.requests", entry["requests"])
+    return RateLimit(
+        requests, _span(f"{place}.seconds", entry["seconds"]), _count(f"{place}.burst", entry.get("burst", requests))
+    )
+
+
+def _redirect(place: str, raw: object) -> Redirect:
+    entry = _whole_object(place, raw, ("host",), ("status",))
+    host, status = read_host(f"{place}.host", entry["host"]), entry.get("status", 308)
+    if host == DEFAULT_HOST or host.startswith("*."):
+        raise TableError(f"{place}.host", "expected the name of one host")
+    if isinstance(status, bool) or status not in _REDIRECTS:
+        raise TableError(f"{place}.status", "expected 301, 302, 307 or 308")
+    return Redirect(host, status)
+
+
+def _maintenance(place: str, raw: object) -> Maintenance:
+    entry = _whole_object(place, raw, (), ("message", "retry_after", "allow", "health_path"))
+    message, path = entry.get("message", ""), read_text(f"{place}.health_path", entry.get("health_path", ""))
+    if not isinstance(message, str) or len(message) > _MAX_MESSAGE or not message.replace("\n", " ").isprintable():
+        raise TableError(f"{place}.message", f"expected printable text of at most {_MAX_MESSAGE} characters")
+    if path and (not path.startswith("/") or "?" in path or " " in path):
+        raise TableError(f"{place}.health_path", "expected a path that begins with / and has no query")
+    return Maintenance(
+        message=message,
+        retry_after=_count(f"{place}.retry_after", entry.get("retry_after", 60)),
+        allow=_networks(f"{place}.allow", entry.get("allow", [])),
+        health_path=path,
+    )
+
+
+def _hold(place: str, raw: object, *, otherwise: float) -> Hold:
+    entry = _whole_object(place, raw, (), ("requests", "seconds"))
+    requests = _count(f"{place}.requests", entry.get("requests", 1000))
+    return Hold(requests, _span(f"{place}.seconds", entry.get("seconds", otherwise)))
+
+
+def _error_pages(place: str, raw: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(raw, dict) or len(raw) > _MAX_PAGES:
+        raise TableError(place, f"expected an object of at most {_MAX_PAGES} pages")
+    for status, page in raw.items():
+        if not isinstance(status, str) or not _STATUS.fullmatch(status):
+            raise TableError(f"{place}.{status}", 'expected an error\'s status as "502", or "4xx" or "5xx"')
+        if not isinstance(page, str) or not 0 < len(page.encode("utf-8", "surrogatepass")) <= MAX_PAGE:
+            raise TableError(f"{place}.{status}", "expected HTML of at most 64 KiB")
+    return tuple(raw.items())
+
+
+_READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
+    "strip_prefix": read_flag,
+    "basic_auth": _basic_auth,
+    "allow": _networks,
+    "rate_limit": _rate_limit,
+    "redirect": _redirect,
+    "maintenance": _maintenance,
+    "pause": partial(_hold, otherwise=30.0),
+    "wake": partial(_hold, otherwise=60.0),
+    "error_pages": _error_pages,
+}
+
+
+def _whole_object(place: str, raw: object, needed: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
+    entry = read_object(place, raw, allowed={*needed, *more})
+    for name in needed:
+        if name not in entry:
+            raise TableError(place, f"{name} is missing")
+    return entry
+
+
+def _bounded(place: str, raw: object, most: int) -> list[object]:
+    found = read_list(place, raw)
+    if len(found) > most:
+        raise TableError(place, f"more than {most} entries")
+    return found
+
+
+def _count(place: str, raw: object) -> int:
+    found = read_whole(place, raw)
+    if not 0 < found <= _MAX_COUNT:
+        raise TableError(place, f"expected a whole number from 1 to {_MAX_COUNT}")
+    return found
+
+
+def _span(place: str, raw: object) -> float:
+    found = read_seconds(place, raw)
+    if not 0 < found <= _LONGEST:
+        raise TableError(place, f"expected seconds, more than 0 and at most {_LONGEST:g}")
+    return found
