@@ -7,9 +7,7 @@ repeat, and ends exactly once:
                   │                 │               │
                   └── 502/503       └── 502/504     └── truncated, cut, client gone
 
-Repeats (the contract is in docs/proxy.md): a connection that could not be opened is tried on another target, whatever the
-method, because nothing was sent; a kept connection that closed without a byte is tried once more on a fresh one, if the
-request has no body and is idempotent. Nothing else is repeated.
+What is repeated, and where, is decided in `retries`.
 
 It knows nothing of the wire format on the client's side, so another HTTP version needs another `Client` only.
 """
@@ -19,11 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
+from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
 from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
 if TYPE_CHECKING:
-    from hostess_proxy.ports import Client
+    from hostess_proxy.ports import Client, Ending
     from hostess_proxy.static_files import FileBody
     from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.traffic import Traffic
@@ -33,17 +32,17 @@ BODY_SECONDS: Final = 30.0
 CONTINUE_SECONDS: Final = 1.0
 HALF_CLOSED_SECONDS: Final = 300.0
 NEVER: Final = float("inf")
-_MAX_TRIES = 3
-_DIALING_SECONDS = 3.0
-_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 
 class Exchange:
-    """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with."""
+    """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with.
+
+    *ends_with* is what is closed when it ends, before the client goes on.
+    """
 
     __slots__ = (
-        "at", "body_done", "client", "continued", "ended", "error", "first_byte", "frames", "half_closed", "id",
-        "is_head", "live", "pending", "received", "replayed", "request", "retries", "sent", "signed_by", "started", "status",
+        "at", "body_done", "client", "continued", "ended", "ends_with", "error", "first_byte", "frames", "half_closed", "id",
+        "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "started", "status",
         "target", "traffic", "tried", "upgraded", "upstream",
     )  # fmt: skip
     signed_by: bytes
@@ -68,7 +67,8 @@ class Exchange:
         self.received = 0
         self.sent = 0
         self.retries = 0
-        self.replayed = False
+        self.repeat = 0
+        self.ends_with: tuple[Ending, ...] = ()
         self.continued = False
         self.upgraded = False
         self.half_closed = False
@@ -116,7 +116,7 @@ class Exchange:
         self.target = target
         target.exchanges.add(self)
         if reuse:
-            upstream = target.take_idle(self.traffic.now, fresh=not self._repeatable())
+            upstream = target.take_idle(self.traffic.now, fresh=not is_repeatable(self))
             if upstream is not None:
                 self._send_on(upstream)
                 return
@@ -131,21 +131,23 @@ class Exchange:
 
     def connect_failed(self, target: "Target") -> None:
         """No connection could be opened: nothing was sent, so any method may go elsewhere."""
-        target.avoid(self.traffic.now)
+        self.traffic.blame(target, self.live, connecting=True)
         if self.ended:
             return
-        target.leave(self)
-        self.target = None
         self.tried += (target,)
-        # The table may have changed meanwhile; then the new one knows better where to go.
-        live = self.client.find(self.request)
-        other = live.pick(self.traffic.now, self.tried) if live is not None else None
-        if other is None or len(self.tried) >= _MAX_TRIES or monotonic() - self.started > _DIALING_SECONDS:
-            self._answer(502, "backend-unreachable", end="connect_failed")
+        self._go_on(elsewhere(self), "backend-unreachable", end="connect_failed")
+
+    def _go_on(self, way: Way | None, code: str, *, end: str) -> None:
+        """Send the request (again) where it may go, or answer 502."""
+        if way is None:
+            self._answer(502, code, end=end)
             return
-        self.live = live
+        if self.target is not None:
+            self.target.leave(self)
+        self.live = way.live
         self.retries += 1
-        self._send_to(other, reuse=True)
+        self.repeat = max(self.repeat, way.repeat)
+        self._send_to(way.target, reuse=not way.repeat)
 
     def _send_on(self, upstream: "Upstream") -> None:
         self.upstream = upstream
@@ -216,6 +218,9 @@ class Exchange:
 
     def response(self, response: Response, data: bytes, *, ended: bool) -> None:
         """Pass on the head of the final response and its first bytes; with *ended* they are all."""
+        target = self.target
+        if target is not None and target.health is not None:
+            self.traffic.absolve(target, self.live, self.started)
         self.first_byte = monotonic()
         self.status = response.status
         self.sent = len(data)
@@ -241,6 +246,8 @@ class Exchange:
 
     def upgrade(self, response: Response, data: bytes) -> None:
         """Become a tunnel: from here on bytes are relayed, not read."""
+        if self.target is not None:
+            self.traffic.absolve(self.target, self.live, self.started)
         self.first_byte = monotonic()
         self.status = response.status
         self.upgraded = True
@@ -286,13 +293,10 @@ class Exchange:
             self._end("ok")
         elif self.status:
             self._fail(0, "", end="truncated")
-        elif upstream.reused and not upstream.got_bytes and self._repeatable() and not self.replayed:
-            self.replayed = True
-            self.retries += 1
-            if self.target is not None:
-                self._send_to(self.target, reuse=False)
         else:
-            self._fail(502, "backend-closed", end="backend_closed")
+            if not upstream.reused or upstream.got_bytes:
+                self._blame_target()
+            self._go_on(once_more(self, upstream), "backend-closed", end="backend_closed")
 
     def truncated(self) -> None:
         """Break off: the file that is being sent came to its end before its time."""
@@ -305,6 +309,8 @@ class Exchange:
     def backend_invalid(self, code: str) -> None:
         """Refuse what the backend sent: it is no HTTP, or has no single reading."""
         self.error = code
+        if not self.status:
+            self._blame_target()
         self._fail(502, "backend-invalid-response", end="backend_invalid")
 
     def client_invalid(self, status: int, code: str) -> None:
@@ -346,9 +352,9 @@ class Exchange:
         if self.traffic.targets.table.shuts_out(self.client.find(self.request), digest):
             self.cut(401, "sign-in-needed")
 
-    def _repeatable(self) -> bool:
-        request = self.request
-        return self.body_done and not self.received and (request.method in _IDEMPOTENT or request.fields.replayable)
+    def _blame_target(self) -> None:
+        if self.target is not None:
+            self.traffic.blame(self.target, self.live)
 
     def _fail(self, status: int, code: str, *, end: str) -> None:
         """Answer, or break off where the response has begun."""
@@ -379,5 +385,7 @@ class Exchange:
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.close(flush=self.upgraded)
+        for each in self.ends_with:
+            each.close()
         self.traffic.log_exchange(self, end)
         self.client.finished(self)

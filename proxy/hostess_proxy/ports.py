@@ -26,6 +26,13 @@ class InFlight(Protocol):
         """End it where today's table lets it pass no more."""
 
 
+class Ending(Protocol):
+    """What ends with an exchange."""
+
+    def close(self) -> None:
+        """Hear that the exchange has ended."""
+
+
 class Connection(Protocol):
     """What a worker has to know of each connection of a client. *deadline* is when `expired` shall be called."""
 

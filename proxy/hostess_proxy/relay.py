@@ -204,7 +204,7 @@ class RelayClient(RelayEnd):
                     )
             except OSError:  # a timeout is one, too
                 if self.replica is None:
-                    target.avoid(self.traffic.now)
+                    self.traffic.blame(target, self.traffic.targets.table.inside(*self.wanted), connecting=True)
                     target.leave(self)
                     self._target = None
             if self.replica is not None:

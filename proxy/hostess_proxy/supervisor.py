@@ -129,6 +129,7 @@ class Supervisor:
             "requests": sum(answer.get("requests", 0) for answer in answers),
             "connections": sum(answer.get("connections", 0) for answer in answers),
             "in_flight": in_flight,
+            "ejections": sum(answer.get("ejections", 0) for answer in answers),
             "workers": [{**answer, "pid": slot.pid} for slot, answer in zip(self._slots, answers, strict=True)],
         }
 

@@ -43,6 +43,7 @@ class Route:
     none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself. *sign_in*
     are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
     *terms* is what else the route asks of requests.
+    *slow_start* is how many seconds a target that is new beside older ones gets fewer requests.
     """
 
     host: str
@@ -58,6 +59,7 @@ class Route:
     static: StaticRoot | None = None
     sign_in: tuple[str, ...] | None = None
     terms: Terms = NOTHING_ASKED
+    slow_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ def _route(place: str, raw: object) -> Route:
         static=None if static is None else _static(f"{place}.static", static),
         sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
         terms=read_terms(place, entry) if entry.keys() & TERMS else NOTHING_ASKED,
+        slow_start=_seconds(f"{place}.slow_start", entry.get("slow_start", 0.0)),
     )
 
 

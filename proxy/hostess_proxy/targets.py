@@ -7,9 +7,12 @@ import asyncio
 import json
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.admission import checks_of
+from hostess_proxy.balancing import Health, choose, quickest, tried
+from hostess_proxy.retries import Budget
 from hostess_proxy.sign_in import Gate
 from hostess_proxy.static_folder import Folder
 from hostess_proxy.table import DEFAULT_HOST, Inside, Route, StaticRoot, Table, split_target
@@ -21,21 +24,21 @@ if TYPE_CHECKING:
 IDLE_SECONDS: Final = 4.0  # below the 5 s after which Node and uvicorn close, so that the race is seldom run
 IDLE_CONNECTIONS: Final = 256
 _FRESH_SECONDS = 1.0
-_AVOID_SECONDS = 2.0
 
 
 class Target:
-    """One address: its requests in flight and its idle connections."""
+    """One address: its requests in flight, its idle connections, and what speaks against it. *since* is when it came."""
 
-    __slots__ = ("address", "avoided_until", "exchanges", "host", "idle", "in_table", "port", "waiting")
+    __slots__ = ("address", "exchanges", "health", "host", "idle", "in_table", "port", "since", "waiting")
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, since: float) -> None:
         self.address = address
         self.host, self.port = split_target(address)
         self.exchanges: set[InFlight] = set()
         self.idle: list[Upstream] = []
         self.in_table = True
-        self.avoided_until = 0.0
+        self.health: Health | None = None
+        self.since = since
         self.waiting: list[asyncio.Future[None]] = []
 
     def take_idle(self, now: float, *, fresh: bool) -> "Upstream | None":
@@ -66,10 +69,6 @@ class Target:
         for upstream in stale:
             upstream.close()
 
-    def avoid(self, now: float) -> None:
-        """Prefer other targets for a moment: this one did not let us connect."""
-        self.avoided_until = now + _AVOID_SECONDS
-
     def leave(self, exchange: "InFlight") -> None:
         """Count a request out."""
         self.exchanges.discard(exchange)
@@ -90,11 +89,24 @@ class Target:
 class LiveRoute:
     """A route with its targets as objects, and what is the same for all its requests made ready.
 
-    *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *own_lines* are the fields
-    that it adds to responses.
+    *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *budget* lends repeats;
+    *own_lines* are the fields that it adds to responses.
     """
 
-    __slots__ = ("_turn", "checks", "gate", "log", "own_lines", "prefix", "route", "segment", "site", "targets")
+    __slots__ = (
+        "_settled_at",
+        "_turn",
+        "budget",
+        "checks",
+        "gate",
+        "log",
+        "own_lines",
+        "prefix",
+        "route",
+        "segment",
+        "site",
+        "targets",
+    )
 
     def __init__(
         self, route: Route, targets: tuple[Target, ...], site: Folder | None = None, gate: Gate | None = None
@@ -106,6 +118,7 @@ class LiveRoute:
         self.prefix = route.path.encode()
         self.segment = self.prefix.rstrip(b"/") + b"/"
         self.targets = targets
+        self.budget = Budget()
         self.own_lines = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
         if gate is not None:
             # Whatever the app says of caches: one that others share must not hand this to who has not signed in.
@@ -113,30 +126,26 @@ class LiveRoute:
         names = {"project": route.project, "service": route.service, "release": route.release}
         self.log = json.dumps(names, separators=(",", ":"))[1:-1]
         self._turn = 0
+        ages = [target.since for target in targets]
+        newer = bool(ages) and route.slow_start > 0 and max(ages) > min(ages)
+        self._settled_at = max(ages) + route.slow_start if newer else 0.0
 
     def matches(self, path: bytes) -> bool:
         """Whether a path lies below this route's prefix; `/app` matches `/app/x` and `/app?x`, not `/apple`."""
         return path.startswith(self.segment) or path.partition(b"?")[0] == self.prefix
 
-    def pick(self, now: float, tried: tuple[Target, ...] = ()) -> Target | None:
-        """Return the target with the fewest requests in flight, in turn where equal; never one that was *tried*.
-
-        Targets that lately refused a connection come last.
-        """
+    def pick(self, now: float, passed_over: tuple[Target, ...] = ()) -> Target | None:
+        """Return the target for the next request (`balancing` says which), never one of those *passed_over*; None for none."""
         targets = self.targets
-        if not tried and len(targets) == 1:
-            return targets[0]
-        self._turn += 1
-        turn = self._turn
-        count = len(targets)
-        best: Target | None = None
-        least = (True, 1 << 60)
-        for i in range(count):
-            target = targets[(turn + i) % count]
-            load = (target.avoided_until > now, len(target.exchanges))
-            if load < least and target not in tried:
-                best, least = target, load
-        return best
+        self._turn = turn = self._turn + 1
+        if not passed_over and now >= self._settled_at:
+            target = quickest(targets, turn)
+            if target is not None:
+                return target
+        target = choose(targets, turn, now, passed_over, self.route.slow_start)
+        if target is not None and target.health is not None:
+            target.health = tried(target.health, now)
+        return target
 
 
 class LiveInside:
@@ -241,8 +250,10 @@ class Targets:
         """Return the target at an address; there is only one object for each. One that no table has *listed* is soon forgotten."""
         target = self._by_address.get(address)
         if target is None:
-            target = self._by_address[address] = Target(address)
+            target = self._by_address[address] = Target(address, monotonic())
             target.in_table = listed
+        elif listed and not target.in_table:
+            target.in_table, target.since = True, monotonic()
         return target
 
     def site(self, static: StaticRoot) -> Folder:

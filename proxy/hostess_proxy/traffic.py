@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.access_log import AccessLog
+from hostess_proxy.balancing import answered, are_out, failed, too_many
 from hostess_proxy.http1 import HeadReader
 from hostess_proxy.targets import Target, Targets
 from hostess_proxy.upstream import Upstream
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from hostess_proxy.headers import Networks
     from hostess_proxy.ports import Connection
     from hostess_proxy.table import Table
+    from hostess_proxy.targets import LiveRoute
 
 TICK_SECONDS: Final = 0.25
 CONNECT_SECONDS: Final = 2.0
@@ -39,6 +42,7 @@ class Traffic:
         self.draining = False
         self.now = monotonic()
         self.requests = 0
+        self.ejections = 0
         self._log = log
         # Unique, not secret: a random beginning for this worker and a number.
         self._ids = int.from_bytes(os.urandom(8), "big") << 64
@@ -58,6 +62,28 @@ class Traffic:
         self.targets.swap(table)
         for exchange in [client.exchange for client in self.clients if client.exchange is not None]:
             exchange.recheck()
+
+    def blame(self, target: Target, live: "LiveRoute | None", *, connecting: bool = False) -> None:
+        """Note that a target failed a request of a route: it let us not connect, or gave no response that is one."""
+        now = monotonic()
+        before = target.health
+        among = live.targets if live is not None else ()
+        target.health = health = failed(before, now, connecting=connecting, others=len(among) > 1)
+        if health.pause and (before is None or not before.pause):
+            self.ejections += 1
+            used = (
+                ", but used: more than half of the targets are"
+                if too_many(len(are_out(among, now)), len(among))
+                else ""
+            )
+            _tell(f"{target.address} is out after failures{used}", live)
+
+    def absolve(self, target: Target, live: "LiveRoute | None", began: float) -> None:
+        """Note that a target against which something speaks has answered a request that *began* then."""
+        if target.health is not None:
+            before, target.health = target.health, answered(target.health, began)
+            if before.pause and target.health is None:
+                _tell(f"{target.address} is in again", live)
 
     def tick(self) -> None:
         """Let deadlines pass, close what rested too long, hand the log over."""
@@ -129,6 +155,11 @@ class Traffic:
             stamp = log.stamp(time())
             nothing = (_NO_ROUTE, "", 0, "refused", code, '""')
             log.add(_LINE % (stamp, "", address, "", "", "", 1, status, 0, sent, 0.0, 0.0, *nothing))
+
+
+def _tell(what: str, live: "LiveRoute | None") -> None:
+    service = live.route.service if live is not None else ""
+    sys.stderr.write(f"hostess proxy: {service}: {what}\n")
 
 
 class Dialer:

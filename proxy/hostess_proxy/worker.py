@@ -93,6 +93,7 @@ class Worker:
             "requests": traffic.requests,
             "connections": len(traffic.clients),
             "in_flight": traffic.targets.in_flight(),
+            "ejections": traffic.ejections,
             "log_lines_dropped": traffic.log_lines_dropped,
         }
 

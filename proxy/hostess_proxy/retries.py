@@ -1,0 +1,87 @@
+"""What is tried again, and where; the contract is the table in docs/proxy.md.
+
+Nothing was sent to a target that let us not connect, so that any request may go to another one. A request that was sent and lost is
+sent again only where that does no harm and no byte of a response came: on the same target where a kept connection had closed (the
+old race: it closes while we write), else once on another one.
+
+Such repeats are lent by the route's `Budget`. A request that kills what answers it must not go round, and targets that are in
+trouble must not get twice the load.
+"""
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from hostess_proxy.exchange import Exchange
+    from hostess_proxy.targets import LiveRoute, Target
+    from hostess_proxy.upstream import Upstream
+
+MAX_TRIES: Final = 3
+DIALING_SECONDS: Final = 3.0
+FLOOR: Final = 20
+SHARE: Final = 5  # one in so many
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+_SAME, _OTHER = 1, 2
+
+
+class Budget:
+    """How many repeats of one route may be on their way at once: FLOOR, and one for each SHARE requests in flight."""
+
+    __slots__ = ("lent",)
+
+    def __init__(self) -> None:
+        self.lent = 0
+
+    def lends(self, in_flight: int) -> bool:
+        """Whether one more may go; then it is lent until `close`."""
+        if self.lent >= FLOOR + in_flight // SHARE:
+            return False
+        self.lent += 1
+        return True
+
+    def close(self) -> None:
+        """Take back what was lent for one exchange, which has ended."""
+        self.lent -= 1
+
+
+class Way(NamedTuple):
+    """Where a request goes next. *repeat* is how it is sent again: 0 when it was not sent yet."""
+
+    live: "LiveRoute"
+    target: "Target"
+    repeat: int = 0
+
+
+def is_repeatable(exchange: "Exchange") -> bool:
+    """Whether sending the request twice does no harm, and can be done: its body, if any, must still be here."""
+    request = exchange.request
+    return exchange.body_done and not exchange.received and (request.method in _IDEMPOTENT or request.fields.replayable)
+
+
+def elsewhere(exchange: "Exchange") -> Way | None:
+    """Return where a request goes that was not sent yet, by today's table; None when there is no other target, or no time."""
+    tried = exchange.tried
+    if len(tried) >= MAX_TRIES or monotonic() - exchange.started > DIALING_SECONDS:
+        return None
+    return _way(exchange, tried, 0)
+
+
+def once_more(exchange: "Exchange", lost: "Upstream") -> Way | None:
+    """Return where a request is sent again whose connection was *lost* before a response; None when it must not be."""
+    live, target = exchange.live, exchange.target
+    if live is None or target is None or lost.got_bytes or exchange.repeat == _OTHER or not is_repeatable(exchange):
+        return None
+    if lost.reused and not exchange.repeat:
+        way: Way | None = Way(live, target, _SAME)
+    else:
+        way = _way(exchange, (*exchange.tried, target), _OTHER)
+    if way is None or not live.budget.lends(sum(len(one.exchanges) for one in live.targets)):
+        return None
+    exchange.ends_with += (live.budget,)
+    return way
+
+
+def _way(exchange: "Exchange", tried: "tuple[Target, ...]", repeat: int) -> Way | None:
+    live = exchange.client.find(exchange.request)
+    target = live.pick(exchange.traffic.now, tried) if live is not None else None
+    return Way(live, target, repeat) if live is not None and target is not None else None
