@@ -1,12 +1,14 @@
 """What a route asks of a request before it goes on: each check lets it pass (None) or says what it is answered instead.
 
 Most routes have none, so a request that nothing is asked of pays for an empty loop. Checks run in the order of `checks_of`: where
-a client must go elsewhere, then who may come, then how much. A check may put another `request` in the exchange's place.
+a client must go elsewhere, then who may come, then how much, then where it goes. A check may put another `request` in the
+exchange's place, and another `live` route.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hostess_proxy.canary import divide
 from hostess_proxy.headers import BY_TLS
 from hostess_proxy.pages import Answer
 from hostess_proxy.sign_in import admit
@@ -25,6 +27,7 @@ def checks_of(route: Route) -> tuple[Check, ...]:
         (route.redirect_https, to_https),
         (route.sign_in is not None, signed_in),
         (route.body_limit is not None, small_enough),
+        (route.canary is not None, divide),
     )
     return tuple(check for is_wanted, check in wanted if is_wanted)
 

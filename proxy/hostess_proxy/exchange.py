@@ -37,11 +37,12 @@ NEVER: Final = float("inf")
 class Exchange:
     """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with.
 
-    *ends_with* is what is closed when it ends, before the client goes on.
+    *cookie* is one to set, with its attributes, for shapes of its route. *ends_with* is what is closed when it ends, before the
+    client goes on.
     """
 
     __slots__ = (
-        "at", "body_done", "client", "continued", "ended", "ends_with", "error", "first_byte", "frames", "half_closed", "id",
+        "at", "body_done", "client", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames", "half_closed", "id",
         "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "started", "status",
         "target", "traffic", "tried", "upgraded", "upstream",
     )  # fmt: skip
@@ -68,6 +69,7 @@ class Exchange:
         self.sent = 0
         self.retries = 0
         self.repeat = 0
+        self.cookie = b""
         self.ends_with: tuple[Ending, ...] = ()
         self.continued = False
         self.upgraded = False
@@ -97,6 +99,7 @@ class Exchange:
             if verdict is not None:
                 self._say(verdict, end="redirect" if verdict.location else "refused")
                 return
+        live = self.live  # a check may have put another one there
         route = live.route
         if self.body_done:
             self.client.deadline = self.traffic.now + route.first_byte_timeout if route.first_byte_timeout else NEVER
@@ -223,6 +226,10 @@ class Exchange:
             self.traffic.absolve(target, self.live, self.started)
         self.first_byte = monotonic()
         self.status = response.status
+        live = self.live
+        if live is not None and live.shapes:
+            for shape in live.shapes:
+                response, data = shape(self, response, data, ended=ended)
         self.sent = len(data)
         self.client.deadline = NEVER
         self.client.start_response(self, response, data, ended=ended)

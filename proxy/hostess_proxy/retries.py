@@ -83,5 +83,15 @@ def once_more(exchange: "Exchange", lost: "Upstream") -> Way | None:
 
 def _way(exchange: "Exchange", tried: "tuple[Target, ...]", repeat: int) -> Way | None:
     live = exchange.client.find(exchange.request)
-    target = live.pick(exchange.traffic.now, tried) if live is not None else None
-    return Way(live, target, repeat) if live is not None and target is not None else None
+    if live is None:
+        return None
+    now = exchange.traffic.now
+    if (
+        live.canary is not None
+        and exchange.live is not None
+        and exchange.live.is_canary
+        and live.canary.is_well(now, tried)
+    ):
+        live = live.canary
+    target = live.pick(now, tried)
+    return Way(live, target, repeat) if target is not None else None

@@ -35,6 +35,20 @@ class StaticRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A release that is tried out beside a route's own: on *percent* of its clients, and on all requests that show one of *values*.
+
+    They show it in *header* ("" for none), or in the cookie that tells clients apart.
+    """
+
+    release: str
+    targets: tuple[str, ...]
+    percent: float = 0.0
+    header: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One host and path prefix, and where its requests go.
 
@@ -60,6 +74,15 @@ class Route:
     sign_in: tuple[str, ...] | None = None
     terms: Terms = NOTHING_ASKED
     slow_start: float = 0.0
+    canary: Canary | None = None
+
+    def of_canary(self, canary: Canary) -> "Route":
+        """Return the same route to the release that is tried out."""
+        return replace(self, release=canary.release, targets=canary.targets)
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return all targets, those of the canary too."""
+        return self.targets if self.canary is None else self.targets + self.canary.targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,16 @@ limit.
 import re
 from ipaddress import IPv4Address, IPv4Network
 
-from hostess_proxy.table import Certificate, Inside, Route, StaticRoot, Table, TableError, split_target
+from hostess_proxy.table import (
+    Canary,
+    Certificate,
+    Inside,
+    Route,
+    StaticRoot,
+    Table,
+    TableError,
+    split_target,
+)
 from hostess_proxy.table_kinds import read_flag as _flag
 from hostess_proxy.table_kinds import read_host as _host
 from hostess_proxy.table_kinds import read_list as _list
@@ -21,7 +30,9 @@ from hostess_proxy.terms_parsing import TERMS, read_terms
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"(?:[0-9a-f]{2}){16,64}")
+_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _MAX_PORT = 65535
+_ALL = 100
 
 
 def parse_table(raw: object) -> Table:
@@ -52,6 +63,9 @@ def _route(place: str, raw: object) -> Route:
             raise TableError(place, f"{name} is missing")
     if static is not None and entry.get("targets"):
         raise TableError(f"{place}.static", "a route has targets or static files, not both")
+    canary = entry.get("canary")
+    if static is not None and canary is not None:
+        raise TableError(f"{place}.canary", "static files have none")
     limit, passes = entry.get("body_limit"), entry.get("sign_in")
     return Route(
         host=_host(f"{place}.host", entry["host"]),
@@ -59,10 +73,7 @@ def _route(place: str, raw: object) -> Route:
         service=_text(f"{place}.service", entry["service"]),
         release=_text(f"{place}.release", entry["release"]),
         project=_text(f"{place}.project", entry.get("project", "")),
-        targets=tuple(
-            _target(f"{place}.targets[{i}]", t)
-            for i, t in enumerate(_list(f"{place}.targets", entry.get("targets", [])))
-        ),
+        targets=_targets(f"{place}.targets", entry.get("targets", [])),
         redirect_https=_flag(f"{place}.redirect_https", entry.get("redirect_https", False)),
         expose_release=_flag(f"{place}.expose_release", entry.get("expose_release", False)),
         first_byte_timeout=_seconds(f"{place}.first_byte_timeout", entry.get("first_byte_timeout", 60.0)),
@@ -71,7 +82,40 @@ def _route(place: str, raw: object) -> Route:
         sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
         terms=read_terms(place, entry) if entry.keys() & TERMS else NOTHING_ASKED,
         slow_start=_seconds(f"{place}.slow_start", entry.get("slow_start", 0.0)),
+        canary=None if canary is None else _canary(f"{place}.canary", canary),
     )
+
+
+def _canary(place: str, raw: object) -> Canary:
+    entry = _object(place, raw, allowed=set(Canary.__dataclass_fields__))
+    for name in ("release", "targets"):
+        if name not in entry:
+            raise TableError(place, f"{name} is missing")
+    percent = entry.get("percent", 0.0)
+    if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= _ALL:
+        raise TableError(f"{place}.percent", "expected a percentage, 0 to 100")
+    header = _text(f"{place}.header", entry.get("header", ""))
+    if header and not _NAME.fullmatch(header):
+        raise TableError(f"{place}.header", f"{header!r} is not the name of a header")
+    values = _list(f"{place}.values", entry.get("values", []))
+    return Canary(
+        release=_text(f"{place}.release", entry["release"]),
+        targets=_targets(f"{place}.targets", entry["targets"]),
+        percent=float(percent),
+        header=header,
+        values=tuple(_value(f"{place}.values[{i}]", value) for i, value in enumerate(values)),
+    )
+
+
+def _value(place: str, raw: object) -> str:
+    text = _text(place, raw)
+    if not text.strip() or text != text.strip():
+        raise TableError(place, "expected text without spaces around it")
+    return text
+
+
+def _targets(place: str, raw: object) -> tuple[str, ...]:
+    return tuple(_target(f"{place}[{i}]", target) for i, target in enumerate(_list(place, raw)))
 
 
 def _static(place: str, raw: object) -> StaticRoot:

@@ -11,8 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.admission import checks_of
-from hostess_proxy.balancing import Health, choose, quickest, tried
+from hostess_proxy.balancing import Health, choose, quickest, tried, usable
 from hostess_proxy.retries import Budget
+from hostess_proxy.shaping import shapes_of
 from hostess_proxy.sign_in import Gate
 from hostess_proxy.static_folder import Folder
 from hostess_proxy.table import DEFAULT_HOST, Inside, Route, StaticRoot, Table, split_target
@@ -90,23 +91,14 @@ class LiveRoute:
     """A route with its targets as objects, and what is the same for all its requests made ready.
 
     *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *budget* lends repeats;
-    *own_lines* are the fields that it adds to responses.
+    *own_lines* are the fields that it adds to responses, *shapes* what it changes in them; *canary* leads to the release that is
+    tried out (*is_canary*), None when none is.
     """
 
     __slots__ = (
-        "_settled_at",
-        "_turn",
-        "budget",
-        "checks",
-        "gate",
-        "log",
-        "own_lines",
-        "prefix",
-        "route",
-        "segment",
-        "site",
-        "targets",
-    )
+        "_settled_at", "_turn", "budget", "canary", "checks", "gate", "is_canary", "log", "own_lines", "prefix", "route", "segment",
+        "shapes", "site", "targets",
+    )  # fmt: skip
 
     def __init__(
         self, route: Route, targets: tuple[Target, ...], site: Folder | None = None, gate: Gate | None = None
@@ -119,6 +111,9 @@ class LiveRoute:
         self.segment = self.prefix.rstrip(b"/") + b"/"
         self.targets = targets
         self.budget = Budget()
+        self.canary: LiveRoute | None = None
+        self.is_canary = False
+        self.shapes = shapes_of(route)
         self.own_lines = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
         if gate is not None:
             # Whatever the app says of caches: one that others share must not hand this to who has not signed in.
@@ -146,6 +141,10 @@ class LiveRoute:
         if target is not None and target.health is not None:
             target.health = tried(target.health, now)
         return target
+
+    def is_well(self, now: float, passed_over: tuple[Target, ...] = ()) -> bool:
+        """Whether there is a target that need not come last, other than those *passed_over*."""
+        return any(usable(target.health, now) for target in self.targets if target not in passed_over)
 
 
 class LiveInside:
@@ -189,6 +188,10 @@ class LiveTable:
             gate = Gate(route.sign_in, table.session_key) if route.sign_in is not None else None
             there = tuple(targets.of(address) for address in dict.fromkeys(route.targets))
             live = LiveRoute(route, there, site, gate)
+            if route.canary is not None:
+                tried_out = tuple(targets.of(address) for address in dict.fromkeys(route.canary.targets))
+                live.canary = LiveRoute(route.of_canary(route.canary), tried_out, None, gate)
+                live.canary.is_canary = True
             by_host.setdefault(route.host, []).append(live)
         for host, routes in by_host.items():
             ordered = tuple(sorted(routes, key=lambda live: len(live.prefix), reverse=True))
@@ -269,7 +272,7 @@ class Targets:
         named = {route.static for route in table.routes} | {inside.static for inside in table.inside}
         self._sites = {static: folder for static, folder in before.items() if static in named and folder.is_current()}
         self.table = LiveTable(table, self)
-        present = {address for route in table.all_routes() for address in route.targets}
+        present = {address for route in table.all_routes() for address in route.addresses()}
         for address, target in self._by_address.items():
             target.in_table = address in present
             if not target.in_table:

@@ -68,14 +68,12 @@ class Traffic:
         now = monotonic()
         before = target.health
         among = live.targets if live is not None else ()
-        target.health = health = failed(before, now, connecting=connecting, others=len(among) > 1)
+        is_canary = live is not None and live.is_canary  # then the stable release is there, too
+        target.health = health = failed(before, now, connecting=connecting, others=is_canary or len(among) > 1)
         if health.pause and (before is None or not before.pause):
             self.ejections += 1
-            used = (
-                ", but used: more than half of the targets are"
-                if too_many(len(are_out(among, now)), len(among))
-                else ""
-            )
+            none_is = not is_canary and too_many(len(are_out(among, now)), len(among))
+            used = ", but used: more than half of the targets are" if none_is else ""
             _tell(f"{target.address} is out after failures{used}", live)
 
     def absolve(self, target: Target, live: "LiveRoute | None", began: float) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -133,10 +134,12 @@ async def test_swaps_with_a_target_that_is_out(stage: Stage) -> None:
             assert (await read_response(reader)).status == 200
             counts[number] += 1
 
+    def more_than(number: int) -> bool:
+        return sum(counts) > number
+
     clients = [asyncio.create_task(client(number, message)) for number, message in enumerate([GET, POST] * 2)]
     for turn in range(1, 21):
-        seen = sum(counts)
-        await stage.until(lambda seen=seen: sum(counts) > seen + 20)  # type: ignore[misc]
+        await stage.until(partial(more_than, sum(counts) + 20))
         new = await stage.backend(ok, str(turn))
         stage.route(bad, new)
         assert await drain(stage.traffic.targets.at([current.address]), 5, 5) == 0

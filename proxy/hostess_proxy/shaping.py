@@ -1,0 +1,26 @@
+"""What a route changes in the responses that pass: each shape takes a response's head and first bytes, and gives others.
+
+Most routes change nothing, so that their responses pay for one look at an empty tuple.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+from hostess_proxy.canary import with_cookie
+from hostess_proxy.http1 import Response
+from hostess_proxy.table import Route
+
+if TYPE_CHECKING:
+    from hostess_proxy.exchange import Exchange
+
+
+class Shape(Protocol):
+    """A change to responses."""
+
+    def __call__(self, exchange: "Exchange", response: Response, data: bytes, *, ended: bool) -> tuple[Response, bytes]:
+        """Return head and first bytes as they are to go on; with *ended* they are all."""
+
+
+def shapes_of(route: Route) -> tuple[Shape, ...]:
+    """Return what a route changes, in order."""
+    wanted: tuple[tuple[bool, Shape], ...] = ((route.canary is not None, with_cookie),)
+    return tuple(shape for is_wanted, shape in wanted if is_wanted)
