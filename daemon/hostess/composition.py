@@ -25,6 +25,7 @@ from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
 from hostess.services.checkups import Checkups
+from hostess.services.closures import Closures
 from hostess.services.collector import Collector
 from hostess.services.database_access import DatabaseAccess
 from hostess.services.database_phase import DatabasePhase
@@ -50,6 +51,7 @@ from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import Report
 from hostess.services.retirement import Retirement
+from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
@@ -98,6 +100,7 @@ class World:
     replicas: Replicas
     names: InsideNames
     routing: Routing
+    closures: Closures
     retirement: Retirement
     deployments: Deployments
     pushes: Pushes
@@ -149,6 +152,7 @@ def _sources(
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
         DatabaseWorkloads(access, instance),
+        RouteValues(repositories, secrets, vault),
         instance=instance,
         base_domain=settings.base_domain,
     )
@@ -203,6 +207,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         replicas=replicas,
         names=names,
         routing=routing,
+        closures=Closures(journal, routing, clock),
         retirement=retirement,
         deployments=deployments,
         pushes=pushes,

@@ -66,7 +66,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
             await proxy.ensure()
         await world.names.lead()
         held = asyncio.Event()
-        loops = [world.reconciler.at_boot(held), world.retirement.run()]
+        loops = [world.reconciler.at_boot(held), world.retirement.run(), world.closures.run()]
         if settings.proxy.managed:
             loops.append(proxy.watch(world.routing.publish))
         boot, *_ = await opened.enter_async_context(running(*loops))
@@ -165,6 +165,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         replicas=world.replicas,
         checkups=world.checkups,
         routing=world.routing,
+        closures=world.closures,
         redactor=world.redactor,
         collector=world.collector,
         removal=world.removal,

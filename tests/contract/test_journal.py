@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.domain.closures import Closing, Closure
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Project, Task, Token
@@ -516,3 +517,22 @@ async def test_what_is_no_json_is_refused(journal: Journal) -> None:
         await journal.add_task("stop", {"names": {"a", "b"}}, NOW)
 
     assert await journal.tasks() == []
+
+
+async def test_closures(journal: Journal) -> None:
+    """A closure replaces that of the same kind and service; one that is forgotten is forgotten as it was, and with its environment."""
+    await journal.open_place("shop", "production", SUBNETS, NOW)
+    first = Closure("shop", "production", Closing.MAINTENANCE, "", NOW, "ann", message="a", allow=("10.0.0.0/8",))
+    second = replace(first, message="b")
+    pause = Closure("shop", "production", Closing.PAUSE, "web", NOW, "ann", until=LATER)
+    for closure in (first, second, pause):
+        await journal.put_closure(closure)
+
+    await journal.drop_closures([first])
+    assert await journal.closures() == [second, pause]
+    await journal.drop_closures([second])
+    assert await journal.closures() == [pause]
+    await journal.remove_place("shop", "production", ())
+    assert await journal.closures() == []
+    with pytest.raises(Problem, match="nowhere"):
+        await journal.put_closure(replace(first, project="nowhere"))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.domain.ports import InsideService, Upstreams
 from hostess.domain.problem import Problem
+from hostess.domain.route_settings import RouteSettings
 
 SECOND = timedelta(seconds=5)
 
@@ -77,13 +78,18 @@ class FakeRouter:
             raise self.proof
         if self.proof is not None:
             return self.proof
-        if any(route.host == host and route.sign_in is not None for route in self.tables[-1]):
-            return 401, "sign-in-needed"
-        if any(route.host == host and route.static is not None for route in self.tables[-1]):
-            return 200, ""
-        targets = self.routes.get(host, ())
-        if not targets:
+        found = [route for route in self.tables[-1] if route.host == host and _below(path, route.path)]
+        if not found:
             return 404, "no-route"
+        route = max(found, key=lambda each: len(each.path))
+        refused = _refused(route, path)
+        if refused is not None or route.static is not None:
+            return refused or (200, "")
+        targets = route.targets
+        if not targets:
+            return 503, "no-targets"
+        if route.settings and route.settings.asked.strip_prefix:
+            path = path.removeprefix(route.path) or "/"
         address, _, port = targets[0].rpartition(":")
         answer = await SocketProber().http(address, int(port), path, host, SECOND)
         return (200, "") if answer.ok else (503, "unreachable")
@@ -91,3 +97,22 @@ class FakeRouter:
     def _reached(self) -> None:
         if self.unreachable:
             raise Problem("proxy-unreachable", "the proxy did not answer")
+
+
+def _below(path: str, prefix: str) -> bool:
+    return prefix in {"/", path} or path.startswith(f"{prefix}/")
+
+
+def _refused(route: Upstreams, path: str) -> tuple[int, str] | None:
+    """Return what the proxy itself answers this host, which is in no network that a test allows."""
+    settings = route.settings or RouteSettings()
+    if route.pause is not None:
+        raise Problem("proxy-unreachable", "the proxy holds the request")
+    answers = (
+        (route.host in settings.redirected, (308, "redirect")),
+        (route.maintenance is not None and path != route.maintenance.health_path, (503, "maintenance")),
+        (bool(settings.asked.allow), (403, "not-allowed")),
+        (bool(settings.logins), (401, "password-needed")),
+        (route.sign_in is not None, (401, "sign-in-needed")),
+    )
+    return next((answer for is_so, answer in answers if is_so), None)

@@ -176,6 +176,19 @@ CREATE TABLE addresses (
 """
 
 
+_CLOSURES = """
+CREATE TABLE closures (
+    record TEXT NOT NULL,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.environment')) STORED,
+    kind TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.kind')) STORED,
+    service TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.service')) STORED,
+    UNIQUE (project, environment, kind, service)
+) STRICT;
+"""
+
+
 @migrations()
 def m001_first_tables(db: Database) -> None:
     """Make all tables of the first version, and this installation's id."""
@@ -199,6 +212,12 @@ def m003_settings_of_environments(db: Database) -> None:
 def m004_addresses_of_services(db: Database) -> None:
     """Make the table for the virtual addresses of services."""
     db.executescript(_ADDRESSES)
+
+
+@migrations()
+def m005_closures_of_services(db: Database) -> None:
+    """Make the table for maintenance and pauses."""
+    db.executescript(_CLOSURES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 from sqlite_utils import Database
 
 from hostess.adapters import journal_addresses as addresses
+from hostess.adapters import journal_closures as closures
 from hostess.adapters import journal_deployments as deployments
 from hostess.adapters import journal_environments as environments
 from hostess.adapters import journal_projects as projects
@@ -19,6 +20,7 @@ from hostess.adapters import journal_runs as runs
 from hostess.adapters import journal_secrets as secrets
 from hostess.adapters import journal_tasks as tasks
 from hostess.adapters.journal_database import JournalFile
+from hostess.domain.closures import Closure
 from hostess.domain.problem import Problem
 from hostess.domain.records import EnvironmentSettings, Event, JobRun, Place, Project, Secret, Step, Task, Token
 from hostess.domain.release import Deployment, Moving, Release, State
@@ -118,6 +120,18 @@ class SqliteJournal:
     async def environment_settings(self, project: str) -> list[EnvironmentSettings]:
         """Return the settings of a project's environments."""
         return await self._do(environments.several, project)
+
+    async def put_closure(self, closure: Closure) -> None:
+        """Write a closure down; Problem "project-not-found"."""
+        await self._do(closures.put, closure)
+
+    async def drop_closures(self, gone: Collection[Closure]) -> None:
+        """Forget closures, as they are."""
+        await self._do(closures.drop, gone)
+
+    async def closures(self) -> list[Closure]:
+        """Return all closures."""
+        return await self._do(closures.every)
 
     async def addresses(self) -> dict[tuple[str, str], dict[str, str]]:
         """Return the virtual addresses of all services."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from hostess.adapters.route_keys import keys_of
 from hostess.domain.ports import InsideService, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.release import StaticSite
@@ -49,6 +50,7 @@ class SocketRouter:
                     "release": route.release,
                     **self._served(route),
                     **({} if route.sign_in is None else {"sign_in": list(route.sign_in)}),
+                    **keys_of(route),
                 }
                 for route in routes
             ]

@@ -7,6 +7,8 @@ from hostess.domain.plan import Plan
 from hostess.domain.postgres import settings_of
 from hostess.domain.quantities import memory_text
 from hostess.domain.release import Inside, Release, Workload
+from hostess.domain.route_settings import changed
+from hostess.domain.routes import path_of
 from hostess.domain.sequence import Act, sequence
 from hostess.domain.stack import ServiceType
 
@@ -180,11 +182,11 @@ def _env(before: Mapping[str, Workload], facts: Facts) -> Iterator[Change]:
 
 
 def _hosts(release: Release | None) -> dict[str, str]:
-    """Return host -> service, without the addresses that carry the commit: each release has its own of them."""
+    """Return host and path -> service, without the addresses that carry the commit: each release has its own of them."""
     if release is None:
         return {}
     return {
-        host: workload.name
+        host + path_of(workload).rstrip("/"): workload.name
         for workload in release.workloads.values()
         for hosts in workload.hosts.values()
         for host in hosts
@@ -207,6 +209,8 @@ def _routes(live: Release | None, wanted: Release) -> Iterator[Change]:
             if (port in workload.sign_in) != (port in asked):
                 what = "asks for sign-in" if port in workload.sign_in else "asks for sign-in no more"
                 yield Change("route", workload.name, f"port {port} {what}")
+        if keys := changed(before.proxy if before else None, workload.proxy):
+            yield Change("route", workload.name, f"proxy: {', '.join(keys)}")
 
 
 def _volumes(before: Mapping[str, Workload], wanted: Release) -> Iterator[Change]:

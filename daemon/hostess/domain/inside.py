@@ -12,7 +12,7 @@ from hostess.domain.ports.engine import Container
 from hostess.domain.ports.proxy import InsideService
 from hostess.domain.records import Place
 from hostess.domain.release import Release, Workload
-from hostess.domain.stack import ServiceType
+from hostess.domain.stack import Protocol, ServiceType
 
 _HTTP_TYPES = frozenset({ServiceType.FASTAPI, ServiceType.NEXTJS})
 
@@ -101,8 +101,10 @@ def listed_ports(workload: Workload) -> tuple[int, ...]:
 def http_ports(workload: Workload) -> tuple[int, ...]:
     """Return the listed ports where nothing but HTTP is spoken: by the type, for the public, or because health is asked there.
 
-    What else a program listens on is not certain: many an API speaks gRPC at a second port.
+    What else a program listens on is not certain: many an API speaks gRPC at a second port. One that speaks h2c is found out.
     """
+    if workload.proxy is not None and workload.proxy.asked.protocol is Protocol.H2C:
+        return ()
     if workload.static is not None:
         return listed_ports(workload)
     main = workload.ports[:1] if workload.type in _HTTP_TYPES else ()

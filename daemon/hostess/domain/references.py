@@ -162,6 +162,8 @@ def _secrets_of(part: Service | Job) -> Iterator[str]:
     for value in part.env.values():
         yield from (found.target for found in references(value) if found.kind is RefersTo.SECRET)
     yield from (file.secret for file in part.files if file.secret)
+    if isinstance(part, Service) and part.proxy is not None:
+        yield from part.proxy.basic_auth.values()
 
 
 def _parts(text: str) -> Iterator[str | Reference]:

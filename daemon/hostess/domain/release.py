@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
+from hostess.domain.route_settings import RouteSettings
 from hostess.domain.stack import Concurrency, Condition, Health, Hook, Run, ServiceType
 
 
@@ -90,7 +91,8 @@ class Workload:
     *sealed_env* is the resolved environment, secrets included, encrypted for this project, environment and service;
     *sealed_files* in the same way the files that are put into the container ("" for none).
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
-    database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token.
+    database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token, *proxy* is what else
+    it asks of the proxy.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Workload:
     owners: Mapping[str, str] = field(default_factory=dict)
     inside: Inside | None = None
     sign_in: tuple[int, ...] = ()
+    proxy: RouteSettings | None = None
 
     @property
     def is_database(self) -> bool:

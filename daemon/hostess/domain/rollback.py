@@ -28,9 +28,9 @@ def _same(one: Release, other: Release) -> bool:
     return _run_by(one) == _run_by(other)
 
 
-def _run_by(release: Release) -> dict[str, tuple[str, object]]:
-    """Return what makes the containers of a release, and what is set inside them while they run."""
-    return {name: (workload.spec, workload.inside) for name, workload in release.workloads.items()}
+def _run_by(release: Release) -> dict[str, tuple[object, ...]]:
+    """Return what makes the containers of a release, what is set inside them while they run, and what is asked of the proxy."""
+    return {name: (w.spec, w.inside, w.sign_in, w.proxy) for name, w in release.workloads.items()}
 
 
 def check_data(target: Release, live: Release | None, volumes: Collection[str]) -> None:

@@ -163,6 +163,54 @@ class Backups:
     restore_command: tuple[str, ...] = ()
 
 
+class Protocol(StrEnum):
+    """What a service speaks behind the proxy: HTTP/1.1, or HTTP/2 without TLS (gRPC)."""
+
+    HTTP1 = "http1"
+    H2C = "h2c"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many *requests* one client may send *per* so much time, and how many of them at once."""
+
+    requests: int
+    per: timedelta
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Where a request's body waits until it is whole: so many bytes of memory, then of disk."""
+
+    memory: int = 2**20
+    disk: int = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What a service asks of the proxy; each default asks for nothing.
+
+    *path* is the prefix at its hosts. *basic_auth* maps who may come to the secret with the password. *canonical_host* is the one of
+    its domains that all others lead to. *error_pages* is a folder of the repository.
+    """
+
+    path: str = "/"
+    strip_prefix: bool = False
+    response_timeout: timedelta | None = None
+    max_body: int | None = None
+    buffer_requests: Buffer | None = None
+    compress: bool = False
+    basic_auth: Mapping[str, str] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
+    rate_limit: RateLimit | None = None
+    canonical_host: str = ""
+    error_pages: str = ""
+    expose_release: bool = False
+    slow_start: timedelta = timedelta(0)
+    protocol: Protocol = Protocol.HTTP1
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One service, every default filled in.
@@ -194,6 +242,7 @@ class Service:
     backups: Backups | None = None
     databases: Mapping[str, tuple[str, ...]] | None = None
     special: Mapping[str, object] = field(default_factory=dict)
+    proxy: Proxy | None = None
 
     @property
     def is_database(self) -> bool:

@@ -48,6 +48,7 @@ from hostess.domain.stack_forms import (
     ResourcesPart,
 )
 from hostess.domain.stack_models import JobPart, ServicePart
+from hostess.domain.stack_proxy import proxy_of
 from hostess.domain.stack_special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
 from hostess.domain.stack_words import PerService, PoolMode, Preset, Retention
 
@@ -140,6 +141,7 @@ def _service(draft: Draft, name: str, special: Part | None) -> Service:
         backups=_backups(part.backups),
         databases=_databases(draft, name),
         special=_special(kind, special),
+        proxy=proxy_of(part.proxy),
     )
 
 

@@ -25,7 +25,7 @@ from hostess.domain.stack_words import Retention
 
 _APPS_ONLY = (
     *("build", "image", "source", "entrypoint", "command", "env", "env_file", "files", "domains", "ports"),
-    *("lifecycle", "insights"),
+    *("lifecycle", "insights", "proxy"),
 )
 _SOURCES = ("build", "image", "source")
 _KEEPS_DATA = DATABASES | {ServiceType.CUSTOM}

@@ -19,6 +19,7 @@ from hostess.domain.stack_links import (
     check_names,
 )
 from hostess.domain.stack_models import StackPart
+from hostess.domain.stack_proxy_checks import check_proxies
 from hostess.domain.stack_references import check_references
 from hostess.domain.stack_shape import shaped
 from hostess.domain.stack_words import Logs, Switch
@@ -43,6 +44,7 @@ def parse(text: bytes | str, name: str = "hostess.yml") -> Stack:
         check(draft)
     check_hooks(draft)
     check_databases(draft)
+    check_proxies(draft)
     special = check_special(draft)
     stack = built(draft, special)
     check_references(draft, stack)

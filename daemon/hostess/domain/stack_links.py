@@ -1,5 +1,6 @@
 """The rules between parts of the file: names, dependencies, domains, environments, hooks that name jobs, scoped databases."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from hostess.domain import names
@@ -12,7 +13,11 @@ from hostess.domain.stack_checks import check_replicas
 from hostess.domain.stack_draft import DATABASES, Draft, depends_of, type_of
 from hostess.domain.stack_forms import ReplicasForm
 from hostess.domain.stack_models import JobPart, ServicePart
+from hostess.domain.stack_proxy_checks import path_of
 from hostess.domain.stack_words import PerService
+
+Owners = dict[str, list[tuple[str, str]]]
+"""Host -> the services that have it, each with its environment."""
 
 _IN_DEPLOY = frozenset({Run.ON_DEPLOY, Run.ONCE})
 REDIS_GROUPS = 16
@@ -118,10 +123,10 @@ def _cycles(graph: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
 
 
 def check_domains(draft: Draft) -> None:
-    """Note hosts that are listed twice or claimed by two services or environments."""
+    """Note hosts that are listed twice, or claimed by two environments or by two services at one path."""
     environments = draft.file.environments or {}
     in_production = environments[PRODUCTION].domains or {} if PRODUCTION in environments else {}
-    owners: dict[str, tuple[str, str]] = {}
+    owners: Owners = defaultdict(list)
     for name, part in draft.services.items():
         if part.domains:
             effective = PRODUCTION if name not in in_production else ""
@@ -133,20 +138,24 @@ def check_domains(draft: Draft) -> None:
                 _claim(draft, owners, hosts, (name, environment), path)
 
 
-def _claim(
-    draft: Draft, owners: dict[str, tuple[str, str]], hosts: list[str], owner: tuple[str, str], path: Path
-) -> None:
+def _claim(draft: Draft, owners: Owners, hosts: list[str], owner: tuple[str, str], path: Path) -> None:
     """Give hosts to a service in an environment; "" is a list that another one replaces, which claims nothing."""
     for index, host in enumerate(hosts):
         if host in hosts[:index]:
             draft.findings.add((*path, index), f"{host} is listed twice", "remove one")
-            continue
-        other = owners.get(host)
-        if not owner[1] or other is None:
-            owners.update({host: owner} if owner[1] else {})
-        elif other != owner:
+        elif owner[1]:
+            other = next((each for each in owners[host] if _collide(draft, each, owner)), None)
+            if other is None:
+                owners[host].append(owner)
+                continue
             taken = f"{host} belongs to service {other[0]} in environment {other[1]} already"
-            draft.findings.add((*path, index), taken, "a host leads to one service of one environment")
+            hint = "a host leads to one service of one environment; services that share it need another proxy.path each"
+            draft.findings.add((*path, index), taken, hint)
+
+
+def _collide(draft: Draft, one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two services cannot have the same host: in two environments, or in one at the same path."""
+    return one != other and (one[1] != other[1] or path_of(draft, one[0]) == path_of(draft, other[0]))
 
 
 def _is_app(draft: Draft, name: str, path: Path) -> bool:

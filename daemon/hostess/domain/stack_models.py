@@ -32,6 +32,7 @@ from hostess.domain.stack_forms import (
     SeenBy,
     about,
 )
+from hostess.domain.stack_proxy import ProxyPart
 from hostess.domain.stack_values import Argv, EnvName, Line, PartName, PlainName, RelativePath, choice
 from hostess.domain.stack_words import Logs, Retention
 from hostess.domain.stack_yaml import Token
@@ -162,6 +163,14 @@ class ServicePart(Part):
             "the URL lead to it.",
             otherwise="fastapi 8000; nextjs 3000; static 8080; custom 8080, or none when nothing says that it listens",
             example=[3000, {"port": 9102, "visibility": "private"}],
+        ),
+    ] = None
+    proxy: Annotated[
+        ProxyPart | None,
+        about(
+            "How the proxy treats requests to it. A change starts nothing anew.",
+            otherwise="nothing of it",
+            example={"max_body": "10Mi"},
         ),
     ] = None
     resources: Annotated[

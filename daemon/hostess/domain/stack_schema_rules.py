@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from hostess.domain.names import PRODUCTION
-from hostess.domain.stack import Run, ServiceType
+from hostess.domain.stack import Protocol, Run, ServiceType
 from hostess.domain.stack_checks import ONLY
 from hostess.domain.stack_draft import DATABASES
 from hostess.domain.stack_links import REDIS_GROUPS
+from hostess.domain.stack_proxy_checks import NOT_STATIC
 from hostess.domain.stack_special import SPECIAL
 from hostess.domain.stack_words import Retention
 
@@ -65,6 +66,8 @@ _REDIS: Rule = {
     }
 }
 _APP: Rule = {"properties": {"resources": _without("storage")}}
+_ON_STATIC: Rule = {"properties": {"proxy": _without(*NOT_STATIC)}}
+_NOT_H2C: Rule = {"properties": {"proxy": {"properties": {"protocol": {"enum": [Protocol.HTTP1.value, None]}}}}}
 _ON_CUSTOM: Rule = {
     "properties": {
         "health": {"if": {"type": "object"}, "then": {"anyOf": [_given("http"), _given("command")]}},
@@ -79,6 +82,8 @@ _SERVICE: list[Rule] = [
     _when({ServiceType.REDIS}, _REDIS),
     _when(frozenset(ServiceType) - DATABASES, _APP),
     _when(_CUSTOM, _ON_CUSTOM),
+    _when({ServiceType.STATIC}, _ON_STATIC),
+    _when(frozenset(ServiceType) - DATABASES - _CUSTOM, _NOT_H2C),
     _not_both(_given("public", {"const": True}), _given("visibility", {"enum": ["private", "team"]})),
     _not_both(_given("public", {"const": False}), _given("visibility", {"enum": ["public", "team"]})),
     _not_both(
@@ -115,6 +120,12 @@ RULES: dict[str, list[Rule]] = {
         {"properties": {"shutdown": _GRACE}},
     ],
     "Environment": [_not_both(_given("branch"), _given("branches"))],
+    "Proxy": [
+        {
+            "if": _given("strip_prefix", {"const": True}),
+            "then": _given("path", {"type": "string", "not": {"const": "/"}}),
+        }
+    ],
     "RedisSpecial": [_not_both(_given("maxmemory"), _given("maxmemory_percent"))],
 }
 """The rules of each object, by its name in the schema."""

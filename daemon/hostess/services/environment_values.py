@@ -82,12 +82,13 @@ class EnvironmentValues:
         """Return a service's properties; a private port gets the URL that it would have, so that no reference is left open."""
         hosts = context.hosts.get(service.name, {})
         deployment = context.deployment
+        path = service.proxy.path.rstrip("/") if service.proxy else ""
         urls = {}
         for index, port in enumerate(service.ports, 1):
             would_be = names.generated_host(
                 deployment.project, service.name, deployment.environment, self._base_domain, index
             )
-            urls[port.number] = self._public_url((hosts.get(port.number) or (would_be,))[0])
+            urls[port.number] = self._public_url((hosts.get(port.number) or (would_be,))[0]) + path
         return properties(service, external_urls=urls)
 
 

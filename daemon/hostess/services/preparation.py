@@ -19,6 +19,7 @@ from hostess.domain.unsupported import refuse_unsupported
 from hostess.services.builder import Builder, Source
 from hostess.services.database_workloads import DatabaseWorkloads, Made, images_of, poolers_used
 from hostess.services.environment_values import Context, EnvironmentValues
+from hostess.services.route_values import RouteValues
 from hostess.services.static_sites import StaticSites, static_services
 from hostess.services.tree_values import TreeValues
 
@@ -56,6 +57,7 @@ class Preparation:
         tree: TreeValues,
         sites: StaticSites,
         databases: DatabaseWorkloads,
+        asked: RouteValues,
         *,
         instance: str,
         base_domain: str,
@@ -70,6 +72,7 @@ class Preparation:
         self._tree = tree
         self._sites = sites
         self._databases = databases
+        self._asked = asked
         self._instance = instance
         self._base_domain = base_domain
 
@@ -95,6 +98,8 @@ class Preparation:
         stack = await self._with_env_files(deployment, stack)
         for part in _parts(stack):
             await self._files(deployment, part)
+        for service in stack.services.values():
+            await self._asked.of(deployment, service)
         return Draft(stack, text, hosts)
 
     async def _with_env_files(self, deployment: Deployment, stack: Stack) -> Stack:
@@ -195,8 +200,9 @@ class Preparation:
                 parts = [Made(self._static(service, sites[name], draft), {}, files[name])]
             else:
                 parts = [Made(self._app(deployment, service, images[name], draft), env[name], files[name])]
+            proxy = await self._asked.of(deployment, service)
             for made in parts:
-                workload = replace(made.workload, restarted=restarted.get(made.workload.name, ""))
+                workload = replace(made.workload, restarted=restarted.get(made.workload.name, ""), proxy=proxy)
                 workloads[workload.name] = self._sealed(deployment, workload, made.env, made.files)
         return Release(
             project=project,
@@ -312,7 +318,7 @@ class Preparation:
                     deployment.project, service.name, deployment.environment, self._base_domain, port_index=index
                 )
                 own = names.deployment_host(deployment.project, service.name, deployment.commit[:7], self._base_domain)
-                found[port.number] = (*service.domains, stable, own) if first else (stable,)
+                found[port.number] = (*_best_first(service), stable, own) if first else (stable,)
             if found:
                 result[service.name] = found
         return result
@@ -347,6 +353,12 @@ class Preparation:
             }
             for service, ports in hosts.items()
         }
+
+
+def _best_first(service: Service) -> list[str]:
+    """Return the domains of a service, the one that the others lead to first."""
+    canonical = service.proxy.canonical_host if service.proxy else ""
+    return sorted(service.domains, key=lambda domain: domain != canonical)
 
 
 def _parts(stack: Stack) -> list[Service | Job]:

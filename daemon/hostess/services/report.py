@@ -8,6 +8,7 @@ from hostess.domain.ports import Resolver
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.release import Release, State, Workload
+from hostess.domain.routes import path_of
 from hostess.domain.stack_file import InvalidStack
 
 LOOKUP = timedelta(seconds=2)
@@ -34,13 +35,14 @@ class Report:
         word = "live" if state is State.LIVE else "live, but degraded"
         say(f"-----> release {release.title} of {release.project} ({release.environment}) is {word} [{took}]")
         for workload in release.workloads.values():
+            path = path_of(workload).rstrip("/")
             for port, hosts in workload.hosts.items():
                 asks = "  (asks for sign-in)" if port in workload.sign_in else ""
-                say(f"       {workload.name}  {self._public_url(hosts[0])}{asks}")
+                say(f"       {workload.name}  {self._public_url(hosts[0])}{path}{asks}")
                 if not hosts[0].endswith(f".{self._base_domain}"):
                     stable = next((host for host in hosts if host.endswith(f".{self._base_domain}")), None)
                     if stable:
-                        say(f"       {workload.name}  {self._public_url(stable)}{asks}")
+                        say(f"       {workload.name}  {self._public_url(stable)}{path}{asks}")
         for line in await self.pending_dns(release):
             say(f"       {line}")
 

@@ -6,24 +6,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from hostess.domain import labels
+from hostess.domain.closures import Closing, Closure, closing, over
 from hostess.domain.inside import first_served, inside_services
 from hostess.domain.ports import Clock, Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Place
-from hostess.domain.release import Release, Workload
-from hostess.domain.routes import routes, serving
+from hostess.domain.release import Release
+from hostess.domain.routes import proves, question_of, routes, serving
 from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
 from hostess.services.tokens import passes
 
 Containers = Mapping[tuple[str, str], list[Container]]
 """(project, environment) -> what is there and is not leaving."""
-
-ANSWERS_FROM = 200
-ANSWERS_BELOW = 300
-ASKED = (401, "sign-in-needed")
-"""How the proxy answers who has not signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +108,22 @@ class Routing:
         able = {key: serving(there, self._unwell) for key, there in proved.items()}
         releases = {(each.project, each.environment): each for each in live if each is not None}
         tokens, now = await self._journal.tokens(), self._clock.now()
+        closed = await self._closed()
         table = [
             route
             for key, release in releases.items()
-            for route in routes(release, able.get(key, []), passes(tokens, release.project, now))
+            for route in routes(release, able.get(key, []), passes(tokens, release.project, now), closed[key])
         ]
         return table, await self._inside(places, releases, early, able, unproved)
+
+    async def _closed(self) -> Mapping[tuple[str, str], list[Closure]]:
+        """Return what is closed in each environment; nothing where nothing is."""
+        found: dict[tuple[str, str], list[Closure]] = defaultdict(list)
+        now = self._clock.now()
+        for closure in await self._journal.closures():
+            if not over(closure, now):
+                found[closure.project, closure.environment].append(closure)
+        return found
 
     async def _inside(
         self,
@@ -145,31 +151,25 @@ class Routing:
         """Ask for a page of each of these services through the proxy's own listener; Problem "proof-failed" when one is not served.
 
         Those that were carried over are not asked: what ailed them before must not keep a mended service from going live. A port that
-        asks for sign-in has to ask for it.
+        asks for sign-in or a password has to ask for it. One that is paused answers nobody, so nothing is proved there.
         """
+        closed = (await self._closed())[release.project, release.environment]
         for workload in [release.workloads[name] for name in services]:
+            if workload.hosts and closing(closed, Closing.PAUSE, workload.name):
+                say(f"       note: {workload.name} is paused, so it was not proved through the proxy")
+                continue
             for port, hosts in workload.hosts.items():
                 if not hosts:
                     continue
-                check = _check_of(workload, port)
-                path = check or "/"
+                path, _ = question_of(workload, port)
                 answer = await self._router.prove(hosts[0], path)
                 if answer is None:
                     say("       note: the proxy listens nowhere, so nothing was proved through it")
                     return
                 status, error = answer
-                well = not error and (not check or ANSWERS_FROM <= status < ANSWERS_BELOW)
-                if not (answer == ASKED if port in workload.sign_in else well):
+                if not proves(workload, port, answer, closed):
                     raise Problem(
                         "proof-failed",
                         f"the proxy's own listener answered GET {path} of {hosts[0]} with {status}{f' ({error})' if error else ''}",
                         remedy="`hostess doctor` looks at the proxy; push again when it is well",
                     )
-
-
-def _check_of(workload: Workload, port: int) -> str | None:
-    """Return the path of the health check if it is about this port: the one it names, else the first one, public or not."""
-    health = workload.health
-    if health is None or port != (health.port or workload.ports[0]):
-        return None
-    return health.http

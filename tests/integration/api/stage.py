@@ -346,6 +346,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         deployments=world.deployments,
         replicas=world.replicas,
         checkups=world.checkups,
+        closures=world.closures,
         routing=world.routing,
         secrets=world.secrets,
         tokens=world.tokens,

@@ -20,7 +20,8 @@ from hostess.domain.inside import (
 from hostess.domain.ports import Container
 from hostess.domain.records import Place
 from hostess.domain.release import Release, StaticSite, Workload
-from hostess.domain.stack import Health, ServiceType
+from hostess.domain.route_settings import RouteSettings
+from hostess.domain.stack import Health, Protocol, Proxy, ServiceType
 from hostess.main import LEAD_EVERY
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -84,6 +85,13 @@ def test_who_is_called() -> None:
 def test_where_http_is_spoken(workload: Workload, http: tuple[int, ...]) -> None:
     """HTTP is certain at the first port of its types, where the public comes in, and where health is asked by HTTP."""
     assert http_ports(workload) == http
+
+
+def test_h2c_is_found_out() -> None:
+    """No port of a service that speaks h2c is taken for one of HTTP/1, not even the public one."""
+    spoken = replace(API, hosts={8000: ("a.x",)}, proxy=RouteSettings(Proxy(protocol=Protocol.H2C)))
+
+    assert http_ports(spoken) == ()
 
 
 def test_a_port_of_health_is_listed() -> None:

@@ -56,6 +56,8 @@ EXCEPTIONS = {
     "magic_worker": _TARGET,
     "name_shared_with_job": _NAMES,
     "ports_twice": _ITEMS,
+    "proxy_hosts": _NAMES,
+    "proxy_unreached": _PORTS,
     "replicas_database": _NUMBERS,
     "replicas_on_disk": _NUMBERS,
     "replicas_persistent": _NUMBERS,

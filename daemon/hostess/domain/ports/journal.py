@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, Unpack
 
+from hostess.domain.closures import Closure
 from hostess.domain.records import EnvironmentSettings, Event, JobRun, Place, Project, Secret, Step, Task, Token
 from hostess.domain.release import Deployment, Moving, Release, State
 
@@ -45,6 +46,17 @@ class Journal(Protocol):
     async def environment_settings(self, project: str) -> list[EnvironmentSettings]:
         """Return what was set for the environments of a project, by name."""
 
+    # what is closed by hand
+    async def put_closure(self, closure: Closure) -> None:
+        """Write a closure down, in place of one of the same kind for the same service. Problem "project-not-found"."""
+
+    async def drop_closures(self, closures: Collection[Closure]) -> None:
+        """Forget these; one that was replaced since stays."""
+
+    async def closures(self) -> list[Closure]:
+        """Return all closures there are, of all environments."""
+
+    # addresses of services
     async def addresses(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
         """Return (project, environment) -> service -> its virtual address."""
 

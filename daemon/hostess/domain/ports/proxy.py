@@ -6,6 +6,25 @@ from datetime import timedelta
 from typing import Protocol
 
 from hostess.domain.release import StaticSite
+from hostess.domain.route_settings import RouteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Requests are answered with a page, but for those from the networks *allow* and those for *health_path* ("" for none)."""
+
+    message: str
+    retry_after: int
+    allow: tuple[str, ...] = ()
+    health_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """So many requests wait, each for so many seconds at most, until a table without this comes."""
+
+    requests: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +32,7 @@ class Upstreams:
     """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages.
 
     With *static* there are no targets: the proxy serves the files of that site. *sign_in* are the digests of the tokens that may
-    pass; with none of them nobody may, and None asks for no sign-in.
+    pass; with none of them nobody may, and None asks for no sign-in. *settings* are what its service asks for else.
     """
 
     host: str
@@ -24,6 +43,9 @@ class Upstreams:
     path: str = "/"
     static: StaticSite | None = None
     sign_in: tuple[str, ...] | None = None
+    settings: RouteSettings | None = None
+    maintenance: Maintenance | None = None
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from aiohttp import web
 from hostess import __version__
 from hostess.domain.problem import Problem
 from hostess.doors.api import (
+    closures,
     deployments,
     environments,
     events,
@@ -39,6 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *deployments.OPERATIONS,
     *uploads.OPERATIONS,
     *workloads.OPERATIONS,
+    *closures.OPERATIONS,
     *kept_services.OPERATIONS,
     *jobs.OPERATIONS,
     *one_off.OPERATIONS,

@@ -9,6 +9,7 @@ from hostess.domain.ports import Clock, Engine, Journal, Redactor, Repositories,
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.checkups import Checkups
+from hostess.services.closures import Closures
 from hostess.services.collector import Collector
 from hostess.services.deployments import Deployments
 from hostess.services.environments import Environments
@@ -42,6 +43,7 @@ class ApiServices:
     replicas: Replicas
     checkups: Checkups
     routing: Routing
+    closures: Closures
     secrets: SecretStore
     tokens: Tokens
     collector: Collector

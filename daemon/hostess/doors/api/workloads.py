@@ -11,6 +11,7 @@ from hostess.domain import labels, quantities
 from hostess.domain.ports import Container
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
+from hostess.domain.routes import path_of
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 from hostess.doors.api.pending import pending_restart, running_secrets
@@ -134,10 +135,11 @@ def _view(
         c.id for c in own if c.state == "running" and c.labels.get(labels.SPEC) == workload.spec and c.id not in gone
     ]
     well = sum(container not in unwell for container in there)
+    path = path_of(workload).rstrip("/")
     ports = tuple(
         PortView(
             number=port,
-            urls=tuple(map(services.public_url, workload.hosts.get(port, ()))),
+            urls=tuple(f"{services.public_url(host)}{path}" for host in workload.hosts.get(port, ())),
             sign_in=port in workload.sign_in,
         )
         for port in workload.ports
