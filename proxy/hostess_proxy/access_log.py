@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import threading
-import time
 from pathlib import Path
 
 _MAX_WAITING = 64  # batches
@@ -19,20 +18,10 @@ class AccessLog:
     def __init__(self, path: Path | None) -> None:
         self.dropped = 0
         self._lines: list[str] = []
-        self._second = 0
-        self._stamp = ""
         self._batches: queue.Queue[list[str] | None] = queue.Queue(_MAX_WAITING)
         self._file = _LogFile(path)
         self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
         self._thread.start()
-
-    def stamp(self, now: float) -> str:
-        """Return a wall clock time as RFC 3339 with milliseconds."""
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return "%s.%03dZ" % (self._stamp, (now - second) * 1000)  # noqa: UP031 -- half the time of an f-string's format
 
     def add(self, line: str) -> None:
         """Add a line, which ends with a line feed."""

@@ -8,10 +8,9 @@ closing at once would make the kernel reset it, and the client might lose the an
 """
 
 import asyncio
-import socket
-import struct
 from typing import TYPE_CHECKING, Final, cast
 
+from hostess_proxy import composing, tcp
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from hostess_proxy.exchange import BODY_SECONDS, NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
@@ -28,13 +27,14 @@ IDLE_SECONDS: Final = 75.0
 STALLED_SECONDS: Final = 60.0
 LINGER_SECONDS: Final = 2.0
 _MAX_AHEAD = 64 * 1024  # bytes taken from a client that sends requests ahead of their turn
-_KEEPALIVE_SECONDS = 60
-_RESET = struct.pack("ii", 1, 0)
 _JOINED = 16 * 1024  # up to here a copy is cheaper than a second write
 
 
-class Downstream(asyncio.Protocol):
-    """One client's connection; the `Client` of its exchanges."""
+class Downstream:
+    """One client's connection; the `Client` of its exchanges. To the event loop it is an `asyncio.Protocol`.
+
+    It does not inherit from that class: where this module is compiled, only classes that are compiled, too, can be bases.
+    """
 
     __slots__ = (
         "_ahead", "_body_left", "_chunks_out", "_closing", "_decoder", "_full", "_held", "_lingering", "_own_lines",
@@ -83,7 +83,7 @@ class Downstream(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             if not self._closing:
-                self._take_heads(self._ahead + data if self._ahead else data)
+                self._take_requests(data)
         elif self._body_left:
             self._take_body(exchange, data)
         elif exchange.upgraded:
@@ -130,6 +130,17 @@ class Downstream(asyncio.Protocol):
 
     # ---- requests
 
+    def _take_requests(self, data: bytes) -> None:
+        """Take bytes between requests: mostly one whole head, and often one that came before."""
+        if self._ahead:
+            self._take_heads(self._ahead + data)
+            return
+        request = None if self._full else self.traffic.heads.known(data)
+        if request is None:
+            self._take_heads(data)
+        else:
+            self._begin(request)
+
     def _take_heads(self, data: bytes) -> None:
         """Take request heads, and begin their exchanges, until one has to be waited for."""
         self._ahead = data
@@ -163,8 +174,11 @@ class Downstream(asyncio.Protocol):
             return False
         if end - start > MAX_HEAD:
             raise Refused(431, "fields-too-large")
-        request = self.traffic.heads.request(data[start : end + 2])
+        heads = self.traffic.heads
+        request = heads.request(data[start : end + 2])
         self._ahead = data[end + 4 :]
+        if not self._ahead and not start:
+            heads.learn(data, request)
         self._begin(request)
         return True
 
@@ -234,24 +248,17 @@ class Downstream(asyncio.Protocol):
         self._chunks_out = self._until_close = False
         if response.length < 0 and not exchange.is_head and response.status not in BODYLESS:
             if exchange.request.minor:
-                framing = b"Transfer-Encoding: chunked\r\n"
+                framing = composing.IN_CHUNKS
                 self._chunks_out = True
                 data = (chunk(data) if data else b"") + (LAST_CHUNK if ended else b"")
             else:
                 self._until_close = self._closing = True
         framing += self._persistence(exchange)
         live = exchange.live
-        head = b"%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
-            response.line,
-            response.forward,
-            exchange.id,
-            framing,
-            live.own_lines if live is not None else b"",
-        )
-        if len(data) <= _JOINED:
-            self.transport.write(head + data)
-        else:
-            self.transport.write(head)
+        own = live.own_lines if live is not None else b""
+        is_joined = len(data) <= _JOINED
+        self.transport.write(composing.head(response, exchange.id, framing, own, data if is_joined else b""))
+        if not is_joined:
             self.transport.write(data)
 
     def _persistence(self, exchange: Exchange) -> bytes:
@@ -260,13 +267,13 @@ class Downstream(asyncio.Protocol):
         fields = request.fields
         if self._closing or fields.close or self.traffic.draining or not exchange.body_done:
             self._closing = True
-            return b"Connection: close\r\n"
+            return composing.CLOSE
         if request.minor:
             return b""
         if fields.keep_alive:
-            return b"Connection: keep-alive\r\n"
+            return composing.KEEP_ALIVE
         self._closing = True
-        return b"Connection: close\r\n"
+        return composing.CLOSE
 
     def send_body(self, data: bytes) -> None:
         """Send more of the response's body."""
@@ -285,7 +292,7 @@ class Downstream(asyncio.Protocol):
     def send_continue(self) -> None:
         """Tell the client to send its body."""
         if self.exchange is not None and self.exchange.request.minor:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.transport.write(composing.CONTINUE)
 
     def send_answer(self, exchange: Exchange, answer: Answer) -> int:
         """Send an answer of our own; return the length of its body."""
@@ -300,14 +307,8 @@ class Downstream(asyncio.Protocol):
     def start_tunnel(self, exchange: Exchange, response: Response, data: bytes) -> None:
         """Send the 101 and go over to relaying bytes; what the client sent ahead goes first."""
         self._closing = True
-        self.transport.write(
-            b"%b%bX-Request-Id: %b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n%b"
-            % (response.line, response.forward, exchange.id, response.upgrade, data)
-        )
-        # Nothing but the kernel can tell whether a silent peer is still there.
-        own = self.transport.get_extra_info("socket")
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_SECONDS)
+        self.transport.write(composing.switch(response, exchange.id) + data)
+        tcp.watch(self.transport)
         ahead, self._ahead = self._ahead, b""
         if ahead:
             exchange.tunnel_data(ahead)
@@ -334,9 +335,7 @@ class Downstream(asyncio.Protocol):
         """
         self._closing = True
         if self._until_close and not self.lost:
-            sock = self.transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.transport.abort()
+            tcp.reset(self.transport)
 
     def finished(self, exchange: Exchange) -> None:
         """Go on to the next request, or close: the exchange has ended."""

@@ -12,7 +12,7 @@ What is repeated, and where, is decided in `retries`.
 It knows nothing of the wire format on the client's side, so another HTTP version needs another `Client` only.
 """
 
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
@@ -61,8 +61,8 @@ class Exchange:
         self.upstream: Upstream | FileBody | None = None
         self.tried: tuple[Target, ...] = ()
         self.pending: list[bytes] = []
-        self.at = time()
-        self.started = monotonic()
+        self.started = started = monotonic()
+        self.at = started + traffic.wall
         self.first_byte = 0.0
         self.status = 0
         self.received = 0
@@ -174,15 +174,10 @@ class Exchange:
             ours = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % fields.upgrade
         if fields.host is None:
             ours += b"Host: %b\r\n" % upstream.target.address.encode()
-        return b"%b %b HTTP/1.1\r\n%b%bX-Request-Id: %b\r\nX-Request-Start: t=%d\r\n%b\r\n" % (
-            request.method,
-            request.path,
-            fields.forward,
-            self.client.forwarding_lines(fields),
-            self.id,
-            self.at * 1000,
-            ours,
-        )
+        told = self.client.forwarding_lines(fields)
+        start = b"\r\nX-Request-Start: t=%d\r\n" % int(self.at * 1000)
+        line = (request.method, b" ", request.path, b" HTTP/1.1\r\n")
+        return b"".join((*line, fields.forward, told, b"X-Request-Id: ", self.id, start, ours, b"\r\n"))
 
     def body(self, data: bytes, *, last: bool) -> None:
         """Take more of the request's body from the client."""

@@ -107,9 +107,8 @@ class _Memory(Generic[T]):
     _LONGEST = 2048
 
     def __init__(self) -> None:
-        self._made: dict[bytes, T] = {}
+        self.made: dict[bytes, T] = {}
         self._seen_once: set[int] = set()
-        self.get = self._made.get
 
     def learn(self, data: bytes, made: T) -> None:
         """Remember *made*, if *data* was here before."""
@@ -119,17 +118,26 @@ class _Memory(Generic[T]):
                 self._seen_once.clear()
             self._seen_once.add(mark)
         elif len(data) <= self._LONGEST:
-            if len(self._made) >= self._ENTRIES:
-                self._made.clear()
-            self._made[data] = made
+            if len(self.made) >= self._ENTRIES:
+                self.made.clear()
+            self.made[data] = made
 
 
 class HeadReader:
     """Reads heads and remembers those that repeat."""
 
     def __init__(self) -> None:
+        self._whole: _Memory[Request] = _Memory()
         self._requests: _Memory[RequestFields] = _Memory()
         self._responses: _Memory[Response] = _Memory()
+
+    def known(self, data: bytes) -> Request | None:
+        """Return the request where *data* is one head, complete and with nothing behind it, that was learnt; else None."""
+        return self._whole.made.get(data)
+
+    def learn(self, data: bytes, request: Request) -> None:
+        """Remember what request these bytes are: one head with its empty line, and nothing else."""
+        self._whole.learn(data, request)
 
     def request(self, head: bytes) -> Request:
         """Return the request whose head is *head* (up to and with its last field's CRLF); Refused when it is none."""
@@ -138,7 +146,7 @@ class HeadReader:
         if match is None:
             raise _bad_request_line(head[:end])
         block = head[end + 2 :]
-        fields = self._requests.get(block)
+        fields = self._requests.made.get(block)
         if fields is None:
             fields = parse_request_fields(block)
             self._requests.learn(block, fields)
@@ -156,7 +164,7 @@ class HeadReader:
 
     def response(self, head: bytes) -> Response:
         """Return the response whose head is *head* (up to and with its last field's CRLF); Refused when it is none."""
-        response = self._responses.get(head)
+        response = self._responses.made.get(head)
         if response is None:
             response = parse_response(head)
             self._responses.learn(head, response)

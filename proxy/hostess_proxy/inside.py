@@ -107,7 +107,7 @@ class QuietCaller(RelayClient):
         self.part()
         self.leave()
         client = InsideClient(self.traffic, Destination(*self.wanted))
-        self.transport.set_protocol(client)
+        self.transport.set_protocol(cast("asyncio.Protocol", client))
         client.connection_made(self.transport)
         client.data_received(data)
 
@@ -179,7 +179,7 @@ class Doorway(asyncio.Protocol):
             protocol.data_received(self._begun)
 
     def _become_http(self) -> None:
-        self._become(InsideClient(self.traffic, self._wanted))
+        self._become(cast("asyncio.Protocol", InsideClient(self.traffic, self._wanted)))
 
     def _become_relay(self) -> RelayClient:
         relay = RelayClient(self.traffic, self._wanted) if self._begun else QuietCaller(self.traffic, self._wanted)

@@ -1,9 +1,9 @@
 """Bytes between a caller in the stack and a replica, for whatever is not HTTP/1. Drained and cut as upgraded connections are."""
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING, Final, cast
 
+from hostess_proxy import tcp
 from hostess_proxy.exchange import HALF_CLOSED_SECONDS, NEVER
 
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from hostess_proxy.traffic import Traffic
 
 CONNECT_SECONDS: Final = 2.0
-KEEPALIVE_SECONDS: Final = 60
 _MAX_TRIES = 3
 
 
@@ -26,11 +25,9 @@ class RelayEnd(asyncio.Protocol):
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; nothing but the kernel can tell whether a silent peer is still there."""
+        """Take the transport."""
         self.transport = cast("asyncio.Transport", transport)
-        own = transport.get_extra_info("socket")
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+        tcp.watch(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on."""

@@ -1,6 +1,5 @@
 """What all connections of one worker share: the table, the targets, the clock of deadlines, the log."""
 
-import asyncio
 import os
 import sys
 from time import monotonic, time
@@ -8,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.balancing import answered, are_out, failed, too_many
+from hostess_proxy.dialing import Dialer
 from hostess_proxy.http1 import HeadReader
+from hostess_proxy.log_lines import JsonLines
 from hostess_proxy.targets import Target, Targets
-from hostess_proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
     from hostess_proxy.targets import LiveRoute
 
 TICK_SECONDS: Final = 0.25
-CONNECT_SECONDS: Final = 2.0
 _CLOSE_IDLE_AFTER = 1.0
-_LINE = (
-    '{"ts":"%s","id":"%s","client":"%s","method":"%s","host":"%s","path":"%s","proto":"HTTP/1.%d","status":%d,'
-    '"in":%d,"out":%d,"ms":%.3f,"upstream_ms":%.3f,%s,"target":"%s",'
-    '"retries":%d,"end":"%s","error":"%s","ua":%s}\n'
-)
-_NO_ROUTE = '"project":"","service":"","release":""'
+_TAILS = tuple(b"%03x" % i for i in range(4096))
 
 
 class Traffic:
@@ -41,11 +35,15 @@ class Traffic:
         self.trusted = trusted
         self.draining = False
         self.now = monotonic()
+        self.wall = time() - self.now  # how far the wall clock is ahead of the monotonic one
         self.requests = 0
         self.ejections = 0
         self._log = log
-        # Unique, not secret: a random beginning for this worker and a number.
-        self._ids = int.from_bytes(os.urandom(8), "big") << 64
+        self._lines = JsonLines()
+        # Unique, not secret: a random beginning for this worker and a number, whose last digits are ready.
+        self._ids = 0
+        self._ids_begin = os.urandom(8).hex().encode()
+        self._ids_stem = b""
 
     @property
     def log_lines_dropped(self) -> int:
@@ -54,8 +52,11 @@ class Traffic:
 
     def new_id(self) -> bytes:
         """Return 32 hex digits that no other request has."""
+        tail = self._ids & 0xFFF
+        if not tail:
+            self._ids_stem = b"%b%013x" % (self._ids_begin, self._ids >> 12)
         self._ids += 1
-        return b"%032x" % self._ids
+        return self._ids_stem + _TAILS[tail]
 
     def swap(self, table: "Table") -> None:
         """Serve *table* from now on. What is open of those who may pass no more ends now; other requests keep their target."""
@@ -86,6 +87,7 @@ class Traffic:
     def tick(self) -> None:
         """Let deadlines pass, close what rested too long, hand the log over."""
         self.now = now = monotonic()
+        self.wall = time() - now
         for client in [client for client in self.clients if client.deadline <= now]:
             client.expired(now)
         self.targets.sweep(now)
@@ -109,84 +111,20 @@ class Traffic:
         return len(exchanges)
 
     def log_exchange(self, exchange: "Exchange", end: str) -> None:
-        """Write the line of an exchange that has ended."""
+        """Count an exchange that has ended, and write its line."""
         self.requests += 1
         log = self._log
-        if log is None:
-            return
-        request = exchange.request
-        fields = request.fields
-        started = exchange.started
-        first_byte = exchange.first_byte
-        route = exchange.live.log if exchange.live is not None else _NO_ROUTE
-        target = exchange.target.address if exchange.target is not None else ""
-        log.add(
-            _LINE
-            % (
-                log.stamp(exchange.at),
-                exchange.id.decode(),
-                exchange.client.address,
-                request.method.decode(),
-                fields.log_host,
-                # A target holds nothing else that JSON would mind.
-                request.path.decode().replace('"', '\\"'),
-                request.minor,
-                exchange.status,
-                exchange.received,
-                exchange.sent,
-                (monotonic() - started) * 1000,
-                (first_byte - started) * 1000 if first_byte else 0.0,
-                route,
-                target,
-                exchange.retries,
-                end,
-                exchange.error,
-                fields.log_agent,
-            )
-        )
+        if log is not None:
+            log.add(self._lines.exchange(exchange, end, monotonic()))
 
     def log_refusal(self, address: str, status: int, code: str, sent: int) -> None:
         """Write the line of a request that could not be read."""
         self.requests += 1
         log = self._log
         if log is not None:
-            stamp = log.stamp(time())
-            nothing = (_NO_ROUTE, "", 0, "refused", code, '""')
-            log.add(_LINE % (stamp, "", address, "", "", "", 1, status, 0, sent, 0.0, 0.0, *nothing))
+            log.add(self._lines.refusal(time(), address, status, code, sent))
 
 
 def _tell(what: str, live: "LiveRoute | None") -> None:
     service = live.route.service if live is not None else ""
     sys.stderr.write(f"hostess proxy: {service}: {what}\n")
-
-
-class Dialer:
-    """Opens connections to targets; each attempt is a task that is owned and ended here."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def dial(self, target: Target, exchange: "Exchange") -> None:
-        """Open a connection for *exchange*, which hears `connected` or `connect_failed`."""
-        task = asyncio.get_running_loop().create_task(self._dial(target, exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """End all attempts."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _dial(self, target: Target, exchange: "Exchange") -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(self._traffic, target), target.host, target.port
-                )
-        except OSError:  # a timeout is one, too
-            exchange.connect_failed(target)
-        else:
-            exchange.connected(upstream)

@@ -5,8 +5,7 @@ the connection unfit for another use: bytes that nobody asked for must never bec
 """
 
 import asyncio
-from enum import IntEnum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from hostess_proxy.http1 import CHUNKED, MAX_RESPONSE_HEAD, NO_BODY, Refused, Response
@@ -21,18 +20,19 @@ _FINAL = 200
 _SWITCHING = 101
 
 
-class Reading(IntEnum):
-    """What the next bytes from the backend are."""
-
-    HEAD = 0
-    LENGTH = 1
-    CHUNKS = 2
-    UNTIL_CLOSE = 3
-    TUNNEL = 4
+# What the next bytes from the backend are.
+_HEAD: Final = 0
+_LENGTH: Final = 1
+_CHUNKS: Final = 2
+_UNTIL_CLOSE: Final = 3
+_TUNNEL: Final = 4
 
 
-class Upstream(asyncio.Protocol):
-    """One connection to a target. *exchange* is the one it works for, None while it rests in the target's idle list."""
+class Upstream:
+    """One connection to a target. *exchange* is the one it works for, None while it rests in the target's idle list.
+
+    To the event loop it is an `asyncio.Protocol`; it does not inherit from it for the reason that `Downstream` gives.
+    """
 
     __slots__ = (
         "_buffer", "_chunked_request", "_decoder", "_held", "_keep", "_left", "_reading", "closed", "exchange",
@@ -48,7 +48,7 @@ class Upstream(asyncio.Protocol):
         self.reused = False
         self.got_bytes = False
         self.idle_since = 0.0
-        self._reading = Reading.HEAD
+        self._reading = _HEAD
         self._buffer = b""
         self._left = 0
         self._decoder: ChunkedDecoder | None = None
@@ -62,7 +62,7 @@ class Upstream(asyncio.Protocol):
         """Begin a request for *exchange*; its body follows by `send_body` and `end_body`."""
         self.exchange = exchange
         self.got_bytes = False
-        self._reading = Reading.HEAD
+        self._reading = _HEAD
         self._chunked_request = exchange.request.fields.length == CHUNKED
         self.transport.write(head)
 
@@ -118,11 +118,11 @@ class Upstream(asyncio.Protocol):
             return
         self.got_bytes = True
         reading = self._reading
-        if reading is Reading.HEAD:
+        if reading == _HEAD:
             self._take_heads(exchange, data)
-        elif reading is Reading.LENGTH:
+        elif reading == _LENGTH:
             self._take_length(exchange, data)
-        elif reading is Reading.CHUNKS:
+        elif reading == _CHUNKS:
             self._take_chunks(exchange, data)
         else:
             exchange.response_body(data)
@@ -140,7 +140,7 @@ class Upstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep half-closed tunnels open; in all other cases the end of the stream is the end."""
         exchange = self.exchange
-        if exchange is not None and self._reading is Reading.TUNNEL:
+        if exchange is not None and self._reading == _TUNNEL:
             return exchange.upstream_ended_writing()
         return False
 
@@ -150,7 +150,7 @@ class Upstream(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is None or was_closed:
             return
-        if self._reading is Reading.UNTIL_CLOSE and exc is None:
+        if self._reading == _UNTIL_CLOSE and exc is None:
             exchange.upstream = None
             exchange.response_end()
         else:
@@ -198,22 +198,22 @@ class Upstream(asyncio.Protocol):
                 self._retire(exchange)
                 exchange.response(response, data, ended=True)
                 return
-            self._reading = Reading.LENGTH
+            self._reading = _LENGTH
             self._left = missing
             exchange.response(response, data, ended=False)
         elif length == CHUNKED:
-            self._reading = Reading.CHUNKS
+            self._reading = _CHUNKS
             self._decoder = ChunkedDecoder()
             self._first_chunks(exchange, response, data)
         else:
-            self._reading = Reading.UNTIL_CLOSE
+            self._reading = _UNTIL_CLOSE
             exchange.response(response, data, ended=False)
 
     def _take_switch(self, exchange: "Exchange", response: Response, data: bytes) -> None:
         if not exchange.may_upgrade:
             exchange.backend_invalid("unasked-upgrade")
             return
-        self._reading = Reading.TUNNEL
+        self._reading = _TUNNEL
         exchange.upgrade(response, data)
 
     def _take_length(self, exchange: "Exchange", data: bytes) -> None:

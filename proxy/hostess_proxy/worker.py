@@ -13,6 +13,7 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 from time import monotonic
+from typing import cast
 
 import uvloop
 
@@ -45,7 +46,9 @@ class Worker:
         self._servers.append(server)
 
     def _protocol(self, kind: str) -> asyncio.Protocol:
-        return Doorway(self._traffic) if kind == "inside" else Downstream(self._traffic, secure=kind == "https")
+        if kind == "inside":
+            return Doorway(self._traffic)
+        return cast("asyncio.Protocol", Downstream(self._traffic, secure=kind == "https"))
 
     async def tick_until_stopped(self) -> None:
         """Drive the timers; return when a stop was asked for and all connections have ended or the grace is over."""

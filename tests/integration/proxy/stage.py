@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.downstream import Downstream
@@ -222,7 +222,10 @@ async def a_stage(folder: Path, trusted: Networks = ()) -> AsyncIterator[Stage]:
     log_path = folder / "access.log"
     log = AccessLog(log_path)
     traffic = Traffic(log, trusted)
-    server = await asyncio.get_running_loop().create_server(lambda: Downstream(traffic, secure=False), "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: cast("asyncio.Protocol", Downstream(traffic, secure=False)), "127.0.0.1", 0
+    )
     stage = Stage(traffic, server.sockets[0].getsockname()[1], log_path, log)
     ticking = asyncio.create_task(_tick(traffic))
     try:

@@ -2,16 +2,18 @@
 
 import asyncio
 from itertools import pairwise
+from typing import cast
 
 import httptools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostess_proxy.dialing import Dialer
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.exchange import Exchange
 from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.targets import Target
-from hostess_proxy.traffic import Dialer, Traffic
+from hostess_proxy.traffic import Traffic
 from hostess_proxy.upstream import Upstream
 
 STARTS = [
@@ -107,7 +109,7 @@ class InstantDialer(Dialer):
     def dial(self, target: Target, exchange: Exchange) -> None:
         """Give the exchange a connection."""
         upstream = Upstream(self._mine, target)
-        self.wires.append(Wire(upstream))
+        self.wires.append(Wire(cast("asyncio.Protocol", upstream)))
         exchange.connected(upstream)
 
 
@@ -154,7 +156,7 @@ def test_no_backend_sees_more(pieces: list[bytes], answers: list[bytes], cuts: l
     )
     message = b"".join(pieces)
     marks = sorted({0, len(message), *(cut for cut in cuts if cut < len(message))})
-    client = Wire(Downstream(traffic, secure=False))
+    client = Wire(cast("asyncio.Protocol", Downstream(traffic, secure=False)))
     left = list(answers)
 
     for start, end in pairwise(marks):

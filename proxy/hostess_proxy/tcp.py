@@ -1,0 +1,23 @@
+"""What only the kernel can do for a connection."""
+
+import asyncio
+import socket
+import struct
+from typing import Final
+
+KEEPALIVE_SECONDS: Final = 60
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+def watch(transport: asyncio.Transport) -> None:
+    """Have the kernel ask a silent peer from time to time whether it is still there; nothing else could tell."""
+    own = transport.get_extra_info("socket")
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection so that its peer cannot take this for a regular end."""
+    own = transport.get_extra_info("socket")
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
