@@ -12,6 +12,7 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;%b(?:=(?:%b|\"[!#-\[\]-~]*\"))?)*" % (_TOKEN, _TOKEN))
+_PLAIN_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _TRAILER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
 _MAX_SIZE_LINE = 15 + 1 + 256
 _MAX_EXTENSIONS = 16 * 1024
@@ -38,44 +39,54 @@ class ChunkedDecoder:
     def feed(self, data: bytes) -> bytes:
         """Return the body bytes that *data* holds."""
         pieces: list[bytes] = []
-        while data and not self.finished:
-            data = self._chunk(data, pieces) if self._left else self._take_line(data)
-        self.rest += data
+        at, end = 0, len(data)
+        while at < end and not self.finished:
+            if self._left:
+                at = self._chunk(data, at, pieces)
+            elif self._line or self._trailers:
+                at = self._take_line(data, at)
+            else:
+                at = _whole_chunks(data, at, pieces)
+                if at < end:
+                    at = self._take_line(data, at)
+        if at < end:
+            self.rest += data[at:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _chunk(self, data: bytes, pieces: list[bytes]) -> bytes:
-        """Take bytes of the current chunk and, behind them, its CRLF; return what is left of *data*."""
-        body = self._left - 2
-        if body > 0:
-            piece = data if len(data) <= body else data[:body]
+    def _chunk(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Take bytes of the current chunk and, behind them, its CRLF; return where they end."""
+        left = self._left
+        if left > 2:  # noqa: PLR2004 -- the length of CRLF
+            piece = data[at : at + left - 2]
             pieces.append(piece)
-            self._left -= len(piece)
-            data = data[len(piece) :]
-        if self._left <= 2:  # noqa: PLR2004 -- the length of CRLF
-            ending = data[: self._left]
-            if ending != b"\r\n"[2 - self._left :][: len(ending)]:
+            at += len(piece)
+            left -= len(piece)
+        if left <= 2:  # noqa: PLR2004 -- the length of CRLF
+            ending = data[at : at + left]
+            if not b"\r\n".startswith(ending, 2 - left):
                 raise Refused(400, "bad-chunk")
-            self._left -= len(ending)
-            data = data[len(ending) :]
-        return data
+            at += len(ending)
+            left -= len(ending)
+        self._left = left
+        return at
 
-    def _take_line(self, data: bytes) -> bytes:
-        """Take a size line or a trailer line; return what is left of *data*."""
-        line = self._line + data
-        end = line.find(b"\n")
-        if end < 0:
+    def _take_line(self, data: bytes, at: int) -> int:
+        """Take a size line or a trailer line; return where it ends."""
+        end = data.find(b"\n", at) + 1
+        line = self._line + (data[at:end] if end else data[at:])
+        if not end:
             self._line = line
             if len(line) > (_MAX_TRAILERS if self._trailers else _MAX_SIZE_LINE + 1):
                 raise Refused(400, "bad-chunk")
-            return b""
+            return len(data)
         self._line = b""
-        if line[end - 1 : end] != b"\r":
+        if line[-2:] != b"\r\n":
             raise Refused(400, "bad-chunk")
         if self._trailers:
-            self._trailer(line[: end - 1])
+            self._trailer(line[:-2])
         else:
-            self._size(line[: end - 1])
-        return line[end + 1 :]
+            self._size(line[:-2])
+        return end
 
     def _size(self, line: bytes) -> None:
         match = _SIZE_LINE.fullmatch(line)
@@ -99,6 +110,18 @@ class ChunkedDecoder:
         self._overhead += len(line) + 2
         if self._overhead > _MAX_TRAILERS or _TRAILER_LINE.fullmatch(line) is None:
             raise Refused(400, "bad-trailer")
+
+
+def _whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:
+    """Take chunks that are here as a whole and have no extension; return where they end. What else there is takes longer."""
+    while (line := _PLAIN_SIZE_LINE.match(data, at)) is not None:
+        start = line.end()
+        end = start + int(line[1], 16)
+        if end == start or data[end : end + 2] != b"\r\n":
+            break
+        pieces.append(data[start:end])
+        at = end + 2
+    return at
 
 
 def chunk(data: bytes) -> bytes:

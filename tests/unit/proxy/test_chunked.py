@@ -64,6 +64,13 @@ def test_cut_anywhere(chunks: list[bytes], data: st.DataObject) -> None:
     assert decode(pieces) == (b"".join(chunks), True, b"GET /")
 
 
+def test_many_small_chunks() -> None:
+    """A body of two hundred thousand chunks that comes at once is read at once."""
+    count = 200_000
+
+    assert decode([chunk(b"a") * count + b"0\r\n\r\nrest"]) == (b"a" * count, True, b"rest")
+
+
 @pytest.mark.parametrize("cut", range(len(b"5;ext=1\r\nhello\r\n0005\r\nworld\r\n0\r\nA: b\r\n\r\nrest")))
 def test_every_cut(cut: int) -> None:
     """A cut at every single byte changes nothing."""
