@@ -365,7 +365,7 @@ class Downstream:
             self.transport.abort()
         elif exchange is not None:
             exchange.expired(now)
-        elif self._ahead:
+        elif self._ahead.strip(b"\r\n"):
             self._refuse(Refused(408, "head-timeout"))
         else:
             self._closing = True

@@ -30,6 +30,8 @@ NO_BODY: Final = 0
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
+_ENDING = len(b"\r\n\r")  # the most that can be there of a head's end while it is no end yet
+_VERSION = b"HTTP/1."
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z-]{0,23}) ([!\"$-\[\]-~]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t -~\x80-\xff]*)?")
 _FIELD_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+")
@@ -156,6 +158,8 @@ class HeadReader:
                 raise Refused(400, "missing-host")
         elif fields.length == CHUNKED:
             raise Refused(400, "transfer-encoding-in-http-1.0")
+        elif fields.upgrade:
+            fields = fields._replace(upgrade=b"")  # RFC 9110 §7.8: HTTP/1.0 knows no upgrades
         if path[0] != 47 or len(path) > MAX_TARGET:  # noqa: PLR2004 -- "/"
             path = _origin_form(method, path, fields.host)
         elif method == b"CONNECT":
@@ -179,10 +183,21 @@ def check_partial(data: bytes) -> None:
         raise Refused(414, "target-too-long")
     if end >= 0 and _REQUEST_LINE.fullmatch(line) is None:
         raise _bad_request_line(line)
-    if len(data) > MAX_HEAD or len(data) - data.rfind(b"\r\n") > MAX_LINE:
+    # What has come of the empty line is no part of a head, and of a line its end is none: pieces are judged as a whole is.
+    if len(data) - _ENDING > MAX_HEAD or len(data) - max(data.rfind(b"\r\n"), 0) - _ENDING > MAX_LINE:
         raise Refused(431, "fields-too-large")
     if data.count(b"\n") != data.count(b"\r\n"):
         raise Refused(400, "bare-line-feed")
+
+
+def check_partial_response(data: bytes) -> None:
+    """Refuse a response head that is still incomplete, where what is there can never become a good one."""
+    if not data.startswith(_VERSION[: len(data)]):
+        raise Refused(502, "bad-status-line")
+    if len(data) - _ENDING > MAX_RESPONSE_HEAD:
+        raise Refused(502, "head-too-large")
+    if data.count(b"\n") != data.count(b"\r\n"):
+        raise Refused(502, "bare-line-feed")
 
 
 def parse_request_fields(block: bytes) -> RequestFields:
@@ -222,6 +237,8 @@ def parse_response(head: bytes) -> Response:
     match = _STATUS_LINE.fullmatch(head, 0, end)
     if match is None:
         raise Refused(502, "bad-status-line")
+    if len(head) - 2 > MAX_RESPONSE_HEAD:
+        raise Refused(502, "head-too-large")
     try:
         lines, found = _RESPONSE_FIELDS.read(head[end + 2 :])
         length = _response_length(found)
@@ -231,6 +248,9 @@ def parse_response(head: bytes) -> Response:
     if length == CHUNKED and minor == b"0":
         raise Refused(502, "transfer-encoding-in-http-1.0")
     tokens = _tokens(found, b"connection")
+    if status.startswith(b"1") or status == b"204":
+        # RFC 9110 §8.6: these have no length. A client that believed one would wait, or take the next head for a body.
+        lines = [line for line in lines if not line.lower().startswith(b"content-length:")]
     return Response(
         status=int(status),
         line=b"HTTP/1.1 %b%b\r\n" % (status, reason or b" "),

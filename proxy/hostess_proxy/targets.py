@@ -126,8 +126,12 @@ class LiveRoute:
         self._settled_at = max(ages) + route.slow_start if newer else 0.0
 
     def matches(self, path: bytes) -> bool:
-        """Whether a path lies below this route's prefix; `/app` matches `/app/x` and `/app?x`, not `/apple`."""
-        return path.startswith(self.segment) or path.partition(b"?")[0] == self.prefix
+        """Whether a path lies below this route's prefix; `/app` matches `/app/x` and `/app?x`, not `/apple`; `/` matches `*`."""
+        return (
+            path.startswith(self.segment)
+            or path.partition(b"?")[0] == self.prefix
+            or (path, self.prefix) == (b"*", b"/")
+        )
 
     def pick(self, now: float, passed_over: tuple[Target, ...] = ()) -> Target | None:
         """Return the target for the next request (`balancing` says which), never one of those *passed_over*; None for none."""

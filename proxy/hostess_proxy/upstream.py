@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
-from hostess_proxy.http1 import CHUNKED, MAX_RESPONSE_HEAD, NO_BODY, Refused, Response
+from hostess_proxy.http1 import CHUNKED, NO_BODY, Refused, Response, check_partial_response
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -179,10 +179,12 @@ class Upstream:
                 return
             exchange.interim(response)
             end = data.find(b"\r\n\r\n")
-        if len(data) > MAX_RESPONSE_HEAD:
-            exchange.backend_invalid("head-too-large")
-        else:
-            self._buffer = data
+        try:
+            check_partial_response(data)
+        except Refused as error:
+            exchange.backend_invalid(error.code)
+            return
+        self._buffer = data
 
     def _take_final(self, exchange: "Exchange", response: Response, data: bytes) -> None:
         length = response.length
@@ -210,7 +212,7 @@ class Upstream:
             exchange.response(response, data, ended=False)
 
     def _take_switch(self, exchange: "Exchange", response: Response, data: bytes) -> None:
-        if not exchange.may_upgrade:
+        if not exchange.may_upgrade or not response.upgrade:
             exchange.backend_invalid("unasked-upgrade")
             return
         self._reading = _TUNNEL

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostess_proxy.http1 import CHUNKED, NO_BODY, UNTIL_CLOSE, HeadReader, Refused, Request, check_partial
+from hostess_proxy.http1 import (
+    CHUNKED,
+    MAX_HEAD,
+    MAX_LINE,
+    MAX_TARGET,
+    NO_BODY,
+    UNTIL_CLOSE,
+    HeadReader,
+    Refused,
+    Request,
+    check_partial,
+    check_partial_response,
+)
 
 HEAD = b"GET /p HTTP/1.1\r\nHost: a.x\r\n"
 
@@ -255,6 +267,7 @@ def test_upgrades() -> None:
     assert read(asked % b"websocket, H2C").fields.upgrade == b""
     assert read(asked % b"websocket" + b"Content-Length: 1\r\n").fields.upgrade == b""
     assert read(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n").fields.upgrade == b""
+    assert read((asked % b"websocket").replace(b"HTTP/1.1", b"HTTP/1.0")).fields.upgrade == b""
 
 
 @pytest.mark.parametrize(("sent", "kept"), [(b"abc-1", b"abc-1"), (b"a b", b""), (b"x" * 65, b""), (b"", b"")])
@@ -285,6 +298,40 @@ def test_hopeless_beginnings(data: bytes, status: int) -> None:
 def test_good_beginnings(end: int) -> None:
     """Every beginning of a good head may go on."""
     check_partial(HEAD[:end])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"X: " + b"a" * (MAX_LINE - 3) + b"\r\n",
+        b"GET /" + b"a" * (MAX_TARGET - 1) + b" HTTP/1.1\r\nHost: a.x\r\n",
+        HEAD + b"X: %b\r\n" % (b"a" * 1000) * 32 + b"Y: %b\r\n" % (b"a" * (MAX_HEAD - len(HEAD) - 32 * 1005 - 3)),
+    ],
+    ids=["line", "target", "head"],
+)
+def test_limits_are_the_same_in_pieces(head: bytes) -> None:
+    """What is just within a limit may come in pieces, too."""
+    for end in range(len(head) - 3000, len(head) + 2):
+        check_partial((head + b"\r\n")[:end])
+    read(head)
+
+
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0", b"HTTP/2", b"\r\n", b"HTTP/1.1 200 OK\nA: 1", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70000]
+)
+def test_hopeless_beginnings_of_responses(data: bytes) -> None:
+    """A beginning that can never become a good head of a response is refused without waiting for the rest."""
+    with pytest.raises(Refused) as refusal:
+        check_partial_response(data)
+    assert refusal.value.status == 502
+
+
+@pytest.mark.parametrize("status", [b"103 Early Hints", b"204 No Content", b"101 Switching Protocols"])
+def test_statuses_without_a_length(status: bytes) -> None:
+    """Responses that never have a body pass on no length, whatever their backend says."""
+    response = HeadReader().response(b"HTTP/1.1 %b\r\nA: 1\r\nContent-Length: 4\r\n" % status)
+
+    assert response.forward == b"A: 1\r\n"
 
 
 RESPONSES_REFUSED = {
