@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.targets import LiveRoute
 
+_HTTPS_PORT = 443
 Check = Callable[["LiveRoute", "Exchange"], Answer | None]
 
 
@@ -33,12 +34,13 @@ def checks_of(route: Route) -> tuple[Check, ...]:
 
 
 def to_https(live: "LiveRoute", exchange: "Exchange") -> Answer | None:  # noqa: ARG001 -- one shape for all checks
-    """Send who comes by plain HTTP to the same place by TLS."""
-    if exchange.client.secure:
+    """Send who comes by plain HTTP to the same place by TLS; not who a trusted proxy says came to it by TLS."""
+    request, port = exchange.request, exchange.traffic.https_port
+    if exchange.client.secure or BY_TLS in exchange.client.forwarding_lines(request.fields):
         return None
-    request = exchange.request
     path = request.path if request.path.startswith(b"/") else b"/"
-    return Answer(308, "https-only", b"https://%b%b" % (request.fields.name, path))
+    suffix = b":%d" % port if port != _HTTPS_PORT else b""
+    return Answer(308, "https-only", b"https://%b%b%b" % (request.fields.name, suffix, path))
 
 
 def signed_in(live: "LiveRoute", exchange: "Exchange") -> Answer | None:

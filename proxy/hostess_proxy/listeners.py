@@ -22,7 +22,7 @@ _IP_FREEBIND = 15  # ip(7)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What one kind of request ("http", "inside") comes in by: one socket, or two for all addresses."""
+    """What one kind of request ("http", "https", "inside") comes in by: one socket, or two for all addresses."""
 
     kind: str
     sockets: tuple[socket.socket, ...]
@@ -32,9 +32,6 @@ class Listener:
         """The real address as "host:port"."""
         host, port = self.sockets[0].getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-NOTHING: Final = Listener("", ())
 
 
 def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:

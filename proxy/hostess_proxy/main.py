@@ -93,11 +93,20 @@ def _first_table(chosen: settings.Settings, table_from: Path | None) -> Table:
 def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
     passed = listeners.inherited(os.environ)
     if passed:
-        for one in passed.pop("https", listeners.NOTHING).sockets:
-            one.close()  # nothing is served there yet; a closed port is clearer than a silent one
         return list(passed.values())
-    wanted = {"http": chosen.http, "inside": chosen.inside}
-    return [_bind(kind, address) for kind, address in wanted.items() if address is not None]
+    wanted = {"http": chosen.http, "https": chosen.https, "inside": chosen.inside}
+    found: list[listeners.Listener] = []
+    for kind, address in wanted.items():
+        if address is None:
+            continue
+        try:
+            found.append(_bind(kind, address))
+        except OSError as error:
+            # Nobody asked for the default address; HTTP alone is better than nothing.
+            if not found or address != settings.DEFAULT_HTTPS:
+                raise
+            _complain(FAILED, f"{error}; HTTPS is not served")
+    return found
 
 
 def _bind(kind: str, address: settings.Address) -> listeners.Listener:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 DEFAULT_CONFIG = Path("/etc/hostess/config.toml")
 _PREFIX = "HOSTESS_"
@@ -23,6 +23,9 @@ class Address:
 
     host: str
     port: int
+
+
+DEFAULT_HTTPS: Final = Address("", 443)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def read(environ: Mapping[str, str], config: Path | None = None, data_dir: Path 
     return Settings(
         data_dir=folder.absolute(),
         http=parse_address("proxy.http", setting("http", ":80")),
-        https=parse_address("proxy.https", setting("https", ":443")),
+        https=parse_address("proxy.https", setting("https", f":{DEFAULT_HTTPS.port}")),
         workers=_workers(setting("workers", 0)),
         trusted_proxies=_networks(setting("trusted_proxies", [])),
         access_log=access_log,

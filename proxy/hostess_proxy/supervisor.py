@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from hostess_proxy.listeners import Listener
 from hostess_proxy.settings import Settings
 from hostess_proxy.table import Table, TableError
 from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tls_context import new_ticket_keys
 from hostess_proxy.workers import Slot, descriptors
 
 _ASK_SECONDS = 10.0
+_TICKET_KEY_SECONDS = 24 * 3600.0
 
 
 class Supervisor:
@@ -37,7 +39,9 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._listeners = listeners
-        self._table = table
+        self._folder = (table_from or settings.table_path).absolute().parent
+        self._table = table.located(self._folder)
+        self._ticket_keys = new_ticket_keys()
         self._table_from = table_from
         self._publishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -59,12 +63,14 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 for slot in self._slots:
                     group.create_task(slot.keep(self._write_state))
+                renewing = group.create_task(self._renew_ticket_keys())
                 await self._until_ready_or(stop)
                 if not stop.is_set():
                     self._write_state()
                     _notify_systemd()
                     ready(self._greeting())
                 await stop.wait()
+                renewing.cancel()
                 await asyncio.gather(*(slot.stop(self._settings.drain_seconds) for slot in self._slots))
         finally:
             server.close()
@@ -80,7 +86,7 @@ class Supervisor:
                 table = parse_table(raw)
             except TableError as error:
                 raise wire.RemoteError("invalid-table", error.what, error.place) from error
-            table = table.numbered(max(self._table.generation + 1, table.generation))
+            table = table.located(self._folder).numbered(max(self._table.generation + 1, table.generation))
             if self._table_from is None:
                 try:
                     await asyncio.to_thread(table_file.save, self._settings.table_path, table)
@@ -108,6 +114,13 @@ class Supervisor:
             case _:
                 raise wire.RemoteError("unknown-op", f"there is no {op!r}")
 
+    async def _renew_ticket_keys(self) -> None:
+        """Seal TLS sessions with other keys each day: who gets hold of today's cannot read what was recorded before."""
+        while True:
+            await asyncio.sleep(_TICKET_KEY_SECONDS)
+            self._ticket_keys = new_ticket_keys()
+            await self._ask_all("tickets", _ASK_SECONDS, keys=self._ticket_keys)
+
     async def _drain(self, question: wire.Message) -> int:
         within = _seconds(question, "within", 30.0)
         upgraded = _seconds(question, "upgraded_within", within)
@@ -120,16 +133,16 @@ class Supervisor:
         return await asyncio.gather(*(slot.ask(op, seconds, **arguments) for slot in self._slots))
 
     def _stats(self, answers: Sequence[wire.Message]) -> wire.Message:
-        in_flight: dict[str, int] = {}
-        for answer in answers:
-            for target, count in answer.get("in_flight", {}).items():
-                in_flight[target] = in_flight.get(target, 0) + count
         return {
             "generation": self._table.generation,
             "requests": sum(answer.get("requests", 0) for answer in answers),
+            "tls": _sums(answer.get("tls", {}) for answer in answers),
+            "broken_certificates": {
+                name: what for one in answers for name, what in one.get("broken_certificates", {}).items()
+            },
             "connections": sum(answer.get("connections", 0) for answer in answers),
-            "in_flight": in_flight,
             "ejections": sum(answer.get("ejections", 0) for answer in answers),
+            "in_flight": _sums(answer.get("in_flight", {}) for answer in answers),
             "workers": [{**answer, "pid": slot.pid} for slot, answer in zip(self._slots, answers, strict=True)],
         }
 
@@ -173,6 +186,7 @@ class Supervisor:
             "access_log": settings.access_log,
             "log_path": str(settings.log_path),
             "grace": settings.drain_seconds,
+            "ticket_keys": self._ticket_keys,
         }
 
     def _write_state(self) -> None:
@@ -210,6 +224,14 @@ def lock(run_dir: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 def _targets(question: wire.Message) -> list[str]:

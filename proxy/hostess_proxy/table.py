@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from hostess_proxy.terms import NOTHING_ASKED, Terms
@@ -119,7 +120,7 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate on disk. It is checked and kept here; nothing is served with it yet."""
+    """A certificate on disk, for *names*: host names, `*.rest`, addresses, or `*` for whoever asks for a name that has no other."""
 
     names: tuple[str, ...]
     chain: str
@@ -142,6 +143,16 @@ class Table:
         yield from self.routes
         for inside in self.inside:
             yield from (inside.route(port) for port in inside.ports)
+
+    def located(self, folder: Path) -> "Table":
+        """Return the same table with paths of certificates that do not depend on where one stands; they are relative to *folder*."""
+        if not self.certificates:
+            return self
+        found = tuple(
+            replace(one, chain=str(folder / one.chain), key=str(folder / one.key)) for one in self.certificates
+        )
+        raw = [{"names": list(one.names), "chain": one.chain, "key": one.key} for one in found]
+        return replace(self, certificates=found, raw={**self.raw, "certificates": raw})
 
     def numbered(self, generation: int) -> "Table":
         """Return the same table with another generation."""

@@ -34,6 +34,7 @@ class Traffic:
         self.clients: set[Connection] = set()
         self.trusted = trusted
         self.draining = False
+        self.https_port = 443
         self.now = monotonic()
         self.wall = time() - self.now  # how far the wall clock is ahead of the monotonic one
         self.requests = 0

@@ -23,7 +23,9 @@ from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
 from hostess_proxy.inside import Doorway
 from hostess_proxy.listeners import BACKLOG
+from hostess_proxy.table import Table
 from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tls import Handshake, Tls, ignore_odd_names
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
 
 ORPHAN_GRACE_SECONDS = 30.0
@@ -34,21 +36,35 @@ class Worker:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
+        self._tls = Tls(traffic)
         self._servers: list[asyncio.Server] = []
         self._stop_by: float | None = None
 
     async def listen(self, descriptor: int, kind: str) -> None:
         """Accept connections from a listening socket that was inherited."""
         listener = socket.socket(fileno=descriptor)
+        if kind == "https":
+            self._traffic.https_port = listener.getsockname()[1]
         server = await asyncio.get_running_loop().create_server(
             lambda: self._protocol(kind), sock=listener, backlog=BACKLOG
         )
         self._servers.append(server)
 
     def _protocol(self, kind: str) -> asyncio.Protocol:
+        if kind == "https":
+            return Handshake(self._tls)
         if kind == "inside":
             return Doorway(self._traffic)
-        return cast("asyncio.Protocol", Downstream(self._traffic, secure=kind == "https"))
+        return cast("asyncio.Protocol", Downstream(self._traffic, secure=False))
+
+    def swap(self, table: Table) -> None:
+        """Serve *table* from now on."""
+        self._tls.certificates.swap(table.certificates)
+        self._traffic.swap(table)
+
+    def share_tickets(self, keys: str) -> None:
+        """Seal the sessions of TLS connections with *keys* (hex), as all workers do."""
+        self._tls.share_tickets(bytes.fromhex(keys))
 
     async def tick_until_stopped(self) -> None:
         """Drive the timers; return when a stop was asked for and all connections have ended or the grace is over."""
@@ -72,22 +88,24 @@ class Worker:
         targets = self._traffic.targets
         match op:
             case "ping":
-                return {}
+                pass
             case "table":
-                self._traffic.swap(parse_table(question["table"]))
+                self.swap(parse_table(question["table"]))
                 return {"generation": targets.table.generation}
             case "in_flight":
                 return {"in_flight": sum(len(target.exchanges) for target in targets.at(question["targets"]))}
             case "drain":
                 within, upgraded_within = question["within"], question["upgraded_within"]
                 return {"cut": await drain(targets.at(question["targets"]), within, upgraded_within)}
+            case "tickets":
+                self.share_tickets(question["keys"])
             case "stats":
                 return self._stats()
             case "stop":
                 self.stop(question["grace"])
-                return {}
             case _:
                 raise wire.RemoteError("unknown-op", f"there is no {op!r}")
+        return {}
 
     def _stats(self) -> wire.Message:
         traffic = self._traffic
@@ -98,6 +116,8 @@ class Worker:
             "in_flight": traffic.targets.in_flight(),
             "ejections": traffic.ejections,
             "log_lines_dropped": traffic.log_lines_dropped,
+            "tls": self._tls.counts(),
+            "broken_certificates": self._tls.certificates.broken,
         }
 
 
@@ -112,7 +132,9 @@ async def serve(control: socket.socket) -> None:
         log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
     traffic = Traffic(log, [ip_network(network) for network in question["trusted"]])
     worker = Worker(traffic)
-    traffic.swap(parse_table(question["table"]))
+    worker.swap(parse_table(question["table"]))
+    worker.share_tickets(question["ticket_keys"])
+    ignore_odd_names()
     for listener in question["listeners"]:
         await worker.listen(listener["descriptor"], listener["kind"])
     loop = asyncio.get_running_loop()

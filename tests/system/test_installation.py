@@ -16,11 +16,14 @@ LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".cache", ".*_cache", ".hypot
 
 def overrides() -> dict[str, str]:
     """Return what must differ here: free ports, and the engine outside, whose folder is not this Debian's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))  # systemd takes no port 0
-        port = free.getsockname()[1]
+    with socket.socket() as http, socket.socket() as https:
+        for free in (http, https):
+            free.bind(("127.0.0.1", 0))  # systemd takes no port 0
+        listen = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{}\n"
+        ports = [listen.format(free.getsockname()[1]) for free in (http, https)]
     return {
-        "/etc/systemd/system/hostess-proxy.socket.d/port.conf": f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n",
+        "/etc/systemd/system/hostess-proxy.socket.d/port.conf": ports[0],
+        "/etc/systemd/system/hostess-proxy-https.socket.d/port.conf": ports[1],
         "/etc/hostess/daemon.env": "HOSTESS_API__LISTEN=127.0.0.1:0\nHOSTESS_ENGINE__URL=unix:///engine.sock\n",
         "/var/lib/docker/.keep": "",
     }

@@ -69,7 +69,7 @@ def test_the_proxy_serves_strangers_as_a_user_that_can_read_no_secret(booted: Bo
     booted.execute("systemctl", "restart", "hostess-proxy.service")  # now that the key is there
     facts = ask(booted)
     assert facts["uid"] == int(booted.execute("id", "-u", "hostess-proxy"))
-    assert facts["names"] == ["http", "inside"]
+    assert facts["names"] == ["http", "https", "inside"]
     assert (facts["writes_run"], facts["writes_table"], facts["writes_log"]) == (True, True, True)
     assert (facts["reads_key"], facts["writes_data"]) == (False, False)
 

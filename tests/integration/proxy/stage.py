@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.headers import Networks
 from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tls import Handshake, Tls
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
+from tests.integration.proxy.papers import Papers
 
 SOON = 10.0
+ONLY_HTTP = pytest.mark.parametrize("stage", ["http"], indirect=True)
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 Conversation = Callable[["Backend", bytes, Reader, Writer], Awaitable[None]]
@@ -130,9 +135,11 @@ class Backend:
 class Stage:
     """The proxy under test and what stands around it."""
 
-    def __init__(self, traffic: Traffic, port: int, log_path: Path, log: AccessLog) -> None:
+    def __init__(self, traffic: Traffic, log_path: Path, log: AccessLog, papers: Papers | None = None) -> None:
         self.traffic = traffic
-        self.port = port
+        self.tls = Tls(traffic)
+        self.port = 0
+        self.papers = papers
         self._log_path = log_path
         self._log = log
         self._servers: list[asyncio.Server] = []
@@ -156,11 +163,24 @@ class Stage:
 
     def publish(self, raw: dict[str, Any]) -> None:
         """Swap the table."""
-        self.traffic.swap(parse_table(raw))
+        if self.papers is not None:
+            raw = {"certificates": [self.papers.certificate("*")], **raw}
+        table = parse_table(raw)
+        self.tls.certificates.swap(table.certificates)
+        self.traffic.swap(table)
 
-    async def connect(self) -> tuple[Reader, Writer]:
-        """Connect as a client."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    @property
+    def websocket(self) -> dict[str, Any]:
+        """What a WebSocket client has to know to connect."""
+        if self.papers is None:
+            return {"uri": f"ws://127.0.0.1:{self.port}/"}
+        return {"uri": f"wss://127.0.0.1:{self.port}/", "ssl": self.papers.client(), "server_hostname": "a.x"}
+
+    async def connect(self, name: str = "a.x") -> tuple[Reader, Writer]:
+        """Connect as a client; by TLS as one that asks for *name*."""
+        papers = self.papers
+        chosen, asked = (None, None) if papers is None else (papers.client(), name)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=chosen, server_hostname=asked)
         self._writers.append(writer)
         return reader, writer
 
@@ -174,6 +194,12 @@ class Stage:
         """GET a path."""
         fields = "".join(f"{line}\r\n" for line in lines)
         return await self.ask(f"GET {path} HTTP/1.1\r\nHost: a.x\r\n{fields}\r\n".encode())
+
+    def protocol(self) -> asyncio.Protocol:
+        """Return what takes a connection of a client."""
+        if self.papers is not None:
+            return Handshake(self.tls)
+        return cast("asyncio.Protocol", Downstream(self.traffic, secure=False))
 
     def clients(self) -> list[Downstream]:
         """Return the connections of HTTP clients."""
@@ -217,16 +243,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(folder: Path, trusted: Networks = ()) -> AsyncIterator[Stage]:
-    """Give a stage with an empty table."""
+async def a_stage(folder: Path, trusted: Networks = (), papers: Papers | None = None) -> AsyncIterator[Stage]:
+    """Give a stage with an empty table; with *papers* its clients come by TLS."""
     log_path = folder / "access.log"
     log = AccessLog(log_path)
     traffic = Traffic(log, trusted)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: cast("asyncio.Protocol", Downstream(traffic, secure=False)), "127.0.0.1", 0
-    )
-    stage = Stage(traffic, server.sockets[0].getsockname()[1], log_path, log)
+    stage = Stage(traffic, log_path, log, papers)
+    server = await asyncio.get_running_loop().create_server(stage.protocol, "127.0.0.1", 0)
+    stage.port = server.sockets[0].getsockname()[1]
     ticking = asyncio.create_task(_tick(traffic))
     try:
         yield stage

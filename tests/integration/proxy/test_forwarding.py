@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.proxy.stage import (
+    ONLY_HTTP,
     Backend,
     Conversation,
     Reader,
@@ -20,6 +21,7 @@ from tests.integration.proxy.stage import (
     saying,
 )
 
+SCHEMES = ("http", "https")
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
 
 
@@ -36,8 +38,8 @@ async def test_round_trip(stage: Stage) -> None:
     (head,) = backend.heads
     assert head.startswith(b"GET /p?a=1;b&%zz HTTP/1.1\r\nHost: a.x\r\nCookie: a=b\r\nX-Forwarded-For: 127.0.0.1\r\n")
     assert (
-        b"X-Real-IP: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: %d\r\nX-Forwarded-Host: a.x\r\n"
-        % stage.port
+        b"X-Real-IP: 127.0.0.1\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d\r\nX-Forwarded-Host: a.x\r\n"
+        % (b"http" if stage.papers is None else b"https", stage.port)
         in head
     )
     assert b"X-Drop" not in head
@@ -375,6 +377,7 @@ async def test_exposed_release(stage: Stage) -> None:
     assert (await stage.get()).values("x-hostess-release") == []
 
 
+@ONLY_HTTP
 async def test_redirect_to_https(stage: Stage) -> None:
     """A route that wants it sends plain requests to HTTPS, method and query kept."""
     stage.route(await stage.backend(), redirect_https=True)

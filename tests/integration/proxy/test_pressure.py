@@ -6,6 +6,7 @@ import resource
 
 from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, read_response, saying
 
+SCHEMES = ("http", "https")
 BIG = 200 * 1024 * 1024
 PIECE = bytes(range(256)) * 1024
 

@@ -6,6 +6,7 @@ from functools import partial
 from hostess_proxy.draining import drain
 from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, ok, read_response
 
+SCHEMES = ("http", "https")
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\n\r\nabc"
 

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.proxy.stage import Backend, Conversation, Reader, Stage, Writer, ok, read_response, saying
 from tests.unit.proxy.test_http1 import REFUSED, RESPONSES_REFUSED
 
+SCHEMES = ("http", "https")
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\n\r\nabc"
 

@@ -7,8 +7,9 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, read_response, saying
+from tests.integration.proxy.stage import ONLY_HTTP, Backend, Reader, Stage, Writer, read_response, saying
 
+SCHEMES = ("http", "https")
 ASK = b"GET /ws HTTP/1.1\r\nHost: a.x\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
 
@@ -24,6 +25,7 @@ async def echo(_backend: Backend, head: bytes, reader: Reader, writer: Writer) -
     writer.close()
 
 
+@ONLY_HTTP
 async def test_echo_and_half_close(stage: Stage) -> None:
     """Bytes next to the 101, sent ahead by the client, and after its half close all arrive."""
     stage.route(await stage.backend(echo))
@@ -95,7 +97,7 @@ async def test_websocket(stage: Stage) -> None:
     """A real WebSocket works: messages, a big one, ping, close."""
     async with serve(mirror, "127.0.0.1", 0, max_size=None) as server:
         stage.route(address_of(server))
-        async with connect(f"ws://127.0.0.1:{stage.port}/", max_size=None) as client:
+        async with connect(**stage.websocket, max_size=None) as client:
             await client.send("hello")
             assert await client.recv() == "hello"
             await client.send(b"x" * 1_000_000)
@@ -108,7 +110,7 @@ async def test_websocket_is_told_when_its_target_goes(stage: Stage) -> None:
     async with serve(mirror, "127.0.0.1", 0) as server:
         old = address_of(server)
         stage.route(old)
-        async with connect(f"ws://127.0.0.1:{stage.port}/") as client:
+        async with connect(**stage.websocket) as client:
             await client.send("hello")
             await client.recv()
             (target,) = stage.traffic.targets.at([old])

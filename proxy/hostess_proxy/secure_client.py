@@ -1,0 +1,43 @@
+"""The client's side of a connection by TLS: HTTP/1.1 as elsewhere, for the hosts of the certificate that was shown."""
+
+from typing import TYPE_CHECKING, Final
+
+from hostess_proxy.downstream import Downstream
+from hostess_proxy.pages import Answer
+from hostess_proxy.table import DEFAULT_HOST, Route
+from hostess_proxy.targets import LiveRoute
+
+if TYPE_CHECKING:
+    from hostess_proxy.certificates import Identity
+    from hostess_proxy.exchange import Exchange
+    from hostess_proxy.http1 import Request
+    from hostess_proxy.traffic import Traffic
+
+
+def _misdirected(live: LiveRoute, exchange: "Exchange") -> Answer:  # noqa: ARG001 -- one shape for all checks
+    return Answer(421, "misdirected-request")
+
+
+MISDIRECTED: Final = LiveRoute(Route(host=DEFAULT_HOST, service="", release="", targets=()), ())
+"""Where requests go for a host that the connection's certificate is not for (RFC 9110 §15.5.20)."""
+MISDIRECTED.checks = (_misdirected,)
+
+
+class SecureClient(Downstream):
+    """An HTTP/1.1 connection that was shown *identity*."""
+
+    __slots__ = ("_covered", "_identity")
+
+    def __init__(self, traffic: "Traffic", identity: "Identity") -> None:
+        super().__init__(traffic, secure=True)
+        self._identity = identity
+        self._covered = b""  # the host that was found to be covered last: nearly always the only one
+
+    def find(self, request: "Request") -> LiveRoute | None:
+        """Return the route by host and path, where the certificate is for that host."""
+        host = request.fields.name
+        if host != self._covered:
+            if host and not self._identity.covers(host):
+                return MISDIRECTED
+            self._covered = host
+        return super().find(request)
