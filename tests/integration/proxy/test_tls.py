@@ -13,9 +13,11 @@ from cryptography import x509
 
 from hostess_proxy import tls
 from hostess_proxy.tls import HANDSHAKES, Handshake
+from hostess_proxy.tls_context import TICKET_KEYS_LENGTH
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, a_stage, ok, read_response
 from tests.integration.proxy.test_tunnels import ASK, echo
+from tests.integration.proxy.tls_client import TlsClient, careless
 
 GET = b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n"
 PROTOCOL_VERSION = b"\x02\x46"  # a fatal alert
@@ -54,14 +56,6 @@ async def connect(stage: Stage, name: str | None, context: ssl.SSLContext | None
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.port, ssl=chosen, server_hostname=name or "")
     stage._writers.append(writer)
     return reader, writer
-
-
-def careless() -> ssl.SSLContext:
-    """Make the context of a client that believes anything."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 async def test_by_name(stage: Stage, papers: Papers) -> None:
@@ -286,8 +280,7 @@ async def test_swap_under_load(stage: Stage, papers: Papers, tmp_path: Path) -> 
 async def test_half_close_of_a_tunnel(stage: Stage) -> None:
     """In a tunnel a client may say that it sends no more, and still gets the rest; so may a backend."""
     stage.route(await stage.backend(echo))
-    client = HalfClosing(stage.port)
-    await client.handshake("a.x")
+    client = await TlsClient.connect(stage.port)
 
     await client.send(ASK % b"echo" + b"ahead" + b"x" * 300_000)
     await client.end()
@@ -298,92 +291,38 @@ async def test_half_close_of_a_tunnel(stage: Stage) -> None:
     assert (line["status"], line["end"], line["in"]) == (101, "ok", 300_005)
 
 
-class HalfClosing:
-    """A client that can end one direction of TLS alone, which asyncio's cannot."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-
-    async def handshake(self, name: str) -> None:
-        """Connect."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._tls = careless().wrap_bio(self._incoming, self._outgoing, server_hostname=name)
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._writer.write(self._outgoing.read())
-                self._incoming.write(await self._reader.read(65536))
-            else:
-                return
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes."""
-        self._tls.write(data)
-        self._writer.write(self._outgoing.read())
-        await self._writer.drain()
-
-    async def end(self) -> None:
-        """Say that no more will be sent."""
-        with pytest.raises(ssl.SSLWantReadError):
-            self._tls.unwrap()
-        self._writer.write(self._outgoing.read())
-
-    async def read(self) -> bytes:
-        """Return all that comes until the other side says that there is no more."""
-        received = b""
-        while True:
-            try:
-                piece = self._tls.read(65536)
-            except ssl.SSLWantReadError:
-                data = await self._reader.read(65536)
-                assert data, "cut without a word"
-                self._incoming.write(data)
-                continue
-            except ssl.SSLZeroReturnError:  # the same as b"", after our own end
-                piece = b""
-            received += piece
-            if not piece:
-                self._writer.close()
-                return received
-
-
 async def test_cut_without_a_word(stage: Stage) -> None:
     """A connection that ends without TLS's own end is lost: in a tunnel it is no half close."""
     backend = await stage.backend(echo)
     stage.route(backend)
-    client = HalfClosing(stage.port)
-    await client.handshake("a.x")
+    client = await TlsClient.connect(stage.port)
     await client.send(ASK % b"echo")
     await stage.until(lambda: bool(backend.heads))
 
-    client._writer.write_eof()
+    client.writer.write_eof()
 
     (line,) = await stage.logged(1)
     assert (line["status"], line["end"]) == (101, "ok")
-    assert await client._reader.read() is not None
-    client._writer.close()
+    assert await client.reader.read() is not None
+    client.writer.close()
 
 
 async def test_forged_record(stage: Stage) -> None:
     """A record that is not genuine ends the connection, and nobody else's."""
     stage.route(await stage.backend())
-    client = HalfClosing(stage.port)
-    await client.handshake("a.x")
+    client = await TlsClient.connect(stage.port)
 
-    client._writer.write(b"\x17\x03\x03\x00\x20" + b"f" * 32)
+    client.writer.write(b"\x17\x03\x03\x00\x20" + b"f" * 32)
 
-    assert (await asyncio.wait_for(client._reader.read(), 10))[:1] == b"\x17"
+    assert (await asyncio.wait_for(client.reader.read(), 10))[:1] == b"\x17"
     assert (await stage.get()).status == 200
-    client._writer.close()
+    client.writer.close()
 
 
 async def test_end_is_said(stage: Stage) -> None:
     """A connection that the proxy closes ends with TLS's own end, so that a client knows that nothing is missing."""
     stage.route(await stage.backend())
-    client = HalfClosing(stage.port)
-    await client.handshake("a.x")
+    client = await TlsClient.connect(stage.port)
 
     await client.send(b"GET / HTTP/1.1\r\nHost: a.x\r\nConnection: close\r\n\r\n")
 
@@ -414,3 +353,33 @@ async def test_big_pieces(stage: Stage) -> None:
     writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     assert (await read_response(reader)).body == b"A" + body
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_session_resumes_elsewhere(stage: Stage, papers: Papers, tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """A session that one worker began resumes at another one that has the same keys, and not where the keys are others."""
+    keys = bytes(range(TICKET_KEYS_LENGTH))
+    context = careless()
+    context.minimum_version = context.maximum_version = version
+    async with a_stage(tmp_path / "other", papers=papers) as other:
+        for one in (stage, other):
+            one.route(await one.backend())
+            one.tls.share_tickets(keys)
+        session = await begin(stage, context, None)
+        assert (stage.tls.done, stage.tls.resumed) == (1, 0)
+
+        session = await begin(other, context, session)
+        assert (other.tls.done, other.tls.resumed) == (1, 1)
+
+        other.tls.share_tickets(keys[::-1])
+        await begin(other, context, session)
+        assert (other.tls.done, other.tls.resumed, other.tls.failed) == (2, 1, 0)
+
+
+async def begin(stage: Stage, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSession:
+    """Ask once, in a session if there is one; return the session."""
+    client = await TlsClient.connect(stage.port, "a.x", context, session)
+    await client.send(b"GET / HTTP/1.1\r\nHost: a.x\r\nConnection: close\r\n\r\n")
+    assert (await client.read()).startswith(b"HTTP/1.1 200")
+    assert client.tls.session is not None
+    return client.tls.session
