@@ -15,6 +15,7 @@ from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from hostess_proxy.exchange import BODY_SECONDS, NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
 from hostess_proxy.http1 import CHUNKED, MAX_HEAD, NO_BODY, Refused, Request, RequestFields, Response, check_partial
+from hostess_proxy.http2_downstream import take_over
 from hostess_proxy.pages import Answer, render
 from hostess_proxy.upstream import BODYLESS
 
@@ -42,6 +43,7 @@ class Downstream:
         "traffic", "transport",
     )  # fmt: skip
     transport: asyncio.Transport
+    may_be_http2 = True
 
     def __init__(self, traffic: "Traffic", *, secure: bool) -> None:
         self.traffic = traffic
@@ -150,7 +152,8 @@ class Downstream:
                 if not self._take_head():
                     break
         except Refused as error:
-            self._refuse(error)
+            if self.served or not self.may_be_http2 or not take_over(self, self._ahead):
+                self._refuse(error)
         finally:
             self._taking_heads = False
         if len(self._ahead) > _MAX_AHEAD:

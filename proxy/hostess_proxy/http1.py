@@ -77,7 +77,7 @@ class RequestFields(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One request. *path* is its target in origin form; *minor* is the x of HTTP/1.x."""
+    """One request. *path* is its target in origin form; *minor* is the x of HTTP/1.x, and 2 for HTTP/2."""
 
     method: bytes
     path: bytes

@@ -65,6 +65,7 @@ class InsideClient(Downstream):
     """An HTTP connection of a caller in the stack. It goes to the service that was called, whatever its Host field says."""
 
     __slots__ = ("_wanted",)
+    may_be_http2 = False
 
     def __init__(self, traffic: "Traffic", wanted: Destination) -> None:
         super().__init__(traffic, secure=False)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
 
 _NO_ROUTE = '"project":"","service":"","release":""'
+_VERSIONS = ("HTTP/1.0", "HTTP/1.1", "HTTP/2.0")
 _THOUSANDTHS = tuple(f"{i:03d}" for i in range(1000))
 
 
@@ -36,17 +37,17 @@ class JsonLines:
         return (
             f'{{"ts":"{self._at(exchange.at)}","id":"{exchange.id.decode()}","client":"{exchange.client.address}",'
             f'"method":"{request.method.decode()}","host":"{fields.log_host}","path":"{path}",'
-            f'"proto":"HTTP/1.{request.minor}","status":{exchange.status},"in":{exchange.received},"out":{exchange.sent},'
+            f'"proto":"{_VERSIONS[request.minor]}","status":{exchange.status},"in":{exchange.received},"out":{exchange.sent},'
             f'"ms":{_milliseconds(now - started)},'
             f'"upstream_ms":{_milliseconds(exchange.first_byte - started) if exchange.first_byte else "0.000"},'
             f'{live.log if live is not None else _NO_ROUTE},"target":"{target.address if target is not None else ""}",'
             f'"retries":{exchange.retries},"end":"{end}","error":"{exchange.error}","ua":{fields.log_agent}}}\n'
         )
 
-    def refusal(self, at: float, address: str, status: int, code: str, sent: int) -> str:
+    def refusal(self, at: float, address: str, status: int, code: str, sent: int, minor: int = 1) -> str:
         """Return the line of a request that could not be read."""
         return (
-            f'{{"ts":"{self._at(at)}","id":"","client":"{address}","method":"","host":"","path":"","proto":"HTTP/1.1",'
+            f'{{"ts":"{self._at(at)}","id":"","client":"{address}","method":"","host":"","path":"","proto":"{_VERSIONS[minor]}",'
             f'"status":{status},"in":0,"out":{sent},"ms":0.000,"upstream_ms":0.000,{_NO_ROUTE},"target":"","retries":0,'
             f'"end":"refused","error":"{code}","ua":""}}\n'
         )

@@ -118,12 +118,12 @@ class Traffic:
         if log is not None:
             log.add(self._lines.exchange(exchange, end, monotonic()))
 
-    def log_refusal(self, address: str, status: int, code: str, sent: int) -> None:
+    def log_refusal(self, address: str, status: int, code: str, sent: int, *, minor: int = 1) -> None:
         """Write the line of a request that could not be read."""
         self.requests += 1
         log = self._log
         if log is not None:
-            log.add(self._lines.refusal(time(), address, status, code, sent))
+            log.add(self._lines.refusal(time(), address, status, code, sent, minor))
 
 
 def _tell(what: str, live: "LiveRoute | None") -> None:

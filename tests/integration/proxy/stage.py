@@ -13,6 +13,7 @@ import pytest
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.headers import Networks
+from hostess_proxy.http2_downstream import Http2Downstream
 from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.tls import Handshake, Tls
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
@@ -226,6 +227,12 @@ class Stage:
         """Let the proxy's deadlines be *seconds* nearer: what waits for less is due at the next tick."""
         for client in self.traffic.clients:
             client.deadline -= seconds
+            if isinstance(client, Http2Downstream):
+                for name in ("head_by", "_idle_by", "_stalled_by", "_final_at"):
+                    setattr(client, name, getattr(client, name) - seconds)
+                for stream in client.streams.values():
+                    for name in ("deadline", "_stalled_by"):
+                        setattr(stream, name, getattr(stream, name) - seconds)
         for target in self.traffic.targets._by_address.values():
             for upstream in target.idle:
                 upstream.idle_since -= seconds

@@ -69,6 +69,10 @@ class Wire(asyncio.Transport):
 
     abort = close
 
+    def can_write_eof(self) -> bool:
+        """Tell that it can be half closed."""
+        return True
+
     def write_eof(self) -> None:
         """Nothing more will be written."""
 
