@@ -22,7 +22,7 @@ from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
 if TYPE_CHECKING:
-    from hostess_proxy.ports import Client, Ending
+    from hostess_proxy.ports import Client, Ending, Sink
     from hostess_proxy.static_files import FileBody
     from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.traffic import Traffic
@@ -43,7 +43,7 @@ class Exchange:
 
     __slots__ = (
         "at", "body_done", "client", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames", "half_closed", "id",
-        "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "started", "status",
+        "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "sink", "started", "status",
         "target", "traffic", "tried", "upgraded", "upstream",
     )  # fmt: skip
     signed_by: bytes
@@ -70,6 +70,7 @@ class Exchange:
         self.retries = 0
         self.repeat = 0
         self.cookie = b""
+        self.sink: Sink = client
         self.ends_with: tuple[Ending, ...] = ()
         self.continued = False
         self.upgraded = False
@@ -239,11 +240,11 @@ class Exchange:
                 self.frames.feed(data)
             self.client.send_raw(data)
         else:
-            self.client.send_body(data)
+            self.sink.send_body(data)
 
     def response_end(self) -> None:
         """End: the response is complete."""
-        self.client.end_body()
+        self.sink.end_body()
         self._end("ok")
 
     def upgrade(self, response: Response, data: bytes) -> None:

@@ -33,6 +33,16 @@ class Ending(Protocol):
         """Hear that the exchange has ended."""
 
 
+class Sink(Protocol):
+    """Where the body of a response goes: the client, or what changes it on the way there."""
+
+    def send_body(self, data: bytes) -> None:
+        """Send more of the response's body."""
+
+    def end_body(self) -> None:
+        """Complete the response's body."""
+
+
 class Connection(Protocol):
     """What a worker has to know of each connection of a client. *deadline* is when `expired` shall be called."""
 

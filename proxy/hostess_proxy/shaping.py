@@ -6,6 +6,7 @@ Most routes change nothing, so that their responses pay for one look at an empty
 from typing import TYPE_CHECKING, Protocol
 
 from hostess_proxy.canary import with_cookie
+from hostess_proxy.encoding import coders, compressed
 from hostess_proxy.http1 import Response
 from hostess_proxy.table import Route
 
@@ -22,5 +23,11 @@ class Shape(Protocol):
 
 def shapes_of(route: Route) -> tuple[Shape, ...]:
     """Return what a route changes, in order."""
-    wanted: tuple[tuple[bool, Shape], ...] = ((route.canary is not None, with_cookie),)
+    compresses = route.compress and route.static is None  # static files have their own ways
+    if compresses:
+        coders()  # loads what is needed now, not while a request waits
+    wanted: tuple[tuple[bool, Shape], ...] = (
+        (route.canary is not None, with_cookie),
+        (compresses, compressed),
+    )
     return tuple(shape for is_wanted, shape in wanted if is_wanted)

@@ -35,15 +35,21 @@ def asked(lines: bytes) -> dict[str, str]:
 
 def accepted(value: str, offered: Iterable[str]) -> str:
     """Return the first of *offered* codings (ours, best first) that an Accept-Encoding allows; "" for none."""
-    weights: dict[str, float] = {}
+    asked = weights(value)
+    return next((coding for coding in offered if asked.get(coding, asked.get("*", 0.0)) > 0), "")
+
+
+def weights(value: str) -> dict[str, float]:
+    """Return how much an Accept-Encoding wants each coding that it names: 0 for not at all, 1 for most."""
+    found: dict[str, float] = {}
     for part in value.lower().split(","):
         coding, _, parameter = part.strip().partition(";")
         name, _, text = parameter.strip().partition("=")
         try:
-            weights[coding.strip()] = float(text) if name.strip() == "q" else 1.0
+            found[coding.strip()] = float(text) if name.strip() == "q" else 1.0
         except ValueError:
-            weights[coding.strip()] = 0.0
-    return next((coding for coding in offered if weights.get(coding, weights.get("*", 0.0)) > 0), "")
+            found[coding.strip()] = 0.0
+    return found
 
 
 def unchanged(fields: dict[str, str], etag: str, modified: str) -> bool:

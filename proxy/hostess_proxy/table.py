@@ -58,7 +58,8 @@ class Route:
     none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself. *sign_in*
     are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
     *terms* is what else the route asks of requests.
-    *slow_start* is how many seconds a target that is new beside older ones gets fewer requests.
+    *slow_start* is how many seconds a target that is new beside older ones gets fewer requests. With *compress* texts are compressed on
+    their way.
     """
 
     host: str
@@ -76,6 +77,7 @@ class Route:
     terms: Terms = NOTHING_ASKED
     slow_start: float = 0.0
     canary: Canary | None = None
+    compress: bool = False
 
     def of_canary(self, canary: Canary) -> "Route":
         """Return the same route to the release that is tried out."""

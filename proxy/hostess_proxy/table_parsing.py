@@ -82,6 +82,7 @@ def _route(place: str, raw: object) -> Route:
         sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
         terms=read_terms(place, entry) if entry.keys() & TERMS else NOTHING_ASKED,
         slow_start=_seconds(f"{place}.slow_start", entry.get("slow_start", 0.0)),
+        compress=_flag(f"{place}.compress", entry.get("compress", False)),
         canary=None if canary is None else _canary(f"{place}.canary", canary),
     )
 

@@ -39,6 +39,7 @@ class Traffic:
         self.wall = time() - self.now  # how far the wall clock is ahead of the monotonic one
         self.requests = 0
         self.ejections = 0
+        self.encoding = 0  # responses that are being compressed in pieces
         self._log = log
         self._lines = JsonLines()
         # Unique, not secret: a random beginning for this worker and a number, whose last digits are ready.

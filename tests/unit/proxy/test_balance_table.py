@@ -19,9 +19,10 @@ def table(**more: Any) -> Table:
 
 def test_what_a_route_may_say() -> None:
     """Each option is read as it was written."""
-    [route] = table(slow_start=30, canary=CANARY).routes
+    [route] = table(slow_start=30, canary=CANARY, compress=True).routes
 
     assert route.slow_start == 30
+    assert route.compress
     assert route.canary == Canary("2", ("127.0.0.1:2",), 2.5, "X-Canary", ("yes",))
     assert route.addresses() == ("127.0.0.1:1", "127.0.0.1:2")
 
@@ -31,7 +32,7 @@ def test_what_a_route_need_not_say() -> None:
     [route] = table().routes
     [tried] = table(canary={"release": "2", "targets": []}).routes
 
-    assert (route.slow_start, route.canary) == (0, None)
+    assert (route.slow_start, route.canary, route.compress) == (0, None, False)
     assert tried.canary == Canary("2", ())
 
 
@@ -40,6 +41,7 @@ def test_what_a_route_need_not_say() -> None:
     [
         ({"slow_start": -1}, "slow_start"),
         ({"slow_start": "1s"}, "slow_start"),
+        ({"compress": "zstd"}, "compress"),
         ({"canary": True}, "canary"),
         ({"canary": {"targets": []}}, "canary"),
         ({"canary": {"release": "2"}}, "canary"),
