@@ -1,13 +1,11 @@
 """One request on its way: from a parsed head to a line in the access log.
 
 An exchange stands between a client's connection and a backend's. It finds the route, takes a target, repeats what is safe to
-repeat, and ends exactly once:
+repeat (`retries` says what), and ends exactly once:
 
     begin ─► (dial ⇄ retry) ─► request sent ─► response begun ─► ended
                   │                 │               │
                   └── 502/503       └── 502/504     └── truncated, cut, client gone
-
-What is repeated, and where, is decided in `retries`.
 
 It knows nothing of the wire format on the client's side, so another HTTP version needs another `Client` only.
 """
@@ -15,6 +13,7 @@ It knows nothing of the wire format on the client's side, so another HTTP versio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from hostess_proxy.buffering import Spool, gather
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
 from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
@@ -37,13 +36,13 @@ NEVER: Final = float("inf")
 class Exchange:
     """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with.
 
-    *cookie* is one to set, with its attributes, for shapes of its route. *ends_with* is what is closed when it ends, before the
-    client goes on.
+    *spool* holds the body where it was buffered, *cookie* is one to set (with its attributes, for shapes of its route), *ends_with* is
+    closed when it ends, before the client goes on.
     """
 
     __slots__ = (
         "at", "body_done", "client", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames", "half_closed", "id",
-        "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "sink", "started", "status",
+        "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "sink", "spool", "started", "status",
         "target", "traffic", "tried", "upgraded", "upstream",
     )  # fmt: skip
     signed_by: bytes
@@ -58,7 +57,8 @@ class Exchange:
         self.body_done = fields.length == NO_BODY
         self.live: LiveRoute | None = None
         self.target: Target | None = None
-        self.upstream: Upstream | FileBody | None = None
+        self.upstream: Upstream | FileBody | Spool | None = None
+        self.spool: Spool | None = None
         self.tried: tuple[Target, ...] = ()
         self.pending: list[bytes] = []
         self.started = started = monotonic()
@@ -109,7 +109,14 @@ class Exchange:
             self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if expects else BODY_SECONDS)
         if live.site is not None:
             answer(self, live.site)
-            return
+        elif route.buffer is not None and not self.body_done:
+            gather(self, route.buffer)
+        else:
+            self.go(live)
+
+    def go(self, live: "LiveRoute") -> None:
+        """Send the request to a target of this route."""
+        self.live = live
         target = live.pick(self.traffic.now)
         if target is None:
             self._answer(503, "no-backend", end="no_target")
@@ -156,6 +163,8 @@ class Exchange:
     def _send_on(self, upstream: "Upstream") -> None:
         self.upstream = upstream
         upstream.send(self, self._head(upstream))
+        if self.spool is not None:
+            self.spool.pour(upstream)
         if self.pending:
             pending, self.pending = self.pending, []
             self.client.hold_body(held=False)  # before writing, which may hold it again
@@ -208,9 +217,10 @@ class Exchange:
         if response.status != 100:  # noqa: PLR2004 -- Continue
             self.client.send_interim(response)
         elif self.request.fields.expects_continue and not self.continued:
-            self._continue()
+            self.invite_body()
 
-    def _continue(self) -> None:
+    def invite_body(self) -> None:
+        """Tell the client to send its body."""
         self.continued = True
         self.client.send_continue()
         self.client.deadline = self.traffic.now + BODY_SECONDS
@@ -222,10 +232,8 @@ class Exchange:
             self.traffic.absolve(target, self.live, self.started)
         self.first_byte = monotonic()
         self.status = response.status
-        live = self.live
-        if live is not None and live.shapes:
-            for shape in live.shapes:
-                response, data = shape(self, response, data, ended=ended)
+        for shape in self.live.shapes if self.live is not None else ():
+            response, data = shape(self, response, data, ended=ended)
         self.sent = len(data)
         self.client.deadline = NEVER
         self.client.start_response(self, response, data, ended=ended)
@@ -249,8 +257,7 @@ class Exchange:
 
     def upgrade(self, response: Response, data: bytes) -> None:
         """Become a tunnel: from here on bytes are relayed, not read."""
-        if self.target is not None:
-            self.traffic.absolve(self.target, self.live, self.started)
+        self.traffic.absolve(self.target, self.live, self.started)
         self.first_byte = monotonic()
         self.status = response.status
         self.upgraded = True
@@ -269,22 +276,19 @@ class Exchange:
 
     def upstream_ended_writing(self) -> bool:
         """Pass on that the backend sends no more through the tunnel; return whether the other direction stays open."""
-        if self.half_closed:
-            self._end("ok")
-            return False
-        self.half_closed = True
-        self.client.deadline = self.traffic.now + HALF_CLOSED_SECONDS
-        self.client.end_writing()
-        return True
+        return self._half_close(self.client)
 
     def client_ended_writing(self) -> bool:
         """Pass on that the client sends no more through the tunnel; return whether the other direction stays open."""
-        if self.half_closed or self.upstream is None:
+        return self._half_close(self.upstream)
+
+    def _half_close(self, other: "Client | Upstream | FileBody | Spool | None") -> bool:
+        if self.half_closed or other is None:
             self._end("ok")
             return False
         self.half_closed = True
         self.client.deadline = self.traffic.now + HALF_CLOSED_SECONDS
-        self.upstream.end_writing()
+        other.end_writing()
         return True
 
     # ---- what can go wrong
@@ -298,7 +302,7 @@ class Exchange:
             self._fail(0, "", end="truncated")
         else:
             if not upstream.reused or upstream.got_bytes:
-                self._blame_target()
+                self.traffic.blame(self.target, self.live)
             self._go_on(once_more(self, upstream), "backend-closed", end="backend_closed")
 
     def truncated(self) -> None:
@@ -313,7 +317,7 @@ class Exchange:
         """Refuse what the backend sent: it is no HTTP, or has no single reading."""
         self.error = code
         if not self.status:
-            self._blame_target()
+            self.traffic.blame(self.target, self.live)
         self._fail(502, "backend-invalid-response", end="backend_invalid")
 
     def client_invalid(self, status: int, code: str) -> None:
@@ -330,7 +334,7 @@ class Exchange:
         """Act on the client's deadline, which has passed."""
         if not self.body_done:
             if self.request.fields.expects_continue and not self.continued and not self.received:
-                self._continue()
+                self.invite_body()
             else:
                 self._fail(408, "body-timeout", end="timeout")
         elif self.upgraded:
@@ -355,18 +359,13 @@ class Exchange:
         if self.traffic.targets.table.shuts_out(self.client.find(self.request), digest):
             self.cut(401, "sign-in-needed")
 
-    def _blame_target(self) -> None:
-        if self.target is not None:
-            self.traffic.blame(self.target, self.live)
-
     def _fail(self, status: int, code: str, *, end: str) -> None:
         """Answer, or break off where the response has begun."""
-        if self.status:
-            if not self.ended:
-                self.client.break_off()
-                self._end(end)
-        else:
+        if not self.status:
             self._answer(status, code, end=end)
+        elif not self.ended:
+            self.client.break_off()
+            self._end(end)
 
     def _answer(self, status: int, code: str, *, end: str) -> None:
         self._say(Answer(status, code), end=end)

@@ -55,7 +55,9 @@ class Way(NamedTuple):
 def is_repeatable(exchange: "Exchange") -> bool:
     """Whether sending the request twice does no harm, and can be done: its body, if any, must still be here."""
     request = exchange.request
-    return exchange.body_done and not exchange.received and (request.method in _IDEMPOTENT or request.fields.replayable)
+    if not exchange.body_done or (exchange.received and exchange.spool is None):
+        return False
+    return request.method in _IDEMPOTENT or request.fields.replayable
 
 
 def elsewhere(exchange: "Exchange") -> Way | None:
@@ -81,17 +83,14 @@ def once_more(exchange: "Exchange", lost: "Upstream") -> Way | None:
     return way
 
 
-def _way(exchange: "Exchange", tried: "tuple[Target, ...]", repeat: int) -> Way | None:
+def today(exchange: "Exchange", tried: "tuple[Target, ...]" = ()) -> "LiveRoute | None":
+    """Return the route by today's table: the canary's, if the request is for it and it has a target that is well and not *tried*."""
     live = exchange.client.find(exchange.request)
-    if live is None:
-        return None
-    now = exchange.traffic.now
-    if (
-        live.canary is not None
-        and exchange.live is not None
-        and exchange.live.is_canary
-        and live.canary.is_well(now, tried)
-    ):
-        live = live.canary
-    target = live.pick(now, tried)
-    return Way(live, target, repeat) if target is not None else None
+    canary = live.canary if live is not None and exchange.live is not None and exchange.live.is_canary else None
+    return canary if canary is not None and canary.is_well(exchange.traffic.now, tried) else live
+
+
+def _way(exchange: "Exchange", tried: "tuple[Target, ...]", repeat: int) -> Way | None:
+    live = today(exchange, tried)
+    target = live.pick(exchange.traffic.now, tried) if live is not None else None
+    return Way(live, target, repeat) if live is not None and target is not None else None

@@ -50,6 +50,19 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
+class Buffer:
+    """How request bodies are buffered: up to *memory* bytes in memory, else in a file of up to *disk* bytes."""
+
+    memory: int = 1 << 20
+    disk: int = 1 << 30
+
+    @property
+    def most(self) -> int:
+        """The length of the longest body."""
+        return max(self.memory, self.disk)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One host and path prefix, and where its requests go.
 
@@ -59,7 +72,7 @@ class Route:
     are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
     *terms* is what else the route asks of requests.
     *slow_start* is how many seconds a target that is new beside older ones gets fewer requests. With *compress* texts are compressed on
-    their way.
+    their way. With *buffer* request bodies are read wholly before they go on.
     """
 
     host: str
@@ -78,6 +91,7 @@ class Route:
     slow_start: float = 0.0
     canary: Canary | None = None
     compress: bool = False
+    buffer: Buffer | None = None
 
     def of_canary(self, canary: Canary) -> "Route":
         """Return the same route to the release that is tried out."""

@@ -8,6 +8,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 
 from hostess_proxy.table import (
+    Buffer,
     Canary,
     Certificate,
     Inside,
@@ -82,9 +83,15 @@ def _route(place: str, raw: object) -> Route:
         sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
         terms=read_terms(place, entry) if entry.keys() & TERMS else NOTHING_ASKED,
         slow_start=_seconds(f"{place}.slow_start", entry.get("slow_start", 0.0)),
+        buffer=None if entry.get("buffer") is None else _buffer(f"{place}.buffer", entry["buffer"]),
         compress=_flag(f"{place}.compress", entry.get("compress", False)),
         canary=None if canary is None else _canary(f"{place}.canary", canary),
     )
+
+
+def _buffer(place: str, raw: object) -> Buffer:
+    entry = _object(place, raw, allowed=set(Buffer.__dataclass_fields__))
+    return Buffer(**{name: _whole(f"{place}.{name}", value) for name, value in entry.items()})
 
 
 def _canary(place: str, raw: object) -> Canary:

@@ -66,8 +66,10 @@ class Traffic:
         for exchange in [client.exchange for client in self.clients if client.exchange is not None]:
             exchange.recheck()
 
-    def blame(self, target: Target, live: "LiveRoute | None", *, connecting: bool = False) -> None:
+    def blame(self, target: Target | None, live: "LiveRoute | None", *, connecting: bool = False) -> None:
         """Note that a target failed a request of a route: it let us not connect, or gave no response that is one."""
+        if target is None:
+            return
         now = monotonic()
         before = target.health
         among = live.targets if live is not None else ()
@@ -79,9 +81,9 @@ class Traffic:
             used = ", but used: more than half of the targets are" if none_is else ""
             _tell(f"{target.address} is out after failures{used}", live)
 
-    def absolve(self, target: Target, live: "LiveRoute | None", began: float) -> None:
+    def absolve(self, target: Target | None, live: "LiveRoute | None", began: float) -> None:
         """Note that a target against which something speaks has answered a request that *began* then."""
-        if target.health is not None:
+        if target is not None and target.health is not None:
             before, target.health = target.health, answered(target.health, began)
             if before.pause and target.health is None:
                 _tell(f"{target.address} is in again", live)

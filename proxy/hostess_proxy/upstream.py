@@ -129,13 +129,15 @@ class Upstream:
 
     def pause_writing(self) -> None:
         """Hold the client's body: the backend takes no more for now."""
-        if self.exchange is not None:
-            self.exchange.client.hold_body(held=True)
+        exchange = self.exchange
+        if exchange is not None:
+            (exchange.spool or exchange.client).hold_body(held=True)
 
     def resume_writing(self) -> None:
         """Let the client go on: the backend takes more again."""
-        if self.exchange is not None:
-            self.exchange.client.hold_body(held=False)
+        exchange = self.exchange
+        if exchange is not None:
+            (exchange.spool or exchange.client).hold_body(held=False)
 
     def eof_received(self) -> bool:
         """Keep half-closed tunnels open; in all other cases the end of the stream is the end."""

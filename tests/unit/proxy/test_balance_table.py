@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.table import Canary, Table, TableError
+from hostess_proxy.table import Buffer, Canary, Table, TableError
 from hostess_proxy.table_parsing import parse_table
 
 ROUTE = {"host": "a.localhost", "service": "a", "release": "1", "targets": ["127.0.0.1:1"]}
@@ -19,10 +19,11 @@ def table(**more: Any) -> Table:
 
 def test_what_a_route_may_say() -> None:
     """Each option is read as it was written."""
-    [route] = table(slow_start=30, canary=CANARY, compress=True).routes
+    [route] = table(slow_start=30, canary=CANARY, compress=True, buffer={"memory": 10, "disk": 20}).routes
 
     assert route.slow_start == 30
     assert route.compress
+    assert route.buffer == Buffer(10, 20)
     assert route.canary == Canary("2", ("127.0.0.1:2",), 2.5, "X-Canary", ("yes",))
     assert route.addresses() == ("127.0.0.1:1", "127.0.0.1:2")
 
@@ -32,7 +33,8 @@ def test_what_a_route_need_not_say() -> None:
     [route] = table().routes
     [tried] = table(canary={"release": "2", "targets": []}).routes
 
-    assert (route.slow_start, route.canary, route.compress) == (0, None, False)
+    assert (route.slow_start, route.canary, route.compress, route.buffer) == (0, None, False, None)
+    assert table(buffer={}).routes[0].buffer == Buffer(1024 * 1024, 1024 * 1024 * 1024)
     assert tried.canary == Canary("2", ())
 
 
@@ -42,6 +44,10 @@ def test_what_a_route_need_not_say() -> None:
         ({"slow_start": -1}, "slow_start"),
         ({"slow_start": "1s"}, "slow_start"),
         ({"compress": "zstd"}, "compress"),
+        ({"buffer": True}, "buffer"),
+        ({"buffer": {"memory": -1}}, "buffer.memory"),
+        ({"buffer": {"disk": "1 GB"}}, "buffer.disk"),
+        ({"buffer": {"disc": 1}}, "buffer.disc"),
         ({"canary": True}, "canary"),
         ({"canary": {"targets": []}}, "canary"),
         ({"canary": {"release": "2"}}, "canary"),
