@@ -24,6 +24,8 @@ from hostess.domain.ports import Clock, Engine, Firewall, Journal, Meter, Prober
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
+from hostess.services.canaries import Canaries
+from hostess.services.canary_launch import CanaryLaunch
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
@@ -101,6 +103,7 @@ class World:
     names: InsideNames
     routing: Routing
     closures: Closures
+    canaries: Canaries
     retirement: Retirement
     deployments: Deployments
     pushes: Pushes
@@ -186,7 +189,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     turns = Turns()
     report = Report(outside.resolver, url, partial(addresses_of, settings), settings.base_domain)
     subnets = partial(free_subnets, settings, outside.meter)
-    deployments = Deployments(journal, deployer, preparation, turns, report, transcripts, redactor, clock, subnets)
+    trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
+    deployments = Deployments(
+        journal, deployer, trial, preparation, turns, report, transcripts, redactor, clock, subnets
+    )
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
@@ -208,6 +214,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         names=names,
         routing=routing,
         closures=Closures(journal, routing, clock),
+        canaries=Canaries(journal, deployments, undoing, routing, turns, clock, pushes.unsettle),
         retirement=retirement,
         deployments=deployments,
         pushes=pushes,

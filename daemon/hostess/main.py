@@ -166,6 +166,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         checkups=world.checkups,
         routing=world.routing,
         closures=world.closures,
+        canaries=world.canaries,
         redactor=world.redactor,
         collector=world.collector,
         removal=world.removal,
@@ -212,6 +213,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(LEAD_EVERY, "lead callers inside", world.names.lead)
     timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
+    timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))

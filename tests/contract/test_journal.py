@@ -11,7 +11,7 @@ from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.domain.closures import Closing, Closure
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
-from hostess.domain.records import Project, Task, Token
+from hostess.domain.records import Canary, Project, Share, Task, Token
 from hostess.domain.release import (
     NEXT,
     Deployment,
@@ -536,3 +536,26 @@ async def test_closures(journal: Journal) -> None:
     assert await journal.closures() == []
     with pytest.raises(Problem, match="nowhere"):
         await journal.put_closure(replace(first, project="nowhere"))
+
+
+async def test_canaries(journal: Journal) -> None:
+    """A canary and its deployment's end are written as one; another share is kept; a switch, and the environment's end, end it."""
+    await switched(journal, a_release(), {})
+    for name in ("c1", "c2"):
+        await journal.add_deployment(a_deployment(name, State.RUNNING))
+    canary = Canary(a_release(2), ("api",), "c1", Share(10), NOW, "ann")
+    other = Share(50, "X-Canary", ("yes",))
+
+    await journal.begin_canary(canary, NOW)
+    ended = await journal.deployment("c1")
+    assert ended is not None
+    assert (ended.state, ended.release, ended.finished_at) == (State.CANARY, 2, NOW)
+    assert await journal.share_canary(canary, other)
+    assert await journal.canary("shop", "production") == replace(canary, share=other)
+    assert not await journal.share_canary(replace(canary, deployment="c0"), Share(1))
+    await journal.drop_canary("shop", "production")
+    assert not await journal.share_canary(canary, Share(1))
+    await journal.begin_canary(replace(canary, deployment="c2"), NOW)
+    assert [each.deployment for each in await journal.canaries()] == ["c2"]
+    await switched(journal, a_release(3), {})
+    assert await journal.canary("shop", "production") is None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlite_utils import Database
 
-from hostess.adapters import journal_deployments, journal_tasks
+from hostess.adapters import journal_canaries, journal_deployments, journal_tasks
 from hostess.adapters.journal_rows import from_text, to_text
 from hostess.domain.problem import Problem
 from hostess.domain.records import Task
@@ -15,7 +15,7 @@ from hostess.domain.release import Release, State
 def switch(
     db: Database, deployment: str, release: Release, hosts: Mapping[str, str], tasks: Sequence[Task], now: datetime
 ) -> None:
-    """Make the release live, with exactly these hosts, the deployment SWITCHED, and add the tasks.
+    """Make the release live, with exactly these hosts, the deployment SWITCHED, end a canary, and add the tasks.
 
     Problem "host-taken", "environment-not-found", "deployment-not-found"; IllegalMoveError. Nothing is changed then.
     """
@@ -23,6 +23,7 @@ def switch(
     _save(db, release)
     _set_live(db, release.project, release.environment, release.number)
     _set_hosts(db, release.project, release.environment, hosts)
+    journal_canaries.drop(db, release.project, release.environment)
     journal_deployments.move(db, deployment, State.SWITCHED, now, release=release.number)
     for task in tasks:
         journal_tasks.add(db, task.kind, task.payload, task.due_at)

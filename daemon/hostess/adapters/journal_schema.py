@@ -189,6 +189,17 @@ CREATE TABLE closures (
 """
 
 
+_CANARIES = """
+CREATE TABLE canaries (
+    record TEXT NOT NULL,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.release.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.release.environment')) STORED,
+    UNIQUE (project, environment)
+) STRICT;
+"""
+
+
 @migrations()
 def m001_first_tables(db: Database) -> None:
     """Make all tables of the first version, and this installation's id."""
@@ -218,6 +229,12 @@ def m004_addresses_of_services(db: Database) -> None:
 def m005_closures_of_services(db: Database) -> None:
     """Make the table for maintenance and pauses."""
     db.executescript(_CLOSURES)
+
+
+@migrations()
+def m006_canaries(db: Database) -> None:
+    """Make the table for releases that are tried out beside the live one."""
+    db.executescript(_CANARIES)
 
 
 def known_migrations() -> frozenset[str]:

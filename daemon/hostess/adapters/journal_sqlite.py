@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 from sqlite_utils import Database
 
 from hostess.adapters import journal_addresses as addresses
+from hostess.adapters import journal_canaries as canaries
 from hostess.adapters import journal_closures as closures
 from hostess.adapters import journal_deployments as deployments
 from hostess.adapters import journal_environments as environments
@@ -22,7 +23,19 @@ from hostess.adapters import journal_tasks as tasks
 from hostess.adapters.journal_database import JournalFile
 from hostess.domain.closures import Closure
 from hostess.domain.problem import Problem
-from hostess.domain.records import EnvironmentSettings, Event, JobRun, Place, Project, Secret, Step, Task, Token
+from hostess.domain.records import (
+    Canary,
+    EnvironmentSettings,
+    Event,
+    JobRun,
+    Place,
+    Project,
+    Secret,
+    Share,
+    Step,
+    Task,
+    Token,
+)
 from hostess.domain.release import Deployment, Moving, Release, State
 
 P = ParamSpec("P")
@@ -132,6 +145,26 @@ class SqliteJournal:
     async def closures(self) -> list[Closure]:
         """Return all closures."""
         return await self._do(closures.every)
+
+    async def begin_canary(self, canary: Canary, now: datetime) -> None:
+        """Write a canary down, and its deployment as one."""
+        await self._do(canaries.begin, canary, now)
+
+    async def share_canary(self, canary: Canary, share: Share) -> bool:
+        """Give a canary another share; False when it is no more."""
+        return await self._do(canaries.share, canary, share)
+
+    async def drop_canary(self, project: str, environment: str) -> None:
+        """Forget the canary of an environment."""
+        await self._do(canaries.drop, project, environment)
+
+    async def canary(self, project: str, environment: str) -> Canary | None:
+        """Return the canary of an environment."""
+        return await self._do(canaries.one, project, environment)
+
+    async def canaries(self) -> list[Canary]:
+        """Return all canaries."""
+        return await self._do(canaries.every)
 
     async def addresses(self) -> dict[tuple[str, str], dict[str, str]]:
         """Return the virtual addresses of all services."""

@@ -6,7 +6,7 @@ So an older proxy, which serves on while the daemon is upgraded, refuses no tabl
 from dataclasses import asdict
 from typing import Any
 
-from hostess.domain.ports import Maintenance, Upstreams
+from hostess.domain.ports import CanaryTargets, Maintenance, Upstreams
 from hostess.domain.route_settings import RouteSettings
 from hostess.domain.stack import Buffer, Protocol, Proxy, RateLimit
 
@@ -23,6 +23,7 @@ def keys_of(route: Upstreams) -> dict[str, Any]:
             "error_pages": dict(settings.pages),
             "redirect": _redirect(route.host, settings),
             "maintenance": _maintenance(route.maintenance),
+            "canary": _canary(route.canary),
             "pause": asdict(route.pause) if route.pause else None,
         }
     )
@@ -59,6 +60,13 @@ def _rate(limit: RateLimit | None) -> dict[str, Any] | None:
 
 def _redirect(host: str, settings: RouteSettings) -> dict[str, Any] | None:
     return {"host": settings.asked.canonical_host, "status": REDIRECT} if host in settings.redirected else None
+
+
+def _canary(found: CanaryTargets | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    chosen = {"header": found.header, "values": list(found.values)} if found.header else {}
+    return {"release": found.release, "targets": list(found.targets), "percent": found.percent, **chosen}
 
 
 def _maintenance(found: Maintenance | None) -> dict[str, Any] | None:

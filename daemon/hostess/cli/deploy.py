@@ -31,6 +31,7 @@ MESSAGE = 1000
 @click.option("--no-interactive", is_flag=True, help="Ask nothing: what is missing is an error.")
 @click.option("--no-git", is_flag=True, help="Look at neither git's remotes nor its commits.")
 @click.option("--no-cache", is_flag=True, help="Build everything anew.")
+@click.option("--canary", type=click.IntRange(0, 100), help="Try it out with so many percent of the clients.")
 @options.form
 @options.which_server
 def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
@@ -40,6 +41,7 @@ def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
     no_interactive: bool,  # noqa: FBT001 -- click's
     no_git: bool,  # noqa: FBT001 -- click's
     no_cache: bool,  # noqa: FBT001 -- click's
+    canary: int | None,
     form: str,
     url: str | None,
     token: str | None,
@@ -73,6 +75,7 @@ def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
             size,
             message="" if no_git else _message(root),
             no_cache=no_cache,
+            canary=None if canary is None else str(canary),
         )
     carried_out(client, begun, form)
 

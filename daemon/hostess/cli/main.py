@@ -14,6 +14,7 @@ PLACES = {
     "deployments": f"{_HERE}.deployments:deployments",
     "deploy": f"{_HERE}.deploy:deploy",
     "rollback": f"{_HERE}.rollback:rollback",
+    "canary": f"{_HERE}.canary:canary",
     "maintenance": f"{_HERE}.maintenance:maintenance",
     "pause": f"{_HERE}.maintenance:pause",
     "resume": f"{_HERE}.maintenance:resume",

@@ -1,8 +1,10 @@
 """What the journal remembers besides releases and deployments: small frozen rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from hostess.domain.release import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,30 @@ class JobRun:
     ended_at: datetime | None = None
     outcome: str = ""
     exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Whose requests go to it: so many *percent* of clients, and those whose *header* has one of these values."""
+
+    percent: int
+    header: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The one canary of an environment. *services* are those that it has replicas of, started by *deployment*."""
+
+    release: Release
+    services: tuple[str, ...]
+    deployment: str
+    share: Share
+    since: datetime
+    actor: str
+
+    @property
+    def tried(self) -> Release:
+        """Its release with the services alone that it has replicas of."""
+        workloads = {name: self.release.workloads[name] for name in self.services}
+        return replace(self.release, workloads=workloads, jobs={})

@@ -21,11 +21,12 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
+    CANARY = "canary"
 
 
 NEXT: Mapping[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.SUPERSEDED, State.FAILED}),
-    State.RUNNING: frozenset({State.SWITCHED, State.FAILED, State.CANCELLED}),
+    State.RUNNING: frozenset({State.SWITCHED, State.CANARY, State.FAILED, State.CANCELLED}),
     State.SWITCHED: frozenset({State.LIVE, State.DEGRADED, State.FAILED}),
 }
 """Legal moves; a state that is no key is final."""
@@ -47,6 +48,7 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
     RESTART = "restart"
     SCALE = "scale"
+    PROMOTE = "promote"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Live releases + running containers -> the whole routing table of the host."""
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from hostess.domain import labels
 from hostess.domain.closures import Closing, Closure, closing
 from hostess.domain.plan import matching
-from hostess.domain.ports import Container, Maintenance, Pause, Upstreams
+from hostess.domain.ports import CanaryTargets, Container, Maintenance, Pause, Upstreams
 from hostess.domain.release import Release, Workload
 from hostess.domain.stack import Proxy
 
@@ -16,12 +17,17 @@ ASKED = (401, "sign-in-needed")
 
 
 def routes(
-    release: Release, containers: Sequence[Container], passes: Sequence[str], closures: Sequence[Closure] = ()
+    release: Release,
+    containers: Sequence[Container],
+    passes: Sequence[str],
+    closures: Sequence[Closure] = (),
+    canary: Mapping[tuple[str, int], CanaryTargets] = MappingProxyType({}),
 ) -> list[Upstreams]:
     """Return one route per host of *release*, to those of its replicas that run: never to more than it wants, which are to go.
 
     A host whose service has no replica keeps its route, without targets: the proxy answers 503 and not another app's page. *passes*
-    are the digests of the tokens that may pass where sign-in is asked for; *closures* those of the environment.
+    are the digests of the tokens that may pass where sign-in is asked for; *closures* those of the environment, *canary* is where
+    the share of its canary goes.
     """
     table: list[Upstreams] = []
     for workload in release.workloads.values():
@@ -42,6 +48,7 @@ def routes(
                     settings=workload.proxy,
                     maintenance=_maintenance(workload, port, closures),
                     pause=_pause(workload, closures),
+                    canary=canary.get((workload.name, port)),
                 )
                 for host in hosts
             ]

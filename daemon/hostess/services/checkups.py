@@ -1,8 +1,8 @@
-"""Checkups: every live replica is asked how it is at its own interval; one that is not well gets no requests and is restarted."""
+"""Checkups: every replica that serves is asked how it is at its own interval; one that is not well gets no requests and is restarted."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,9 +75,8 @@ class Checkups:
         found: dict[str, _Watched] = {}
         for place in await self._journal.places():
             key = (place.project, place.environment)
-            live = await self._journal.live(*key)
             staying = [container for container in there.get(key, []) if container.id not in gone]
-            found |= {each.container.id: each for each in _of(place, live, staying)}
+            found |= {each.container.id: each for each in await self._of(place, staying)}
         for container in self._tasks.keys() - found.keys():
             place = self._watched[container].place
             if not self._turns.busy(place.project, place.environment):
@@ -159,12 +158,17 @@ class Checkups:
         return False
 
     async def _is_live(self, watched: _Watched) -> bool:
-        """Whether it still is a replica of the live release, now that nobody else changes anything there."""
+        """Whether it still is a replica of the live release or its canary, now that nobody else changes anything there."""
         key = (watched.place.project, watched.place.environment)
         gone = await leaving(self._journal)
         there = [c for c in await self._replicas.of_place(*key) if c.id not in gone]
-        live = await self._journal.live(*key)
-        return watched.container.id in {each.container.id for each in _of(watched.place, live, there)}
+        return watched.container.id in {each.container.id for each in await self._of(watched.place, there)}
+
+    async def _of(self, place: Place, containers: Collection[Container]) -> list[_Watched]:
+        """Return the replicas of the live release and of its canary that can be asked."""
+        live = await self._journal.live(place.project, place.environment)
+        canary = await self._journal.canary(place.project, place.environment)
+        return [*_of(place, live, containers), *_of(place, canary.tried if canary else None, containers)]
 
     async def _publish(self) -> None:
         with suppress(Problem):  # the proxy is away; the reconciler publishes what is right then
@@ -180,7 +184,7 @@ class Checkups:
 
 
 def _of(place: Place, live: Release | None, containers: Iterable[Container]) -> list[_Watched]:
-    """Return the replicas of a live release that can be asked."""
+    """Return the replicas of a release that can be asked."""
     present = list(containers)
     return [
         _Watched(place, workload, workload.health, container)

@@ -75,10 +75,11 @@ class Collector:
         return needed
 
     async def _kept(self) -> list[Release]:
-        """Return the releases that can be gone back to, and those that are live."""
+        """Return the releases that can be gone back to, those that are live, and those that are tried out."""
         kept: list[Release] = []
         for place in await self._journal.places():
             kept += await self._journal.releases(place.project, place.environment, self._keep)
             live = await self._journal.live(place.project, place.environment)
             kept += [live] if live is not None else []
+        kept += [canary.release for canary in await self._journal.canaries()]
         return kept

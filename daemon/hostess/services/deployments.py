@@ -9,9 +9,10 @@ from hostess.domain.ahead import ahead, later
 from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
-from hostess.domain.records import Place
+from hostess.domain.records import Place, Share
 from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.rollback import previous_good
+from hostess.services.canary_launch import CanaryLaunch
 from hostess.services.deployer import Deployer
 from hostess.services.persistence import until_written
 from hostess.services.preparation import Preparation
@@ -37,7 +38,7 @@ RECENT = 200
 class Request:
     """What somebody asks for. *check* looks again when the turn comes and right before the switch.
 
-    *settle* runs once it is live, *discard* when it has ended otherwise.
+    *settle* runs once it is live, *discard* when it has ended otherwise. With *share* it becomes a canary, and not live.
     """
 
     project: str
@@ -52,6 +53,7 @@ class Request:
     check: Check | None = None
     settle: Settle | None = None
     discard: Settle | None = None
+    share: Share | None = None
 
 
 class Deployments:
@@ -61,6 +63,7 @@ class Deployments:
         self,
         journal: Journal,
         deployer: Deployer,
+        canaries: CanaryLaunch,
         preparation: Preparation,
         turns: Turns,
         report: Report,
@@ -71,6 +74,7 @@ class Deployments:
     ) -> None:
         self._journal = journal
         self._deployer = deployer
+        self._canaries = canaries
         self._preparation = preparation
         self._turns = turns
         self._report = report
@@ -245,6 +249,7 @@ class Deployments:
         if request.check is not None:
             await request.check()
         live = await self._journal.live(request.project, request.environment)
+        await self._beside_a_canary(request, say)
 
         async def enter(name: str) -> None:
             now = self._clock.now()
@@ -268,8 +273,24 @@ class Deployments:
             migrate=request.migrate,
             may_switch=request.check,
         )
-        state, seconds = await self._deployer.deploy(order)
+        if request.share is not None:
+            state, seconds = await self._canaries.begin(order, request.share)
+        else:
+            state, seconds = await self._deployer.deploy(order)
         return wanted, state, {**phase.seconds, **seconds}
+
+    async def _beside_a_canary(self, request: Request, say: Say) -> None:
+        """Say that the canary that there is will end; Problem "canary-running" where it would be in the way of another one."""
+        canary = await self._journal.canary(request.project, request.environment)
+        if canary is None or request.kind is Kind.PROMOTE:
+            return
+        if request.share is not None:
+            raise Problem(
+                "canary-running",
+                f"{canary.release.title} is tried out already, with {canary.share.percent} %",
+                remedy="first `hostess canary promote` or `hostess canary stop`",
+            )
+        say(f"       note: the canary {canary.release.title} ends when this is live")
 
     async def _moved(self, deployment: Deployment, move: Settle, say: Say, untold: str) -> None:
         """Let a ref follow what became of the deployment; that it does not changes nothing else, and *untold* says so."""

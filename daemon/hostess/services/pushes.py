@@ -5,11 +5,13 @@ import logging
 from dataclasses import asdict, dataclass
 
 from hostess.domain import names
+from hostess.domain.canaries import share_of
 from hostess.domain.environments import attributes
 from hostess.domain.ports import Journal, Repositories
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.quantities import duration_text
+from hostess.domain.records import Share
 from hostess.domain.release import Deployment, Kind, Release, State
 from hostess.domain.stack import Stack
 from hostess.domain.stack_file import environment_for, stack_for
@@ -27,7 +29,8 @@ REASON = 100
 TRIES = 5
 PLAN = "plan: "
 """What the line of a plan as JSON begins with, so that `hostess plan` finds it among those of git."""
-LIVE = frozenset({State.LIVE, State.DEGRADED})
+LIVE = frozenset({State.LIVE, State.DEGRADED, State.CANARY})
+"""The ends of a deployment that its push was for."""
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class Options:
     fresh: bool = False
     dry_run: bool = False
     as_json: bool = False
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Deploys:
     environment: str
     stack: Stack
     text: str
+    share: Share | None = None
 
 
 class Pushes:
@@ -126,7 +131,7 @@ class Pushes:
         names.check_environment_name(environment)
         for notice in notices(stack_for(stack, environment)):
             say(f"       note: {notice}")
-        return Deploys(push.project, push.actor, update, environment, stack, text)
+        return Deploys(push.project, push.actor, update, environment, stack, text, options.share)
 
     async def _serving(self, push: Push) -> Release | None:
         """Return what serves when it is not known (the file cannot be read) which environment the push is for."""
@@ -199,6 +204,7 @@ class Pushes:
             check=None if update.ref.startswith(UPLOADS) else check,
             settle=self.settle,
             discard=discard,
+            share=one.share,
         )
         return await self._deployments.begin(request, say)
 
@@ -242,6 +248,15 @@ class Pushes:
             log.warning("%s of %s could not be moved: it is moved by others", ref, project)
         await self._repositories.move_ref(project, KEPT + deployment.id, new, ZERO)
 
+    async def unsettle(self, deployment: Deployment) -> None:
+        """Move the branch of a canary that was stopped back to where it was, so that its commit can be pushed again.
+
+        Where it has moved on meanwhile it stays.
+        """
+        ref = deployment.ref
+        if not ref.startswith(UPLOADS):
+            await self._repositories.move_ref(deployment.project, ref, deployment.commit, deployment.previous or ZERO)
+
     async def _dry_run(self, push: Push, one: Deploys, say: Say, *, as_json: bool) -> Verdict:
         project, commit = push.project, one.update.new
         try:
@@ -258,7 +273,7 @@ class Pushes:
 
 
 def _options(given: tuple[str, ...]) -> Options:
-    environment, fresh, dry_run, as_json = None, False, False, False
+    environment, fresh, dry_run, as_json, share = None, False, False, False, None
     for option in given:
         key, _, value = option.partition("=")
         if key == "env" and value:
@@ -268,13 +283,15 @@ def _options(given: tuple[str, ...]) -> Options:
             fresh = True
         elif option in {"dry-run", "dry-run=json"}:
             dry_run, as_json = True, bool(value)
+        elif key == "canary":
+            share = share_of(value)
         else:
             raise Problem(
                 "bad-push-option",
                 f"unknown push option {option[:40]!r}",
-                remedy="there are: env=NAME, no-cache, dry-run",
+                remedy="there are: env=NAME, no-cache, dry-run, canary=PERCENT",
             )
-    return Options(environment, fresh, dry_run, as_json)
+    return Options(environment, fresh, dry_run, as_json, share)
 
 
 def _deploying(one: Deploys) -> str:

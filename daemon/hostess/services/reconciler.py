@@ -9,11 +9,12 @@ from functools import partial
 from typing import cast
 
 from hostess.domain import labels
+from hostess.domain.canaries import belongs
 from hostess.domain.plan import matching, orderly
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Step
-from hostess.domain.release import OPEN, Deployment, Release, State, Workload
+from hostess.domain.release import OPEN, Deployment, Kind, Release, State, Workload
 from hostess.domain.stack import OnFailure
 from hostess.services.deployments import Settle
 from hostess.services.launch import in_order
@@ -123,7 +124,9 @@ class Reconciler:
         gone = await leaving(self._journal)
         for place in await self._journal.places():
             key = (place.project, place.environment)
-            if orderly(await self._journal.live(*key), containers.get(key, []), gone):
+            canary = await self._journal.canary(*key)
+            there = [container for container in containers.get(key, []) if not belongs(canary, container)]
+            if orderly(await self._journal.live(*key), there, gone):
                 found.add(key)
 
     async def _look_after(self, place: Place, settled: bool) -> None:  # noqa: FBT001 -- a fact about the place
@@ -197,7 +200,7 @@ class Reconciler:
         codes = await self._tasks_left(deployment)
         begun = {step.name: step.outcome for step in await self._journal.steps(deployment.id)}
         state = State.LIVE
-        for workload in in_order(live) if deployment.kind == "push" else ():
+        for workload in in_order(live) if deployment.kind in {Kind.PUSH, Kind.PROMOTE} else ():
             hook = workload.post_deploy
             if hook is None:
                 continue

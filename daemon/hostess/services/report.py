@@ -32,7 +32,8 @@ class Report:
     async def success(self, release: Release, state: State, seconds: Mapping[str, float], say: Say) -> None:
         """Say release number, the time each phase took, a URL per public service, and the DNS records that are missing."""
         took = ", ".join(f"{phase} {time:.1f} s" for phase, time in seconds.items()) or "nothing to do"
-        word = "live" if state is State.LIVE else "live, but degraded"
+        words = {State.LIVE: "live", State.CANARY: "tried out as a canary"}
+        word = words.get(state, "live, but degraded")
         say(f"-----> release {release.title} of {release.project} ({release.environment}) is {word} [{took}]")
         for workload in release.workloads.values():
             path = path_of(workload).rstrip("/")

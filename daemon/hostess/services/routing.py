@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from hostess.domain import labels
+from hostess.domain.canaries import targets_of
 from hostess.domain.closures import Closing, Closure, closing, over
 from hostess.domain.inside import first_served, inside_services
 from hostess.domain.ports import Clock, Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
-from hostess.domain.records import Place
+from hostess.domain.records import Canary, Place
 from hostess.domain.release import Release
 from hostess.domain.routes import proves, question_of, routes, serving
 from hostess.services.inside_names import InsideNames
@@ -96,6 +97,7 @@ class Routing:
         early = dict(self._early)
         places = await self._journal.places()
         live = [await self._journal.live(place.project, place.environment) for place in places]
+        canaries = {(c.release.project, c.release.environment): c for c in await self._journal.canaries()}
         gone = await leaving(self._journal)
         proved: dict[tuple[str, str], list[Container]] = defaultdict(list)
         unproved: dict[tuple[str, str], list[Container]] = defaultdict(list)
@@ -112,9 +114,21 @@ class Routing:
         table = [
             route
             for key, release in releases.items()
-            for route in routes(release, able.get(key, []), passes(tokens, release.project, now), closed[key])
+            for route in routes(
+                release,
+                able.get(key, []),
+                passes(tokens, release.project, now),
+                closed[key],
+                targets_of(canaries[key], proved.get(key, []), self._unwell) if key in canaries else {},
+            )
         ]
         return table, await self._inside(places, releases, early, able, unproved)
+
+    async def served_by(self, canary: Canary) -> set[str]:
+        """Return the services of a canary that have a replica that is well."""
+        release = canary.release
+        owned = labels.of_place(await self._journal.instance(), release.project, release.environment)
+        return {service for service, _ in targets_of(canary, await self._engine.containers(owned), self._unwell)}
 
     async def _closed(self) -> Mapping[tuple[str, str], list[Closure]]:
         """Return what is closed in each environment; nothing where nothing is."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import cast
 
 from hostess.domain import labels
+from hostess.domain.canaries import belongs
 from hostess.domain.health import pauses
 from hostess.domain.plan import plan
 from hostess.domain.ports import Clock, Container, Journal
@@ -49,10 +50,11 @@ class Undoing:
         self._clock = clock
 
     async def retire_stale(self, place: Place, wanted: Release, containers: list[Container]) -> None:
-        """Hand every replica that *wanted* does not need over to retirement, and remove what a hand-over stopped."""
+        """Hand every replica that neither *wanted* nor a canary needs over to retirement, and remove what a hand-over stopped."""
+        canary = await self._journal.canary(place.project, place.environment)
         now = await self._replicas.of_place(place.project, place.environment)
         known = {container.id: container for container in containers}
-        gone = await leaving(self._journal)
+        gone = await leaving(self._journal) | {c.id for c in now if belongs(canary, c)}
         stale = set(plan(None, wanted, now, gone).retired) - gone
         await self._retirement.retire(
             [known.get(container.id, container) for container in now if container.id in stale]

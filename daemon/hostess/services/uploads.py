@@ -7,6 +7,7 @@ from hostess.domain import names
 from hostess.domain.ports import Clock, Journal, NewCommit, Repositories, TreeLimits
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, RefUpdate
+from hostess.domain.records import Share
 from hostess.domain.stack import Stack
 from hostess.domain.stack_file import stack_for
 from hostess.domain.unsupported import notices
@@ -19,13 +20,14 @@ _BRANCHES = ("refs/heads/main", "refs/heads/master")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Who uploads to where. *message* is what its commit says; *fresh*: build everything anew."""
+    """Who uploads to where. *message* is what its commit says; *fresh*: build everything anew; *share*: as a canary."""
 
     project: str
     environment: str
     actor: str
     message: str = ""
     fresh: bool = False
+    share: Share | None = None
 
 
 class Uploads:
@@ -57,7 +59,7 @@ class Uploads:
         stack, text = await self._preparation.read(project, commit)
         await self._check_environment(upload, stack)
         update = RefUpdate(ref, before or ZERO, commit)
-        deploys = Deploys(project, upload.actor, update, upload.environment, stack, text)
+        deploys = Deploys(project, upload.actor, update, upload.environment, stack, text, upload.share)
         told = [f"       note: {notice}" for notice in (*stack.notices, *notices(stack_for(stack, upload.environment)))]
         told.append(
             f"-----> deploying what {upload.actor} uploaded ({commit[:7]}) to {upload.environment} of {project}"

@@ -347,6 +347,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         replicas=world.replicas,
         checkups=world.checkups,
         closures=world.closures,
+        canaries=world.canaries,
         routing=world.routing,
         secrets=world.secrets,
         tokens=world.tokens,

@@ -11,7 +11,7 @@ from hostess.domain.closures import Closing, Closure
 from hostess.domain.difference import Facts, changes
 from hostess.domain.fingerprint import fingerprint
 from hostess.domain.plan import plan
-from hostess.domain.ports import Maintenance, Pause, Upstreams
+from hostess.domain.ports import CanaryTargets, Maintenance, Pause, Upstreams
 from hostess.domain.release import Workload
 from hostess.domain.route_settings import Login, RouteSettings, changed
 from hostess.domain.routes import hosts_of, proves, question_of, routes
@@ -161,7 +161,10 @@ def test_the_keys_of_a_route() -> None:
     )
     settings = RouteSettings(proxy, (Login("ann", "00", "11"),), {"404": "<p>"}, ("a.x",))
     closed = Maintenance("back at 9", 60, ("10.0.0.0/8",), "/api/health")
-    route = Upstreams("a.x", "shop", "web", "v1", (), settings=settings, maintenance=closed, pause=Pause(1000, 30))
+    tried = CanaryTargets("v2", ("10.0.0.2:80",), 10, "X-Canary", ("yes",))
+    route = Upstreams(
+        "a.x", "shop", "web", "v1", (), settings=settings, maintenance=closed, pause=Pause(1000, 30), canary=tried
+    )
 
     assert keys_of(route) == {
         "strip_prefix": True,
@@ -184,8 +187,15 @@ def test_the_keys_of_a_route() -> None:
             "health_path": "/api/health",
         },
         "pause": {"requests": 1000, "seconds": 30},
+        "canary": {
+            "release": "v2",
+            "targets": ["10.0.0.2:80"],
+            "percent": 10,
+            "header": "X-Canary",
+            "values": ["yes"],
+        },
     }
     assert "redirect" not in keys_of(replace(route, host="www.x"))
-    assert keys_of(replace(route, settings=None, pause=None, maintenance=Maintenance("", 5))) == {
+    assert keys_of(Upstreams("a.x", "shop", "web", "v1", (), maintenance=Maintenance("", 5))) == {
         "maintenance": {"retry_after": 5}
     }

@@ -5,7 +5,19 @@ from datetime import datetime
 from typing import Protocol, Unpack
 
 from hostess.domain.closures import Closure
-from hostess.domain.records import EnvironmentSettings, Event, JobRun, Place, Project, Secret, Step, Task, Token
+from hostess.domain.records import (
+    Canary,
+    EnvironmentSettings,
+    Event,
+    JobRun,
+    Place,
+    Project,
+    Secret,
+    Share,
+    Step,
+    Task,
+    Token,
+)
 from hostess.domain.release import Deployment, Moving, Release, State
 
 
@@ -55,6 +67,25 @@ class Journal(Protocol):
 
     async def closures(self) -> list[Closure]:
         """Return all closures there are, of all environments."""
+
+    # canaries
+    async def begin_canary(self, canary: Canary, now: datetime) -> None:
+        """Write a canary down, in place of any of its environment, and its deployment CANARY, in one transaction.
+
+        The next switch in the environment ends it.
+        """
+
+    async def share_canary(self, canary: Canary, share: Share) -> bool:
+        """Give a canary another share; False when it is no more."""
+
+    async def drop_canary(self, project: str, environment: str) -> None:
+        """Forget the canary of an environment, if there is one."""
+
+    async def canary(self, project: str, environment: str) -> Canary | None:
+        """Return the canary of an environment."""
+
+    async def canaries(self) -> list[Canary]:
+        """Return all canaries."""
 
     # addresses of services
     async def addresses(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
@@ -118,7 +149,7 @@ class Journal(Protocol):
         """Make the switch, in one transaction.
 
         The release is saved and live in its environment, the deployment SWITCHED, *hosts* (host -> service) are exactly those
-        of the environment, *tasks* are added. Problem "host-taken" when another environment has one of them.
+        of the environment, *tasks* are added, a canary of it is one no more. Problem "host-taken" when another environment has one of them.
         """
 
     async def live(self, project: str, environment: str) -> Release | None:

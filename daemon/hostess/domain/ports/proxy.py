@@ -28,6 +28,17 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryTargets:
+    """Where a share of the requests goes: so many *percent* of clients, and those whose *header* has one of these values."""
+
+    release: str
+    targets: tuple[str, ...]
+    percent: int
+    header: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Upstreams:
     """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages.
 
@@ -46,6 +57,7 @@ class Upstreams:
     settings: RouteSettings | None = None
     maintenance: Maintenance | None = None
     pause: Pause | None = None
+    canary: CanaryTargets | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from aiohttp import web
 from hostess import __version__
 from hostess.domain.problem import Problem
 from hostess.doors.api import (
+    canaries,
     closures,
     deployments,
     environments,
@@ -40,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *deployments.OPERATIONS,
     *uploads.OPERATIONS,
     *workloads.OPERATIONS,
+    *canaries.OPERATIONS,
     *closures.OPERATIONS,
     *kept_services.OPERATIONS,
     *jobs.OPERATIONS,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hostess.domain.ports import TreeLimits
 from hostess.domain.problem import Problem
+from hostess.domain.records import Share
 from hostess.doors.api.deployments import PLACE, DeploymentView, begun_view
 from hostess.doors.api.operation import Call, Given, op
 from hostess.services.uploads import Upload
@@ -21,10 +22,11 @@ WITHIN = 3600.0
 
 
 class About(Given):
-    """What the commit of the archive says, and whether everything is built anew."""
+    """What the commit of the archive says, and whether everything is built anew. *canary*: the percentage with which it is tried out."""
 
     message: str = Field(default="", max_length=1000)
     no_cache: bool = False
+    canary: int | None = Field(default=None, ge=0, le=100)
 
 
 @op(f"POST {PLACE}/upload", "deploy", given=About, returns=DeploymentView, status=202, takes=MEDIA, makes_place=True)
@@ -32,7 +34,8 @@ async def upload(call: Call, given: About) -> DeploymentView:
     """Deploy the tree that the body, a tar archive (gzip or not), holds; follow it by its log."""
     if (call.request.content_length or 0) > MOST:
         raise Problem("archive-too-large", f"the archive is larger than {MOST} bytes")
-    asked = Upload(call.project, call.environment, call.caller.name, given.message, given.no_cache)
+    share = None if given.canary is None else Share(given.canary)
+    asked = Upload(call.project, call.environment, call.caller.name, given.message, given.no_cache, share)
     async with asyncio.timeout(WITHIN):
         deployment = await call.services.uploads.begin(asked, _pieces(call.request))
     return await begun_view(call, deployment, "upload")

@@ -8,6 +8,7 @@ from aiohttp import web
 from hostess.domain.ports import Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
+from hostess.services.canaries import Canaries
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
@@ -44,6 +45,7 @@ class ApiServices:
     checkups: Checkups
     routing: Routing
     closures: Closures
+    canaries: Canaries
     secrets: SecretStore
     tokens: Tokens
     collector: Collector

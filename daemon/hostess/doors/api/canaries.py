@@ -1,0 +1,80 @@
+"""The canary of an environment: its share, and its end, as the live release or not."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from hostess.domain.records import Canary, Share
+from hostess.doors.api.deployments import PLACE, DeploymentView, begun_view
+from hostess.doors.api.operation import Call, Given, Nothing, View, op
+
+
+class CanaryView(View):
+    """A release that is tried out. *services* are those that it has replicas of, *well* those of which one gets requests."""
+
+    release: int
+    commit: str
+    services: tuple[str, ...]
+    well: tuple[str, ...]
+    percent: int
+    header: str
+    values: tuple[str, ...]
+    since: datetime
+    actor: str
+
+
+class NewShare(Given):
+    """So many *percent* of clients, and those whose *header* has one of *values*."""
+
+    percent: int = Field(ge=0, le=100)
+    header: str = Field(default="", max_length=64, pattern=r"^(?:[A-Za-z0-9-]+)?$")
+    values: tuple[str, ...] = Field(default=(), max_length=100)
+
+
+@op(f"GET {PLACE}/canary", "read", returns=CanaryView)
+async def show_canary(call: Call, _: Nothing) -> CanaryView:
+    """Show the canary of an environment."""
+    return await _view(call, await call.services.canaries.of(call.project, call.environment))
+
+
+@op(f"PUT {PLACE}/canary", "deploy", given=NewShare, returns=CanaryView)
+async def share_canary(call: Call, given: NewShare) -> CanaryView:
+    """Give the canary another share of the requests."""
+    share = Share(given.percent, given.header, given.values)
+    changed = await call.services.canaries.set(call.project, call.environment, share)
+    await call.audit("canary.set", f"gave the canary {given.percent} %", {"percent": given.percent})
+    return await _view(call, changed)
+
+
+@op(f"POST {PLACE}/canary/promote", "deploy", returns=DeploymentView, status=202)
+async def promote_canary(call: Call, _: Nothing) -> DeploymentView:
+    """Begin to make the canary the live release; follow it by its log."""
+    begun = await call.services.canaries.promote(call.project, call.environment, call.caller.name)
+    return await begun_view(call, begun, "promote")
+
+
+@op(f"DELETE {PLACE}/canary", "deploy", returns=CanaryView)
+async def stop_canary(call: Call, _: Nothing) -> CanaryView:
+    """Stop the canary; its replicas finish what they hold."""
+    stopped = await call.services.canaries.stop(call.project, call.environment)
+    await call.audit(
+        "canary.stopped", f"stopped the canary {stopped.release.title}", {"release": stopped.release.number}
+    )
+    return await _view(call, stopped)
+
+
+async def _view(call: Call, canary: Canary) -> CanaryView:
+    return CanaryView(
+        release=canary.release.number,
+        commit=canary.release.commit,
+        services=canary.services,
+        well=tuple(sorted(await call.services.routing.served_by(canary))),
+        percent=canary.share.percent,
+        header=canary.share.header,
+        values=canary.share.values,
+        since=canary.since,
+        actor=canary.actor,
+    )
+
+
+OPERATIONS = (show_canary, share_canary, promote_canary, stop_canary)

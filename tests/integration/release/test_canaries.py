@@ -1,0 +1,206 @@
+"""Canaries: a release beside the live one, with its share, through restarts of the daemon; then promoted, stopped or overtaken."""
+
+import asyncio
+
+import pytest
+
+from hostess.domain import labels
+from hostess.domain.ports import CanaryTargets, Upstreams
+from hostess.domain.problem import Problem
+from hostess.domain.records import Share
+from hostess.domain.release import State
+from tests.world import Bench, web
+
+HOST = "shop-web.localhost"
+PLACE = ("shop", "production")
+BEAT = """  beat:
+    type: custom
+    image: hostess-test/echo:1
+    ports: [8000]
+    persistence: true
+    health: {{http: /health, interval: 1s}}
+    env: {{MARK: "{mark}"}}
+  api:
+    type: custom
+    image: hostess-test/echo:1
+    ports: [8000]
+    visibility: public
+"""
+
+
+def stack(mark: str, image: str = "hostess-test/echo:1") -> dict[str, str]:
+    """Return a stack whose web and beat (which must not run twice) change with *mark*, and whose api stays."""
+    return web(image, mark, BEAT.format(mark=mark))
+
+
+def route(bench: Bench, host: str = HOST) -> Upstreams:
+    """Return the route of the newest table."""
+    return next(each for each in bench.router.tables[-1] if each.host == host)
+
+
+async def running(bench: Bench, service: str) -> dict[str, str]:
+    """Return release -> container of a service."""
+    found = await bench.world.replicas.of_place(*PLACE)
+    return {c.labels[labels.RELEASE]: c.id for c in found if c.labels[labels.SERVICE] == service}
+
+
+async def tried(bench: Bench, *options: str) -> CanaryTargets:
+    """Make v1 live and try v2 out; return where its share goes."""
+    assert (await bench.push("shop", stack("a"))).accepted
+    assert (await bench.push("shop", stack("b"), *(options or ("canary=10",)))).accepted, bench.text()
+    found = route(bench).canary
+    assert found is not None
+    return found
+
+
+async def kinds(bench: Bench) -> list[str]:
+    """Return what has been told of canaries."""
+    return [event.kind for event in await bench.journal.events() if event.kind.startswith("canary.")]
+
+
+async def test_a_canary_stands_beside_what_is_live(bench: Bench) -> None:
+    """What changed and is reached from outside has replicas of both releases; what must not run twice and what did not change is shared."""
+    found = await tried(bench)
+
+    live = await bench.live("shop")
+    assert (live and live.title, found.release, found.percent) == ("v1", "v2", 10)
+    assert set(found.targets).isdisjoint(route(bench).targets)
+    assert route(bench, "shop-api.localhost").canary is None
+    assert set(await running(bench, "web")) == {"1", "2"}
+    assert set(await running(bench, "beat")) == {"1"}
+    assert "beat: stays that of v1 until the canary is promoted" in bench.text()
+    assert "release v2 of shop (production) is tried out as a canary" in bench.text()
+    [newest, _] = await bench.journal.deployments(*PLACE)
+    assert newest.state is State.CANARY
+    assert await bench.world.repositories.ref("shop", "refs/heads/main") == newest.commit
+
+
+async def test_it_stays_as_it_is(bench: Bench) -> None:
+    """Neither the reconciler nor a dead daemon changes it; its share changes when somebody says so."""
+    found = await tried(bench)
+    before = await running(bench, "web")
+
+    await bench.world.reconciler.tick()
+    await bench.restart()
+    await bench.world.reconciler.tick()
+    assert route(bench).canary == found
+    await bench.world.canaries.set(*PLACE, Share(50, "X-Canary", ("yes",)))
+    await bench.world.collector.collect()
+    await bench.world.canaries.look()
+
+    assert route(bench).canary == CanaryTargets("v2", found.targets, 50, "X-Canary", ("yes",))
+    assert await running(bench, "web") == before
+    assert await kinds(bench) == ["canary.set"]
+
+
+async def test_stopped(bench: Bench) -> None:
+    """A canary that is stopped leaves the table, then its replicas go; the same commit can be pushed again."""
+    await tried(bench)
+    before = await running(bench, "web")
+
+    await bench.world.canaries.stop(*PLACE)
+
+    assert route(bench).canary is None
+    async with asyncio.timeout(10):
+        while await running(bench, "web") != {"1": before["1"]}:
+            await asyncio.sleep(0.01)
+    assert await bench.get(HOST) == "200 1"
+    with pytest.raises(Problem, match="no canary in production of shop"):
+        await bench.world.canaries.of(*PLACE)
+    newest, first = await bench.journal.deployments(*PLACE)
+    assert await bench.world.repositories.ref("shop", "refs/heads/main") == first.commit == newest.previous
+    await bench.undone("shop")
+    assert (await bench.push("shop", stack("b"))).accepted
+
+
+async def test_promoted(bench: Bench) -> None:
+    """A canary that is promoted serves on with the containers it has; what it shared changes now, and a rollback goes back."""
+    await tried(bench)
+    canary = (await running(bench, "web"))["2"]
+
+    ended = await bench.world.deployments.ended(await bench.world.canaries.promote(*PLACE, "ann"))
+
+    assert (ended.state, ended.release) == (State.LIVE, 2)
+    async with asyncio.timeout(10):
+        while await running(bench, "web") != {"2": canary} or set(await running(bench, "beat")) != {"2"}:
+            await asyncio.sleep(0.01)
+    assert route(bench).canary is None
+    assert await bench.journal.canaries() == []
+    await bench.world.deployments.ended(await bench.world.deployments.rollback(*PLACE, None, "ann"))
+    live = await bench.live("shop")
+    first = await bench.journal.release(*PLACE, 1)
+    assert live is not None
+    assert first is not None
+    assert live.workloads["web"].spec == first.workloads["web"].spec
+
+
+async def test_overtaken(bench: Bench) -> None:
+    """Another deployment says that the canary ends, and with its switch it does; one that fails leaves it as it is."""
+    found = await tried(bench)
+
+    assert not (await bench.push("shop", stack("c", "hostess-test/echo:broken"))).accepted
+    assert "the canary v2 ends when this is live" in bench.text()
+    assert route(bench).canary == found
+    assert (await bench.push("shop", stack("d"))).accepted
+    assert route(bench).canary is None
+    async with asyncio.timeout(10):
+        while set(await running(bench, "web")) != {"4"}:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_canary_that_does_not_start(bench: Bench) -> None:
+    """A canary whose replicas do not become well fails as a push does, and leaves nothing behind."""
+    assert (await bench.push("shop", stack("a"))).accepted
+    before = await running(bench, "web")
+
+    assert not (await bench.push("shop", stack("b", "hostess-test/echo:broken"), "canary=10")).accepted
+
+    assert await running(bench, "web") == before
+    assert route(bench).canary is None
+    assert await bench.journal.canaries() == []
+
+
+async def test_a_canary_that_is_not_well(bench: Bench) -> None:
+    """A canary without a well replica gets no share, and is stopped by itself; why is told."""
+    await tried(bench)
+
+    await bench.engine.kill((await running(bench, "web"))["2"])
+    await bench.world.routing.publish()
+    assert route(bench).canary is None
+    await bench.world.canaries.look()
+
+    assert await kinds(bench) == ["canary.stopped"]
+    [event] = [event for event in await bench.journal.events() if event.kind == "canary.stopped"]
+    assert event.message == "v2 is no canary any more: no replica of web is well"
+    async with asyncio.timeout(10):
+        while set(await running(bench, "web")) != {"1"}:
+            await asyncio.sleep(0.01)
+
+
+async def test_what_cannot_be_a_canary(bench: Bench) -> None:
+    """No canary without a live release, of a new service, of a database that changes, of nothing at all, or beside another one."""
+    database = "  store: {type: redis}\n"
+
+    assert not (await bench.push("shop", stack("a"), "canary=10")).accepted
+    assert "nothing is live that a canary could stand beside" in bench.text()
+    assert not (await bench.push("shop", {}, "canary=110")).accepted
+    assert "is no percentage from 0 to 100" in bench.text()
+    assert (await bench.push("shop", stack("a"))).accepted
+    assert not (await bench.push("shop", {}, "canary=10")).accepted
+    assert "no service that is reached from outside is another one in this release" in bench.text()
+    added = {"hostess.yml": stack("b")["hostess.yml"] + database}
+    assert not (await bench.push("shop", added, "canary=10")).accepted
+    assert "store is new" in bench.text()
+    assert (await bench.push("shop", stack("b"), "canary=10")).accepted
+    assert not (await bench.push("shop", stack("c"), "canary=10")).accepted
+    assert "is tried out already, with 10 %" in bench.text()
+
+
+async def test_a_project_that_goes_takes_its_canary_along(bench: Bench) -> None:
+    """What is removed with its project includes a canary."""
+    await tried(bench)
+
+    await bench.world.removal.remove("shop")
+
+    assert await bench.journal.canaries() == []
+    assert await bench.world.replicas.of_place(*PLACE) == []
