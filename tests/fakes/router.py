@@ -110,7 +110,8 @@ def _refused(route: Upstreams, path: str) -> tuple[int, str] | None:
         raise Problem("proxy-unreachable", "the proxy holds the request")
     answers = (
         (route.host in settings.redirected, (308, "redirect")),
-        (route.maintenance is not None and path != route.maintenance.health_path, (503, "maintenance")),
+        (route.maintenance is not None and path == route.maintenance.health_path, (200, "in-maintenance")),
+        (route.maintenance is not None, (503, "maintenance")),
         (bool(settings.asked.allow), (403, "not-allowed")),
         (bool(settings.logins), (401, "password-needed")),
         (route.sign_in is not None, (401, "sign-in-needed")),

@@ -29,8 +29,8 @@ def maintenance() -> None:
 def on(client: Client, /, service: str, project: str | None, environment: str, form: str, **given: Any) -> None:  # noqa: ANN401 -- the options
     """Begin maintenance of SERVICE, by default of all services of the environment.
 
-    Requests are answered with 503, Retry-After and a page; those for the path of a health check still reach the service. A
-    deployment, restart or rollback goes on behind it, and does not end it.
+    Requests are answered with 503, Retry-After and a page, at the path of a health check with 200. A deployment, restart or rollback
+    goes on behind it, and does not end it.
     """
     body = {"service": service, **{name: value for name, value in given.items() if value}}
     _shown(client.send("PUT", options.place(project, environment, "maintenance"), body), form)

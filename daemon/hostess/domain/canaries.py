@@ -35,14 +35,15 @@ def tried_services(live: Release | None, wanted: Release) -> tuple[str, ...]:
             raise _impossible(f"{name} is new, and a canary has only services that the live release has, too")
         if workload.is_database and (before[name].spec, before[name].inside) != (workload.spec, workload.inside):
             raise _impossible(f"{name} is another one in this release, and a database is never doubled")
-    found = tuple(name for name, w in wanted.workloads.items() if _is_tried(w) and w.spec != before[name].spec)
+    found = tuple(n for n, w in wanted.workloads.items() if _is_tried(w, before[n]) and w.spec != before[n].spec)
     if not found:
         raise _impossible("no service that is reached from outside is another one in this release")
     return found
 
 
-def _is_tried(workload: Workload) -> bool:
-    return bool(workload.hosts) and workload.static is None and not workload.singleton
+def _is_tried(workload: Workload, before: Workload) -> bool:
+    made_of_files = workload.static is not None or before.static is not None
+    return bool(workload.hosts) and not made_of_files and not workload.singleton
 
 
 def shared_services(live: Release, wanted: Release, tried: Collection[str]) -> tuple[str, ...]:

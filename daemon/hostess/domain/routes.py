@@ -15,6 +15,9 @@ ANSWERS_BELOW = 300
 ASKED = (401, "sign-in-needed")
 """How the proxy answers who has not signed in."""
 
+CLOSED = frozenset({"maintenance", "in-maintenance"})
+"""The proxy's codes where a service is in maintenance, the second one at the path of its health check."""
+
 
 def routes(
     release: Release,
@@ -117,7 +120,9 @@ def proves(workload: Workload, port: int, answer: tuple[int, str], closures: Seq
     """
     status, error = answer
     _, checked = question_of(workload, port)
-    if error and status in _refusals(workload, closures, checked=checked):
+    if error in CLOSED and closing(closures, Closing.MAINTENANCE, workload.name):
+        return True
+    if error and status in _refusals(workload):
         return True
     if port in workload.sign_in:
         return answer == ASKED
@@ -125,9 +130,8 @@ def proves(workload: Workload, port: int, answer: tuple[int, str], closures: Seq
     return not asks and not error and (not checked or ANSWERS_FROM <= status < ANSWERS_BELOW)
 
 
-def _refusals(workload: Workload, closures: Sequence[Closure], *, checked: bool) -> set[int]:
+def _refusals(workload: Workload) -> set[int]:
     """Return the statuses by which the proxy may refuse the question, as this host is one client among others."""
     asked = workload.proxy.asked if workload.proxy else Proxy()
-    closed = not checked and closing(closures, Closing.MAINTENANCE, workload.name) is not None
-    wishes = {401: bool(asked.basic_auth), 403: bool(asked.allow), 429: asked.rate_limit is not None, 503: closed}
+    wishes = {401: bool(asked.basic_auth), 403: bool(asked.allow), 429: asked.rate_limit is not None}
     return {status for status, is_wished in wishes.items() if is_wished}

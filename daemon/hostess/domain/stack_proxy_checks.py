@@ -20,6 +20,7 @@ def check_proxies(draft: Draft) -> None:
         _check_reached(draft, name, part, path)
         _check_kind(draft, kind, part.proxy, path)
         _check_strip(draft, part.proxy, path)
+        _check_asks_once(draft, name, part, path)
         _check_canonical(draft, name, part.proxy, path)
 
 
@@ -48,6 +49,13 @@ def _check_kind(draft: Draft, kind: ServiceType, proxy: ProxyPart, path: Path) -
 def _check_strip(draft: Draft, proxy: ProxyPart, path: Path) -> None:
     if proxy.strip_prefix and proxy.path in {None, "/"} and not draft.findings.is_spoilt(*path, "path"):
         draft.findings.add((*path, "strip_prefix"), "needs path", "for example path: /api", key=True)
+
+
+def _check_asks_once(draft: Draft, name: str, part: ServicePart, path: Path) -> None:
+    """Note a service that would ask for a password and for sign-in: a request has one Authorization field."""
+    asked = {asked_visibility(port) for port in ports_of(part)} | {draft.visibility(name)}
+    if part.proxy and part.proxy.basic_auth is not None and Visibility.TEAM in asked:
+        draft.findings.add((*path, "basic_auth"), "excludes visibility: team", "keep one of the two", key=True)
 
 
 def _check_canonical(draft: Draft, name: str, proxy: ProxyPart, path: Path) -> None:

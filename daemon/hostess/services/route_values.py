@@ -70,6 +70,8 @@ class RouteValues:
                 raise Problem(
                     "error-pages-wrong", f"{where}: {path} is not UTF-8 text", remedy="save it as UTF-8"
                 ) from error
+            if not found[page]:
+                raise Problem("error-pages-wrong", f"{where}: {path} is empty", remedy="write something, or remove it")
         if sum(len(text.encode()) for text in found.values()) > PAGES_LIMIT:
             raise Problem(
                 "error-pages-wrong",

@@ -62,6 +62,7 @@ async def test_pause_and_resume(stage: Stage) -> None:
         ("maintenance", {"allow": ["everywhere"]}, 422),
         ("maintenance", {"retry_after": 0}, 422),
         ("maintenance", {"colour": "red"}, 422),
+        ("maintenance", {"message": "a\x1b[2J"}, 422),
         ("pause", {"seconds": 601}, 422),
         ("pause", {"requests": 0}, 422),
     ],

@@ -47,7 +47,7 @@ async def kinds(bench: Bench) -> list[str]:
 
 
 async def test_maintenance_holds_whatever_happens(bench: Bench) -> None:
-    """It stays on through a push, which is proved by its health check, a dead daemon and a rollback, until it is ended."""
+    """It stays on through a push, which is proved by it, a dead daemon and a rollback, until it is ended."""
     assert (await bench.push("shop", web())).accepted
     await bench.world.closures.close(maintenance(message="back at 9", allow=("10.0.0.0/8",)))
     said = Maintenance("back at 9", 60, ("10.0.0.0/8",), "/health")

@@ -76,6 +76,8 @@ async def test_pages_come_from_the_commit(bench: Bench) -> None:
     large = {f"errors/{code}.html": "x" * 50_000 for code in ("404", "502", "503")}
     assert not (await bench.push("shop", large)).accepted
     assert "more than 128 KB together" in bench.text()
+    assert not (await bench.push("shop", dict.fromkeys(large, ""))).accepted
+    assert "errors/404.html is empty" in bench.text()
     assert (await bench.push("shop", {**dict.fromkeys(large, "gone"), "errors/5xx.html": "<h1>ö</h1>"})).accepted
 
     assert settings(bench).pages == {"404": "gone", "502": "gone", "503": "gone", "5xx": "<h1>ö</h1>"}

@@ -76,14 +76,14 @@ def test_what_proves_a_service(asked: dict[str, Any], answer: tuple[int, str], *
 
 
 def test_what_proves_a_service_in_maintenance() -> None:
-    """Behind maintenance the health check has to answer; a service without one is proved by the page of maintenance."""
-    closed = [MAINTENANCE]
-    checked = a_workload(health=Health(http="/health"))
+    """What is in maintenance is proved by the page of that, or by the service where this host may come through."""
+    checked, open_to_all = a_workload(health=Health(http="/health")), a_workload()
 
-    assert proves(checked, 8000, (200, ""), closed)
-    assert not proves(checked, 8000, (503, "maintenance"), closed)
-    assert proves(a_workload(), 8000, (503, "maintenance"), closed)
-    assert not proves(a_workload(), 8000, (503, "no-targets"))
+    for workload in (checked, open_to_all):
+        for answer in ((200, ""), (503, "maintenance"), (200, "in-maintenance")):
+            assert proves(workload, 8000, answer, [MAINTENANCE])
+        assert not proves(workload, 8000, (503, "no-targets"), [MAINTENANCE])
+        assert not proves(workload, 8000, (503, "maintenance"), [PAUSE])
 
 
 def test_a_change_of_settings_is_told_and_restarts_nothing() -> None:
@@ -122,7 +122,7 @@ def test_a_shared_host_belongs_to_the_shortest_path() -> None:
 
 
 def test_closed_services_in_the_table() -> None:
-    """Maintenance lets the health check's path through, as it is from outside; a service's own closure goes before that of all."""
+    """Maintenance spares the health check's path, as it is from outside; a service's own closure goes before that of all."""
     api = asking(Health(http="/health"), path="/api", strip_prefix=True)
     own = replace(MAINTENANCE, service="api", message="back at 9", allow=("10.0.0.0/8",))
 

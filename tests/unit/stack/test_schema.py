@@ -56,6 +56,7 @@ EXCEPTIONS = {
     "magic_worker": _TARGET,
     "name_shared_with_job": _NAMES,
     "ports_twice": _ITEMS,
+    "proxy_asks_twice": _PORTS,
     "proxy_hosts": _NAMES,
     "proxy_unreached": _PORTS,
     "replicas_database": _NUMBERS,

@@ -11,7 +11,10 @@ from hostess.domain.route_settings import RouteSettings
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Requests are answered with a page, but for those from the networks *allow* and those for *health_path* ("" for none)."""
+    """Requests are answered with a page, but for those from the networks *allow*.
+
+    At *health_path* ("" for none) the answer is 200, so that what watches from outside keeps still.
+    """
 
     message: str
     retry_after: int

@@ -1,6 +1,7 @@
 """The canary of an environment: its share, and its end, as the live release or not."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
@@ -23,12 +24,15 @@ class CanaryView(View):
     actor: str
 
 
+Value = Annotated[str, Field(max_length=200, pattern=r"^[!-~](?:[ -~]*[!-~])?$")]
+
+
 class NewShare(Given):
     """So many *percent* of clients, and those whose *header* has one of *values*."""
 
     percent: int = Field(ge=0, le=100)
     header: str = Field(default="", max_length=64, pattern=r"^(?:[A-Za-z0-9-]+)?$")
-    values: tuple[str, ...] = Field(default=(), max_length=100)
+    values: tuple[Value, ...] = Field(default=(), max_length=100)
 
 
 @op(f"GET {PLACE}/canary", "read", returns=CanaryView)

@@ -16,6 +16,13 @@ def _network(text: str) -> str:
     return str(ip_network(text))
 
 
+def _told(text: str) -> str:
+    if not text.replace("\n", " ").isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return text
+
+
+Message = Annotated[str, Field(max_length=1000), AfterValidator(_told)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 
 
@@ -48,7 +55,7 @@ class OneService(Given):
 class NewMaintenance(OneService):
     """Clients of the networks *allow* still come through; the others are told *message* and to come back in *retry_after* seconds."""
 
-    message: str = Field(default="", max_length=1000)
+    message: Message = ""
     retry_after: int = Field(default=RETRY_AFTER, ge=1, le=86_400)
     allow: tuple[Network, ...] = Field(default=(), max_length=100)
 
