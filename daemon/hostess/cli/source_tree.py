@@ -61,6 +61,8 @@ def needed(stack: Stack) -> dict[str, str]:
                 found.setdefault(posixpath.normpath(dockerfile), f"{place}.build.dockerfile")
             if not isinstance(part, Job) and part.source is not None:
                 found.setdefault(part.source, f"{place}.source")
+            if not isinstance(part, Job) and part.proxy is not None and part.proxy.error_pages:
+                found.setdefault(part.proxy.error_pages, f"{place}.proxy.error_pages")
             found |= {path: f"{place}.env_file" for path in part.env_file if path not in found}
             for file in part.files:
                 if file.source is not None:

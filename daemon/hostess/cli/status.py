@@ -47,8 +47,13 @@ def status(client: Client, form: str) -> None:
         empty="nothing is deployed yet: `git push hostess main`",
     )
     for place in found["places"]:
+        where = f"{place['project']} ({place['environment']})"
+        for closed in place["closed"]:
+            tell(f"{where}: {closed} (`hostess maintenance status`)")
+        if place["canary"]:
+            tell(f"{where}: canary {place['canary']} of clients (`hostess canary status`)")
         if place["pending_restart"]:
             tell(
-                f"pending restart in {place['project']} ({place['environment']}): {', '.join(place['pending_restart'])}"
+                f"pending restart in {where}: {', '.join(place['pending_restart'])}"
                 " (changed secrets; `hostess services restart` brings them in)"
             )

@@ -24,6 +24,7 @@ async def test_from_a_share_to_the_live_release(stage: Stage) -> None:
     await tried(stage)
 
     shown = await stage.hostess("canary", "status", "-p", "shop")
+    status = await stage.hostess("status")
     changed = await stage.hostess("canary", "set", "50", "--header", "X-Canary=yes,please", "-p", "shop")
     seen = await stage.get(f"{PLACE}/canary")
     wrong = await stage.hostess("canary", "set", "50", "--header", "X-Canary", "-p", "shop")
@@ -31,6 +32,7 @@ async def test_from_a_share_to_the_live_release(stage: Stage) -> None:
     gone = await stage.hostess("canary", "status", "-p", "shop")
 
     assert re.search(r"^Share: +10 % of clients$", shown.out, re.MULTILINE), shown
+    assert "shop (production): canary v2, 10 % of clients" in status.err
     assert "50 % of clients, and requests with X-Canary: yes or please" in changed.out
     assert (seen["release"], seen["percent"], seen["values"], seen["well"]) == (2, 50, ["yes", "please"], ["web"])
     assert wrong.code == 2

@@ -20,6 +20,7 @@ async def test_maintenance(stage: Stage) -> None:
         *("--message", "back at 9", "--retry-after", "120", "--allow", "10.0.0.0/8", "--allow", "::1"),
     )
     shown = await stage.hostess("maintenance", "status", "-p", "shop")
+    status = await stage.hostess("status")
     closed = [route.maintenance for route in stage.router.table]
     listed = (await stage.get(f"{PLACE}/closures"))["items"]
     off = await stage.hostess("maintenance", "off", "web", "-p", "shop")
@@ -29,6 +30,7 @@ async def test_maintenance(stage: Stage) -> None:
     assert re.search(
         r"^maintenance +web +just now +\S+ .*it is ended +10.0.0.0/8, ::1/128 +back at 9$", shown.out, re.MULTILINE
     )
+    assert "shop (production): maintenance of web (" in status.err
     assert (listed[0]["requests"], listed[0]["retry_after"]) == (None, 120)
     assert {route.maintenance for route in stage.router.table} == {None}
     events = [event.kind for event in await stage.journal.events(project="shop")]

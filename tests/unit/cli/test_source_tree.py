@@ -152,7 +152,7 @@ def test_what_is_needed_and_left_out(
 
 
 def test_what_the_file_names() -> None:
-    """Sources, Dockerfiles, environment files and mounted files of services and jobs are needed."""
+    """Sources, Dockerfiles, environment files, mounted files and error pages of services and jobs are needed."""
     stack = parse("""
 version: "1.0"
 services:
@@ -161,7 +161,7 @@ services:
     build: {source: ./api, dockerfile: docker/Dockerfile}
     env_file: [conf/web.env]
     files: [{name: ini, mount: /etc/a.ini, source: conf/a.ini}]
-  web: {type: fastapi, source: .}
+  web: {type: fastapi, source: ., proxy: {error_pages: pages}}
 jobs:
   seed: {image: "busybox:1", run: manual, command: ["true"], files: [{name: sql, mount: /seed.sql, source: seed.sql}]}
 """)
@@ -172,6 +172,7 @@ jobs:
         "conf/web.env": "services.api.env_file",
         "conf/a.ini": "services.api.files.ini",
         ".": "services.web.source",
+        "pages": "services.web.proxy.error_pages",
         "seed.sql": "jobs.seed.files.sql",
     }
 

@@ -34,7 +34,10 @@ class HostView(View):
 
 
 class PlaceView(View):
-    """An environment at a glance. *last* is the newest deployment's state."""
+    """An environment at a glance. *last* is the newest deployment's state, *closed* says what is in maintenance or paused.
+
+    *canary* is the release that is tried out, with its share.
+    """
 
     project: str
     environment: str
@@ -44,6 +47,8 @@ class PlaceView(View):
     services: int
     running: int
     pending_restart: tuple[str, ...]
+    closed: tuple[str, ...]
+    canary: str
     urls: tuple[str, ...]
     last: str
     last_at: datetime | None
@@ -170,6 +175,8 @@ async def _place(call: Call, place: Place) -> PlaceView:
     live = await services.journal.live(place.project, place.environment)
     found = await services_of(services, place.project, place.environment)
     newest = await services.journal.deployments(place.project, place.environment, limit=1)
+    closures = await services.closures.of(place.project, place.environment)
+    canary = await services.journal.canary(place.project, place.environment)
     return PlaceView(
         project=place.project,
         environment=place.environment,
@@ -179,6 +186,8 @@ async def _place(call: Call, place: Place) -> PlaceView:
         services=len(found),
         running=sum(service.state == "running" for service in found),
         pending_restart=tuple(service.name for service in found if service.pending_restart),
+        closed=tuple(f"{closure.kind} of {closure.service or 'all services'}" for closure in closures),
+        canary=f"{canary.release.title}, {canary.share.percent} %" if canary else "",
         urls=tuple(url for service in found for url in service.urls),
         last=str(newest[0].state) if newest else "",
         last_at=newest[0].created_at if newest else None,
