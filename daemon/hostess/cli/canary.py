@@ -5,11 +5,11 @@ from typing import Any
 import click
 
 from hostess.cli import options
-from hostess.cli.client import Client
+from hostess.cli.client import Client, Json
 from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
-from hostess.cli.output import ago, show_fields, show_json
+from hostess.cli.output import ago, show_fields, show_json, tell
 
 STOP_WITHIN = 600.0
 
@@ -60,7 +60,11 @@ def set_(client: Client, percent: int, header: str | None, project: str | None, 
 @options.connected
 def status(client: Client, project: str | None, environment: str, form: str) -> None:
     """Show the canary: its release, its services, its share."""
-    _shown(client.get(options.place(project, environment, "canary")), form)
+    found = client.get(options.place(project, environment, "canary"))["items"]
+    if not found:
+        tell("there is no canary: `hostess canary start 10` begins one")
+    if found or form == "json":
+        _shown(found[0] if found else None, form)
 
 
 @example("hostess canary promote")
@@ -95,7 +99,7 @@ def _header(text: str | None) -> dict[str, Any]:
     return {"header": name.strip(), "values": wanted}
 
 
-def _shown(found: dict[str, Any], form: str) -> None:
+def _shown(found: Json, form: str) -> None:
     if form == "json":
         show_json(found)
         return

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import click
 
 from hostess.cli import options
-from hostess.cli.client import Client
+from hostess.cli.client import Client, Json
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_json, show_table
 
@@ -91,7 +91,7 @@ def resume(client: Client, service: str, project: str | None, environment: str, 
     _shown(_ended(client, options.place(project, environment, "pause"), service), form)
 
 
-def _ended(client: Client, path: str, service: str) -> Any:  # noqa: ANN401 -- JSON
+def _ended(client: Client, path: str, service: str) -> Json:
     return client.send("DELETE", f"{path}?{urlencode({'service': service})}" if service else path)
 
 

@@ -24,6 +24,12 @@ class CanaryView(View):
     actor: str
 
 
+class CanaryList(View):
+    """The canary of an environment, if there is one."""
+
+    items: tuple[CanaryView, ...]
+
+
 Value = Annotated[str, Field(max_length=200, pattern=r"^[!-~](?:[ -~]*[!-~])?$")]
 
 
@@ -35,10 +41,11 @@ class NewShare(Given):
     values: tuple[Value, ...] = Field(default=(), max_length=100)
 
 
-@op(f"GET {PLACE}/canary", "read", returns=CanaryView)
-async def show_canary(call: Call, _: Nothing) -> CanaryView:
-    """Show the canary of an environment."""
-    return await _view(call, await call.services.canaries.of(call.project, call.environment))
+@op(f"GET {PLACE}/canary", "read", returns=CanaryList)
+async def list_canaries(call: Call, _: Nothing) -> CanaryList:
+    """Show the canary of an environment, if there is one."""
+    found = await call.services.journal.canary(call.project, call.environment)
+    return CanaryList(items=() if found is None else (await _view(call, found),))
 
 
 @op(f"PUT {PLACE}/canary", "deploy", given=NewShare, returns=CanaryView)
@@ -81,4 +88,4 @@ async def _view(call: Call, canary: Canary) -> CanaryView:
     )
 
 
-OPERATIONS = (show_canary, share_canary, promote_canary, stop_canary)
+OPERATIONS = (list_canaries, share_canary, promote_canary, stop_canary)
