@@ -234,6 +234,8 @@ def proxy_of(settings: Settings) -> ProxyProcess:
         "HOSTESS_PROXY__WORKERS": str(proxy.workers),
         "HOSTESS_PROXY__ACCESS_LOG": proxy.access_log,
         "HOSTESS_PROXY__DRAIN_SECONDS": f"{proxy.drain_seconds:g}",
+        "HOSTESS_PROXY__CONNECTIONS": str(proxy.connections),
+        "HOSTESS_PROXY__CONNECTIONS_PER_CLIENT": str(proxy.connections_per_client),
         "HOSTESS_PROXY__TRUSTED_PROXIES": ",".join(str(network) for network in proxy.trusted_proxies),
     }
     run, logs = settings.data_dir / "run", settings.data_dir / "logs"

@@ -10,9 +10,10 @@ closing at once would make the kernel reset it, and the client might lose the an
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from hostess_proxy import composing, tcp
+from hostess_proxy import composing, pace, tcp
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
-from hostess_proxy.exchange import BODY_SECONDS, NEVER, Exchange
+from hostess_proxy.crowd import share_of
+from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
 from hostess_proxy.http1 import CHUNKED, MAX_HEAD, NO_BODY, Refused, Request, RequestFields, Response, check_partial
 from hostess_proxy.http2_downstream import take_over
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 75.0
-STALLED_SECONDS: Final = 60.0
 LINGER_SECONDS: Final = 2.0
 _MAX_AHEAD = 64 * 1024  # bytes taken from a client that sends requests ahead of their turn
 _JOINED = 16 * 1024  # up to here a copy is cheaper than a second write
@@ -38,8 +38,8 @@ class Downstream:
     """
 
     __slots__ = (
-        "_ahead", "_body_left", "_chunks_out", "_closing", "_decoder", "_full", "_held", "_lingering", "_own_lines",
-        "_taking_heads", "_trusted", "_until_close", "address", "deadline", "exchange", "lost", "secure", "served",
+        "_ahead", "_body_left", "_chunks_out", "_closing", "_decoder", "_due", "_full", "_held", "_lingering", "_own_lines",
+        "_taken", "_taking_heads", "_trusted", "_until_close", "address", "deadline", "exchange", "lost", "secure", "served",
         "traffic", "transport",
     )  # fmt: skip
     transport: asyncio.Transport
@@ -64,6 +64,8 @@ class Downstream:
         self._lingering = False
         self._taking_heads = False
         self._full = False
+        self._due = NEVER  # what the deadline was before the client took no more
+        self._taken = 0  # the client's pace since then, see `pace`
         self._held = False
 
     # ---- what the event loop tells
@@ -76,9 +78,11 @@ class Downstream:
         self.address = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else "127.0.0.1"
         port = own[1] if isinstance(own, tuple) else 0
         self._own_lines = forwarding_fields(self.address, port, b"https" if self.secure else b"http")
-        self._trusted = is_trusted(self.address, self.traffic.trusted)
+        self._trusted = self._trusted or is_trusted(self.address, self.traffic.trusted)
         self.deadline = self.traffic.now + HEAD_SECONDS
-        self.traffic.clients.add(self)
+        if not self.traffic.enter(self, "" if self._trusted else share_of(self.address)):
+            self._closing = True
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -98,7 +102,8 @@ class Downstream:
     def pause_writing(self) -> None:
         """Hold the backend: the client takes no more for now."""
         self._full = True
-        self.deadline = self.traffic.now + STALLED_SECONDS
+        self._taken = 0
+        self._due, self.deadline = self.deadline, self.traffic.now + pace.FIRST_SECONDS
         if self.exchange is not None and self.exchange.upstream is not None:
             self.exchange.upstream.hold()
 
@@ -110,7 +115,7 @@ class Downstream:
             self.deadline = self.traffic.now + IDLE_SECONDS
             self._take_ahead()
             return
-        self.deadline = NEVER if exchange.body_done else self.traffic.now + BODY_SECONDS
+        self.deadline = self._due
         if exchange.upstream is not None:
             exchange.upstream.release()
 
@@ -126,7 +131,7 @@ class Downstream:
         self.lost = True
         self._closing = True
         self.deadline = NEVER
-        self.traffic.clients.discard(self)
+        self.traffic.leave(self)
         if self.exchange is not None:
             self.exchange.client_gone()
 
@@ -242,8 +247,7 @@ class Downstream:
         if not self._trusted or not fields.told:
             return self._own_lines + host + b"\r\n"
         own = trusted_forwarding_fields(self.address, fields.told, self.traffic.trusted, self._own_lines)
-        hosts = fields.told.get(b"x-forwarded-host")
-        return own + (hosts[-1] if hosts else host) + b"\r\n"
+        return own + fields.told.get(b"x-forwarded-host", [host])[-1] + b"\r\n"
 
     def start_response(self, exchange: Exchange, response: Response, data: bytes, *, ended: bool) -> None:
         """Send the head of the final response and its first bytes."""
@@ -352,6 +356,7 @@ class Downstream:
             if self._ahead or not exchange.body_done:
                 self._close_lingering()
             else:
+                self.deadline = self.traffic.now + pace.FIRST_SECONDS
                 self.transport.close()
             return
         if not self._full:
@@ -363,11 +368,11 @@ class Downstream:
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed; how depends on what was being waited for."""
-        exchange = self.exchange
-        if self._lingering or self._full:
-            self.transport.abort()
-        elif exchange is not None:
-            exchange.expired(now)
+        if self._lingering or self._full or self.transport.is_closing():
+            self._taken = pace.taken_or_ended(self.transport, self._taken)
+            self.deadline = now + pace.THEN_SECONDS
+        elif self.exchange is not None:
+            self.exchange.expired(now)
         elif self._ahead.strip(b"\r\n"):
             self._refuse(Refused(408, "head-timeout"))
         else:

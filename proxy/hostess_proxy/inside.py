@@ -70,12 +70,12 @@ class InsideClient(Downstream):
     def __init__(self, traffic: "Traffic", wanted: Destination) -> None:
         super().__init__(traffic, secure=False)
         self._wanted = wanted
+        self._trusted = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport. What the caller says of its own client is passed on: a gateway in the stack knows it best."""
         super().connection_made(transport)
         self._own_lines = forwarding_fields(self.address, self._wanted.port, b"http")
-        self._trusted = True
 
     def find(self, request: Request) -> "LiveRoute | None":
         """Return the route of the service that was called."""

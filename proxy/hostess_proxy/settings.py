@@ -8,6 +8,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
 
+from hostess_proxy.crowd import CLIENT_PLACES
+
 DEFAULT_CONFIG = Path("/etc/hostess/config.toml")
 _PREFIX = "HOSTESS_"
 _MAX_PORT = 65535
@@ -32,7 +34,8 @@ DEFAULT_HTTPS: Final = Address("", 443)
 class Settings:
     """What the proxy needs to know. *workers* is at least 1. *access_log* is "file", "stdout" or "off".
 
-    *inside* is where the host's firewall leads what is sent to virtual addresses.
+    *inside* is where the host's firewall leads what is sent to virtual addresses. *connections* is what each worker may hold (0:
+    as many as is sensible), *connections_per_client* a client's share of them (0: no limit).
     """
 
     data_dir: Path
@@ -43,6 +46,8 @@ class Settings:
     access_log: str = "file"
     drain_seconds: float = 30.0
     inside: Address | None = None
+    connections: int = 0
+    connections_per_client: int = CLIENT_PLACES
 
     @property
     def log_path(self) -> Path:
@@ -81,11 +86,13 @@ def read(environ: Mapping[str, str], config: Path | None = None, data_dir: Path 
         data_dir=folder.absolute(),
         http=parse_address("proxy.http", setting("http", ":80")),
         https=parse_address("proxy.https", setting("https", f":{DEFAULT_HTTPS.port}")),
-        workers=_workers(setting("workers", 0)),
+        workers=_count("proxy.workers", setting("workers", 0)) or len(os.sched_getaffinity(0)),
         trusted_proxies=_networks(setting("trusted_proxies", [])),
         access_log=access_log,
         drain_seconds=_seconds(setting("drain_seconds", 30.0)),
         inside=parse_address("proxy.inside", setting("inside", "")),
+        connections=_count("proxy.connections", setting("connections", 0)),
+        connections_per_client=_count("proxy.connections_per_client", setting("connections_per_client", CLIENT_PLACES)),
     )
 
 
@@ -112,14 +119,14 @@ def _read_file(config: Path | None) -> dict[str, Any]:
         raise SettingsError(f"{path}: {error}") from error
 
 
-def _workers(raw: object) -> int:
+def _count(name: str, raw: object) -> int:
     try:
         count = int(str(raw))
     except ValueError:
         count = -1
     if count < 0:
-        raise SettingsError(f"proxy.workers: {raw!r} is not a number of processes")
-    return count or len(os.sched_getaffinity(0))
+        raise SettingsError(f"{name}: {raw!r} is not a number")
+    return count
 
 
 def _networks(raw: object) -> tuple[IPv4Network | IPv6Network, ...]:

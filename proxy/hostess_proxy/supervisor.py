@@ -25,6 +25,7 @@ from hostess_proxy.workers import Slot, descriptors
 
 _ASK_SECONDS = 10.0
 _TICKET_KEY_SECONDS = 24 * 3600.0
+_CONNECTIONS = ("connections", "connections_refused", "connections_evicted")
 
 
 class Supervisor:
@@ -140,7 +141,7 @@ class Supervisor:
             "broken_certificates": {
                 name: what for one in answers for name, what in one.get("broken_certificates", {}).items()
             },
-            "connections": sum(answer.get("connections", 0) for answer in answers),
+            **{name: sum(answer.get(name, 0) for answer in answers) for name in _CONNECTIONS},
             "ejections": sum(answer.get("ejections", 0) for answer in answers),
             "in_flight": _sums(answer.get("in_flight", {}) for answer in answers),
             "workers": [{**answer, "pid": slot.pid} for slot, answer in zip(self._slots, answers, strict=True)],
@@ -183,6 +184,8 @@ class Supervisor:
             "table": self._table.raw,
             "listeners": descriptors(self._listeners),
             "trusted": [str(network) for network in settings.trusted_proxies],
+            "connections": settings.connections,
+            "connections_per_client": settings.connections_per_client,
             "access_log": settings.access_log,
             "log_path": str(settings.log_path),
             "grace": settings.drain_seconds,

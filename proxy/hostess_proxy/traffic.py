@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.balancing import answered, are_out, failed, too_many
+from hostess_proxy.crowd import Crowd
 from hostess_proxy.dialing import Dialer
 from hostess_proxy.http1 import HeadReader
 from hostess_proxy.log_lines import JsonLines
@@ -27,11 +28,12 @@ _TAILS = tuple(b"%03x" % i for i in range(4096))
 class Traffic:
     """The shared half of a worker. `tick` has to be called every TICK_SECONDS; deadlines are as coarse as that."""
 
-    def __init__(self, log: AccessLog | None, trusted: "Networks" = ()) -> None:
+    def __init__(self, log: AccessLog | None, trusted: "Networks" = (), crowd: Crowd | None = None) -> None:
         self.targets = Targets()
         self.heads = HeadReader()
         self.dialer = Dialer(self)
         self.clients: set[Connection] = set()
+        self.crowd = crowd or Crowd()
         self.trusted = trusted
         self.draining = False
         self.https_port = 443
@@ -59,6 +61,21 @@ class Traffic:
             self._ids_stem = b"%b%013x" % (self._ids_begin, self._ids >> 12)
         self._ids += 1
         return self._ids_stem + _TAILS[tail]
+
+    def enter(self, client: "Connection", share: str) -> bool:
+        """Take a connection among the clients; False where there is no place for it, and it must be closed.
+
+        *share* is what it is counted under, see `share_of`.
+        """
+        admitted = self.crowd.admits(client, share, self.clients, self.now)
+        if admitted:
+            self.clients.add(client)
+        return admitted
+
+    def leave(self, client: "Connection") -> None:
+        """Forget a connection."""
+        self.clients.discard(client)
+        self.crowd.left(client)
 
     def swap(self, table: "Table") -> None:
         """Serve *table* from now on. What is open of those who may pass no more ends now; other requests keep their target."""

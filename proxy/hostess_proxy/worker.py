@@ -19,6 +19,7 @@ import uvloop
 
 from hostess_proxy import wire
 from hostess_proxy.access_log import AccessLog
+from hostess_proxy.crowd import Crowd, places_for
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
 from hostess_proxy.inside import Doorway
@@ -113,6 +114,8 @@ class Worker:
             "generation": traffic.targets.table.generation,
             "requests": traffic.requests,
             "connections": len(traffic.clients),
+            "connections_refused": traffic.crowd.refused,
+            "connections_evicted": traffic.crowd.evicted,
             "in_flight": traffic.targets.in_flight(),
             "ejections": traffic.ejections,
             "log_lines_dropped": traffic.log_lines_dropped,
@@ -130,7 +133,8 @@ async def serve(control: socket.socket) -> None:
     log = None
     if question["access_log"] != "off":
         log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
-    traffic = Traffic(log, [ip_network(network) for network in question["trusted"]])
+    crowd = Crowd(places_for(question["connections"]), question["connections_per_client"])
+    traffic = Traffic(log, [ip_network(network) for network in question["trusted"]], crowd)
     worker = Worker(traffic)
     worker.swap(parse_table(question["table"]))
     worker.share_tickets(question["ticket_keys"])

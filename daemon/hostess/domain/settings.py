@@ -112,7 +112,10 @@ class ApiSettings(_Table):
 
 
 class ProxySettings(_Table):
-    """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end."""
+    """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end.
+
+    *connections* is what each worker holds at most, 0 for as many as is sensible; *connections_per_client* is one client's share.
+    """
 
     http: Unless[Listener] = Address("", 80)
     https: Unless[Listener] = Address("", 443)
@@ -121,6 +124,8 @@ class ProxySettings(_Table):
     trusted_proxies: Several[IPv4Network | IPv6Network] = ()
     access_log: Literal["file", "stdout", "off"] = "file"
     drain_seconds: float = Field(default=30.0, ge=0, le=3600)
+    connections: int = Field(default=0, ge=0, le=1_000_000)
+    connections_per_client: int = Field(default=512, ge=0, le=1_000_000)
 
 
 class AcmeSettings(_Table):

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from hostess_proxy.access_log import AccessLog
+from hostess_proxy.crowd import Crowd
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.headers import Networks
 from hostess_proxy.http2_downstream import Http2Downstream
@@ -139,7 +140,7 @@ class Stage:
     def __init__(self, traffic: Traffic, log_path: Path, log: AccessLog, papers: Papers | None = None) -> None:
         self.traffic = traffic
         self.tls = Tls(traffic)
-        self.port = 0
+        self.host, self.port = "127.0.0.1", 0
         self.papers = papers
         self._log_path = log_path
         self._log = log
@@ -181,7 +182,7 @@ class Stage:
         """Connect as a client; by TLS as one that asks for *name*."""
         papers = self.papers
         chosen, asked = (None, None) if papers is None else (papers.client(), name)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=chosen, server_hostname=asked)
+        reader, writer = await asyncio.open_connection(self.host, self.port, ssl=chosen, server_hostname=asked)
         self._writers.append(writer)
         return reader, writer
 
@@ -250,14 +251,20 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(folder: Path, trusted: Networks = (), papers: Papers | None = None) -> AsyncIterator[Stage]:
-    """Give a stage with an empty table; with *papers* its clients come by TLS."""
+async def a_stage(
+    folder: Path,
+    trusted: Networks = (),
+    papers: Papers | None = None,
+    crowd: Crowd | None = None,
+    host: str = "127.0.0.1",
+) -> AsyncIterator[Stage]:
+    """Give a stage with an empty table; with *papers* its clients come by TLS. *host* is where they come from, and arrive."""
     log_path = folder / "access.log"
     log = AccessLog(log_path)
-    traffic = Traffic(log, trusted)
+    traffic = Traffic(log, trusted, crowd)
     stage = Stage(traffic, log_path, log, papers)
-    server = await asyncio.get_running_loop().create_server(stage.protocol, "127.0.0.1", 0)
-    stage.port = server.sockets[0].getsockname()[1]
+    server = await asyncio.get_running_loop().create_server(stage.protocol, host, 0)
+    stage.host, stage.port = server.sockets[0].getsockname()[:2]
     ticking = asyncio.create_task(_tick(traffic))
     try:
         yield stage

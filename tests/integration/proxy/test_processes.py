@@ -376,6 +376,7 @@ async def test_table_file(tmp_path: Path) -> None:
         ("{", {}, b"not JSON"),
         ("{}", {"HTTP": "nowhere"}, b"proxy.http: 'nowhere' is not host:port"),
         ("{}", {"WORKERS": "many"}, b"proxy.workers"),
+        ("{}", {"CONNECTIONS_PER_CLIENT": "-1"}, b"proxy.connections_per_client: '-1' is not a number"),
         ("{}", {"TRUSTED_PROXIES": "10.0.0.1/8"}, b"proxy.trusted_proxies"),
     ],
 )

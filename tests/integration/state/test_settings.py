@@ -28,6 +28,8 @@ managed = false
 trusted_proxies = ["10.0.0.0/8", "fd00::/8"]
 access_log = "off"
 drain_seconds = 5
+connections = 5000
+connections_per_client = 100
 
 [acme]
 directory = ""
