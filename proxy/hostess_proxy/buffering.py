@@ -17,7 +17,7 @@ from hostess_proxy.table import Buffer
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
-    from hostess_proxy.upstream import Upstream
+    from hostess_proxy.ports import Backend
 
 PIECE: Final = 128 * 1024
 
@@ -50,11 +50,11 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._size = 0
         self._at = 0  # how much of it was sent on
-        self._upstream: Upstream | None = None
+        self._upstream: Backend | None = None
         self._complete = False
         self._held = False
         self._closed = False
-        self._reading: Upstream | None = None  # for whom the file is being read
+        self._reading: Backend | None = None  # for whom the file is being read
         self._threads = 0  # how many of them have the file now
 
     # ---- while the body comes
@@ -139,7 +139,7 @@ class Spool:
 
     # ---- when it is sent on
 
-    def pour(self, upstream: "Upstream") -> None:
+    def pour(self, upstream: "Backend") -> None:
         """Send the body from its beginning; what was under way to another connection is not continued."""
         self._upstream = upstream
         self._at = 0
@@ -159,7 +159,7 @@ class Spool:
         if was_held and not held and self._file is not None and self._upstream is not None and self._at < self._size:
             self._read(self._file, self._upstream)
 
-    def _read(self, file: IO[bytes], upstream: "Upstream") -> None:
+    def _read(self, file: IO[bytes], upstream: "Backend") -> None:
         if self._reading is upstream:
             return
         self._reading = upstream
@@ -167,14 +167,14 @@ class Spool:
         reading = self._loop.run_in_executor(None, os.pread, file.fileno(), PIECE, self._at)
         reading.add_done_callback(partial(self._have_read, file, upstream))
 
-    def _have_read(self, file: IO[bytes], upstream: "Upstream", reading: "asyncio.Future[bytes]") -> None:
+    def _have_read(self, file: IO[bytes], upstream: "Backend", reading: "asyncio.Future[bytes]") -> None:
         self._threads -= 1
         if self._reading is upstream:
             self._reading = None
         data = b"" if reading.cancelled() or reading.exception() else reading.result()
         if self._closed:
             self._close_file()
-        elif upstream is not self._upstream or upstream.closed:
+        elif upstream is not self._upstream or self._exchange.upstream is not upstream:
             return
         elif not data:
             self._exchange.client_invalid(503, "body-not-buffered")

@@ -1,12 +1,15 @@
 """Opens connections to targets: the one part of an exchange that waits."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final, cast
 
+from hostess_proxy.http2_upstream import Http2Upstream
 from hostess_proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
+    from hostess_proxy.http2_pool import Pool
     from hostess_proxy.targets import Target
     from hostess_proxy.traffic import Traffic
 
@@ -21,8 +24,21 @@ class Dialer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def dial(self, target: "Target", exchange: "Exchange") -> None:
-        """Open a connection for *exchange*, which hears `connected` or `connect_failed`."""
-        task = asyncio.get_running_loop().create_task(self._dial(target, exchange))
+        """Open a connection for *exchange*, which hears `connected` or `connect_failed`.
+
+        Where requests share connections, one is opened at a time, for all that wait.
+        """
+        pool = target.pool
+        if pool is None:
+            self._start(self._dial(target, exchange))
+            return
+        pool.wait(exchange)
+        if not pool.is_dialling:
+            pool.is_dialling = True
+            self._start(self._dial_shared(target, pool))
+
+    def _start(self, dialling: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(dialling)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -42,3 +58,25 @@ class Dialer:
             exchange.connect_failed(target)
         else:
             exchange.connected(upstream)
+
+    async def _dial_shared(self, target: "Target", pool: "Pool") -> None:
+        loop = asyncio.get_running_loop()
+        connection = Http2Upstream(self._traffic, target, pool)
+        is_open = True
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await loop.create_connection(lambda: connection, target.host, target.port)
+        except OSError:
+            is_open = False
+        pool.is_dialling = False
+        if not is_open or connection.closing:
+            for exchange in pool.waiting():
+                exchange.connect_failed(target)
+            return
+        pool.add(connection)
+        for exchange in pool.waiting():
+            stream = pool.take()
+            if stream is None:
+                self.dial(target, exchange)
+            else:
+                exchange.connected(stream)

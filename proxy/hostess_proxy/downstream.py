@@ -286,7 +286,7 @@ class Downstream:
         """Send more of the response's body."""
         self.transport.write(chunk(data) if self._chunks_out else data)
 
-    def end_body(self) -> None:
+    def end_body(self, trailers: bytes = b"") -> None:  # noqa: ARG002 -- few clients of HTTP/1 take any
         """Complete the response's body."""
         if self._chunks_out:
             self.transport.write(LAST_CHUNK)

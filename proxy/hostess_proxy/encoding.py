@@ -108,11 +108,11 @@ class Encoded:
         """Send more of the response's body."""
         self._pass(self._coder.feed(data), len(data))
 
-    def end_body(self) -> None:
+    def end_body(self, trailers: bytes = b"") -> None:
         """Complete the response's body."""
         self._pass(self._coder.finish(), 0)
         if self._exchange is not None:
-            self._exchange.client.end_body()
+            self._exchange.client.end_body(trailers)
 
     def close(self) -> None:
         """Let go of the exchange, which has ended."""

@@ -21,11 +21,10 @@ from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
 if TYPE_CHECKING:
-    from hostess_proxy.ports import Client, Ending, Sink
+    from hostess_proxy.ports import Backend, Client, Ending, Sink
     from hostess_proxy.static_files import FileBody
     from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.traffic import Traffic
-    from hostess_proxy.upstream import Upstream
 
 BODY_SECONDS: Final = 30.0
 CONTINUE_SECONDS: Final = 1.0
@@ -57,7 +56,7 @@ class Exchange:
         self.body_done = fields.length == NO_BODY
         self.live: LiveRoute | None = None
         self.target: Target | None = None
-        self.upstream: Upstream | FileBody | Spool | None = None
+        self.upstream: Backend | FileBody | Spool | None = None
         self.spool: Spool | None = None
         self.tried: tuple[Target, ...] = ()
         self.pending: list[bytes] = []
@@ -106,7 +105,7 @@ class Exchange:
             self.client.deadline = self.traffic.now + route.first_byte_timeout if route.first_byte_timeout else NEVER
         else:
             expects = request.fields.expects_continue
-            self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if expects else BODY_SECONDS)
+            self.client.deadline = self.traffic.now + (CONTINUE_SECONDS if expects else live.body_seconds)
         if live.site is not None:
             answer(self, live.site)
         elif route.buffer is not None and not self.body_done:
@@ -133,10 +132,10 @@ class Exchange:
                 return
         self.traffic.dialer.dial(target, self)
 
-    def connected(self, upstream: "Upstream") -> None:
+    def connected(self, upstream: "Backend") -> None:
         """Send the request on a connection that was opened for it."""
         if self.ended:
-            upstream.target.give_back(upstream, self.traffic.now)
+            upstream.spare()
         else:
             self._send_on(upstream)
 
@@ -160,7 +159,7 @@ class Exchange:
         self.repeat = max(self.repeat, way.repeat)
         self._send_to(way.target, reuse=not way.repeat)
 
-    def _send_on(self, upstream: "Upstream") -> None:
+    def _send_on(self, upstream: "Backend") -> None:
         self.upstream = upstream
         upstream.send(self, self._head(upstream))
         if self.spool is not None:
@@ -174,7 +173,7 @@ class Exchange:
             if self.body_done:
                 upstream.end_body()
 
-    def _head(self, upstream: "Upstream") -> bytes:
+    def _head(self, upstream: "Backend") -> bytes:
         request = self.request
         fields = request.fields
         ours = b""
@@ -199,7 +198,7 @@ class Exchange:
         self.body_done = last
         if not self.status and live is not None:
             timeout = live.route.first_byte_timeout or NEVER
-            self.client.deadline = self.traffic.now + (timeout if last else BODY_SECONDS)
+            self.client.deadline = self.traffic.now + (timeout if last else live.body_seconds)
         upstream = self.upstream
         if upstream is None:
             self.pending.append(data)
@@ -250,9 +249,9 @@ class Exchange:
         else:
             self.sink.send_body(data)
 
-    def response_end(self) -> None:
+    def response_end(self, trailers: bytes = b"") -> None:
         """End: the response is complete."""
-        self.sink.end_body()
+        self.sink.end_body(trailers)
         self._end("ok")
 
     def upgrade(self, response: Response, data: bytes) -> None:
@@ -282,7 +281,7 @@ class Exchange:
         """Pass on that the client sends no more through the tunnel; return whether the other direction stays open."""
         return self._half_close(self.upstream)
 
-    def _half_close(self, other: "Client | Upstream | FileBody | Spool | None") -> bool:
+    def _half_close(self, other: "Client | Backend | FileBody | Spool | None") -> bool:
         if self.half_closed or other is None:
             self._end("ok")
             return False
@@ -293,7 +292,7 @@ class Exchange:
 
     # ---- what can go wrong
 
-    def upstream_lost(self, upstream: "Upstream") -> None:
+    def upstream_lost(self, upstream: "Backend") -> None:
         """Repeat, answer or break off: the backend closed before its response was complete."""
         self.upstream = None
         if self.upgraded:

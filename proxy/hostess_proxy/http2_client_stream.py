@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.http1 import NO_BODY, Request, RequestFields, Response
-from hostess_proxy.http2_fields import answer_block, interim_block, response_block
+from hostess_proxy.http2_fields import answer_block, encoded_lines, interim_block, response_block
 from hostess_proxy.http2_frames import Code, StreamViolation
 from hostess_proxy.http2_sending import Stream
 from hostess_proxy.pages import Answer, render
@@ -109,9 +109,13 @@ class ClientStream(Stream):
         if data and not self.sent_end:
             self.connection.send_data(self, data, ended=False)
 
-    def end_body(self) -> None:
+    def end_body(self, trailers: bytes = b"") -> None:
         """Complete the response's body."""
-        if not self.sent_end:
+        if self.sent_end:
+            return
+        if trailers:
+            self.connection.send_trailers(self, self.connection.opening() + encoded_lines(trailers))
+        else:
             self.connection.send_data(self, b"", ended=True)
 
     def send_interim(self, response: Response) -> None:

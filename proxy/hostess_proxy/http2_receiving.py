@@ -54,7 +54,7 @@ HEAD_SECONDS: Final = 10.0
 LINGER_SECONDS: Final = 2.0
 MAX_CONTINUATIONS: Final = 8
 _PING_SIZE = 8
-_FIRST_STREAMS = 100  # as many as all allow, until their settings tell
+FIRST_STREAMS: Final = 100  # as many as all allow, until their settings tell
 
 
 class Http2Connection(Http2Sender):
@@ -72,7 +72,7 @@ class Http2Connection(Http2Sender):
         self.head_by = NEVER
         self.accepts = False  # whether their first SETTINGS have come
         self.last = 0
-        self.max_streams = _FIRST_STREAMS
+        self.max_streams = FIRST_STREAMS
         self.prefix = b""  # what the next block that we send has to begin with
         self.stream_window = stream_window
         self.granted = FIRST_WINDOW

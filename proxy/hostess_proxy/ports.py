@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from hostess_proxy.exchange import Exchange
-    from hostess_proxy.targets import LiveRoute
+    from hostess_proxy.targets import LiveRoute, Target
 
 
 class InFlight(Protocol):
@@ -39,8 +39,8 @@ class Sink(Protocol):
     def send_body(self, data: bytes) -> None:
         """Send more of the response's body."""
 
-    def end_body(self) -> None:
-        """Complete the response's body."""
+    def end_body(self, trailers: bytes = b"") -> None:
+        """Complete the response's body; *trailers* are lines for clients that can take them."""
 
 
 class Connection(Protocol):
@@ -63,6 +63,48 @@ class Connection(Protocol):
         """Close until *by* if nothing goes on."""
 
 
+class Backend(Protocol):
+    """What an exchange needs of the backend's side, whatever HTTP version it speaks.
+
+    *reused*: requests were sent there before; *got_bytes*: something of a response came.
+    """
+
+    target: "Target"
+    reused: bool
+    got_bytes: bool
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the backend says that it has not looked at the request."""
+
+    def spare(self) -> None:
+        """Hear that nothing will be sent: it was opened for nothing."""
+
+    def send(self, exchange: "Exchange", head: bytes) -> None:
+        """Begin a request."""
+
+    def send_body(self, data: bytes) -> None:
+        """Send more of the request's body (or of a tunnel)."""
+
+    def end_body(self) -> None:
+        """Complete the request's body."""
+
+    def hold(self) -> None:
+        """Read no more until `release`."""
+
+    def release(self) -> None:
+        """Read again."""
+
+    def close(self, *, flush: bool = False) -> None:
+        """Close, with *flush* after what was written; the exchange hears nothing of it."""
+
+    def end_writing(self) -> None:
+        """Half close a tunnel."""
+
+    def body_again(self) -> list[bytes] | None:
+        """Return what was sent of the body of a request that is *untouched*; None when it is not here any more."""
+
+
 class Client(Protocol):
     """What an exchange needs of the client's side. *deadline* is when `Exchange.expired` shall be called."""
 
@@ -82,8 +124,8 @@ class Client(Protocol):
     def send_body(self, data: bytes) -> None:
         """Send more of the response's body."""
 
-    def end_body(self) -> None:
-        """Complete the response's body."""
+    def end_body(self, trailers: bytes = b"") -> None:
+        """Complete the response's body; *trailers* are lines for clients that can take them."""
 
     def send_interim(self, response: Response) -> None:
         """Send a 1xx response, where the client's version has them."""

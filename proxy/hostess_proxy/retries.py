@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
+    from hostess_proxy.ports import Backend
     from hostess_proxy.targets import LiveRoute, Target
-    from hostess_proxy.upstream import Upstream
 
 MAX_TRIES: Final = 3
 DIALING_SECONDS: Final = 3.0
@@ -68,9 +68,11 @@ def elsewhere(exchange: "Exchange") -> Way | None:
     return _way(exchange, tried, 0)
 
 
-def once_more(exchange: "Exchange", lost: "Upstream") -> Way | None:
+def once_more(exchange: "Exchange", lost: "Backend") -> Way | None:
     """Return where a request is sent again whose connection was *lost* before a response; None when it must not be."""
     live, target = exchange.live, exchange.target
+    if lost.untouched:
+        return _as_if_new(exchange, lost)
     if live is None or target is None or lost.got_bytes or exchange.repeat == _OTHER or not is_repeatable(exchange):
         return None
     if lost.reused and not exchange.repeat:
@@ -81,6 +83,17 @@ def once_more(exchange: "Exchange", lost: "Upstream") -> Way | None:
         return None
     exchange.ends_with += (live.budget,)
     return way
+
+
+def _as_if_new(exchange: "Exchange", lost: "Backend") -> Way | None:
+    """Return where a request goes that its backend has not looked at: there again, on what connection there is now."""
+    live, target = exchange.live, exchange.target
+    # A body that was read wholly before is poured out once more.
+    body = lost.body_again() if exchange.spool is None else []
+    if live is None or target is None or body is None or exchange.retries >= MAX_TRIES:
+        return None
+    exchange.pending = body
+    return Way(live, target)
 
 
 def today(exchange: "Exchange", tried: "tuple[Target, ...]" = ()) -> "LiveRoute | None":

@@ -10,6 +10,8 @@ from typing import Any
 from hostess_proxy.terms import NOTHING_ASKED, Terms
 
 DEFAULT_HOST = "*"
+HTTP1 = "http1"
+H2C = "h2c"
 _TARGET = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65535
 
@@ -72,7 +74,8 @@ class Route:
     are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
     *terms* is what else the route asks of requests.
     *slow_start* is how many seconds a target that is new beside older ones gets fewer requests. With *compress* texts are compressed on
-    their way. With *buffer* request bodies are read wholly before they go on.
+    their way. With *buffer* request bodies are read wholly before they go on. *protocol* is what targets speak: HTTP1, or H2C (HTTP/2
+    without TLS).
     """
 
     host: str
@@ -92,6 +95,7 @@ class Route:
     canary: Canary | None = None
     compress: bool = False
     buffer: Buffer | None = None
+    protocol: str = HTTP1
 
     def of_canary(self, canary: Canary) -> "Route":
         """Return the same route to the release that is tried out."""

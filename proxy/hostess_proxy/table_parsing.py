@@ -8,6 +8,8 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 
 from hostess_proxy.table import (
+    H2C,
+    HTTP1,
     Buffer,
     Canary,
     Certificate,
@@ -86,12 +88,19 @@ def _route(place: str, raw: object) -> Route:
         buffer=None if entry.get("buffer") is None else _buffer(f"{place}.buffer", entry["buffer"]),
         compress=_flag(f"{place}.compress", entry.get("compress", False)),
         canary=None if canary is None else _canary(f"{place}.canary", canary),
+        protocol=_protocol(f"{place}.protocol", entry.get("protocol", HTTP1)),
     )
 
 
 def _buffer(place: str, raw: object) -> Buffer:
     entry = _object(place, raw, allowed=set(Buffer.__dataclass_fields__))
     return Buffer(**{name: _whole(f"{place}.{name}", value) for name, value in entry.items()})
+
+
+def _protocol(place: str, raw: object) -> str:
+    if not isinstance(raw, str) or raw not in {HTTP1, H2C}:
+        raise TableError(place, f'expected "{HTTP1}" or "{H2C}", what the targets speak')
+    return raw
 
 
 def _canary(place: str, raw: object) -> Canary:

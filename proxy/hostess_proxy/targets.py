@@ -5,6 +5,7 @@ A target that left the table gets nothing new, keeps no idle connection, and is 
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from time import monotonic
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.admission import checks_of
 from hostess_proxy.balancing import Health, choose, quickest, tried, usable
+from hostess_proxy.exchange import BODY_SECONDS, NEVER
+from hostess_proxy.http2_pool import Pool
 from hostess_proxy.retries import Budget
 from hostess_proxy.shaping import shapes_of
 from hostess_proxy.sign_in import Gate
 from hostess_proxy.static_folder import Folder
-from hostess_proxy.table import DEFAULT_HOST, Inside, Route, StaticRoot, Table, split_target
+from hostess_proxy.table import DEFAULT_HOST, H2C, HTTP1, Inside, Route, StaticRoot, Table, split_target
 
 if TYPE_CHECKING:
-    from hostess_proxy.ports import InFlight
+    from hostess_proxy.ports import Backend, InFlight
     from hostess_proxy.upstream import Upstream
 
 IDLE_SECONDS: Final = 4.0  # below the 5 s after which Node and uvicorn close, so that the race is seldom run
@@ -28,22 +31,28 @@ _FRESH_SECONDS = 1.0
 
 
 class Target:
-    """One address: its requests in flight, its idle connections, and what speaks against it. *since* is when it came."""
+    """One address: its requests in flight, its idle connections, and what speaks against it. *since* is when it came.
 
-    __slots__ = ("address", "exchanges", "health", "host", "idle", "in_table", "port", "since", "waiting")
+    *pool* are its connections where it speaks HTTP/2, which are shared; None where it does not.
+    """
 
-    def __init__(self, address: str, since: float) -> None:
+    __slots__ = ("address", "exchanges", "health", "host", "idle", "in_table", "pool", "port", "since", "waiting")
+
+    def __init__(self, address: str, since: float, pool: Pool | None = None) -> None:
         self.address = address
         self.host, self.port = split_target(address)
         self.exchanges: set[InFlight] = set()
         self.idle: list[Upstream] = []
         self.in_table = True
+        self.pool = pool
         self.health: Health | None = None
         self.since = since
         self.waiting: list[asyncio.Future[None]] = []
 
-    def take_idle(self, now: float, *, fresh: bool) -> "Upstream | None":
+    def take_idle(self, now: float, *, fresh: bool) -> "Backend | None":
         """Return the connection that was used last; with *fresh* (a request that cannot be repeated) none that rested long."""
+        if self.pool is not None:
+            return self.pool.take()
         while self.idle:
             upstream = self.idle.pop()
             if upstream.closed:
@@ -64,6 +73,8 @@ class Target:
 
     def drop_idle(self, older_than: float = float("inf")) -> None:
         """Close idle connections that have rested since before *older_than*."""
+        if self.pool is not None:
+            self.pool.drop_idle(older_than, all_go=not self.in_table)
         stale = [upstream for upstream in self.idle if upstream.idle_since < older_than]
         if stale:
             self.idle = [upstream for upstream in self.idle if upstream.idle_since >= older_than]
@@ -91,12 +102,14 @@ class LiveRoute:
     """A route with its targets as objects, and what is the same for all its requests made ready.
 
     *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *budget* lends repeats;
-    *own_lines* are the fields that it adds to responses, *shapes* what it changes in them; *canary* leads to the release that is
+    *own_lines* are the fields that it adds to responses, *shapes* what it changes in them, *body_seconds* how long a
+    request's body may stand still; *canary* leads to the release that is
     tried out (*is_canary*), None when none is.
     """
 
     __slots__ = (
-        "_settled_at", "_turn", "budget", "canary", "checks", "gate", "is_canary", "log", "own_lines", "prefix", "route", "segment",
+        "_settled_at", "_turn", "body_seconds", "budget", "canary",
+        "checks", "gate", "is_canary", "log", "own_lines", "prefix", "route", "segment",
         "shapes", "site", "targets",
     )  # fmt: skip
 
@@ -114,6 +127,8 @@ class LiveRoute:
         self.canary: LiveRoute | None = None
         self.is_canary = False
         self.shapes = shapes_of(route)
+        # Calls of gRPC stay open as long as they like, saying nothing: their own deadlines end them.
+        self.body_seconds = NEVER if route.protocol == H2C else BODY_SECONDS
         self.own_lines = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
         if gate is not None:
             # Whatever the app says of caches: one that others share must not hand this to who has not signed in.
@@ -190,11 +205,11 @@ class LiveTable:
         for route in table.routes:
             site = targets.site(route.static) if route.static is not None else None
             gate = Gate(route.sign_in, table.session_key) if route.sign_in is not None else None
-            there = tuple(targets.of(address) for address in dict.fromkeys(route.targets))
+            there = targets.all_of(route)
             live = LiveRoute(route, there, site, gate)
             if route.canary is not None:
-                tried_out = tuple(targets.of(address) for address in dict.fromkeys(route.canary.targets))
-                live.canary = LiveRoute(route.of_canary(route.canary), tried_out, None, gate)
+                canary = route.of_canary(route.canary)
+                live.canary = LiveRoute(canary, targets.all_of(canary), None, gate)
                 live.canary.is_canary = True
             by_host.setdefault(route.host, []).append(live)
         for host, routes in by_host.items():
@@ -249,15 +264,24 @@ class Targets:
     """All targets that are in the table or still have requests in flight."""
 
     def __init__(self) -> None:
-        self._by_address: dict[str, Target] = {}
+        self._known: dict[tuple[str, str], Target] = {}
         self._sites: dict[StaticRoot, Folder] = {}
         self.table = LiveTable(Table(), self)
 
-    def of(self, address: str, *, listed: bool = True) -> Target:
-        """Return the target at an address; there is only one object for each. One that no table has *listed* is soon forgotten."""
-        target = self._by_address.get(address)
+    def all_of(self, route: Route) -> tuple[Target, ...]:
+        """Return the targets of a route."""
+        return tuple(self.of(address, route.protocol) for address in dict.fromkeys(route.targets))
+
+    def of(self, address: str, protocol: str = HTTP1, *, listed: bool = True) -> Target:
+        """Return the target at an address; there is only one object for each protocol.
+
+        One that no table has *listed* is soon forgotten.
+        """
+        key = (address, protocol)
+        target = self._known.get(key)
         if target is None:
-            target = self._by_address[address] = Target(address, monotonic())
+            pool = Pool() if protocol == H2C else None
+            target = self._known[key] = Target(address, monotonic(), pool)
             target.in_table = listed
         elif listed and not target.in_table:
             target.in_table, target.since = True, monotonic()
@@ -276,29 +300,33 @@ class Targets:
         named = {route.static for route in table.routes} | {inside.static for inside in table.inside}
         self._sites = {static: folder for static, folder in before.items() if static in named and folder.is_current()}
         self.table = LiveTable(table, self)
-        present = {address for route in table.all_routes() for address in route.addresses()}
-        for address, target in self._by_address.items():
-            target.in_table = address in present
+        present = {(address, route.protocol) for route in table.all_routes() for address in route.addresses()}
+        for key, target in self._known.items():
+            target.in_table = key in present
             if not target.in_table:
                 target.drop_idle()
         self._forget()
 
     def at(self, addresses: Iterable[str]) -> list[Target]:
         """Return those of the addresses that are known."""
-        return [target for target in map(self._by_address.get, addresses) if target is not None]
+        wanted = set(addresses)
+        return [target for target in self._known.values() if target.address in wanted]
 
     def in_flight(self) -> dict[str, int]:
         """Return the number of requests in flight (upgraded connections too) by address."""
-        return {address: len(target.exchanges) for address, target in self._by_address.items()}
+        found: Counter[str] = Counter()
+        for target in self._known.values():
+            found[target.address] += len(target.exchanges)
+        return dict(found)
 
     def sweep(self, now: float) -> None:
         """Close connections that rested for too long, and forget targets that have left."""
-        for target in self._by_address.values():
-            if target.idle:
+        for target in self._known.values():
+            if target.idle or target.pool is not None:
                 target.drop_idle(now - IDLE_SECONDS)
         self._forget()
 
     def _forget(self) -> None:
-        gone = [a for a, t in self._by_address.items() if not t.in_table and not t.exchanges]
-        for address in gone:
-            del self._by_address[address]
+        gone = [key for key, target in self._known.items() if not target.in_table and not target.exchanges]
+        for key in gone:
+            del self._known[key]

@@ -39,6 +39,7 @@ class Upstream:
         "got_bytes", "idle_since", "reused", "target", "traffic", "transport",
     )  # fmt: skip
     transport: asyncio.Transport
+    untouched = False  # HTTP/1 cannot tell
 
     def __init__(self, traffic: "Traffic", target: "Target") -> None:
         self.traffic = traffic
@@ -57,6 +58,10 @@ class Upstream:
         self._chunked_request = False
 
     # ---- what the exchange asks for
+
+    def spare(self) -> None:
+        """Rest: nobody needs the connection now."""
+        self.target.give_back(self, self.traffic.now)
 
     def send(self, exchange: "Exchange", head: bytes) -> None:
         """Begin a request for *exchange*; its body follows by `send_body` and `end_body`."""
@@ -102,6 +107,9 @@ class Upstream:
         """Half close a tunnel."""
         if not self.transport.is_closing():
             self.transport.write_eof()
+
+    def body_again(self) -> None:
+        """Return nothing: what was sent is not kept."""
 
     # ---- what the event loop tells
 

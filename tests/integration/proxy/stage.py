@@ -234,8 +234,8 @@ class Stage:
                 for stream in client.streams.values():
                     for name in ("deadline", "_stalled_by"):
                         setattr(stream, name, getattr(stream, name) - seconds)
-        for target in self.traffic.targets._by_address.values():
-            for upstream in target.idle:
+        for target in self.traffic.targets._known.values():
+            for upstream in [*target.idle, *(target.pool.connections if target.pool is not None else ())]:
                 upstream.idle_since -= seconds
         self.traffic.tick()
 
