@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final
 
 from hostess_proxy.http1 import CHUNKED
-from hostess_proxy.retries import today
+from hostess_proxy.retries import begins_anew, today
 from hostess_proxy.table import Buffer
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ class Spool:
         live = today(exchange)
         if live is None:
             exchange.refuse(503, "no-backend")
+        elif begins_anew(exchange, live):
+            exchange.begin()
         else:
             exchange.go(live)
 

@@ -14,6 +14,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.buffering import Spool, gather
+from hostess_proxy.error_pages import dressed
+from hostess_proxy.holding import HELD, Waiting
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
 from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
@@ -35,14 +37,15 @@ NEVER: Final = float("inf")
 class Exchange:
     """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with.
 
-    *spool* holds the body where it was buffered, *cookie* is one to set (with its attributes, for shapes of its route), *ends_with* is
-    closed when it ends, before the client goes on.
+    *asked* is what the client sent, *request* what the backend is to see, *waited* for how many seconds it was held. *spool* holds the body
+    where it was buffered, *cookie* is one to set (with its attributes, for shapes of its route), *ends_with* is closed when it ends, before
+    the client goes on.
     """
 
     __slots__ = (
-        "at", "body_done", "client", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames", "half_closed", "id",
-        "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "sink", "spool", "started", "status",
-        "target", "traffic", "tried", "upgraded", "upstream",
+        "asked", "at", "body_done", "client", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames",
+        "half_closed", "id", "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "sink", "spool",
+        "started", "status", "target", "traffic", "tried", "upgraded", "upstream", "waited",
     )  # fmt: skip
     signed_by: bytes
 
@@ -50,19 +53,20 @@ class Exchange:
         fields = request.fields
         self.traffic = traffic
         self.client = client
-        self.request = request
+        self.asked = self.request = request
         self.id = fields.request_id or traffic.new_id()
         self.is_head = request.method == b"HEAD"
         self.body_done = fields.length == NO_BODY
         self.live: LiveRoute | None = None
         self.target: Target | None = None
-        self.upstream: Backend | FileBody | Spool | None = None
+        self.upstream: Backend | FileBody | Spool | Waiting | None = None
         self.spool: Spool | None = None
         self.tried: tuple[Target, ...] = ()
         self.pending: list[bytes] = []
         self.started = started = monotonic()
         self.at = started + traffic.wall
         self.first_byte = 0.0
+        self.waited = 0.0
         self.status = 0
         self.received = 0
         self.sent = 0
@@ -86,8 +90,8 @@ class Exchange:
     # ---- the way there
 
     def begin(self) -> None:
-        """Find the route and send the request on its way, or answer it here."""
-        request = self.request
+        """Find the route and send the request on its way, or answer it here. Begins anew while nothing was sent to anybody."""
+        request = self.request = self.asked
         live = self.client.find(request)
         if live is None:
             known = self.traffic.targets.table.knows(request.fields.name)
@@ -97,7 +101,7 @@ class Exchange:
         for check in live.checks:
             verdict = check(live, self)
             if verdict is not None:
-                self._say(verdict, end="redirect" if verdict.location else "refused")
+                self._say(verdict, end=verdict.end)
                 return
         live = self.live  # a check may have put another one there
         route = live.route
@@ -157,7 +161,11 @@ class Exchange:
         self.live = way.live
         self.retries += 1
         self.repeat = max(self.repeat, way.repeat)
-        self._send_to(way.target, reuse=not way.repeat)
+        if way.target is None:
+            self.target = None
+            self.begin()
+        else:
+            self._send_to(way.target, reuse=not way.repeat)
 
     def _send_on(self, upstream: "Backend") -> None:
         self.upstream = upstream
@@ -174,8 +182,7 @@ class Exchange:
                 upstream.end_body()
 
     def _head(self, upstream: "Backend") -> bytes:
-        request = self.request
-        fields = request.fields
+        request, fields = self.request, self.request.fields
         ours = b""
         if fields.length == CHUNKED:
             ours = b"Transfer-Encoding: chunked\r\n"
@@ -281,7 +288,7 @@ class Exchange:
         """Pass on that the client sends no more through the tunnel; return whether the other direction stays open."""
         return self._half_close(self.upstream)
 
-    def _half_close(self, other: "Client | Backend | FileBody | Spool | None") -> bool:
+    def _half_close(self, other: "Client | Backend | FileBody | Spool | Waiting | None") -> bool:
         if self.half_closed or other is None:
             self._end("ok")
             return False
@@ -308,9 +315,9 @@ class Exchange:
         """Break off: the file that is being sent came to its end before its time."""
         self._fail(503, "file-changed", end="truncated")
 
-    def refuse(self, status: int, code: str) -> None:
-        """Answer that a static site has nothing for the request, and why."""
-        self._answer(status, code, end="refused")
+    def refuse(self, status: int, code: str, end: str = "refused") -> None:
+        """Answer that nothing comes for the request, and why."""
+        self._answer(status, code, end=end)
 
     def backend_invalid(self, code: str) -> None:
         """Refuse what the backend sent: it is no HTTP, or has no single reading."""
@@ -355,7 +362,7 @@ class Exchange:
     def recheck(self) -> None:
         """End it now where today's table does not let pass what it was begun with."""
         digest = self.signed_by if self.live is not None and self.live.gate is not None else b""
-        if self.traffic.targets.table.shuts_out(self.client.find(self.request), digest):
+        if self.traffic.targets.table.shuts_out(self.client.find(self.asked), digest):
             self.cut(401, "sign-in-needed")
 
     def _fail(self, status: int, code: str, *, end: str) -> None:
@@ -370,11 +377,11 @@ class Exchange:
         self._say(Answer(status, code), end=end)
 
     def _say(self, answer: Answer, *, end: str) -> None:
-        if self.ended:
+        if self.ended or answer is HELD:
             return
         self.status = answer.status
         self.error = self.error or answer.code
-        self.sent = self.client.send_answer(self, answer)
+        self.sent = self.client.send_answer(self, dressed(answer, self))
         self._end(end)
 
     def _end(self, end: str) -> None:

@@ -1,7 +1,7 @@
 """Which fields go on, which end here, and which are ours (RFC 9110 §7.6.1). Pure functions on bytes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -21,6 +21,7 @@ _OURS = frozenset({
     b"x-forwarded-proto",
     b"x-forwarded-host",
     b"x-forwarded-port",
+    b"x-forwarded-prefix",
     b"x-real-ip",
     b"x-request-id",
     b"x-request-start",
@@ -44,6 +45,10 @@ COLLECTED_IN_RESPONSES = frozenset({b"connection", b"content-length", b"transfer
 
 BY_TLS = b"\r\nX-Forwarded-Proto: https\r\n"
 """Stands in the lines about a client that came by TLS."""
+CLIENT = b"\r\nX-Real-IP: "
+"""Stands before the client's address in the same lines."""
+PREFIX = b"\r\nX-Forwarded-Prefix: "
+"""Stands before what proxies in front of this one have cut off the path, if they say so."""
 
 # A sender must not be able to remove, by naming them in Connection, fields that say who and what a request is.
 _PROTECTED = _OURS | {
@@ -69,14 +74,21 @@ def without_named_in_connection(lines: list[bytes], tokens: frozenset[bytes]) ->
 
 def is_trusted(address: str, networks: Networks) -> bool:
     """Whether *address* lies in one of the networks whose X-Forwarded-* is believed."""
-    if not networks:
-        return False
+    return bool(networks) and lies_in(ip_of(address), networks)
+
+
+def ip_of(address: str) -> IPv4Address | IPv6Address | None:
+    """Return an address as a value, None when it is none; IPv4 is IPv4 in whatever clothes."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return any((mapped or ip) in network for network in networks)
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
+
+
+def lies_in(ip: IPv4Address | IPv6Address | None, networks: Networks) -> bool:
+    """Whether an address lies in one of the networks."""
+    return ip is not None and any(ip in network for network in networks)
 
 
 def forwarding_fields(address: str, port: int, scheme: bytes) -> bytes:
@@ -107,6 +119,9 @@ def trusted_forwarding_fields(address: str, told: Mapping[bytes, list[bytes]], n
         values = told.get(name)
         if values:
             lines[name] = label + values[-1]
+    prefixes = told.get(b"x-forwarded-prefix")
+    if prefixes:
+        lines[b"x-forwarded-prefix"] = PREFIX.lstrip() + prefixes[-1]
     host = lines.pop(b"x-forwarded-host", b"X-Forwarded-Host: ")
     return b"\r\n".join([*lines.values(), host])
 

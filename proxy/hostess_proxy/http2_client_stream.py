@@ -10,6 +10,8 @@ from hostess_proxy.http2_sending import Stream
 from hostess_proxy.pages import Answer, render
 
 if TYPE_CHECKING:
+    import asyncio
+
     from hostess_proxy.http2_downstream import Http2Downstream
     from hostess_proxy.targets import LiveRoute
 
@@ -36,6 +38,11 @@ class ClientStream(Stream):
         self._received = 0
         self._holds = False
         self._stalled_by = NEVER
+
+    @property
+    def transport(self) -> "asyncio.Transport":
+        """The connection itself."""
+        return self.connection.transport
 
     def begin(self, request: Request) -> None:
         """Send the request on its way."""

@@ -26,7 +26,7 @@ class JsonLines:
 
     def exchange(self, exchange: "Exchange", end: str, now: float) -> str:
         """Return the line of an exchange that ended by *end*, *now* by the monotonic clock."""
-        request = exchange.request
+        request = exchange.asked
         fields = request.fields
         started = exchange.started
         live = exchange.live

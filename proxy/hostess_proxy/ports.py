@@ -112,6 +112,10 @@ class Client(Protocol):
     secure: bool
     address: str
 
+    @property
+    def transport(self) -> "asyncio.Transport":
+        """The connection itself."""
+
     def find(self, request: Request) -> "LiveRoute | None":
         """Return where a request goes by today's table; None when nothing is served there."""
 

@@ -45,10 +45,13 @@ class Budget:
 
 
 class Way(NamedTuple):
-    """Where a request goes next. *repeat* is how it is sent again: 0 when it was not sent yet."""
+    """Where a request goes next. *repeat* is how it is sent again: 0 when it was not sent yet.
+
+    A *target* of None: another table has come meanwhile, and asks something of the request, which begins anew.
+    """
 
     live: "LiveRoute"
-    target: "Target"
+    target: "Target | None"
     repeat: int = 0
 
 
@@ -62,10 +65,19 @@ def is_repeatable(exchange: "Exchange") -> bool:
 
 def elsewhere(exchange: "Exchange") -> Way | None:
     """Return where a request goes that was not sent yet, by today's table; None when there is no other target, or no time."""
-    tried = exchange.tried
-    if len(tried) >= MAX_TRIES or monotonic() - exchange.started > DIALING_SECONDS:
+    # The time for which the request was held does not count.
+    spent = monotonic() - exchange.started - exchange.waited
+    if len(exchange.tried) >= MAX_TRIES or spent > DIALING_SECONDS:
         return None
-    return _way(exchange, tried, 0)
+    live = exchange.client.find(exchange.asked)
+    if live is not None and begins_anew(exchange, live):
+        return Way(live, None)
+    return _way(exchange, exchange.tried, 0)
+
+
+def begins_anew(exchange: "Exchange", live: "LiveRoute") -> bool:
+    """Whether a request that was not sent yet begins anew on its way to *live*: that is of another table, and asks something of it."""
+    return bool(live.checks) and exchange.live is not live and exchange.live is not live.canary
 
 
 def once_more(exchange: "Exchange", lost: "Backend") -> Way | None:
@@ -98,7 +110,7 @@ def _as_if_new(exchange: "Exchange", lost: "Backend") -> Way | None:
 
 def today(exchange: "Exchange", tried: "tuple[Target, ...]" = ()) -> "LiveRoute | None":
     """Return the route by today's table: the canary's, if the request is for it and it has a target that is well and not *tried*."""
-    live = exchange.client.find(exchange.request)
+    live = exchange.client.find(exchange.asked)
     canary = live.canary if live is not None and exchange.live is not None and exchange.live.is_canary else None
     return canary if canary is not None and canary.is_well(exchange.traffic.now, tried) else live
 

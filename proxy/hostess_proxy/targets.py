@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.admission import checks_of
 from hostess_proxy.balancing import Health, choose, quickest, tried, usable
+from hostess_proxy.error_pages import NO_PAGES, Pages, pages_of
 from hostess_proxy.exchange import BODY_SECONDS, NEVER
 from hostess_proxy.http2_pool import Pool
 from hostess_proxy.retries import Budget
@@ -102,15 +103,14 @@ class LiveRoute:
     """A route with its targets as objects, and what is the same for all its requests made ready.
 
     *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *budget* lends repeats;
-    *own_lines* are the fields that it adds to responses, *shapes* what it changes in them, *body_seconds* how long a
-    request's body may stand still; *canary* leads to the release that is
-    tried out (*is_canary*), None when none is.
+    *own_lines* are the fields that it adds to responses, *shapes* what it changes in them; *pages* are its own for errors;
+    *body_seconds* is how long a request's body may stand still; *canary* leads to the release that is tried out (*is_canary*), None
+    when none is.
     """
 
     __slots__ = (
-        "_settled_at", "_turn", "body_seconds", "budget", "canary",
-        "checks", "gate", "is_canary", "log", "own_lines", "prefix", "route", "segment",
-        "shapes", "site", "targets",
+        "_settled_at", "_turn", "body_seconds", "budget", "canary", "checks", "gate", "is_canary", "log", "own_lines", "pages",
+        "prefix", "route", "segment", "shapes", "site", "targets",
     )  # fmt: skip
 
     def __init__(
@@ -120,6 +120,7 @@ class LiveRoute:
         self.site = site
         self.gate = gate
         self.checks = checks_of(route)
+        self.pages = pages_of(route.terms.error_pages)
         self.prefix = route.path.encode()
         self.segment = self.prefix.rstrip(b"/") + b"/"
         self.targets = targets
@@ -230,6 +231,11 @@ class LiveTable:
             if live.matches(path):
                 return live
         return None
+
+    def pages_of(self, host: bytes) -> Pages:
+        """Return the error pages for paths of a host that no route is for: those of its shortest prefix that has some."""
+        routes = self._exact.get(host) or self._wildcard.get(host.partition(b".")[2], self._default)
+        return next((live.pages for live in reversed(routes) if live.pages), NO_PAGES)
 
     def shuts_out(self, live: LiveRoute | None, digest: bytes) -> bool:
         """Whether a request may not go on that passed with the token of this digest (b"": none was asked for).

@@ -9,8 +9,10 @@ from hostess_proxy.access_log import AccessLog
 from hostess_proxy.balancing import answered, are_out, failed, too_many
 from hostess_proxy.crowd import Crowd
 from hostess_proxy.dialing import Dialer
+from hostess_proxy.holding import Holding
 from hostess_proxy.http1 import HeadReader
 from hostess_proxy.log_lines import JsonLines
+from hostess_proxy.rate_limit import Rates
 from hostess_proxy.targets import Target, Targets
 
 if TYPE_CHECKING:
@@ -28,8 +30,12 @@ _TAILS = tuple(b"%03x" % i for i in range(4096))
 class Traffic:
     """The shared half of a worker. `tick` has to be called every TICK_SECONDS; deadlines are as coarse as that."""
 
-    def __init__(self, log: AccessLog | None, trusted: "Networks" = (), crowd: Crowd | None = None) -> None:
+    def __init__(
+        self, log: AccessLog | None, trusted: "Networks" = (), crowd: Crowd | None = None, rates: Rates | None = None
+    ) -> None:
         self.targets = Targets()
+        self.holding = Holding()
+        self.rates = rates or Rates.of_one_process()
         self.heads = HeadReader()
         self.dialer = Dialer(self)
         self.clients: set[Connection] = set()
@@ -78,10 +84,14 @@ class Traffic:
         self.crowd.left(client)
 
     def swap(self, table: "Table") -> None:
-        """Serve *table* from now on. What is open of those who may pass no more ends now; other requests keep their target."""
+        """Serve *table* from now on. What is open of those who may pass no more ends now; other requests keep their target.
+
+        Requests that were held begin anew.
+        """
         self.targets.swap(table)
         for exchange in [client.exchange for client in self.clients if client.exchange is not None]:
             exchange.recheck()
+        self.holding.release()
 
     def blame(self, target: Target | None, live: "LiveRoute | None", *, connecting: bool = False) -> None:
         """Note that a target failed a request of a route: it let us not connect, or gave no response that is one."""
@@ -112,6 +122,7 @@ class Traffic:
         for client in [client for client in self.clients if client.deadline <= now]:
             client.expired(now)
         self.targets.sweep(now)
+        self.holding.sweep(now)
         if self._log is not None:
             self._log.flush()
 

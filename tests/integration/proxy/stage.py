@@ -234,6 +234,9 @@ class Stage:
                 for stream in client.streams.values():
                     for name in ("deadline", "_stalled_by"):
                         setattr(stream, name, getattr(stream, name) - seconds)
+        for room in self.traffic.holding._rooms.values():
+            for waiting in room.waiting:
+                waiting.deadline -= seconds
         for target in self.traffic.targets._known.values():
             for upstream in [*target.idle, *(target.pool.connections if target.pool is not None else ())]:
                 upstream.idle_since -= seconds
