@@ -41,6 +41,16 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A route without targets (by *host* and *path*) for which requests are held, and the service behind it."""
+
+    project: str
+    service: str
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProxyClient:
     """Talks to the proxy at the unix socket *path*; each call opens a connection of its own."""
 
@@ -75,6 +85,15 @@ class ProxyClient:
     async def stats(self) -> dict[str, Any]:
         """Return counters: generation, requests, connections, in_flight by target, and the same for each worker."""
         return await self._ask("stats", _ANSWER_SECONDS)
+
+    async def wanted(self, within: float = 30.0) -> list[Wanted]:
+        """Wait until requests are held for services that sleep, and return these; nothing after *within* seconds without any.
+
+        Call it again and again: a service is named once a second while somebody waits for it, and released by a table with its
+        targets.
+        """
+        answer = await self._ask("wanted", within + _ANSWER_SECONDS, within=within)
+        return [Wanted(*map(str, route)) for route in answer["routes"]]
 
     async def workers(self, within: float = _ANSWER_SECONDS) -> list[int]:
         """Return the process ids of the workers that serve now."""

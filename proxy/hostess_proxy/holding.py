@@ -5,11 +5,11 @@ sending more of the body. With every table all of them begin anew, in the order 
 answered, as that table says.
 """
 
-import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hostess_proxy.pages import Answer
+from hostess_proxy.tcp import hung_up
 from hostess_proxy.terms import Hold
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ CALL_SECONDS: Final = 1.0
 """How often is said that somebody waits for a service that sleeps."""
 
 _FULL = Answer(503, "too-many-held")
-_HUNG_UP = frozenset({7, 8})  # TCP_CLOSE and TCP_CLOSE_WAIT of Linux's tcp_states.h
 
 
 class Sleeper(NamedTuple):
@@ -167,15 +166,11 @@ def _go_on(exchange: "Exchange", now: float) -> None:
 
 
 def _gone(exchange: "Exchange") -> bool:
-    """Whether a client has hung up; its connection is closed. While nothing is read from it, only the kernel knows."""
+    """Whether a client has hung up, which nobody tells while nothing is read from it; its connection is closed."""
     transport = exchange.client.transport
     if transport.is_closing():
         return True
-    try:
-        info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    except OSError:
-        return False
-    if info[0] not in _HUNG_UP:
+    if not hung_up(transport):
         return False
     transport.abort()
     return True

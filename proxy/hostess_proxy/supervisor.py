@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hostess_proxy import table_file, wire
+from hostess_proxy import rate_limit, table_file, wire
+from hostess_proxy.calls import Calls
 from hostess_proxy.listeners import Listener
 from hostess_proxy.settings import Settings
 from hostess_proxy.table import Table, TableError
@@ -46,7 +47,11 @@ class Supervisor:
         self._table_from = table_from
         self._publishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._slots = [Slot(listeners, self._first_words) for _ in range(settings.workers)]
+        self._calls = Calls()
+        self._rates = rate_limit.shared_memory()
+        self._slots = [
+            Slot(listeners, self._first_words, [self._rates], self._calls.hear) for _ in range(settings.workers)
+        ]
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until SIGTERM or SIGINT; *ready* is called once, with a line for people, when connections are accepted."""
@@ -75,6 +80,7 @@ class Supervisor:
                 await asyncio.gather(*(slot.stop(self._settings.drain_seconds) for slot in self._slots))
         finally:
             server.close()
+            os.close(self._rates)
             for task in self._tasks:
                 task.cancel()
             for name in ("proxy.sock", "proxy.json"):
@@ -110,6 +116,8 @@ class Supervisor:
                 return {"cut": await self._drain(question)}
             case "stats":
                 return self._stats(await self._ask_all("stats", _ASK_SECONDS))
+            case "wanted":
+                return {"routes": await self._calls.next(_seconds(question, "within", 30.0))}
             case "workers":
                 return {"workers": self._pids(), "pid": os.getpid()}
             case _:
@@ -190,6 +198,7 @@ class Supervisor:
             "log_path": str(settings.log_path),
             "grace": settings.drain_seconds,
             "ticket_keys": self._ticket_keys,
+            "rates": self._rates,
         }
 
     def _write_state(self) -> None:

@@ -6,6 +6,7 @@ import struct
 from typing import Final
 
 KEEPALIVE_SECONDS: Final = 60
+_CLOSE, _CLOSE_WAIT = 7, 8  # of linux/tcp_states.h
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -21,3 +22,12 @@ def reset(transport: asyncio.Transport) -> None:
     own = transport.get_extra_info("socket")
     own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()
+
+
+def hung_up(transport: asyncio.Transport) -> bool:
+    """Whether the peer has closed the connection."""
+    try:
+        info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except OSError:
+        return False
+    return info[0] in {_CLOSE, _CLOSE_WAIT}

@@ -1,7 +1,8 @@
 """Questions and answers as JSON lines over a stream: between daemon and supervisor, and between supervisor and workers.
 
 A question is `{"id": 1, "op": "publish", ...}`, its answer `{"id": 1, "ok": true, ...}` or
-`{"id": 1, "ok": false, "error": {"code": ..., "what": ..., "place": ...}}`. Several may be open at once.
+`{"id": 1, "ok": false, "error": {"code": ..., "what": ..., "place": ...}}`. Several may be open at once. The answering side may
+say something unasked, a message without an id.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any
 
 Message = dict[str, Any]
 Handler = Callable[[str, Message], Awaitable[Message]]
+Hearer = Callable[[Message], None]
 
 LINE_LIMIT = 64 * 1024 * 1024  # a table with tens of thousands of routes is one line
 _UNIX_PATH = 100  # the kernel takes 107 bytes
@@ -34,11 +36,12 @@ class GoneError(ConnectionError):
 
 
 class Caller:
-    """The asking end of a stream."""
+    """The asking end of a stream. *hear* is told what the other side says unasked."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hear: Hearer | None = None) -> None:
         self._reader = reader
         self._writer = writer
+        self._hear = hear
         self._open: dict[int, asyncio.Future[Message]] = {}
         self._last = 0
         self._listening = asyncio.create_task(self._listen())
@@ -87,6 +90,8 @@ class Caller:
                 waiting = self._open.get(message.get("id", 0))
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
+                elif self._hear is not None and "id" not in message:
+                    self._hear(message)
         finally:
             for waiting in self._open.values():
                 if not waiting.done():
@@ -121,6 +126,11 @@ async def messages(reader: asyncio.StreamReader) -> AsyncIterator[Message]:
 def reply(writer: asyncio.StreamWriter, question: Message, answer: Message) -> None:
     """Write the answer to a question."""
     writer.write(_line({"ok": True, **answer, "id": question.get("id")}))
+
+
+def say(writer: asyncio.StreamWriter, op: str, /, **arguments: object) -> None:
+    """Tell the asking side something that it has not asked for."""
+    writer.write(_line({"op": op, **arguments}))
 
 
 def refusal(code: str, what: str, place: str = "") -> Message:

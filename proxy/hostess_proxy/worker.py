@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from time import monotonic
@@ -22,8 +23,10 @@ from hostess_proxy.access_log import AccessLog
 from hostess_proxy.crowd import Crowd, places_for
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
+from hostess_proxy.holding import Sleeper
 from hostess_proxy.inside import Doorway
 from hostess_proxy.listeners import BACKLOG
+from hostess_proxy.rate_limit import Rates
 from hostess_proxy.table import Table
 from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.tls import Handshake, Tls, ignore_odd_names
@@ -134,7 +137,9 @@ async def serve(control: socket.socket) -> None:
     if question["access_log"] != "off":
         log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
     crowd = Crowd(places_for(question["connections"]), question["connections_per_client"])
-    traffic = Traffic(log, [ip_network(network) for network in question["trusted"]], crowd)
+    trusted = [ip_network(network) for network in question["trusted"]]
+    traffic = Traffic(log, trusted, crowd, Rates(question["rates"]))
+    traffic.holding.call = partial(_call, writer)
     worker = Worker(traffic)
     worker.swap(parse_table(question["table"]))
     worker.share_tickets(question["ticket_keys"])
@@ -153,6 +158,11 @@ async def serve(control: socket.socket) -> None:
     await asyncio.gather(answering, return_exceptions=True)
     if log is not None:
         await loop.run_in_executor(None, log.close)
+
+
+def _call(writer: asyncio.StreamWriter, sleepers: list[Sleeper]) -> None:
+    """Tell the supervisor for what requests are held."""
+    wire.say(writer, "wanted", routes=sleepers)
 
 
 def _settle_memory() -> None:

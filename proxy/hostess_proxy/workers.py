@@ -19,11 +19,22 @@ _SHORT_LIFE = 2.0
 
 
 class Slot:
-    """One worker's place. *first_words* gives what a new worker is told, the newest table included."""
+    """One worker's place. *first_words* gives what a new worker is told, the newest table included.
 
-    def __init__(self, listeners: Sequence[Listener], first_words: Callable[[], wire.Message]) -> None:
+    Beside the sockets a worker inherits the descriptors *also*. *hear* is told what it says unasked.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        first_words: Callable[[], wire.Message],
+        also: Sequence[int] = (),
+        hear: wire.Hearer | None = None,
+    ) -> None:
         self._listeners = listeners
         self._first_words = first_words
+        self._also = also
+        self._hear = hear
         self._process: asyncio.subprocess.Process | None = None
         self._caller: wire.Caller | None = None
         self._stopping = False
@@ -89,10 +100,10 @@ class Slot:
             descriptors = [one.fileno() for listener in self._listeners for one in listener.sockets]
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "hostess_proxy.worker", str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL, pass_fds=(*descriptors, theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL, pass_fds=(*descriptors, *self._also, theirs.fileno()),
             )  # fmt: skip
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.LINE_LIMIT)
-        self._process, self._caller = process, wire.Caller(reader, writer)
+        self._process, self._caller = process, wire.Caller(reader, writer, self._hear)
         try:
             # Between reading the newest table and writing it nothing may wait, or a table could be missed.
             await self._caller.ask("start", _START_SECONDS, **self._first_words())
