@@ -37,9 +37,9 @@ NEVER: Final = float("inf")
 class Exchange:
     """One request and its response. *signed_by* (where its route has a gate) is the digest of the token that it passed with.
 
-    *asked* is what the client sent, *request* what the backend is to see, *waited* for how many seconds it was held. *spool* holds the body
-    where it was buffered, *cookie* is one to set (with its attributes, for shapes of its route), *ends_with* is closed when it ends, before
-    the client goes on.
+    *asked* is what the client sent, *request* what the backend is to see, *waited* for how many seconds it was held. *spool* holds the
+    body where it was buffered, *cookie* is one to set (with its attributes, for shapes of its route), *ends_with* is closed when it
+    ends, before the client goes on.
     """
 
     __slots__ = (
@@ -162,7 +162,6 @@ class Exchange:
         self.retries += 1
         self.repeat = max(self.repeat, way.repeat)
         if way.target is None:
-            self.target = None
             self.begin()
         else:
             self._send_to(way.target, reuse=not way.repeat)
