@@ -152,6 +152,8 @@ class LiveRoute:
     def pick(self, now: float, passed_over: tuple[Target, ...] = ()) -> Target | None:
         """Return the target for the next request (`balancing` says which), never one of those *passed_over*; None for none."""
         targets = self.targets
+        if len(targets) == 1 and not passed_over and targets[0].health is None:
+            return targets[0]
         self._turn = turn = self._turn + 1
         if not passed_over and now >= self._settled_at:
             target = quickest(targets, turn)

@@ -1,6 +1,7 @@
 """Requests keep away from targets that fail, and are repeated where that does no harm."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from functools import partial
 
@@ -237,6 +238,35 @@ async def test_repeats_are_bounded(stage: Stage) -> None:
     assert {answer.status for answer in answers} == {502}
     assert count < len(heads) <= count + FLOOR + count // 5
     assert all(live.budget.lent == 0 for live in [stage.traffic.targets.table.find(b"a.x", b"/")] if live)
+
+
+async def test_race_with_closing_connections(stage: Stage) -> None:
+    """A backend that closes resting connections just when the next request comes fails no GET."""
+    pauses = itertools.cycle(number / 10_000 for number in range(20))
+
+    async def close_soon(writer: Writer) -> None:
+        await asyncio.sleep(next(pauses))
+        writer.close()
+
+    closing: set[asyncio.Task[None]] = set()
+
+    async def short_lived(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+        writer.write(EMPTY)
+        task = asyncio.create_task(close_soon(writer))
+        closing.add(task)
+        task.add_done_callback(closing.discard)
+
+    backend = await stage.backend(short_lived)
+    stage.route(backend)
+    reader, writer = await stage.connect()
+
+    for number in range(1000):
+        writer.write(GET)
+        assert (await read_response(reader)).status == 200
+        await asyncio.sleep(number % 11 / 10_000)
+
+    assert backend.connections > 1
+    await asyncio.gather(*closing)
 
 
 async def test_refusals_need_no_budget(stage: Stage) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.proxy.http2_peer import a_peer, asking, body, head
 from tests.integration.proxy.stage import (
     Backend,
     Conversation,
@@ -252,3 +253,22 @@ async def test_upgrades_pass(stage: Stage) -> None:
 
     assert (await read_response(reader)).status == 101
     assert await reader.readexactly(5) == b"hello"
+
+
+@pytest.mark.parametrize("buffer", [SMALL, IN_MEMORY])
+async def test_http2(stage: Stage, buffer: dict[str, int]) -> None:
+    """A body of HTTP/2 is buffered like any other, and its length told to the backend."""
+    backend = await stage.backend()
+    stage.route(backend, buffer=buffer)
+
+    async with a_peer(stage) as peer:
+        peer.send(head(1, asking("POST"), "END_HEADERS"))
+        for at in range(0, 40_000, 10_000):
+            peer.send(body(1, BODY[at : at + 10_000]))
+        await peer.settled()
+        assert backend.connections == 0
+        peer.send(body(1, b"", ended=True))
+        await peer.answered()
+
+    assert peer.data(1) == b"A" + BODY[:40_000]
+    assert b"\r\nContent-Length: 40000\r\n" in backend.heads[0]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hostess_proxy.draining import drain
+from tests.integration.proxy.http2_peer import a_peer, asking, head
 from tests.integration.proxy.stage import Backend, Conversation, Response, Stage, ok, read_response, saying
 from tests.integration.proxy.test_trouble import GET, POST, gone, unused_address
 
@@ -66,6 +67,19 @@ async def test_cookie_is_given(stage: Stage) -> None:
     assert value.startswith("hostess_canary=")
     assert attributes == "Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax"
     assert (again.body, again.values("set-cookie")) == (b"new", [])
+
+
+async def test_http2(stage: Stage) -> None:
+    """A client of HTTP/2 gets the cookie, and reaches the canary by it."""
+    stage.route(await stage.backend(ok, "old"), canary=canary(await stage.backend(ok, "new"), percent=100))
+
+    async with a_peer(stage) as peer:
+        peer.send(head(1, asking()))
+        given = (await peer.answered())["set-cookie"].partition("; ")[0]
+        peer.send(head(3, asking("GET", "/", ("cookie", "a=b"), ("cookie", given))))
+        await peer.answered(3)
+
+    assert (peer.data(1), peer.data(3)) == (b"old", b"new")
 
 
 @pytest.mark.parametrize("line", ["X-Canary: yes", "Cookie: hostess_canary=yes"])

@@ -9,6 +9,7 @@ import pytest
 import zstandard
 
 from hostess_proxy.encoding import AT_ONCE
+from tests.integration.proxy.http2_peer import a_peer, asking, head
 from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, ok, read_response, saying
 from tests.integration.proxy.test_trouble import GET
 
@@ -192,7 +193,7 @@ async def test_too_many_at_once(stage: Stage) -> None:
 async def test_slow_client(stage: Stage) -> None:
     """A client that does not read holds the backend, and gets everything when it reads."""
     noise = os.urandom(4_000_000)
-    count = 8
+    count = 4
     sent = 0
 
     async def pour(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
@@ -230,3 +231,17 @@ async def test_next_request(stage: Stage) -> None:
             writer.write(b"GET / HTTP/1.1\r\nHost: %b\r\nAccept-Encoding: gzip\r\n\r\n" % host)
         assert gunzip((await read_response(reader)).body) == TEXT
         assert (await read_response(reader)).body == b"A"
+
+
+async def test_http2(stage: Stage) -> None:
+    """Clients of HTTP/2 get the same, in pieces and in one."""
+    big = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(TEXT) * 100, TEXT * 100)
+    for answer, text in ((WHOLE, TEXT), (big, TEXT * 100)):
+        stage.route(await stage.backend(saying(answer)), compress=True)
+
+        async with a_peer(stage) as peer:
+            peer.send(head(1, asking("GET", "/", ("accept-encoding", "gzip"))))
+            fields = await peer.answered()
+
+        assert (fields["content-encoding"], fields["vary"], fields["etag"]) == ("gzip", "Accept-Encoding", 'W/"a"')
+        assert gunzip(peer.data(1)) == text
