@@ -65,7 +65,7 @@ class Downstream:
         self._taking_heads = False
         self._full = False
         self._due = NEVER  # what the deadline was before the client took no more
-        self._taken = 0  # the client's pace since then, see `pace`
+        self._taken = 0  # what it had taken when that was looked at last, see `pace`
         self._held = False
 
     # ---- what the event loop tells
@@ -80,9 +80,7 @@ class Downstream:
         self._own_lines = forwarding_fields(self.address, port, b"https" if self.secure else b"http")
         self._trusted = self._trusted or is_trusted(self.address, self.traffic.trusted)
         self.deadline = self.traffic.now + HEAD_SECONDS
-        if not self.traffic.enter(self, "" if self._trusted else share_of(self.address)):
-            self._closing = True
-            self.transport.abort()
+        self._closing = not self.traffic.enter(self, "" if self._trusted else share_of(self.address))
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -102,7 +100,6 @@ class Downstream:
     def pause_writing(self) -> None:
         """Hold the backend: the client takes no more for now."""
         self._full = True
-        self._taken = 0
         self._due, self.deadline = self.deadline, self.traffic.now + pace.FIRST_SECONDS
         if self.exchange is not None and self.exchange.upstream is not None:
             self.exchange.upstream.hold()

@@ -10,6 +10,7 @@ that new streams will be refused soon, then, when what was on its way has come, 
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from hostess_proxy.crowd import share_of
 from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
 from hostess_proxy.http1 import Refused, Request, RequestFields
@@ -52,7 +53,7 @@ def take_over(client: "Downstream", data: bytes) -> bool:
         return False
     if len(data) >= len(PREFACE):
         client.lost = True
-        client.traffic.clients.discard(client)
+        client.traffic.leave(client)
         successor = Http2Downstream(client.traffic, secure=client.secure)
         client.transport.set_protocol(successor)
         successor.connection_made(client.transport)
@@ -93,7 +94,7 @@ class Http2Downstream(Http2Connection):
         self._lines = forwarding_fields(self.address, port, b"https" if self.secure else b"http")
         self._trusted = is_trusted(self.address, self.traffic.trusted)
         self.deadline = self.head_by = self.traffic.now + HEAD_SECONDS
-        self.traffic.clients.add(self)
+        self.traffic.enter(self, "" if self._trusted else share_of(self.address))
         self.greet(b"", _SETTINGS)
         if self.traffic.draining:
             self.drain(self.deadline)
@@ -128,7 +129,7 @@ class Http2Downstream(Http2Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and end its exchanges."""
-        self.traffic.clients.discard(self)
+        self.traffic.leave(self)
         super().connection_lost(exc)
 
     # ---- streams

@@ -16,6 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.certificates import Certificates, Identity
+from hostess_proxy.crowd import share_of
+from hostess_proxy.headers import is_trusted
 from hostess_proxy.pages import Answer, render
 from hostess_proxy.secure_client import SecureClient
 from hostess_proxy.secure_transport import SecureTransport
@@ -102,7 +104,8 @@ class Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first byte."""
         self.transport = cast("asyncio.Transport", transport)
-        self.traffic.clients.add(self)
+        address = _host_of(transport.get_extra_info("peername"))
+        self.traffic.enter(self, "" if is_trusted(address, self.traffic.trusted) else share_of(address))
 
     def data_received(self, data: bytes) -> None:
         """Take the client's part of the handshake."""
@@ -154,7 +157,7 @@ class Handshake(asyncio.Protocol):
     def _finish(self, connection: Hello) -> None:
         tls = self._tls
         del tls.open[self]
-        self.traffic.clients.discard(self)
+        self.traffic.leave(self)
         self._connection = None
         tls.done += 1
         tls.resumed += connection.session_reused is True
@@ -168,7 +171,7 @@ class Handshake(asyncio.Protocol):
 
     def _leave(self) -> None:
         """Count it as failed, if it had begun."""
-        self.traffic.clients.discard(self)
+        self.traffic.leave(self)
         if self._connection is not None:
             self._connection = None
             self._tls.open.pop(self, None)
@@ -176,7 +179,7 @@ class Handshake(asyncio.Protocol):
 
     def _refuse(self, data: bytes) -> None:
         """Tell who speaks plain HTTP that this is the wrong port; there is nothing to say to others."""
-        self.traffic.clients.discard(self)
+        self.traffic.leave(self)
         if data[:1].isalpha():
             answer = Answer(400, "plain-http-to-https-port")
             head, body = render(answer, b"")

@@ -69,13 +69,12 @@ class Traffic:
         return self._ids_stem + _TAILS[tail]
 
     def enter(self, client: "Connection", share: str) -> bool:
-        """Take a connection among the clients; False where there is no place for it, and it must be closed.
-
-        *share* is what it is counted under, see `share_of`.
-        """
+        """Take a connection among the clients, counted under *share* (see `share_of`); where there is no place for it, close it."""
         admitted = self.crowd.admits(client, share, self.clients, self.now)
         if admitted:
             self.clients.add(client)
+        else:
+            client.transport.abort()
         return admitted
 
     def leave(self, client: "Connection") -> None:

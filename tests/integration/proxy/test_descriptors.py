@@ -26,6 +26,7 @@ async def test_more_idle_connections_than_places(tmp_path: Path) -> None:
         assert stats["connections"] <= 107
         for _, writer in idle:
             writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def test_no_descriptors_left(tmp_path: Path) -> None:
@@ -52,3 +53,4 @@ async def test_no_descriptors_left(tmp_path: Path) -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
         assert (await proxy.get()).status == 200
         assert proxy.state.workers == (worker.pid,)
+        writer.close()
