@@ -233,6 +233,7 @@ def proxy_of(settings: Settings) -> ProxyProcess:
         "HOSTESS_PROXY__INSIDE": inside_listener(settings.data_dir),
         "HOSTESS_PROXY__WORKERS": str(proxy.workers),
         "HOSTESS_PROXY__ACCESS_LOG": proxy.access_log,
+        "HOSTESS_PROXY__METRICS": str(proxy.metrics or ""),
         "HOSTESS_PROXY__DRAIN_SECONDS": f"{proxy.drain_seconds:g}",
         "HOSTESS_PROXY__CONNECTIONS": str(proxy.connections),
         "HOSTESS_PROXY__CONNECTIONS_PER_CLIENT": str(proxy.connections_per_client),

@@ -95,6 +95,10 @@ class ProxyClient:
         answer = await self._ask("wanted", within + _ANSWER_SECONDS, within=within)
         return [Wanted(*map(str, route)) for route in answer["routes"]]
 
+    async def metrics(self) -> str:
+        """Return what the proxy has counted, as text for Prometheus."""
+        return str((await self._ask("metrics", _ANSWER_SECONDS))["text"])
+
     async def workers(self, within: float = _ANSWER_SECONDS) -> list[int]:
         """Return the process ids of the workers that serve now."""
         answer = await self._ask("workers", within)

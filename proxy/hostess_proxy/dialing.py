@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.http2_upstream import Http2Upstream
@@ -51,30 +52,39 @@ class Dialer:
     async def _dial(self, target: "Target", exchange: "Exchange") -> None:
         loop = asyncio.get_running_loop()
         upstream = Upstream(self._traffic, target)
+        counts = exchange.counts or self._traffic.counters.nobody
+        started = monotonic()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await loop.create_connection(lambda: cast("asyncio.Protocol", upstream), target.host, target.port)
         except OSError:  # a timeout is one, too
+            counts.failed("connect")
             exchange.connect_failed(target)
         else:
+            counts.connect.add(monotonic() - started)
             exchange.connected(upstream)
 
     async def _dial_shared(self, target: "Target", pool: "Pool") -> None:
         loop = asyncio.get_running_loop()
         connection = Http2Upstream(self._traffic, target, pool)
         is_open = True
+        started = monotonic()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await loop.create_connection(lambda: connection, target.host, target.port)
         except OSError:
             is_open = False
         pool.is_dialling = False
+        waiting = pool.waiting()
+        counts = next((exchange.counts for exchange in waiting), None) or self._traffic.counters.nobody
         if not is_open or connection.closing:
-            for exchange in pool.waiting():
+            counts.failed("connect")
+            for exchange in waiting:
                 exchange.connect_failed(target)
             return
+        counts.connect.add(monotonic() - started)
         pool.add(connection)
-        for exchange in pool.waiting():
+        for exchange in waiting:
             stream = pool.take()
             if stream is None:
                 self.dial(target, exchange)

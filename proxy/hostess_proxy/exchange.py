@@ -23,6 +23,7 @@ from hostess_proxy.static_files import answer
 from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
 
 if TYPE_CHECKING:
+    from hostess_proxy.counting import Counts
     from hostess_proxy.ports import Backend, Client, Ending, Sink
     from hostess_proxy.static_files import FileBody
     from hostess_proxy.targets import LiveRoute, Target
@@ -86,6 +87,11 @@ class Exchange:
     def may_upgrade(self) -> bool:
         """Whether the client asked for another protocol."""
         return bool(self.request.fields.upgrade)
+
+    @property
+    def counts(self) -> "Counts | None":
+        """What is counted of the release that answers; None when there is none."""
+        return self.live.counts if self.live is not None else None
 
     # ---- the way there
 

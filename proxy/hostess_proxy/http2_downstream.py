@@ -68,6 +68,7 @@ class Http2Downstream(Http2Connection):
         "_awaits_preface", "_final_at", "_idle_by", "_lines", "_reader", "_refuses_above", "_stalled_by", "_trusted", "address", "secure",
     )  # fmt: skip
     upgraded = False
+    counts = None
 
     def __init__(self, traffic: "Traffic", *, secure: bool) -> None:
         super().__init__(traffic, stream_window=STREAM_WINDOW, window=WINDOW)

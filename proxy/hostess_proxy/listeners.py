@@ -22,7 +22,7 @@ _IP_FREEBIND = 15  # ip(7)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What one kind of request ("http", "https", "inside") comes in by: one socket, or two for all addresses."""
+    """What one kind of request ("http", "https", "inside", "metrics") comes in by: one socket, or two for all addresses."""
 
     kind: str
     sockets: tuple[socket.socket, ...]
@@ -45,7 +45,7 @@ def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
         environ.pop(name, None)
     found: dict[str, list[socket.socket]] = {}
     for index in range(count):
-        kind = names[index] if index < len(names) and names[index] in {"https", "inside"} else "http"
+        kind = names[index] if index < len(names) and names[index] in {"https", "inside", "metrics"} else "http"
         # The copy is closed in programs that are started from here, except where it is passed on purpose.
         found.setdefault(kind, []).append(socket.socket(fileno=os.dup(_FIRST_PASSED + index)))
         os.close(_FIRST_PASSED + index)

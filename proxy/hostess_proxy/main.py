@@ -94,7 +94,7 @@ def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
     passed = listeners.inherited(os.environ)
     if passed:
         return list(passed.values())
-    wanted = {"http": chosen.http, "https": chosen.https, "inside": chosen.inside}
+    wanted = {"http": chosen.http, "https": chosen.https, "inside": chosen.inside, "metrics": chosen.metrics}
     found: list[listeners.Listener] = []
     for kind, address in wanted.items():
         if address is None:

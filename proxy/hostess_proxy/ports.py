@@ -8,6 +8,7 @@ from hostess_proxy.pages import Answer
 if TYPE_CHECKING:
     import asyncio
 
+    from hostess_proxy.counting import Counts
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.targets import LiveRoute, Target
 
@@ -18,6 +19,10 @@ class InFlight(Protocol):
     @property
     def upgraded(self) -> bool:
         """Whether bytes are relayed whose end cannot be foreseen."""
+
+    @property
+    def counts(self) -> "Counts | None":
+        """What is counted of the release that it is for."""
 
     def cut(self) -> None:
         """End it now: its target goes away."""

@@ -7,6 +7,7 @@ from hostess_proxy import tcp
 from hostess_proxy.exchange import HALF_CLOSED_SECONDS, NEVER
 
 if TYPE_CHECKING:
+    from hostess_proxy.counting import Counts
     from hostess_proxy.targets import Target
     from hostess_proxy.traffic import Traffic
 
@@ -94,7 +95,7 @@ class RelayReplica(RelayEnd):
 class RelayClient(RelayEnd):
     """The caller's end, and what is counted as in flight at the replica. Its first bytes wait until a replica is connected."""
 
-    __slots__ = ("_dialing", "_target", "_waiting", "deadline", "replica", "traffic", "wanted")
+    __slots__ = ("_dialing", "_target", "_waiting", "counts", "deadline", "replica", "traffic", "wanted")
     upgraded = True
 
     def __init__(self, traffic: "Traffic", wanted: tuple[str, int]) -> None:
@@ -103,6 +104,7 @@ class RelayClient(RelayEnd):
         self.wanted = wanted
         self.deadline = NEVER
         self.replica: RelayReplica | None = None
+        self.counts: Counts | None = None
         self._target: Target | None = None
         self._waiting = b""
         self._dialing: asyncio.Task[None] | None = None
@@ -211,4 +213,7 @@ class RelayClient(RelayEnd):
     def _pick(self, tried: "tuple[Target, ...]") -> "Target | None":
         """Return a target by today's table: a switch may have come since the last look."""
         live = self.traffic.targets.table.inside(*self.wanted)
-        return live.pick(self.traffic.now, tried) if live is not None else None
+        if live is None:
+            return None
+        self.counts = live.counts
+        return live.pick(self.traffic.now, tried)

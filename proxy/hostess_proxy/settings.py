@@ -34,8 +34,8 @@ DEFAULT_HTTPS: Final = Address("", 443)
 class Settings:
     """What the proxy needs to know. *workers* is at least 1. *access_log* is "file", "stdout" or "off".
 
-    *inside* is where the host's firewall leads what is sent to virtual addresses. *connections* is what each worker may hold (0:
-    as many as is sensible), *connections_per_client* a client's share of them (0: no limit).
+    *inside* is where the host's firewall leads what is sent to virtual addresses, *metrics* where Prometheus may ask. *connections*
+    is what each worker may hold (0: as many as is sensible), *connections_per_client* a client's share of them (0: no limit).
     """
 
     data_dir: Path
@@ -48,6 +48,7 @@ class Settings:
     inside: Address | None = None
     connections: int = 0
     connections_per_client: int = CLIENT_PLACES
+    metrics: Address | None = None
 
     @property
     def log_path(self) -> Path:
@@ -93,6 +94,7 @@ def read(environ: Mapping[str, str], config: Path | None = None, data_dir: Path 
         inside=parse_address("proxy.inside", setting("inside", "")),
         connections=_count("proxy.connections", setting("connections", 0)),
         connections_per_client=_count("proxy.connections_per_client", setting("connections_per_client", CLIENT_PLACES)),
+        metrics=parse_address("proxy.metrics", setting("metrics", "")),
     )
 
 

@@ -13,11 +13,16 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from hostess_proxy import rate_limit, table_file, wire
 from hostess_proxy.calls import Calls
+from hostess_proxy.counting import Numbers, add, key
+from hostess_proxy.exposition import Now, render
+from hostess_proxy.ledger import Ledger
 from hostess_proxy.listeners import Listener
+from hostess_proxy.metrics_page import MetricsPage
 from hostess_proxy.settings import Settings
 from hostess_proxy.table import Table, TableError
 from hostess_proxy.table_parsing import parse_table
@@ -40,7 +45,8 @@ class Supervisor:
         self, settings: Settings, listeners: Sequence[Listener], table: Table, table_from: Path | None
     ) -> None:
         self._settings = settings
-        self._listeners = listeners
+        self._listeners = [listener for listener in listeners if listener.kind != "metrics"]
+        self._page_at = [listener for listener in listeners if listener.kind == "metrics"]
         self._folder = (table_from or settings.table_path).absolute().parent
         self._table = table.located(self._folder)
         self._ticket_keys = new_ticket_keys()
@@ -48,10 +54,9 @@ class Supervisor:
         self._publishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = Calls()
+        self._ledger = Ledger()
         self._rates = rate_limit.shared_memory()
-        self._slots = [
-            Slot(listeners, self._first_words, [self._rates], self._calls.hear) for _ in range(settings.workers)
-        ]
+        self._slots = [self._slot() for _ in range(settings.workers)]
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until SIGTERM or SIGINT; *ready* is called once, with a line for people, when connections are accepted."""
@@ -59,12 +64,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._own(self._reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
         control = self._settings.run_dir / "proxy.sock"
         control.unlink(missing_ok=True)
         with wire.short_path(control) as name:
             server = await asyncio.start_unix_server(self._converse, name, limit=wire.LINE_LIMIT)
         control.chmod(0o660)
+        pages = await MetricsPage(self.metrics).listen(self._page_at)
         try:
             async with asyncio.TaskGroup() as group:
                 for slot in self._slots:
@@ -79,7 +85,8 @@ class Supervisor:
                 renewing.cancel()
                 await asyncio.gather(*(slot.stop(self._settings.drain_seconds) for slot in self._slots))
         finally:
-            server.close()
+            for each in (server, *pages):
+                each.close()
             os.close(self._rates)
             for task in self._tasks:
                 task.cancel()
@@ -100,6 +107,7 @@ class Supervisor:
                 except OSError as error:
                     raise wire.RemoteError("table-not-saved", f"the table cannot be saved: {error}") from error
             self._table = table
+            self._ledger.note("table_swaps")
             await asyncio.gather(*(slot.adopt(table.raw) for slot in self._slots))
             return table.generation
 
@@ -108,14 +116,14 @@ class Supervisor:
         match op:
             case "publish":
                 # A caller that hangs up must not leave some workers with the old table.
-                return {"generation": await asyncio.shield(self._own(self.publish(question.get("table"))))}
+                return {"generation": await asyncio.shield(self._begin(self.publish(question.get("table"))))}
             case "in_flight":
                 answers = await self._ask_all("in_flight", _ASK_SECONDS, targets=_targets(question))
                 return {"in_flight": sum(answer.get("in_flight", 0) for answer in answers)}
             case "drain":
                 return {"cut": await self._drain(question)}
-            case "stats":
-                return self._stats(await self._ask_all("stats", _ASK_SECONDS))
+            case "stats" | "metrics":
+                return await (self._stats() if op == "stats" else self._metrics())
             case "wanted":
                 return {"routes": await self._calls.next(_seconds(question, "within", 30.0))}
             case "workers":
@@ -130,6 +138,22 @@ class Supervisor:
             self._ticket_keys = new_ticket_keys()
             await self._ask_all("tickets", _ASK_SECONDS, keys=self._ticket_keys)
 
+    async def metrics(self) -> str:
+        """Return what was counted, and what holds now, as text for Prometheus."""
+        answers = await self._ask_all("ping", _ASK_SECONDS)
+        in_flight: Numbers = {}
+        for answer in answers:
+            add(in_flight, answer.get("in_flight", {}))
+        now = Now(
+            in_flight=in_flight,
+            connections=sum(answer.get("connections", 0) for answer in answers),
+            tunnels=sum(answer.get("tunnels", 0) for answer in answers),
+            workers=len(self._pids()),
+            generation=self._table.generation,
+        )
+        present = (key(*names) for names in self._table.releases())
+        return render(self._ledger.total(present, monotonic()), now)
+
     async def _drain(self, question: wire.Message) -> int:
         within = _seconds(question, "within", 30.0)
         upgraded = _seconds(question, "upgraded_within", within)
@@ -141,7 +165,11 @@ class Supervisor:
     async def _ask_all(self, op: str, seconds: float, /, **arguments: object) -> list[wire.Message]:
         return await asyncio.gather(*(slot.ask(op, seconds, **arguments) for slot in self._slots))
 
-    def _stats(self, answers: Sequence[wire.Message]) -> wire.Message:
+    async def _metrics(self) -> wire.Message:
+        return {"text": await self.metrics()}
+
+    async def _stats(self) -> wire.Message:
+        answers = await self._ask_all("stats", _ASK_SECONDS)
         return {
             "generation": self._table.generation,
             "requests": sum(answer.get("requests", 0) for answer in answers),
@@ -173,6 +201,9 @@ class Supervisor:
         except TableError as error:
             sys.stderr.write(f"hostess proxy: the old table stays: {error}\n")
 
+    def _slot(self) -> Slot:
+        return Slot(self._listeners, self._first_words, [self._rates], self._calls.hear, self._ledger)
+
     async def _until_ready_or(self, stop: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(asyncio.gather(*(slot.ready.wait() for slot in self._slots)))]
         waits.append(asyncio.ensure_future(stop.wait()))  # type: ignore[arg-type]
@@ -180,7 +211,7 @@ class Supervisor:
         for wait in pending:
             wait.cancel()
 
-    def _own(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

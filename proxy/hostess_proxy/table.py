@@ -105,6 +105,11 @@ class Route:
         """Return all targets, those of the canary too."""
         return self.targets if self.canary is None else self.targets + self.canary.targets
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Project, service and release, by which it is counted."""
+        return self.project, self.service, self.release
+
 
 @dataclass(frozen=True, slots=True)
 class Inside:
@@ -163,6 +168,12 @@ class Table:
         yield from self.routes
         for inside in self.inside:
             yield from (inside.route(port) for port in inside.ports)
+
+    def releases(self) -> set[tuple[str, str, str]]:
+        """Return the names of all that is served: project, service and release; releases that are tried out too."""
+        routes = [*self.all_routes()]
+        routes += [route.of_canary(route.canary) for route in routes if route.canary is not None]
+        return {route.names for route in routes}
 
     def located(self, folder: Path) -> "Table":
         """Return the same table with paths of certificates that do not depend on where one stands; they are relative to *folder*."""

@@ -6,13 +6,14 @@ A target that left the table gets nothing new, keeps no idle connection, and is 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.admission import checks_of
 from hostess_proxy.balancing import Health, choose, quickest, tried, usable
+from hostess_proxy.counting import Counters, Counts
 from hostess_proxy.error_pages import NO_PAGES, Pages, pages_of
 from hostess_proxy.exchange import BODY_SECONDS, NEVER
 from hostess_proxy.http2_pool import Pool
@@ -105,18 +106,24 @@ class LiveRoute:
     *checks* are what it asks of each request; *gate* is who may pass by sign-in, None when it is open; *budget* lends repeats;
     *own_lines* are the fields that it adds to responses, *shapes* what it changes in them; *pages* are its own for errors;
     *body_seconds* is how long a request's body may stand still; *canary* leads to the release that is tried out (*is_canary*), None
-    when none is.
+    when none is; *counts* is what is counted of its release, None where that is of nobody's.
     """
 
     __slots__ = (
-        "_settled_at", "_turn", "body_seconds", "budget", "canary", "checks", "gate", "is_canary", "log", "own_lines", "pages",
-        "prefix", "route", "segment", "shapes", "site", "targets",
+        "_settled_at", "_turn", "body_seconds", "budget", "canary", "checks", "counts", "gate", "is_canary", "log", "own_lines",
+        "pages", "prefix", "route", "segment", "shapes", "site", "targets",
     )  # fmt: skip
 
     def __init__(
-        self, route: Route, targets: tuple[Target, ...], site: Folder | None = None, gate: Gate | None = None
+        self,
+        route: Route,
+        targets: tuple[Target, ...],
+        counts: Counts | None = None,
+        site: Folder | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.route = route
+        self.counts = counts
         self.site = site
         self.gate = gate
         self.checks = checks_of(route)
@@ -189,7 +196,8 @@ class LiveInside:
         inside, targets = self._inside, self._targets
         site = targets.site(inside.static) if inside.static is not None else None
         route = inside.route(port)
-        return LiveRoute(route, tuple(targets.of(address, listed=listed) for address in route.targets), site)
+        there = tuple(targets.of(address, listed=listed) for address in route.targets)
+        return LiveRoute(route, there, targets.counters.of(*route.names), site)
 
 
 class LiveTable:
@@ -208,11 +216,9 @@ class LiveTable:
         for route in table.routes:
             site = targets.site(route.static) if route.static is not None else None
             gate = Gate(route.sign_in, table.session_key) if route.sign_in is not None else None
-            there = targets.all_of(route)
-            live = LiveRoute(route, there, site, gate)
+            live = targets.live(route, site, gate)
             if route.canary is not None:
-                canary = route.of_canary(route.canary)
-                live.canary = LiveRoute(canary, targets.all_of(canary), None, gate)
+                live.canary = targets.live(route.of_canary(route.canary), None, gate)
                 live.canary.is_canary = True
             by_host.setdefault(route.host, []).append(live)
         for host, routes in by_host.items():
@@ -274,11 +280,16 @@ class Targets:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Target] = {}
         self._sites: dict[StaticRoot, Folder] = {}
+        self.counters = Counters()
         self.table = LiveTable(Table(), self)
 
     def all_of(self, route: Route) -> tuple[Target, ...]:
         """Return the targets of a route."""
         return tuple(self.of(address, route.protocol) for address in dict.fromkeys(route.targets))
+
+    def live(self, route: Route, site: Folder | None, gate: Gate | None) -> LiveRoute:
+        """Return a route with its targets, and with the counts of its release."""
+        return LiveRoute(route, self.all_of(route), self.counters.of(*route.names), site, gate)
 
     def of(self, address: str, protocol: str = HTTP1, *, listed: bool = True) -> Target:
         """Return the target at an address; there is only one object for each protocol.
@@ -313,6 +324,7 @@ class Targets:
             target.in_table = key in present
             if not target.in_table:
                 target.drop_idle()
+        self.counters.kept(table.releases(), monotonic())
         self._forget()
 
     def at(self, addresses: Iterable[str]) -> list[Target]:
@@ -326,6 +338,11 @@ class Targets:
         for target in self._known.values():
             found[target.address] += len(target.exchanges)
         return dict(found)
+
+    def busy(self) -> Iterator["InFlight"]:
+        """Yield what is in flight at all targets."""
+        for target in self._known.values():
+            yield from target.exchanges
 
     def sweep(self, now: float) -> None:
         """Close connections that rested for too long, and forget targets that have left."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.balancing import answered, are_out, failed, too_many
+from hostess_proxy.counting import Numbers
 from hostess_proxy.crowd import Crowd
 from hostess_proxy.dialing import Dialer
 from hostess_proxy.holding import Holding
@@ -34,6 +35,7 @@ class Traffic:
         self, log: AccessLog | None, trusted: "Networks" = (), crowd: Crowd | None = None, rates: Rates | None = None
     ) -> None:
         self.targets = Targets()
+        self.counters = self.targets.counters
         self.holding = Holding()
         self.rates = rates or Rates.of_one_process()
         self.heads = HeadReader()
@@ -103,6 +105,8 @@ class Traffic:
         target.health = health = failed(before, now, connecting=connecting, others=is_canary or len(among) > 1)
         if health.pause and (before is None or not before.pause):
             self.ejections += 1
+            if live is not None and live.counts is not None:
+                live.counts.ejections += 1
             none_is = not is_canary and too_many(len(are_out(among, now)), len(among))
             used = ", but used: more than half of the targets are" if none_is else ""
             _tell(f"{target.address} is out after failures{used}", live)
@@ -113,6 +117,10 @@ class Traffic:
             before, target.health = target.health, answered(target.health, began)
             if before.pause and target.health is None:
                 _tell(f"{target.address} is in again", live)
+
+    def counted(self) -> Numbers:
+        """Return what was counted since the last time."""
+        return self.counters.take(self.now, (exchange.counts for exchange in self.targets.busy()))
 
     def tick(self) -> None:
         """Let deadlines pass, close what rested too long, hand the log over."""
@@ -144,13 +152,19 @@ class Traffic:
     def log_exchange(self, exchange: "Exchange", end: str) -> None:
         """Count an exchange that has ended, and write its line."""
         self.requests += 1
+        now = monotonic()
+        live = exchange.live
+        counts = live.counts if live is not None else None
+        (counts or self.counters.nobody).ended(exchange, end, now - exchange.started)
         log = self._log
         if log is not None:
-            log.add(self._lines.exchange(exchange, end, monotonic()))
+            log.add(self._lines.exchange(exchange, end, now))
 
     def log_refusal(self, address: str, status: int, code: str, sent: int, *, minor: int = 1) -> None:
-        """Write the line of a request that could not be read."""
+        """Count a request that could not be read, and write its line."""
         self.requests += 1
+        self.counters.nobody.unreadable(status, sent)
+        self.counters.note("requests_refused", code)
         log = self._log
         if log is not None:
             log.add(self._lines.refusal(time(), address, status, code, sent, minor))

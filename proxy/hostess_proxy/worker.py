@@ -20,6 +20,7 @@ import uvloop
 
 from hostess_proxy import wire
 from hostess_proxy.access_log import AccessLog
+from hostess_proxy.counting import Numbers, key
 from hostess_proxy.crowd import Crowd, places_for
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
@@ -33,6 +34,7 @@ from hostess_proxy.tls import Handshake, Tls, ignore_odd_names
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
 
 ORPHAN_GRACE_SECONDS = 30.0
+LAST_WORDS_SECONDS = 1.0
 
 
 class Worker:
@@ -43,6 +45,8 @@ class Worker:
         self._tls = Tls(traffic)
         self._servers: list[asyncio.Server] = []
         self._stop_by: float | None = None
+        self._over = asyncio.Event()
+        self._told: dict[tuple[str, str], int] = {}
 
     async def listen(self, descriptor: int, kind: str) -> None:
         """Accept connections from a listening socket that was inherited."""
@@ -55,6 +59,7 @@ class Worker:
         self._servers.append(server)
 
     def _protocol(self, kind: str) -> asyncio.Protocol:
+        self._traffic.counters.note("connections_accepted", kind)
         if kind == "https":
             return Handshake(self._tls)
         if kind == "inside":
@@ -74,10 +79,13 @@ class Worker:
         """Drive the timers; return when a stop was asked for and all connections have ended or the grace is over."""
         while self._stop_by is None or (self._traffic.clients and monotonic() < self._stop_by):
             self._traffic.tick()
+            due = monotonic() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
+            self._traffic.counters.lag.add(max(monotonic() - due, 0.0))
         if self._traffic.cut_all():
             await asyncio.sleep(0)
         await self._traffic.dialer.close()
+        self._over.set()
 
     def stop(self, grace: float) -> None:
         """Stop accepting at once, and end when everything has ended, or after *grace* seconds."""
@@ -89,27 +97,61 @@ class Worker:
 
     async def answer(self, op: str, question: wire.Message) -> wire.Message:
         """Answer one question of the supervisor."""
-        targets = self._traffic.targets
         match op:
             case "ping":
-                pass
+                return {"counted": self._counted(), **self._now()}
             case "table":
                 self.swap(parse_table(question["table"]))
-                return {"generation": targets.table.generation}
-            case "in_flight":
-                return {"in_flight": sum(len(target.exchanges) for target in targets.at(question["targets"]))}
-            case "drain":
-                within, upgraded_within = question["within"], question["upgraded_within"]
-                return {"cut": await drain(targets.at(question["targets"]), within, upgraded_within)}
+                return {"generation": self._traffic.targets.table.generation}
+            case "in_flight" | "drain":
+                return await self._about_targets(op, question)
             case "tickets":
                 self.share_tickets(question["keys"])
             case "stats":
                 return self._stats()
             case "stop":
                 self.stop(question["grace"])
+                await self._over.wait()
+                return {"counted": self._counted()}
             case _:
                 raise wire.RemoteError("unknown-op", f"there is no {op!r}")
         return {}
+
+    async def _about_targets(self, op: str, question: wire.Message) -> wire.Message:
+        targets = self._traffic.targets.at(question["targets"])
+        if op == "drain":
+            return {"cut": await drain(targets, question["within"], question["upgraded_within"])}
+        return {"in_flight": sum(len(target.exchanges) for target in targets)}
+
+    def _counted(self) -> Numbers:
+        """Return what was counted since the last time, by whomever."""
+        traffic = self._traffic
+        tls = self._tls.counts()
+        before, self._told = (
+            self._told,
+            {
+                ("tls_handshakes", "full"): tls["handshakes"] - tls["resumed"],
+                ("tls_handshakes", "resumed"): tls["resumed"],
+                ("tls_errors", "failed"): tls["failed"],
+                ("tls_errors", "unknown-name"): tls["unknown_names"],
+                ("connections_refused", "limit"): traffic.crowd.refused,
+                ("connections_refused", "made-room"): traffic.crowd.evicted,
+                ("log_lines_dropped", ""): traffic.log_lines_dropped,
+            },
+        )
+        for (family, label), total in self._told.items():
+            traffic.counters.note(family, label, total - before.get((family, label), 0))
+        return traffic.counted()
+
+    def _now(self) -> wire.Message:
+        in_flight: dict[str, int] = {}
+        tunnels = 0
+        for exchange in self._traffic.targets.busy():
+            tunnels += exchange.upgraded
+            if exchange.counts is not None:
+                names = key(*exchange.counts.names)
+                in_flight[names] = in_flight.get(names, 0) + 1
+        return {"connections": len(self._traffic.clients), "in_flight": in_flight, "tunnels": tunnels}
 
     def _stats(self) -> wire.Message:
         traffic = self._traffic
@@ -154,6 +196,8 @@ async def serve(control: socket.socket) -> None:
     answering = loop.create_task(wire.answer_all(reader, writer, worker.answer))
     answering.add_done_callback(lambda _: worker.stop(ORPHAN_GRACE_SECONDS))
     await worker.tick_until_stopped()
+    # A supervisor that has heard how it ended closes the stream.
+    await asyncio.wait([answering], timeout=LAST_WORDS_SECONDS)
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
     if log is not None:

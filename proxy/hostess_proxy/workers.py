@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from hostess_proxy import wire
+from hostess_proxy.ledger import Ledger
 from hostess_proxy.listeners import Listener
 
 PING_SECONDS: Final = 10.0
@@ -21,20 +22,22 @@ _SHORT_LIFE = 2.0
 class Slot:
     """One worker's place. *first_words* gives what a new worker is told, the newest table included.
 
-    Beside the sockets a worker inherits the descriptors *also*. *hear* is told what it says unasked.
+    Beside the sockets a worker inherits the descriptors *also*. *hear* is told what it says unasked, *ledger* what it has counted.
     """
 
     def __init__(
         self,
         listeners: Sequence[Listener],
         first_words: Callable[[], wire.Message],
-        also: Sequence[int] = (),
-        hear: wire.Hearer | None = None,
+        also: Sequence[int],
+        hear: wire.Hearer,
+        ledger: Ledger,
     ) -> None:
         self._listeners = listeners
         self._first_words = first_words
         self._also = also
         self._hear = hear
+        self._ledger = ledger
         self._process: asyncio.subprocess.Process | None = None
         self._caller: wire.Caller | None = None
         self._stopping = False
@@ -76,9 +79,13 @@ class Slot:
         if self._caller is None:
             return {}
         try:
-            return await self._caller.ask(op, seconds, **arguments)
+            return self._heard(await self._caller.ask(op, seconds, **arguments))
         except (wire.GoneError, wire.RemoteError):
             return {}
+
+    def _heard(self, answer: wire.Message) -> wire.Message:
+        self._ledger.add(answer.get("counted", {}))
+        return answer
 
     async def stop(self, grace: float) -> None:
         """End the worker: it drains for at most *grace* seconds. Returns when it is gone."""
@@ -86,9 +93,12 @@ class Slot:
         process = self._process
         if process is None:
             return
-        await self.ask("stop", PONG_SECONDS, grace=grace)
+        caller = self._caller
+        await self.ask("stop", grace + PONG_SECONDS, grace=grace)
+        if caller is not None:
+            await caller.close()
         try:
-            async with asyncio.timeout(grace + PONG_SECONDS):
+            async with asyncio.timeout(PONG_SECONDS):
                 await process.wait()
         except TimeoutError:
             _kill(process)
@@ -121,6 +131,7 @@ class Slot:
             code = await process.wait()
             self._process = None
             if not self._stopping:
+                self._ledger.note("worker_restarts")
                 sys.stderr.write(f"hostess proxy: worker {process.pid} ended ({code}), starting another\n")
 
     async def _watch(self, process: asyncio.subprocess.Process, caller: wire.Caller) -> None:
@@ -130,7 +141,7 @@ class Slot:
             while not ended.done():
                 await asyncio.wait([ended], timeout=PING_SECONDS)
                 if not ended.done() and not self._stopping:
-                    await caller.ask("ping", PONG_SECONDS)
+                    self._heard(await caller.ask("ping", PONG_SECONDS))
         finally:
             ended.cancel()
 

@@ -68,6 +68,11 @@ class FakeRouter:
             await self.holding.wait()
         return 0 * int(within.total_seconds())
 
+    async def metrics(self) -> str:
+        """Return one figure."""
+        self._reached()
+        return "hostess_proxy_workers 1\n"
+
     async def prove(self, host: str, path: str) -> tuple[int, str] | None:
         """Ask the first target that the newest table has for *host*."""
         self._reached()

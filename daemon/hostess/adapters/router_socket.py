@@ -92,6 +92,13 @@ class SocketRouter:
         except (OSError, ProxyError) as error:
             raise unreachable(error) from error
 
+    async def metrics(self) -> str:
+        """Return what it has counted, as text for Prometheus."""
+        try:
+            return await self._client.metrics()
+        except (OSError, ProxyError) as error:
+            raise unreachable(error) from error
+
     async def prove(self, host: str, path: str) -> tuple[int, str] | None:
         """GET *path* of *host* through the HTTP listener, or the HTTPS one where there is no other; None where there is none at all."""
         found = self.listener()

@@ -115,6 +115,7 @@ class ProxySettings(_Table):
     """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end.
 
     *connections* is what each worker holds at most, 0 for as many as is sensible; *connections_per_client* is one client's share.
+    *metrics* is where it tells Prometheus its figures without sign-in.
     """
 
     http: Unless[Listener] = Address("", 80)
@@ -126,6 +127,7 @@ class ProxySettings(_Table):
     drain_seconds: float = Field(default=30.0, ge=0, le=3600)
     connections: int = Field(default=0, ge=0, le=1_000_000)
     connections_per_client: int = Field(default=512, ge=0, le=1_000_000)
+    metrics: Unless[Listener] = None
 
 
 class AcmeSettings(_Table):

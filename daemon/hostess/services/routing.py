@@ -73,6 +73,13 @@ class Routing:
         self._early[place.project, place.environment].ready.update(services)
         await self.publish()
 
+    async def metrics(self) -> str:
+        """Return what the proxy has counted, as text for Prometheus; "" when it does not answer."""
+        try:
+            return await self._router.metrics()
+        except Problem:
+            return ""
+
     def close_inside(self, place: Place) -> bool:
         """Let only what is live count from now on; return whether something else was reached until now."""
         early = self._early.pop((place.project, place.environment), None)

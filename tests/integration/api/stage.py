@@ -94,6 +94,12 @@ class StandInRouter:
         """Return 0 at once."""
         return 0
 
+    async def metrics(self) -> str:
+        """Return one figure, unless it is gone."""
+        if self.is_gone:
+            raise Problem("proxy-unreachable", "the proxy did not answer")
+        return "hostess_proxy_workers 1\n"
+
     async def prove(self, host: str, path: str) -> tuple[int, str]:
         """Say that it answers, or asks for sign-in."""
         asks = any(route.host == host and route.sign_in is not None for route in self.table)

@@ -109,8 +109,21 @@ async def test_figures_for_prometheus(stage: Stage) -> None:
 
     assert said.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert 'hostess_deployments{state="live"} 1' in said.text
+    assert "hostess_proxy_up 1\n" in said.text
+    assert "hostess_proxy_workers 1\n" in said.text
     assert f'hostess_build_info{{version="{__version__}"}} 1' in said.text
     assert all(re.fullmatch(r"(# .*|\w+(\{.*\})? \d+)", line) for line in said.text.splitlines())
+
+
+async def test_figures_without_a_proxy(stage: Stage) -> None:
+    """When the proxy does not answer, its figures are missing, and one says why."""
+    stage.router.is_gone = True
+
+    said = await stage.ask("GET /metrics")
+
+    assert said.status == 200
+    assert "hostess_proxy_up 0\n" in said.text
+    assert "hostess_proxy_workers" not in said.text
 
 
 async def test_settings_are_shown_with_their_source(stage: Stage) -> None:

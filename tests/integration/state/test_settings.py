@@ -30,6 +30,7 @@ access_log = "off"
 drain_seconds = 5
 connections = 5000
 connections_per_client = 100
+metrics = "127.0.0.1:9101"
 
 [acme]
 directory = ""

@@ -99,6 +99,9 @@ class Router(Protocol):
     async def drained(self, targets: Sequence[str], within: timedelta) -> int:
         """Wait until nothing is in flight at these targets; after *within* cut what is left, and return how many were cut."""
 
+    async def metrics(self) -> str:
+        """Return what it has counted, as text for Prometheus. Problem "proxy-unreachable"."""
+
     async def prove(self, host: str, path: str) -> tuple[int, str] | None:
         """Ask for a page through the proxy's own listener; return its status, and the proxy's own error code ("" = the app's answer).
 

@@ -115,12 +115,14 @@ async def collect_garbage(call: Call, _: Nothing) -> CollectedView:
 
 @op("GET /metrics", "read")
 async def metrics(call: Call, _: Nothing) -> web.Response:
-    """Tell figures in Prometheus' text format; deployments are the newest thousand."""
+    """Tell figures in Prometheus' text format, the proxy's too; deployments are the newest thousand."""
     call.require("read", None)
     journal = call.services.journal
     deployments = Counter(each.state for each in await journal.deployments(limit=RECENT))
     places = await journal.places()
+    counted = await call.services.routing.metrics()
     figures = [
+        ("hostess_proxy_up", "Whether the proxy answers.", [("", int(bool(counted)))]),
         ("hostess_build_info", "The version that runs.", [(f'{{version="{__version__}"}}', 1)]),
         ("hostess_projects", "Projects.", [("", len(await journal.projects()))]),
         (
@@ -149,7 +151,8 @@ async def metrics(call: Call, _: Nothing) -> web.Response:
         )
     ]
     return web.Response(
-        body=("\n".join(lines) + "\n").encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        body=("\n".join(lines) + "\n" + counted).encode(),
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
     )
 
 
