@@ -35,6 +35,7 @@ class State(IntEnum):
 
 UNEXPECTED: Final[Mapping[tuple[State, int], Violation | None]] = MappingProxyType({
     (State.IDLE, DATA): Violation(Code.PROTOCOL_ERROR),
+    (State.IDLE, HEADERS): Violation(Code.PROTOCOL_ERROR),  # of a backend: only clients begin streams
     (State.IDLE, RST_STREAM): Violation(Code.PROTOCOL_ERROR),
     (State.IDLE, WINDOW_UPDATE): Violation(Code.PROTOCOL_ERROR),
     (State.HALF_CLOSED, DATA): StreamViolation(Code.STREAM_CLOSED),

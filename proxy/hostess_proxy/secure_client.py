@@ -27,6 +27,7 @@ class SecureClient(Downstream):
     """An HTTP/1.1 connection that was shown *identity*."""
 
     __slots__ = ("_covered", "_identity")
+    may_be_http2 = False  # ALPN decides
 
     def __init__(self, traffic: "Traffic", identity: "Identity") -> None:
         super().__init__(traffic, secure=True)

@@ -20,6 +20,7 @@ from hostess_proxy.crowd import share_of
 from hostess_proxy.headers import is_trusted
 from hostess_proxy.pages import Answer, render
 from hostess_proxy.secure_client import SecureClient
+from hostess_proxy.secure_http2 import SecureHttp2
 from hostess_proxy.secure_transport import SecureTransport
 from hostess_proxy.tls_context import server_context, share_tickets
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS: Final = 10.0
 HANDSHAKES: Final = 256
-PROTOCOLS: Final[dict[str, Callable[["Traffic", Identity], object]]] = {"http/1.1": SecureClient}
+PROTOCOLS: Final[dict[str, Callable[["Traffic", Identity], object]]] = {"h2": SecureHttp2, "http/1.1": SecureClient}
 """What is spoken after a handshake, by its name in ALPN, the best one first. Who names nothing speaks HTTP/1.1."""
 
 _HANDSHAKE_RECORD = 22

@@ -1,0 +1,35 @@
+"""The client's side of a connection by TLS that speaks HTTP/2, for the hosts of the certificate that was shown.
+
+Browsers send requests for several hosts on one connection where its certificate names them all (RFC 9113 §9.1.1).
+"""
+
+from typing import TYPE_CHECKING
+
+from hostess_proxy.http2_downstream import Http2Downstream
+from hostess_proxy.secure_client import MISDIRECTED
+
+if TYPE_CHECKING:
+    from hostess_proxy.certificates import Identity
+    from hostess_proxy.http1 import Request
+    from hostess_proxy.targets import LiveRoute
+    from hostess_proxy.traffic import Traffic
+
+
+class SecureHttp2(Http2Downstream):
+    """An HTTP/2 connection that was shown *identity*."""
+
+    __slots__ = ("_covered", "_identity")
+
+    def __init__(self, traffic: "Traffic", identity: "Identity") -> None:
+        super().__init__(traffic, secure=True)
+        self._identity = identity
+        self._covered = b""  # the host that was found to be covered last: nearly always the only one
+
+    def find(self, request: "Request") -> "LiveRoute | None":
+        """Return the route by host and path, where the certificate is for that host."""
+        host = request.fields.name
+        if host != self._covered:
+            if not self._identity.covers(host):
+                return MISDIRECTED
+            self._covered = host
+        return super().find(request)
