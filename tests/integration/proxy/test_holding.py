@@ -381,3 +381,45 @@ async def test_target_that_fell_asleep(stage: Stage) -> None:
     stage.route(await stage.backend())
 
     assert (await pending).status == 200
+
+
+# ---- with request bodies that are read wholly before they go on
+
+BUFFER = {"memory": 1000, "disk": 1_000_000}
+BEGUN = b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 5000\r\n\r\n" + b"a" * 2000
+
+
+async def test_buffered_after_the_pause(stage: Stage) -> None:
+    """What has come of a body in the pause is the beginning of what is buffered after it."""
+    backend = await stage.backend()
+    stage.route(backend, pause=PAUSE, buffer=BUFFER)
+    reader, writer = await stage.connect()
+    writer.write(BEGUN)
+    await stage.until(lambda: held(stage) == 1)
+
+    stage.route(backend, buffer=BUFFER)
+    stage.traffic.tick()
+    assert backend.connections == 0
+    writer.write(b"b" * 3000)
+
+    response = await read_response(reader)
+    assert (response.status, response.body) == (200, b"A" + b"a" * 2000 + b"b" * 3000)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 3000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nbb8\r\n"])
+async def test_pause_while_a_body_is_buffered(stage: Stage, length: bytes) -> None:
+    """A request whose body is complete only in the pause is held, and arrives whole after it, more than once if need be."""
+    backend = await stage.backend()
+    stage.route(backend, buffer=BUFFER)
+    reader, writer = await stage.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\n" + length + b"a" * 2000)
+    await stage.until(lambda: any(client.exchange and client.exchange.received for client in stage.clients()))
+
+    stage.route(backend, buffer=BUFFER, pause=PAUSE)
+    writer.write(b"b" * 1000 + (b"\r\n0\r\n\r\n" if b"chunked" in length else b""))
+    await stage.until(lambda: held(stage) == 1)
+    assert backend.connections == 0
+    stage.route("127.0.0.1:1", backend, buffer=BUFFER)
+
+    response = await read_response(reader)
+    assert (response.status, response.body) == (200, b"A" + b"a" * 2000 + b"b" * 1000)

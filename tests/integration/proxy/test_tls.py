@@ -227,6 +227,20 @@ async def test_redirect_leads_here(stage: Stage) -> None:
     assert (response.status, response.values("location")) == (308, ["https://a.x:8443/p?q"])
 
 
+async def test_canonical_host(stage: Stage) -> None:
+    """Who asks for another spelling of the site is one hop away from its canonical host by TLS, however the client came."""
+    stage.traffic.https_port = 8443
+    stage.route(await stage.backend(), redirect={"host": "www.x"}, redirect_https=True)
+    request = b"GET /p?q HTTP/1.1\r\nHost: x:%d\r\n\r\n"
+    assert (await stage.ask(request % 443)).values("location") == ["https://www.x:443/p?q"]
+
+    stage.papers = None
+    plain = await asyncio.get_running_loop().create_server(stage.protocol, "127.0.0.1", 0)
+    stage._servers.append(plain)
+    stage.port = plain.sockets[0].getsockname()[1]
+    assert (await stage.ask(request % 80)).values("location") == ["https://www.x:8443/p?q"]
+
+
 async def test_renewed_in_place(stage: Stage, papers: Papers, tmp_path: Path) -> None:
     """A certificate whose files changed is served from the next table on; open connections live on with what they were shown."""
     backend = await stage.backend()

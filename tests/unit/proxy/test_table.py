@@ -90,6 +90,12 @@ def test_invalid_tables(raw: object, place: str) -> None:
     assert error.value.place == place
 
 
+def test_claimed_host_and_path() -> None:
+    """A host and path that is claimed twice is refused by the name of who has it."""
+    with pytest.raises(TableError, match=r"a\.x/app is routed to shop by routes\[0\] already"):
+        parse_table({"routes": [route("a.x", "shop", "/app"), route("A.x.", "blog", "/app/")]})
+
+
 def test_all_keys() -> None:
     """Every key of the format is read."""
     table = parse_table(
