@@ -135,8 +135,8 @@ class LiveRoute:
         self.canary: LiveRoute | None = None
         self.is_canary = False
         self.shapes = shapes_of(route)
-        # Calls of gRPC stay open as long as they like, saying nothing: their own deadlines end them.
-        self.body_seconds = NEVER if route.protocol == H2C else BODY_SECONDS
+        # Calls of gRPC stay open as long as they like, saying nothing: their own deadlines end them. What is buffered must come.
+        self.body_seconds = NEVER if route.protocol == H2C and route.buffer is None else BODY_SECONDS
         self.own_lines = b"X-Hostess-Release: %b\r\n" % route.release.encode() if route.expose_release else b""
         if gate is not None:
             # Whatever the app says of caches: one that others share must not hand this to who has not signed in.

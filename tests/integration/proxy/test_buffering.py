@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.proxy.http2_backend import Http2Conversation, http2_backend
 from tests.integration.proxy.http2_peer import a_peer, asking, body, head
 from tests.integration.proxy.stage import (
     Backend,
@@ -272,3 +273,40 @@ async def test_http2(stage: Stage, buffer: dict[str, int]) -> None:
 
     assert peer.data(1) == b"A" + BODY[:40_000]
     assert b"\r\nContent-Length: 40000\r\n" in backend.heads[0]
+
+
+@pytest.mark.parametrize("buffer", [SMALL, IN_MEMORY])
+async def test_backend_of_http2(stage: Stage, buffer: dict[str, int]) -> None:
+    """A backend of HTTP/2 gets buffered bodies as fast as it takes them, and may answer before their end."""
+
+    def echo(conversation: Http2Conversation, number: int, _fields: dict[str, str], seen: bytes) -> None:
+        conversation.answer(number, body=hashlib.sha256(seen).hexdigest().encode())
+
+    def at_once(conversation: Http2Conversation, number: int, _fields: dict[str, str], _seen: bytes) -> None:
+        conversation.answer(number, body=b"early")
+
+    before = open_files()
+    patient = await http2_backend(stage, echo)
+    stage.route(patient.address, protocol="h2c", buffer=buffer)
+    for size in (1, 200, len(BODY)):
+        answer = await stage.ask(LENGTH % size + BODY[:size])
+        assert answer.body == hashlib.sha256(BODY[:size]).hexdigest().encode()
+    hasty = await http2_backend(stage, at_once, at_head=True, reads=False)
+    stage.route(hasty.address, protocol="h2c", buffer=buffer)
+    for _ in range(3):
+        assert (await stage.ask(LENGTH % len(BODY) + BODY)).body == b"early"
+
+    assert [len(backend.conversations) for backend in (patient, hasty)] == [1, 1]
+    await stage.until(lambda: open_files() == before)
+
+
+async def test_stalled_upload_to_http2(stage: Stage) -> None:
+    """What is buffered for a backend of HTTP/2 must come, too: the patience of gRPC is not for it."""
+    stage.route(unused_address(), protocol="h2c", buffer=IN_MEMORY)
+    reader, writer = await stage.connect()
+    writer.write(LENGTH % 10 + b"x")
+    await stage.until(lambda: any(client.exchange and client.exchange.received for client in stage.clients()))
+
+    stage.advance(31)
+
+    assert (await read_response(reader)).status == 408
