@@ -64,7 +64,7 @@ class Reading:
             name, _, value = line.partition(b":")
             name = name.lower()
             if self.loose_names:
-                name = re.sub(rb"[^a-z0-9]+", b"-", name).strip(b"-")
+                name = re.sub(rb"[^a-z0-9]", b"-", name).strip(b"-")
             fields.setdefault(name, []).append(value.strip(b" \t\r\x0b\x0c\x00\xa0"))
         return fields
 
