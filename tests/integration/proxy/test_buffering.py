@@ -30,10 +30,9 @@ CHUNKS = b"POST / HTTP/1.1\r\nHost: a.x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def open_files() -> int:
-    """Return how many files without a name this process has open."""
-    return sum(
-        1 for link in Path("/proc/self/fd").iterdir() if link.is_symlink() and "(deleted)" in str(link.readlink())
-    )
+    """Return how many files without a name this process has open on a disk."""
+    names = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(name.endswith(" (deleted)") and not name.startswith("/memfd:") for name in names)
 
 
 def saying_at_once(data: bytes) -> Conversation:
