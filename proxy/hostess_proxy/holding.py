@@ -108,7 +108,7 @@ class Holding:
         room.waiting[waiting] = None
         if not exchange.body_done:
             exchange.client.hold_body(held=True)
-        self._call([room], exchange.started)
+        self._call([room], exchange.started + exchange.waited)
         return HELD
 
     def release(self) -> None:
@@ -125,7 +125,9 @@ class Holding:
         """Answer who has waited too long, forget who has hung up, and call again for what is still waited for."""
         if not self._rooms:
             return
-        for room in self._rooms.values():
+        for room in list(
+            self._rooms.values()
+        ):  # a client that is answered may have sent the next request ahead, for another one
             for waiting in list(room.waiting):
                 if waiting.deadline <= now:
                     waiting.exchange.refuse(504, waiting.code, "timeout")

@@ -2,6 +2,7 @@
 
 import asyncio
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from hostess_proxy.holding import Sleeper
-from tests.integration.proxy.stage import SOON, Backend, Reader, Response, Stage, Writer, ok, read_response
+from tests.integration.proxy.papers import Papers
+from tests.integration.proxy.stage import SOON, Backend, Reader, Response, Stage, Writer, a_stage, ok, read_response
 
 PAUSE = {"requests": 100, "seconds": 30}
 
@@ -121,6 +123,38 @@ async def test_too_long(stage: Stage) -> None:
         assert (response.status, response.values("x-hostess-error")) == (504, ["paused"])
     assert backend.connections == 0
     assert {line["end"] for line in await stage.logged(3)} == {"timeout"}
+
+
+async def test_sent_ahead_for_another_room(stage: Stage) -> None:
+    """When a request has waited too long, the next one of its connection takes its place, wherever that is."""
+    paused = {"host": "*", "service": "web", "release": "1", "targets": [], "pause": PAUSE}
+    stage.publish({"routes": [paused, *({**paused, "path": f"/{name}"} for name in "abc")]})
+    reader, writer = await stage.connect()
+    writer.write(b"".join(b"GET /%b HTTP/1.1\r\nHost: a.x\r\n\r\n" % name for name in (b"a", b"b", b"c", b"")))
+
+    for _ in range(4):
+        await stage.until(lambda: held(stage) == 1)
+        stage.advance(60)
+        assert (await read_response(reader)).values("x-hostess-error") == ["paused"]
+
+
+@pytest.mark.parametrize("ahead", [b"", b"hi", b"hi" * 10_000])
+async def test_by_tls(tmp_path: Path, papers: Papers, ahead: bytes) -> None:
+    """By TLS, too, requests are held and answered, and a client that hangs up frees its place."""
+    async with a_stage(tmp_path, papers=papers) as stage:
+        backend = await stage.backend()
+        stage.route(backend, pause=PAUSE)
+        [kept] = await asked(stage, 1, "POST /{} HTTP/1.1\r\nHost: a.x\r\nContent-Length: 2\r\n\r\nhi")
+        _, writer = await stage.connect()
+        writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 1000000\r\n\r\n" + ahead)
+        await stage.until(lambda: held(stage) == 2)
+        writer.transport.abort()
+        await stage.until(lambda: held(stage) == 1)
+
+        stage.route(backend)
+
+        assert (await kept).body == b"Ahi"
+        assert len(backend.heads) == 1
 
 
 async def test_too_many(stage: Stage) -> None:
