@@ -7,6 +7,7 @@ from hostess_proxy.http1 import NO_BODY, Request, RequestFields, Response
 from hostess_proxy.http2_fields import answer_block, encoded_lines, interim_block, response_block
 from hostess_proxy.http2_frames import Code, StreamViolation
 from hostess_proxy.http2_sending import Stream
+from hostess_proxy.pace import LEAST_BYTES
 from hostess_proxy.pages import Answer, render
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class ClientStream(Stream):
     """One request of a client. *deadline* is the exchange's; a client that takes nothing of what waits has one of its own."""
 
     __slots__ = (
-        "_announced", "_holds", "_received", "_stalled_by", "address", "connection", "deadline", "exchange", "secure",
+        "_announced", "_holds", "_received", "_stalled_by", "_taken", "address", "connection", "deadline", "exchange", "secure",
     )  # fmt: skip
 
     def __init__(self, connection: "Http2Downstream", number: int, announced: int, *, ended: bool) -> None:
@@ -38,6 +39,7 @@ class ClientStream(Stream):
         self._received = 0
         self._holds = False
         self._stalled_by = NEVER
+        self._taken = 0  # bytes of what waits, since it was looked at last
 
     @property
     def transport(self) -> "asyncio.Transport":
@@ -78,13 +80,18 @@ class ClientStream(Stream):
         if held and self._stalled_by == NEVER:
             self._stalled_by = self.connection.traffic.now + STALLED_SECONDS
 
-    def progressed(self) -> None:
-        """Give the client its time anew: it takes what waits for it."""
-        self._stalled_by = self.connection.traffic.now + STALLED_SECONDS if self.queued else NEVER
+    def progressed(self, size: int) -> None:
+        """Give the client its time anew once it has taken enough of what waits for it."""
+        self._taken += size
+        if not self.queued:
+            self._stalled_by, self._taken = NEVER, 0
+        elif self._taken >= LEAST_BYTES:
+            self._stalled_by, self._taken = self.connection.traffic.now + STALLED_SECONDS, 0
 
     def look(self, now: float) -> None:
         """Act on deadlines that have passed."""
-        if self.queued and self._stalled_by == NEVER:
+        if self.queued and (self._stalled_by == NEVER or self.connection.full):
+            # A connection that takes nothing is looked at as a whole.
             self._stalled_by = now + STALLED_SECONDS
         if self.queued and self._stalled_by <= now:
             self.connection.reset(self, Code.CANCEL)

@@ -14,7 +14,7 @@ from hostess_proxy.crowd import share_of
 from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
 from hostess_proxy.http1 import Refused, Request, RequestFields
-from hostess_proxy.http2_client_stream import STALLED_SECONDS, STREAM_WINDOW, ClientStream
+from hostess_proxy.http2_client_stream import STREAM_WINDOW, ClientStream
 from hostess_proxy.http2_fields import (
     MINOR,
     RequestReader,
@@ -25,6 +25,7 @@ from hostess_proxy.http2_frames import PREFACE, STREAM_BITS, Code, Setting, Stre
 from hostess_proxy.http2_hpack import MAX_LIST
 from hostess_proxy.http2_receiving import HEAD_SECONDS, Http2Connection
 from hostess_proxy.http2_sending import Stream
+from hostess_proxy.pace import FIRST_SECONDS, THEN_SECONDS, taken_or_ended
 from hostess_proxy.pages import Answer, render
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Http2Downstream(Http2Connection):
     """One client's connection. While requests are open it stands for all of them as what it is busy with."""
 
     __slots__ = (
-        "_awaits_preface", "_final_at", "_idle_by", "_lines", "_reader", "_refuses_above", "_stalled_by", "_trusted", "address", "secure",
+        "_awaits_preface", "_final_at", "_idle_by", "_lines", "_reader", "_refuses_above", "_stalled_by", "_taken", "_trusted", "address",
+        "secure",
     )  # fmt: skip
     upgraded = False
     counts = None
@@ -80,6 +82,7 @@ class Http2Downstream(Http2Connection):
         self._awaits_preface = True
         self._idle_by = NEVER
         self._stalled_by = NEVER
+        self._taken = 0  # what the client had taken when that was looked at last, see `pace`
         self._final_at = NEVER
         self._refuses_above = STREAM_BITS
 
@@ -120,12 +123,13 @@ class Http2Downstream(Http2Connection):
     def pause_writing(self) -> None:
         """Let streams wait, but not for ever: the client takes no more for now."""
         super().pause_writing()
-        self._stalled_by = self.traffic.now + STALLED_SECONDS
+        self._stalled_by = self.traffic.now + FIRST_SECONDS
         self.deadline = min(self.deadline, self._stalled_by)
 
     def resume_writing(self) -> None:
         """Go on: the client takes more again."""
         self._stalled_by = NEVER
+        self._taken = 0
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -212,11 +216,12 @@ class Http2Downstream(Http2Connection):
 
     def expired(self, now: float) -> None:
         """Look at all deadlines."""
+        if self.closing or self._stalled_by <= now:
+            # What was sent last may still be on its way to a slow client.
+            self._taken = taken_or_ended(self.transport, self._taken)
+            self._stalled_by = now + THEN_SECONDS
         if self.closing:
-            self.transport.abort()
-            return
-        if self._stalled_by <= now:
-            self.transport.abort()
+            self.deadline = now + THEN_SECONDS
         elif self.head_by <= now:
             self.fail(Code.PROTOCOL_ERROR if self._awaits_preface else Code.ENHANCE_YOUR_CALM)
         else:

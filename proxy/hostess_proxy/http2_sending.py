@@ -75,8 +75,8 @@ class Stream:
         """Hold what is sent here, or let it go on."""
 
     @abstractmethod
-    def progressed(self) -> None:
-        """Hear that something of what waited was sent."""
+    def progressed(self, size: int) -> None:
+        """Hear that so many bytes of what waited were sent."""
 
 
 class Http2Sender(asyncio.Protocol):
@@ -270,7 +270,7 @@ class Http2Sender(asyncio.Protocol):
         if ended:
             self._has_ended(stream)
         else:
-            stream.progressed()
+            stream.progressed(size)
             if stream.queued <= BACKLOG:
                 stream.backlog(held=False)
 

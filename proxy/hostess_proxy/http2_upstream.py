@@ -278,5 +278,5 @@ class UpstreamStream(Stream):
         if exchange is not None:
             (exchange.spool or exchange.client).hold_body(held=held)
 
-    def progressed(self) -> None:
+    def progressed(self, size: int) -> None:
         """Do nothing: the client's deadline runs."""

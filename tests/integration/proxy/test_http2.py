@@ -9,7 +9,7 @@ from pathlib import Path
 from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 
 from hostess_proxy.http2_downstream import Http2Downstream
-from tests.integration.proxy.http2_peer import a_peer, asking, block, body, head, raw
+from tests.integration.proxy.http2_peer import PREFACE, a_peer, asking, block, body, head, raw
 from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, ok, read_request_body, saying
 
 CALM = 0xB
@@ -463,6 +463,56 @@ async def test_stalled_client(stage: Stage) -> None:
         await peer.until(lambda: peer.reset_code(1) is not None)
 
         assert peer.reset_code(1) == CANCEL
+
+
+async def test_client_that_drips(stage: Stage) -> None:
+    """A client that takes a byte of a response now and then has its stream reset all the same."""
+    stage.route(await stage.backend(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + bytes(500_000))))
+
+    async with a_peer(stage, reads=False) as peer:
+        peer.send(head(1, asking()))
+        await peer.until(lambda: len(peer.data(1)) == 65535)
+        for _ in range(7):
+            peer.send(raw(8, 0, 0, b"\0\0\0\1"), raw(8, 0, 1, b"\0\0\0\1"))
+            await peer.settled()
+            stage.advance(9)
+
+        await peer.until(lambda: peer.reset_code(1) is not None)
+        assert len(peer.data(1)) < 65550
+
+
+async def test_drain_under_a_slow_client(stage: Stage) -> None:
+    """A client that is still taking its last response when the worker drains gets all of it."""
+    size = 8 * 1024 * 1024
+    stage.route(await stage.backend(saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))))
+    reader, writer = await stage.connect()
+    windows = raw(4, 0, 0, b"\0\4\x7f\xff\xff\xff") + raw(8, 0, 0, b"\x7f\0\0\0")
+    writer.write(PREFACE + windows + head(1, asking()))
+    await stage.until(lambda: any(client.full for client in connections(stage)))
+    (client,) = connections(stage)
+    stage.traffic.drain()
+    stage.advance(1)
+
+    received = b""
+    was_late = False
+    while piece := await reader.read(1 << 16):
+        received += piece
+        if client.closing and not was_late:
+            was_late = True
+            stage.advance(3)
+
+    assert client.closing
+    assert sum(size for kind, size in frames(received) if kind == 0) == size
+
+
+def frames(data: bytes) -> list[tuple[int, int]]:
+    """Return type and size of each frame."""
+    found = []
+    while data:
+        size = int.from_bytes(data[:3], "big")
+        found.append((data[3], size))
+        data = data[9 + size :]
+    return found
 
 
 async def test_slow_body(stage: Stage) -> None:
