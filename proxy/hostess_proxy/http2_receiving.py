@@ -7,6 +7,7 @@ in `http2_rules` is the table of all other cases. A `StreamViolation` resets one
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.exchange import NEVER
@@ -83,7 +84,7 @@ class Http2Connection(Http2Sender):
         self._block: list[bytes] = []
         self._continuations = 0
         self._ended = Ended()
-        self._handlers = (
+        self._handlers: tuple[Callable[[int, int, bytes], None], ...] = (
             self._take_data, self._take_headers, self._take_priority, self._take_reset, self._take_settings, self._take_promise,
             self._take_ping, self._take_goaway, self._take_window_update, self._take_continuation,
         )  # fmt: skip
@@ -372,6 +373,7 @@ class Http2Connection(Http2Sender):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- why it was lost changes nothing
         """End all streams."""
         self.closing = True
+        self._handlers = ()  # they hold the connection; nothing is to wait for the collector
         self.deadline = NEVER
         for stream in list(self.streams.values()):
             self.forget(stream, was_reset=False)

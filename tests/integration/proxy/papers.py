@@ -31,6 +31,10 @@ class Papers:
         key.write_bytes(leaf.private_key_pem.bytes())
         return {"names": list(names), "chain": str(chain), "key": str(key)}
 
+    def authority(self) -> bytes:
+        """Return the authority's own certificate."""
+        return bytes(self._authority.cert_pem.bytes())
+
     @cache  # noqa: B019 -- there is one authority, and it lives as long as the tests
     def client(self) -> ssl.SSLContext:
         """Return the context of a client that believes this authority."""

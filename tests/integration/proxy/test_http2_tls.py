@@ -5,11 +5,14 @@ import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc import aio
 
 from tests.integration.proxy.http2_peer import PREFACE, Peer, asking, head, raw
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import Stage, a_stage
+from tests.integration.proxy.test_grpc import BIG, Service
 from tests.integration.proxy.tls_client import careless
 
 
@@ -74,3 +77,24 @@ async def test_curl(stage: Stage) -> None:
     said, _ = await process.communicate()
 
     assert said == b"A 2"
+
+
+async def test_grpc(stage: Stage, papers: Papers) -> None:
+    """A client of gRPC comes by TLS, and believes the certificate."""
+    service = Service()
+    await service.server.start()
+    route = {
+        "host": "a.x",
+        "service": "calls",
+        "release": "1",
+        "targets": [f"127.0.0.1:{service.port}"],
+        "protocol": "h2c",
+    }
+    stage.publish({"routes": [route], "certificates": [papers.certificate("a.x")]})
+    believed = grpc.ssl_channel_credentials(papers.authority())
+    options = [("grpc.ssl_target_name_override", "a.x"), ("grpc.default_authority", "a.x")]
+    async with aio.secure_channel(f"127.0.0.1:{stage.port}", believed, options=options) as channel:
+        assert await channel.unary_unary("/test.Echo/Unary")(BIG) == BIG
+
+    assert ("x-forwarded-proto", "https") in service.seen
+    await service.server.stop(None)
