@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _HEAD = re.compile(rb"(?:\r?\n)*(.*?\n)[\r\t ]*\n", re.DOTALL)
+_ODD = re.compile(rb"[^a-z0-9-]")
+_EDGES = re.compile(rb"^[^a-z0-9-]+|[^a-z0-9-]+$")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 
 
@@ -64,7 +66,8 @@ class Reading:
             name, _, value = line.partition(b":")
             name = name.lower()
             if self.loose_names:
-                name = re.sub(rb"[^a-z0-9]", b"-", name).strip(b"-")
+                name = _EDGES.sub(b"", name)
+                name = _ODD.sub(b"-", name)
             fields.setdefault(name, []).append(value.strip(b" \t\r\x0b\x0c\x00\xa0"))
         return fields
 

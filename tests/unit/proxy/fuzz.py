@@ -25,7 +25,7 @@ def _pieces(data: bytes) -> list[bytes]:
 
 def main() -> None:
     """Fuzz until libFuzzer's limits are reached; a fault ends the program, with its bytes on disk."""
-    import atheris  # noqa: PLC0415 -- everything of the proxy has to be loaded under its eyes
+    import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]  # noqa: PLC0415 -- everything of the proxy has to be loaded under its eyes
 
     with atheris.instrument_imports(include=["hostess_proxy"]):
         from tests.unit.proxy.fuzzing import check_request, check_response  # noqa: PLC0415 -- the same
