@@ -41,6 +41,7 @@ class Spool:
         "_at", "_buffer", "_closed", "_complete", "_exchange", "_file", "_held", "_loop", "_pieces", "_reading", "_size", "_threads",
         "_upstream",
     )  # fmt: skip
+    is_full = False  # nothing of a request waits here for a backend that does not take it
 
     def __init__(self, exchange: "Exchange", buffer: Buffer) -> None:
         self._exchange = exchange

@@ -347,7 +347,8 @@ class Exchange:
             if self.request.fields.expects_continue and not self.continued and not self.received:
                 self.invite_body()
             else:
-                self._fail(408, "body-timeout", end="timeout")
+                stalls = self.upstream is not None and self.upstream.is_full
+                self._fail(*((504, "backend-timeout") if stalls else (408, "body-timeout")), end="timeout")
         elif self.upgraded:
             self._end("ok")
         elif self.status:

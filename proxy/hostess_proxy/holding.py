@@ -40,6 +40,7 @@ class Waiting:
     """One request's place in a room. At the *deadline* it is answered with 504 and this *code*."""
 
     __slots__ = ("_room", "code", "deadline", "exchange")
+    is_full = False  # nothing of a request waits here for a backend that does not take it
 
     def __init__(self, exchange: "Exchange", room: "Room", deadline: float, code: str) -> None:
         self.exchange = exchange

@@ -144,6 +144,11 @@ class UpstreamStream(Stream):
 
     # ---- what the exchange asks for
 
+    @property
+    def is_full(self) -> bool:
+        """Whether something of the request waits to be taken."""
+        return bool(self.queued)
+
     def spare(self) -> None:
         """Do nothing: a stream that was not sent is none."""
 

@@ -82,6 +82,10 @@ class Backend(Protocol):
     def untouched(self) -> bool:
         """Whether the backend says that it has not looked at the request."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether something of the request waits to be taken."""
+
     def spare(self) -> None:
         """Hear that nothing will be sent: it was opened for nothing."""
 

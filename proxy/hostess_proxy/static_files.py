@@ -138,6 +138,7 @@ class FileBody:
     """
 
     __slots__ = ("_at", "_closed", "_descriptor", "_exchange", "_held", "_left", "_loop", "_reading")
+    is_full = False  # nothing of a request waits here for a backend that does not take it
 
     def __init__(self, exchange: "Exchange", descriptor: int, part: Span) -> None:
         self._exchange = exchange

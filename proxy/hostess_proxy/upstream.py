@@ -71,6 +71,11 @@ class Upstream:
         self._chunked_request = exchange.request.fields.length == CHUNKED
         self.transport.write(head)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether something of the request waits to be taken."""
+        return self.transport.get_write_buffer_size() > 0
+
     def send_body(self, data: bytes) -> None:
         """Send more of the request's body (or of a tunnel)."""
         self.transport.write(chunk(data) if self._chunked_request else data)

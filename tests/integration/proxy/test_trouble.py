@@ -399,6 +399,29 @@ async def test_body_that_stalls(stage: Stage) -> None:
     await stage.until(lambda: backend.open == 0)
 
 
+async def test_backend_that_takes_no_body(stage: Stage) -> None:
+    """When a body makes no progress for 30 seconds because the backend does not read, it is the backend that is told of: 504."""
+
+    async def deaf(backend: Backend, _head: bytes, _reader: Reader, _writer: Writer) -> None:
+        await backend.closed.wait()
+
+    backend = await stage.backend(deaf)
+    stage.route(backend)
+    reader, writer = await stage.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 100000000\r\n\r\n" + bytes(50_000_000))
+    await stage.until(
+        lambda: any(client._held and client.exchange.upstream for client in stage.clients() if client.exchange)
+    )
+
+    stage.advance(31)
+
+    response = await read_response(reader)
+    assert (response.status, response.values("x-hostess-error")) == (504, ["backend-timeout"])
+    (line,) = await stage.logged(1)
+    assert (line["status"], line["end"]) == (504, "timeout")
+    backend.closed.set()
+
+
 @pytest.mark.parametrize("chunks", [b"0x3\r\nabc\r\n0\r\n\r\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabcXX0\r\n\r\n"])
 async def test_bad_chunks(stage: Stage, chunks: bytes) -> None:
     """A request whose chunks are wrong is a 400, and its backend connection is closed, not completed."""
