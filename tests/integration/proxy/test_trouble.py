@@ -434,6 +434,49 @@ async def test_bad_chunks(stage: Stage, chunks: bytes) -> None:
     await stage.until(lambda: backend.open == 0)
 
 
+async def test_one_line_for_each_request(stage: Stage) -> None:
+    """Whatever becomes of a request (refused, nowhere to go, odd method, broken off, given up by either side), it leaves one line."""
+
+    async def talk(_backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
+        if b"/breaks" in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+            writer.close()
+        elif b"/junk" in head:
+            writer.write(b"junk\r\n\r\n")
+        elif b"/silent" in head:
+            await reader.read()
+        else:
+            writer.write(EMPTY)
+
+    backend = await stage.backend(talk)
+    route = {"host": "a.x", "service": "web", "release": "1", "targets": [backend.address]}
+    stage.publish({"routes": [route, {**route, "path": "/none", "targets": []}]})
+    asked = [
+        (b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n", "ok"),
+        (b"WEIRD / HTTP/1.1\r\nHost: a.x\r\n\r\n", "ok"),
+        (b"GET /breaks HTTP/1.1\r\nHost: a.x\r\n\r\n", "truncated"),
+        (b"GET /junk HTTP/1.1\r\nHost: a.x\r\n\r\n", "backend_invalid"),
+        (b"GET /none HTTP/1.1\r\nHost: a.x\r\n\r\n", "no_target"),
+        (b"GET / HTTP/1.1\r\nHost: b.x\r\n\r\n", "no_route"),
+        (b"GET / HTTP/1.1\r\nHost: a.x\r\nHost: a.x\r\n\r\n", "refused"),
+        (b"POST / HTTP/1.1\r\nHost: a.x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "refused"),
+        (b"GET /silent HTTP/1.1\r\nHost: a.x\r\n\r\n", "client_gone"),
+    ]
+
+    for number, (request, end) in enumerate(asked, 1):
+        reader, writer = await stage.connect()
+        writer.write(request)
+        if end == "client_gone":
+            await stage.until(lambda: b"/silent" in backend.heads[-1])
+        else:
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await stage.logged(number)
+
+    assert [line["end"] for line in await stage.logged(len(asked))] == [end for _, end in asked]
+    assert stage.traffic.requests == len(asked)
+
+
 async def test_broken_log_loses_lines_only(stage: Stage) -> None:
     """When the log cannot be written, requests go on and the lost lines are counted."""
     stage.route(await stage.backend())

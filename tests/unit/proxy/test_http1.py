@@ -258,6 +258,18 @@ def test_hop_by_hop_fields_end_here() -> None:
     assert request.fields.close
 
 
+def test_end_to_end_fields_go_on() -> None:
+    """Traces, languages and repeated fields go on as they are; `Forwarded`, which nobody here vouches for, does not."""
+    lines = (
+        b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=1,b=2\r\ntracestate: c=3\r\n"
+        b"Via: 1.1 edge\r\nAccept-Language: de\r\nAccept-Language: en\r\n"
+    )
+
+    request = read(HEAD + b"Forwarded: for=1.2.3.4\r\n" + lines + b"TE: trailers, gzip\r\n")
+
+    assert request.fields.forward == b"Host: a.x\r\n" + lines
+
+
 def test_upgrades() -> None:
     """An upgrade needs both fields; HTTP/2 by upgrade and an upgrade with a body are ordinary requests."""
     asked = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: %b\r\n"
