@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 
 import pytest
@@ -487,6 +488,19 @@ async def test_broken_log_loses_lines_only(stage: Stage) -> None:
     stage.traffic.tick()
 
     await stage.until(lambda: stage.traffic.log_lines_dropped == 3)
+
+
+async def test_blocked_log_loses_lines_only(stage: Stage) -> None:
+    """When the log takes nothing and gives no error either, requests go on; what waits is bounded, and the rest is counted."""
+    stage.route(await stage.backend())
+    os.mkfifo(stage._log_path)  # which nobody reads
+
+    for _ in range(100):
+        assert (await stage.get()).status == 200
+        stage.traffic.tick()
+
+    assert stage.traffic.log_lines_dropped > 0
+    os.close(os.open(stage._log_path, os.O_RDONLY | os.O_NONBLOCK))
 
 
 async def test_reused_connection_with_short_lived_backend(stage: Stage) -> None:
