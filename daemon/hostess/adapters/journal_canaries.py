@@ -1,24 +1,20 @@
 """Canaries, at most one for each environment. Each function is one transaction."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from sqlite_utils import Database
 
-from hostess.adapters import journal_deployments
 from hostess.adapters.journal_rows import from_text, to_text
 from hostess.domain.records import Canary, Share
-from hostess.domain.release import State
 
 
-def begin(db: Database, canary: Canary, now: datetime) -> None:
-    """Write a canary down, in place of any of its environment, and that its deployment has ended as one."""
+def put(db: Database, canary: Canary) -> None:
+    """Write a canary down, in place of any of its environment."""
     db.execute(
         "INSERT INTO canaries (record) VALUES (?)"
         " ON CONFLICT (project, environment) DO UPDATE SET record = excluded.record",
         [to_text(canary)],
     )
-    journal_deployments.move(db, canary.deployment, State.CANARY, now, release=canary.release.number)
 
 
 def share(db: Database, canary: Canary, share: Share) -> bool:

@@ -146,9 +146,9 @@ class SqliteJournal:
         """Return all closures."""
         return await self._do(closures.every)
 
-    async def begin_canary(self, canary: Canary, now: datetime) -> None:
-        """Write a canary down, and its deployment as one."""
-        await self._do(canaries.begin, canary, now)
+    async def put_canary(self, canary: Canary) -> None:
+        """Write a canary down."""
+        await self._do(canaries.put, canary)
 
     async def share_canary(self, canary: Canary, share: Share) -> bool:
         """Give a canary another share; False when it is no more."""

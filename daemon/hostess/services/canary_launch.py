@@ -63,9 +63,8 @@ class CanaryLaunch:
                     await order.may_switch()
             finally:
                 order.committed()
-            now = self._clock.now()
-            canary = Canary(order.wanted, tried, deployment.id, share, now, deployment.actor)
-            await self._journal.begin_canary(canary, now)
+            canary = Canary(order.wanted, tried, deployment.id, share, self._clock.now(), deployment.actor)
+            await self._journal.put_canary(canary)
         except BaseException:
             was_reached = self._routing.close_inside(order.place)
             await self._undoing.undo(deployment.id, order.place)

@@ -161,7 +161,11 @@ class Reconciler:
 
     async def _finish(self, deployment: Deployment) -> None:
         live = await self._journal.live(deployment.project, deployment.environment)
-        if deployment.state is State.SWITCHED and live is not None and live.number == deployment.release:
+        canary = await self._journal.canary(deployment.project, deployment.environment)
+        if canary is not None and canary.deployment == deployment.id:
+            await self._settle(deployment)
+            await self._journal.move(deployment.id, State.CANARY, self._clock.now(), phase="")
+        elif deployment.state is State.SWITCHED and live is not None and live.number == deployment.release:
             await self._forward(deployment, live)
         elif live is not None and await self._serves(deployment, live):
             # Taking it back would stop what serves. One that had switched was live; any other is closed once its containers are gone.

@@ -1,6 +1,7 @@
 """Canaries: a release beside the live one, with its share, through restarts of the daemon; then promoted, stopped or overtaken."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
@@ -91,6 +92,26 @@ async def test_it_stays_as_it_is(bench: Bench) -> None:
     assert route(bench).canary == CanaryTargets("v2", found.targets, 50, "X-Canary", ("yes",))
     assert await running(bench, "web") == before
     assert await kinds(bench) == ["canary.set"]
+
+
+async def test_a_daemon_that_dies_right_after(bench: Bench) -> None:
+    """A canary that was written down before the daemon died is finished as one: its branch moves, its share stays."""
+    found = await tried(bench)
+    [newest, first] = await bench.journal.deployments(*PLACE)
+    await bench.stop()
+    # What stands there between the canary's row and the end of its deployment.
+    with sqlite3.connect(bench.folder / "data" / "hostess.db") as journal:
+        earlier = "json_set(record, '$.state', 'running', '$.finished_at', json('null'))"
+        journal.execute(f"UPDATE deployments SET record = {earlier} WHERE id = ?", [newest.id])
+    await bench.world.repositories.move_ref("shop", "refs/heads/main", newest.commit, first.commit)
+
+    await bench.restart()
+
+    again = await bench.journal.deployment(newest.id)
+    assert again is not None
+    assert again.state is State.CANARY
+    assert await bench.world.repositories.ref("shop", "refs/heads/main") == newest.commit
+    assert route(bench).canary == found
 
 
 async def test_stopped(bench: Bench) -> None:

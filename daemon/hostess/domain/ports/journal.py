@@ -69,11 +69,8 @@ class Journal(Protocol):
         """Return all closures there are, of all environments."""
 
     # canaries
-    async def begin_canary(self, canary: Canary, now: datetime) -> None:
-        """Write a canary down, in place of any of its environment, and its deployment CANARY, in one transaction.
-
-        The next switch in the environment ends it.
-        """
+    async def put_canary(self, canary: Canary) -> None:
+        """Write a canary down, in place of any of its environment; the next switch there ends it."""
 
     async def share_canary(self, canary: Canary, share: Share) -> bool:
         """Give a canary another share; False when it is no more."""
