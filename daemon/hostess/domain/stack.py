@@ -181,7 +181,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Where a request's body waits until it is whole: so many bytes of memory, then of disk."""
+    """Where a request's body waits until it is whole: up to so many bytes in memory, a longer one on disk, up to so many."""
 
     memory: int = 2**20
     disk: int = 2**30

@@ -108,11 +108,11 @@ class BufferPart(Part):
     """Room for the bodies of requests."""
 
     memory: Annotated[
-        stack_values.Size | None, about("So much of each body is kept in memory.", default="1Mi", example="2Mi")
+        stack_values.Held | None, about("Bodies up to this wait in memory.", default="1Mi", example="2Mi")
     ] = None
     disk: Annotated[
         stack_values.Size | None,
-        about("So much more of it on disk; larger bodies are refused with 413.", default="1Gi", example="4Gi"),
+        about("Longer ones wait on disk, up to this; what is longer still gets 413.", default="1Gi", example="4Gi"),
     ] = None
 
 

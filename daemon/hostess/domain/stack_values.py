@@ -291,6 +291,9 @@ Cores = Annotated[float, Field(ge=0.1, le=16), BeforeValidator(_number)]
 Memory = Annotated[int, BeforeValidator(_size("128Mi", "64Gi")), _amount("128Mi", "64Gi")]
 Storage = Annotated[int, BeforeValidator(_size("1Gi", "1Ti")), _amount("1Gi", "1Ti")]
 Size = Annotated[int, BeforeValidator(_size("1Mi", "1Ti")), _amount("1Mi", "1Ti")]
+Held = Annotated[int, BeforeValidator(_size("1Mi", "64Mi")), _amount("1Mi", "64Mi")]
+"""Memory that one request may take."""
+
 Moment = Annotated[timedelta, BeforeValidator(_duration("1s", "1h")), _span("1s", "1h")]
 """A duration of health checks: 1 s to an hour."""
 

@@ -16,8 +16,10 @@ from hostess.domain.release import Workload
 from hostess.domain.route_settings import Login, RouteSettings, changed
 from hostess.domain.routes import hosts_of, proves, question_of, routes
 from hostess.domain.stack import Buffer, Health, Protocol, Proxy, RateLimit
+from hostess_proxy.table_parsing import parse_table
 from tests.build import NOON, a_container, a_release, a_workload
 
+DIGEST = "11" * 32
 MAINTENANCE = Closure("shop", "production", Closing.MAINTENANCE, "", NOON, "ann")
 PAUSE = replace(MAINTENANCE, kind=Closing.PAUSE, until=NOON + timedelta(seconds=20))
 
@@ -142,7 +144,7 @@ def test_a_route_that_asks_for_nothing_has_no_keys() -> None:
 
 
 def test_the_keys_of_a_route() -> None:
-    """Everything that is asked for is a key of the route, in the proxy's units."""
+    """Everything that is asked for is a key of the route, in the proxy's units, and the proxy reads all of it."""
     proxy = Proxy(
         path="/api",
         strip_prefix=True,
@@ -159,7 +161,7 @@ def test_the_keys_of_a_route() -> None:
         slow_start=timedelta(seconds=30),
         protocol=Protocol.H2C,
     )
-    settings = RouteSettings(proxy, (Login("ann", "00", "11"),), {"404": "<p>"}, ("a.x",))
+    settings = RouteSettings(proxy, (Login("ann", "00", DIGEST),), {"404": "<p>"}, ("a.x",))
     closed = Maintenance("back at 9", 60, ("10.0.0.0/8",), "/api/health")
     tried = CanaryTargets("v2", ("10.0.0.2:80",), 10, "X-Canary", ("yes",))
     route = Upstreams(
@@ -172,7 +174,7 @@ def test_the_keys_of_a_route() -> None:
         "body_limit": 2**20,
         "buffer": {"memory": 2**20, "disk": 2**30},
         "compress": True,
-        "basic_auth": [{"user": "ann", "salt": "00", "digest": "11"}],
+        "basic_auth": [{"user": "ann", "salt": "00", "digest": DIGEST}],
         "allow": ["10.0.0.0/8"],
         "rate_limit": {"requests": 100, "seconds": 60.0, "burst": 20},
         "redirect": {"host": "www.x", "status": 308},
@@ -195,6 +197,11 @@ def test_the_keys_of_a_route() -> None:
             "values": ["yes"],
         },
     }
+    [read] = parse_table(
+        {"routes": [{"host": "a.x", "service": "web", "release": "v1", "targets": [], **keys_of(route)}]}
+    ).routes
+    assert read.terms.maintenance is not None
+    assert read.canary is not None
     assert "redirect" not in keys_of(replace(route, host="www.x"))
     assert keys_of(Upstreams("a.x", "shop", "web", "v1", (), maintenance=Maintenance("", 5))) == {
         "maintenance": {"retry_after": 5}
