@@ -57,5 +57,24 @@ prepare_venv() {
     say "the virtual environment is ready"
 }
 
+# The proxy in compiled form, in a folder that programs started from here import it from. Where there is no C compiler it says so,
+# and the sources are run as they are.
+prepare_compiled() {
+    local stamp folder=$root/.venv/compiled
+    if ! have cc || ! "$bin/python" -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null; then
+        say "the proxy is not compiled: there is no C compiler (Debian: gcc and python3-dev)"
+        return
+    fi
+    stamp=$(cat "$root"/proxy/hostess_proxy/*.py "$root/scripts/build_hook.py" | sha256sum)
+    if [ "$(cat "$folder/stamp" 2>/dev/null)" != "$stamp" ]; then
+        say "compiling the proxy"
+        rm -rf "$folder"
+        HOSTESS_COMPILE=1 "$bin/python" -m pip install --quiet --no-deps --target "$folder" "$root"
+        rm -rf "$folder"/hostess "$folder"/hostess_hooks "$folder"/*.dist-info # the sources of these are run
+        echo "$stamp" >"$folder/stamp"
+    fi
+    export PYTHONPATH=$folder
+}
+
 # An engine that answers, and the images that Dockerfiles name (without an argument: all that tests need).
 prepare_images() { "$root/tests/images/images.sh" "$@"; }

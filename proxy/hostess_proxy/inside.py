@@ -10,16 +10,14 @@ import re
 import socket
 import struct
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from hostess_proxy.downstream import Downstream
 from hostess_proxy.exchange import NEVER
-from hostess_proxy.headers import forwarding_fields
-from hostess_proxy.http1 import MAX_HEAD, Request
+from hostess_proxy.http1 import MAX_HEAD
+from hostess_proxy.inside_client import Destination, InsideClient
 from hostess_proxy.relay import RelayClient
 
 if TYPE_CHECKING:
-    from hostess_proxy.targets import LiveRoute
     from hostess_proxy.traffic import Traffic
 
 SILENCE_SECONDS: Final = 0.1
@@ -32,13 +30,6 @@ _LINE = re.compile(rb"[A-Z]{1,24} (?:/\S*|\*) HTTP/1\.[01]\r?\n")
 _LINE_BEGUN = re.compile(
     rb"[A-Z]{1,24}(?: (?:(?:/\S*|\*)?)(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[01]\r?)?)?)?)?)?)?)?)?)?)?"
 )
-
-
-class Destination(NamedTuple):
-    """Where a caller wanted to go: a virtual address and a port."""
-
-    address: str
-    port: int
 
 
 def destination(connection: socket.socket) -> Destination | None:
@@ -59,28 +50,6 @@ def speaks_http(data: bytes) -> bool | None:
     if _LINE_BEGUN.fullmatch(data) is None:
         return False
     return True if len(data) > MAX_HEAD else None  # such a long address is refused, as HTTP
-
-
-class InsideClient(Downstream):
-    """An HTTP connection of a caller in the stack. It goes to the service that was called, whatever its Host field says."""
-
-    __slots__ = ("_wanted",)
-    may_be_http2 = False
-
-    def __init__(self, traffic: "Traffic", wanted: Destination) -> None:
-        super().__init__(traffic, secure=False)
-        self._wanted = wanted
-        self._trusted = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport. What the caller says of its own client is passed on: a gateway in the stack knows it best."""
-        super().connection_made(transport)
-        self._own_lines = forwarding_fields(self.address, self._wanted.port, b"http")
-
-    def find(self, request: Request) -> "LiveRoute | None":
-        """Return the route of the service that was called."""
-        del request
-        return self.traffic.targets.table.inside(*self._wanted)
 
 
 class QuietCaller(RelayClient):

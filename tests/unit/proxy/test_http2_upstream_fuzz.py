@@ -29,14 +29,14 @@ ASKED = [
 ]
 
 
-class Shared(Traffic):
+class Shared:
     """A proxy whose backends are connections that this test feeds."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        self.traffic = Traffic(None)
         self.wires: list[Wire] = []
-        self.dialer.dial = self._dial  # type: ignore[method-assign]
-        self.swap(
+        self.traffic.dialer.dial = self._dial  # type: ignore[method-assign]
+        self.traffic.swap(
             parse_table(
                 {
                     "routes": [
@@ -49,7 +49,7 @@ class Shared(Traffic):
     def _dial(self, target: Target, exchange: object) -> None:
         pool = target.pool
         assert pool is not None
-        connection = Http2Upstream(self, target, pool)
+        connection = Http2Upstream(self.traffic, target, pool)
         self.wires.append(Wire(connection))
         pool.add(connection)
         exchange.connected(UpstreamStream(connection, reused=False))  # type: ignore[attr-defined]
@@ -57,18 +57,18 @@ class Shared(Traffic):
 
 async def talk(asked: bytes, answer: bytes, cut: int) -> None:
     """Ask, and give the backend's bytes in two pieces, and then its end."""
-    traffic = Shared()
-    client = Downstream(traffic, secure=False)
+    shared = Shared()
+    client = Downstream(shared.traffic, secure=False)
     wire = Wire(cast("asyncio.Protocol", client))
     wire.deliver(asked)
     for piece in (answer[:cut], answer[cut:]):
-        traffic.wires[0].deliver(piece)
-    for backend in traffic.wires:
+        shared.wires[0].deliver(piece)
+    for backend in shared.wires:
         backend.protocol.connection_lost(None)
-    assert client.exchange is None or len(traffic.wires) > 1
+    assert client.exchange is None or len(shared.wires) > 1
     assert wire.written.count(b"\r\nX-Request-Id: ") <= 1 + wire.written.count(b"HTTP/1.1 103")
     assert b"\r\nX: y" not in wire.written
-    assert not [target for target in traffic.targets._known.values() if target.exchanges and client.exchange is None]
+    assert not [target for target in shared.traffic.targets._known.values() if target.exchanges and client.exchange is None]
 
 
 @settings(max_examples=300, deadline=None)
