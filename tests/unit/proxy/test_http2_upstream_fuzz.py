@@ -68,7 +68,9 @@ async def talk(asked: bytes, answer: bytes, cut: int) -> None:
     assert client.exchange is None or len(shared.wires) > 1
     assert wire.written.count(b"\r\nX-Request-Id: ") <= 1 + wire.written.count(b"HTTP/1.1 103")
     assert b"\r\nX: y" not in wire.written
-    assert not [target for target in shared.traffic.targets._known.values() if target.exchanges and client.exchange is None]
+    assert not [
+        target for target in shared.traffic.targets._known.values() if target.exchanges and client.exchange is None
+    ]
 
 
 @settings(max_examples=300, deadline=None)
