@@ -79,6 +79,14 @@ async def test_trusted_proxy(tmp_path: Path) -> None:
     assert head.count(b"X-Forwarded-Host") == 1
 
 
+async def test_trusted_proxy_speaks_tls(tmp_path: Path) -> None:
+    """Who came to a trusted proxy by TLS is not sent to HTTPS again; a stranger's word for it counts for nothing."""
+    for trusted, status in (([ip_network("127.0.0.0/8")], 200), ([], 308)):
+        async with a_stage(tmp_path, trusted=trusted) as stage:
+            stage.route(await stage.backend(), redirect_https=True)
+            assert (await stage.get("/", "X-Forwarded-Proto: https")).status == status
+
+
 async def test_given_request_id_is_kept(stage: Stage) -> None:
     """A well-formed request id goes both ways."""
     stage.route(await stage.backend())

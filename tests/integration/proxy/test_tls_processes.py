@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hostess_proxy import main, settings
+from hostess_proxy import main, settings, supervisor
+from hostess_proxy.table import Table
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.test_processes import START_SECONDS, Proxy, a_backend, a_proxy, start, table, until
 from tests.integration.proxy.tls_client import TlsClient, careless
@@ -80,6 +81,27 @@ async def test_session_outlives_its_worker(tmp_path: Path, papers: Papers, versi
         second = await ask(proxy, context, first.tls.session)
 
         assert (first.tls.session_reused, second.tls.session_reused) == (False, True)
+
+
+async def test_ticket_keys_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of session tickets are others after a day, for workers that run and for those that begin."""
+    monkeypatch.setattr(supervisor, "_TICKET_KEY_SECONDS", 0.0)
+    one = supervisor.Supervisor(settings.read({}, None, tmp_path), [], Table(), None)
+    told: list[tuple[str, object, object]] = []
+
+    async def tell(op: str, _seconds: float, /, **arguments: object) -> list[object]:
+        told.append((op, arguments["keys"], one._first_words()["ticket_keys"]))
+        return []
+
+    monkeypatch.setattr(one, "_ask_all", tell)
+    before = one._first_words()["ticket_keys"]
+    renewing = asyncio.create_task(one._renew_ticket_keys())
+    await until(lambda: len(told) > 1)
+    renewing.cancel()
+
+    (op, for_running, for_new), (_, later, _) = told[:2]
+    assert (op, for_running) == ("tickets", for_new)
+    assert len({before, for_running, later}) == 3
 
 
 async def test_broken_certificate_is_told(tmp_path: Path, papers: Papers) -> None:
