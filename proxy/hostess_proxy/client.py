@@ -104,6 +104,15 @@ class ProxyClient:
         answer = await self._ask("workers", within)
         return [int(pid) for pid in answer["workers"]]
 
+    async def resize(self, workers: int) -> list[int]:
+        """Have so many workers from now on; return the process ids of those that serve."""
+        answer = await self._ask("workers", _PUBLISH_SECONDS, count=workers)
+        return [int(pid) for pid in answer["workers"]]
+
+    async def upgrade(self, within: float = 20.0) -> int:
+        """Let the program that is installed now take over; return its process id. ProxyError: the one that runs goes on."""
+        return int((await self._ask("upgrade", within + _ANSWER_SECONDS, within=within))["pid"])
+
     async def _ask(self, op: str, seconds: float, /, **arguments: object) -> dict[str, Any]:
         try:
             async with wire.connection(self.path) as caller:

@@ -27,6 +27,11 @@ class Ledger:
         """Count an event of the supervisor's own."""
         add(self._total, {"events": {family: {"": 1}}})
 
+    def take(self) -> Numbers:
+        """Return all sums, and begin anew: another program goes on with them."""
+        taken, self._total = self._total, {"services": {}, "events": {}}
+        return taken
+
     def total(self, present: Iterable[str], now: float) -> Numbers:
         """Return the sums; *present* are the keys of the table's releases. What left long ago is folded into GONE."""
         services: Numbers = self._total["services"]

@@ -7,16 +7,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from hostess_proxy import listeners, settings, supervisor, table_file
+from hostess_proxy import estate, listeners, settings, supervisor, table_file
+from hostess_proxy.client import ProxyClient, ProxyError
+from hostess_proxy.elder import Elder, elder_of
 from hostess_proxy.table import Table, TableError
 
 DONE, FAILED, INVALID = 0, 1, 2
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the proxy until SIGTERM; return the exit code: 0 stopped, 1 could not serve, 2 invalid settings or table."""
+    """Run the proxy until SIGTERM or an upgrade; return the exit code: 0 stopped, 1 could not serve, 2 invalid settings or table."""
     arguments = _parse(argv)
     scratch: Path | None = None
     data_dir = arguments.data_dir
@@ -27,9 +31,14 @@ def main(argv: list[str] | None = None) -> int:
         and "HOSTESS_DATA_DIR" not in os.environ
     ):
         data_dir = scratch = Path(tempfile.mkdtemp(prefix="hostess-proxy-"))
+    read = partial(settings.read, os.environ, arguments.config, data_dir)
     try:
-        chosen = settings.read(os.environ, arguments.config, data_dir)
-        return _serve(chosen, arguments.table)
+        chosen = read()
+        if arguments.upgrade:
+            return _upgrade(chosen, arguments.within)
+        origin = supervisor.Origin(read, program(sys.argv), arguments.table)
+        elder = elder_of(os.environ)
+        return _serve(chosen, origin) if elder is None else _succeed(chosen, origin, elder)
     except settings.SettingsError as error:
         return _complain(INVALID, str(error))
     finally:
@@ -37,9 +46,17 @@ def main(argv: list[str] | None = None) -> int:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _serve(chosen: settings.Settings, table_from: Path | None) -> int:
+def program(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return the command line that starts this program once more: whatever is installed there by then."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None:  # python -m
+        return (sys.executable, "-m", spec.name.removesuffix(".__main__"), *argv[1:])
+    return tuple(argv)
+
+
+def _serve(chosen: settings.Settings, origin: supervisor.Origin) -> int:
     try:
-        table = _first_table(chosen, table_from)
+        table = _first_table(chosen, origin.table_from)
     except TableError as error:
         return _complain(INVALID, f"the table is not valid: {error}")
     try:
@@ -55,20 +72,44 @@ def _serve(chosen: settings.Settings, table_from: Path | None) -> int:
     except OSError as error:
         os.close(held)
         return _complain(FAILED, str(error))
+    return _supervise(chosen, estate.begun(tuple(sockets), held, table), origin, None)
+
+
+def _succeed(chosen: settings.Settings, origin: supervisor.Origin, elder: Elder) -> int:
+    """Take the place of a proxy that runs; whatever is in the way is told to it, and it goes on."""
     try:
-        asyncio.run(_supervise(chosen, sockets, table, table_from))
+        taken = estate.inherited(elder.take(), chosen.data_dir)
+        if origin.table_from is not None:
+            table = table_file.load_existing(origin.table_from)
+            taken = replace(taken, table=table.numbered(taken.table.generation + 1))
+    except TableError as error:
+        elder.failed(f"the table is not valid: {error}")
+        return _complain(INVALID, f"the table is not valid: {error}")
+    except (OSError, ValueError, LookupError) as error:
+        elder.failed(str(error))
+        return _complain(FAILED, str(error))
+    return _supervise(chosen, taken, origin, elder)
+
+
+def _supervise(chosen: settings.Settings, held: estate.Estate, origin: supervisor.Origin, elder: Elder | None) -> int:
+    async def supervise() -> None:
+        await supervisor.Supervisor(chosen, held, origin, elder).run(ready=_announce)
+
+    try:
+        asyncio.run(supervise())
     finally:
-        for listener in sockets:
-            for one in listener.sockets:
-                one.close()
-        os.close(held)
+        held.close()
     return DONE
 
 
-async def _supervise(
-    chosen: settings.Settings, sockets: Sequence[listeners.Listener], table: Table, table_from: Path | None
-) -> None:
-    await supervisor.Supervisor(chosen, sockets, table, table_from).run(ready=_announce)
+def _upgrade(chosen: settings.Settings, within: float) -> int:
+    """Ask the proxy that runs to start this program, and to give its place to it."""
+    try:
+        pid = asyncio.run(ProxyClient(chosen.run_dir / "proxy.sock").upgrade(within))
+    except ProxyError as error:
+        return _complain(FAILED, str(error))
+    _announce(f"hostess proxy: process {pid} has taken over")
+    return DONE
 
 
 def _announce(line: str) -> None:
@@ -121,6 +162,12 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="hostess proxy", description="Serve the routing table.")
     parser.add_argument("--table", type=Path, metavar="FILE", help="serve this table; read it again on SIGHUP")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where state, log and control socket are")
+    parser.add_argument(
+        "--upgrade", action="store_true", help="let the proxy that runs be replaced, and lose no request"
+    )
+    parser.add_argument(
+        "--within", type=float, metavar="SECONDS", default=supervisor.HEIR_SECONDS, help="how long an upgrade may take"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
     return parser.parse_args(argv)
 

@@ -1,142 +1,204 @@
 """The supervisor: holds the listening sockets and the newest table, keeps workers running, answers the control socket.
 
-It sees no request. Everything it tells a worker is the whole truth (a whole table), so a worker that is replaced misses nothing.
+It sees no request. Everything it tells a worker is the whole truth (a whole table), so a worker that is replaced misses nothing. It
+may take the place of another supervisor (`elder`), and be followed by a newer one (`heir`); then the older one, while it finishes
+what it holds, is asked whatever workers are asked.
 """
 
 import asyncio
 import fcntl
-import json
 import os
 import signal
-import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
-from hostess_proxy import rate_limit, table_file, wire
+from hostess_proxy import questions, table_file, wire
 from hostess_proxy.calls import Calls
+from hostess_proxy.control import ControlSocket
 from hostess_proxy.counting import Numbers, add, key
+from hostess_proxy.crew import Crew
+from hostess_proxy.elder import Elder
+from hostess_proxy.estate import Estate
 from hostess_proxy.exposition import Now, render
+from hostess_proxy.facts import Facts, notify_systemd
+from hostess_proxy.heir import Heir, HeirError
 from hostess_proxy.ledger import Ledger
-from hostess_proxy.listeners import Listener
 from hostess_proxy.metrics_page import MetricsPage
-from hostess_proxy.settings import Settings
-from hostess_proxy.table import Table, TableError
+from hostess_proxy.settings import Settings, SettingsError
+from hostess_proxy.table import TableError
 from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.tls_context import new_ticket_keys
 from hostess_proxy.workers import Slot, descriptors
 
+MAX_WORKERS: Final = 256
+HEIR_SECONDS: Final = 20.0
 _ASK_SECONDS = 10.0
+_FORWARD_SECONDS = 60.0
 _TICKET_KEY_SECONDS = 24 * 3600.0
 _CONNECTIONS = ("connections", "connections_refused", "connections_evicted")
 
 
-class Supervisor:
-    """The proxy of one data folder.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a supervisor has things from: *settings* reads them again, *program* is the command line that starts the next one.
 
     With *table_from* (a table file that somebody else writes) the table is read from there again on SIGHUP, and published
     tables are not saved.
     """
 
-    def __init__(
-        self, settings: Settings, listeners: Sequence[Listener], table: Table, table_from: Path | None
-    ) -> None:
+    settings: Callable[[], Settings]
+    program: Sequence[str]
+    table_from: Path | None = None
+
+
+class Supervisor:
+    """The proxy of one data folder. With *elder* it takes the place of another one."""
+
+    def __init__(self, settings: Settings, estate: Estate, origin: Origin, elder: Elder | None = None) -> None:
         self._settings = settings
-        self._listeners = [listener for listener in listeners if listener.kind != "metrics"]
-        self._page_at = [listener for listener in listeners if listener.kind == "metrics"]
-        self._folder = (table_from or settings.table_path).absolute().parent
-        self._table = table.located(self._folder)
-        self._ticket_keys = new_ticket_keys()
-        self._table_from = table_from
+        self._origin = origin
+        self._folder = (origin.table_from or settings.table_path).absolute().parent
+        self._estate = replace(estate, table=estate.table.located(self._folder))
+        self._elder = elder
+        self._heir: Heir | None = None
+        self._serving = [listener for listener in estate.listeners if listener.kind != "metrics"]
+        self._facts = Facts(settings.run_dir / "proxy.json", self._serving)
+        self._control = ControlSocket(settings.run_dir / "proxy.sock", self.answer)
         self._publishing = asyncio.Lock()
+        self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = Calls()
         self._ledger = Ledger()
-        self._rates = rate_limit.shared_memory()
-        self._slots = [self._slot() for _ in range(settings.workers)]
+
+    # ---- its life
 
     async def run(self, ready: Callable[[str], None]) -> None:
-        """Serve until SIGTERM or SIGINT; *ready* is called once, with a line for people, when connections are accepted."""
-        stop = asyncio.Event()
+        """Serve until SIGTERM or SIGINT, or until an heir serves; *ready* is called once, with a line for people."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
-        control = self._settings.run_dir / "proxy.sock"
-        control.unlink(missing_ok=True)
-        with wire.short_path(control) as name:
-            server = await asyncio.start_unix_server(self._converse, name, limit=wire.LINE_LIMIT)
-        control.chmod(0o660)
-        pages = await MetricsPage(self.metrics).listen(self._page_at)
+        if self._elder is None:
+            await self._control.open()
+        else:
+            await self._elder.listen(self._hear_elder)
+        pages = MetricsPage(self.metrics)
+        shown = await pages.listen(listener for listener in self._estate.listeners if listener.kind == "metrics")
         try:
             async with asyncio.TaskGroup() as group:
-                for slot in self._slots:
-                    group.create_task(slot.keep(self._write_state))
+                self._crew = Crew(self._slot, self._write_facts, group)
+                self._crew.resize(self._settings.workers, self._settings.drain_seconds)
                 renewing = group.create_task(self._renew_ticket_keys())
-                await self._until_ready_or(stop)
-                if not stop.is_set():
-                    self._write_state()
-                    _notify_systemd()
-                    ready(self._greeting())
-                await stop.wait()
+                await self._until_ready_or_stopped()
+                if not self._stop.is_set():
+                    await self._take_place()
+                    ready(self._facts.greeting(self._crew.pids))
+                await self._stop.wait()
                 renewing.cancel()
-                await asyncio.gather(*(slot.stop(self._settings.drain_seconds) for slot in self._slots))
+                for each in shown:
+                    each.close()
+                await self._end(self._settings.drain_seconds)
         finally:
-            for each in (server, *pages):
-                each.close()
-            os.close(self._rates)
             for task in self._tasks:
                 task.cancel()
-            for name in ("proxy.sock", "proxy.json"):
-                (self._settings.run_dir / name).unlink(missing_ok=True)
+
+    async def _take_place(self) -> None:
+        """Be the proxy of this folder for all who ask."""
+        if self._elder is None:
+            self._write_facts()
+            notify_systemd("READY=1")
+            return
+        await self._elder.tell("ready")
+        await self._control.open()
+        self._facts.write(self._crew.pids)
+        await self._elder.tell("done")
+
+    async def _end(self, grace: float) -> None:
+        """Let workers finish what they hold, and let go of everything; what an heir has taken over stays as it is."""
+        heir = self._heir
+        if heir is not None and not heir.took_over:
+            await heir.kill()
+            heir = None
+        await self._crew.stop(grace)
+        if self._elder is not None:
+            await self._elder.gone(grace)
+        await self._control.close()
+        if heir is not None:
+            heir.say("counted", counted=self._ledger.take())
+            await heir.leave()
+            return
+        for name in ("proxy.sock", "proxy.json"):
+            (self._settings.run_dir / name).unlink(missing_ok=True)
+
+    async def _until_ready_or_stopped(self) -> None:
+        waits = [asyncio.ensure_future(self._crew.ready())]
+        waits.append(asyncio.ensure_future(self._stop.wait()))  # type: ignore[arg-type]
+        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
+
+    async def _reload(self) -> None:
+        """Read the settings and the table file again; of the settings only the number of workers changes now."""
+        try:
+            settings = await asyncio.to_thread(self._origin.settings)
+            if settings.workers != self._settings.workers:
+                self._settings = replace(self._settings, workers=settings.workers)
+                self._crew.resize(settings.workers, self._settings.drain_seconds)
+            if self._origin.table_from is not None:
+                table = await asyncio.to_thread(table_file.load_existing, self._origin.table_from)
+                await self.publish(table.raw)
+        except SettingsError as error:
+            sys.stderr.write(f"hostess proxy: the old settings stay: {error}\n")
+        except TableError as error:
+            sys.stderr.write(f"hostess proxy: the old table stays: {error}\n")
+
+    # ---- what it is asked
+
+    async def answer(self, op: str, question: wire.Message) -> wire.Message:
+        """Answer one question from the control socket. Who still asks here after a newer program took over is answered by that."""
+        if self._heir is not None and self._heir.took_over:
+            return await self._forward(op, question)
+        if op == "publish":
+            # A caller that hangs up must not leave some workers with the old table.
+            return await asyncio.shield(self._begin(self._published(question)))
+        handlers: dict[str, Callable[[wire.Message], Coroutine[Any, Any, wire.Message]]] = {
+            "in_flight": self._in_flight,
+            "drain": self._drain,
+            "stats": self._stats,
+            "metrics": self._metrics,
+            "wanted": self._wanted,
+            "workers": self._workers,
+            "upgrade": self._upgrade,
+        }
+        handler = handlers.get(op)
+        if handler is None:
+            raise wire.RemoteError("unknown-op", f"there is no {op!r}")
+        return await handler(question)
 
     async def publish(self, raw: object) -> int:
         """Make *raw* the table of all workers, and keep it on disk; return its generation. RemoteError: nothing has changed."""
         async with self._publishing:
+            if self._heir is not None and self._heir.took_over:
+                return int((await self._forward("publish", {"table": raw}))["generation"])
             try:
                 table = parse_table(raw)
             except TableError as error:
                 raise wire.RemoteError("invalid-table", error.what, error.place) from error
-            table = table.located(self._folder).numbered(max(self._table.generation + 1, table.generation))
-            if self._table_from is None:
+            before = self._estate.table.generation
+            table = table.located(self._folder).numbered(max(before + 1, table.generation))
+            if self._origin.table_from is None:
                 try:
                     await asyncio.to_thread(table_file.save, self._settings.table_path, table)
                 except OSError as error:
                     raise wire.RemoteError("table-not-saved", f"the table cannot be saved: {error}") from error
-            self._table = table
+            self._estate = replace(self._estate, table=table)
             self._ledger.note("table_swaps")
-            await asyncio.gather(*(slot.adopt(table.raw) for slot in self._slots))
+            await asyncio.gather(self._crew.adopt(table.raw), self._ask_elder("table", _ASK_SECONDS, table=table.raw))
             return table.generation
-
-    async def answer(self, op: str, question: wire.Message) -> wire.Message:
-        """Answer one question from the control socket."""
-        match op:
-            case "publish":
-                # A caller that hangs up must not leave some workers with the old table.
-                return {"generation": await asyncio.shield(self._begin(self.publish(question.get("table"))))}
-            case "in_flight":
-                answers = await self._ask_all("in_flight", _ASK_SECONDS, targets=_targets(question))
-                return {"in_flight": sum(answer.get("in_flight", 0) for answer in answers)}
-            case "drain":
-                return {"cut": await self._drain(question)}
-            case "stats" | "metrics":
-                return await (self._stats() if op == "stats" else self._metrics())
-            case "wanted":
-                return {"routes": await self._calls.next(_seconds(question, "within", 30.0))}
-            case "workers":
-                return {"workers": self._pids(), "pid": os.getpid()}
-            case _:
-                raise wire.RemoteError("unknown-op", f"there is no {op!r}")
-
-    async def _renew_ticket_keys(self) -> None:
-        """Seal TLS sessions with other keys each day: who gets hold of today's cannot read what was recorded before."""
-        while True:
-            await asyncio.sleep(_TICKET_KEY_SECONDS)
-            self._ticket_keys = new_ticket_keys()
-            await self._ask_all("tickets", _ASK_SECONDS, keys=self._ticket_keys)
 
     async def metrics(self) -> str:
         """Return what was counted, and what holds now, as text for Prometheus."""
@@ -148,113 +210,168 @@ class Supervisor:
             in_flight=in_flight,
             connections=sum(answer.get("connections", 0) for answer in answers),
             tunnels=sum(answer.get("tunnels", 0) for answer in answers),
-            workers=len(self._pids()),
-            generation=self._table.generation,
+            workers=len(self._crew.pids),
+            generation=self._estate.table.generation,
         )
-        present = (key(*names) for names in self._table.releases())
+        present = (key(*names) for names in self._estate.table.releases())
         return render(self._ledger.total(present, monotonic()), now)
 
-    async def _drain(self, question: wire.Message) -> int:
-        within = _seconds(question, "within", 30.0)
-        upgraded = _seconds(question, "upgraded_within", within)
+    async def _published(self, question: wire.Message) -> wire.Message:
+        return {"generation": await self.publish(question.get("table"))}
+
+    async def _in_flight(self, question: wire.Message) -> wire.Message:
+        answers = await self._ask_all("in_flight", _ASK_SECONDS, targets=questions.targets(question))
+        return {"in_flight": sum(answer.get("in_flight", 0) for answer in answers)}
+
+    async def _drain(self, question: wire.Message) -> wire.Message:
+        within = questions.seconds(question, "within", 30.0)
+        upgraded = questions.seconds(question, "upgraded_within", within)
         longest = max(within, upgraded) + _ASK_SECONDS
-        targets = _targets(question)
+        targets = questions.targets(question)
         answers = await self._ask_all("drain", longest, targets=targets, within=within, upgraded_within=upgraded)
-        return sum(answer.get("cut", 0) for answer in answers)
+        return {"cut": sum(answer.get("cut", 0) for answer in answers)}
 
-    async def _ask_all(self, op: str, seconds: float, /, **arguments: object) -> list[wire.Message]:
-        return await asyncio.gather(*(slot.ask(op, seconds, **arguments) for slot in self._slots))
-
-    async def _metrics(self) -> wire.Message:
-        return {"text": await self.metrics()}
-
-    async def _stats(self) -> wire.Message:
+    async def _stats(self, _: wire.Message) -> wire.Message:
         answers = await self._ask_all("stats", _ASK_SECONDS)
         return {
-            "generation": self._table.generation,
+            "generation": self._estate.table.generation,
             "requests": sum(answer.get("requests", 0) for answer in answers),
-            "tls": _sums(answer.get("tls", {}) for answer in answers),
+            "tls": questions.sums(answer.get("tls", {}) for answer in answers),
             "broken_certificates": {
                 name: what for one in answers for name, what in one.get("broken_certificates", {}).items()
             },
             **{name: sum(answer.get(name, 0) for answer in answers) for name in _CONNECTIONS},
             "ejections": sum(answer.get("ejections", 0) for answer in answers),
-            "in_flight": _sums(answer.get("in_flight", {}) for answer in answers),
-            "workers": [{**answer, "pid": slot.pid} for slot, answer in zip(self._slots, answers, strict=True)],
+            "in_flight": questions.sums(answer.get("in_flight", {}) for answer in answers),
+            "workers": answers,
         }
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await wire.answer_all(reader, writer, self.answer)
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+    async def _metrics(self, _: wire.Message) -> wire.Message:
+        return {"text": await self.metrics()}
 
-    async def _reload(self) -> None:
-        """Read the table file again; a bad one changes nothing."""
-        if self._table_from is None:
-            return
+    async def _wanted(self, question: wire.Message) -> wire.Message:
+        return {"routes": await self._calls.next(questions.seconds(question, "within", 30.0))}
+
+    async def _workers(self, question: wire.Message) -> wire.Message:
+        if "count" in question:
+            count = questions.count(question, "count", MAX_WORKERS)
+            self._settings = replace(self._settings, workers=count)
+            self._crew.resize(count, self._settings.drain_seconds)
+            await self._crew.soon_ready()
+        return {"workers": self._crew.pids, "pid": os.getpid()}
+
+    async def _ask_all(self, op: str, seconds: float, /, **arguments: object) -> list[wire.Message]:
+        own, older = await asyncio.gather(
+            self._crew.ask(op, seconds, **arguments), self._ask_elder(op, seconds, **arguments)
+        )
+        return own + older
+
+    async def _ask_elder(self, op: str, seconds: float, /, **arguments: object) -> list[wire.Message]:
+        return await self._elder.ask(op, seconds, **arguments) if self._elder is not None else []
+
+    # ---- what comes before and after it
+
+    async def _upgrade(self, question: wire.Message) -> wire.Message:
+        # A caller that hangs up must not leave two programs behind.
+        return await asyncio.shield(self._begin(self._hand_over(question)))
+
+    async def _hand_over(self, question: wire.Message) -> wire.Message:
+        within = questions.seconds(question, "within", HEIR_SECONDS)
+        if self._heir is not None:
+            raise wire.RemoteError("upgrade-runs", "another program is about to take over already")
+        async with self._publishing:  # what is published meanwhile goes to whoever is the proxy afterwards
+            self._heir = heir = Heir(self._estate.told(self._settings.data_dir), self._asked_by_heir)
+            try:
+                await heir.start(self._origin.program, self._estate.descriptors())
+                await heir.wait(within)
+            except HeirError as error:
+                await self._go_on_without(heir)
+                raise wire.RemoteError("upgrade-failed", f"the program that runs goes on: {error}") from error
+        notify_systemd(f"MAINPID={heir.pid}")
+        heir.say("counted", counted=self._ledger.take())
+        self._stop.set()
+        return {"pid": heir.pid, "before": os.getpid()}
+
+    async def _go_on_without(self, heir: Heir) -> None:
+        """Be the proxy as before: the one that should have taken over did not."""
+        await heir.kill()
+        self._heir = None
+        if heir.is_ready and not self._stop.is_set():  # it may have got as far as this
+            await self._control.open()
+            self._write_facts()
+
+    async def _asked_by_heir(self, op: str, question: wire.Message) -> wire.Message:
+        """Answer for all workers that are left here."""
+        arguments = {name: value for name, value in question.items() if name not in {"id", "op"}}
+        if op == "table":
+            self._estate = replace(self._estate, table=parse_table(question["table"]))
+            await asyncio.gather(self._crew.adopt(question["table"]), self._ask_elder(op, _ASK_SECONDS, **arguments))
+            return {"answers": []}
+        longest = max(question.get("within", 0.0), question.get("upgraded_within", 0.0)) + _ASK_SECONDS
+        answers = await self._ask_all(op, longest, **arguments)
+        if op == "ping" and self._heir is not None:
+            self._heir.say("counted", counted=self._ledger.take())
+        return {"answers": answers}
+
+    def _hear_elder(self, message: wire.Message) -> None:
+        if message.get("op") == "counted":
+            self._ledger.add(message["counted"])
+        else:
+            self._hear(message)
+
+    def _hear(self, message: wire.Message) -> None:
+        """Take a worker's call for a service that sleeps."""
+        if self._heir is not None and self._heir.took_over:
+            self._heir.say("wanted", routes=message.get("routes", []))
+        else:
+            self._calls.hear(message)
+
+    async def _forward(self, op: str, question: wire.Message) -> wire.Message:
+        arguments = {name: value for name, value in question.items() if name not in {"id", "op"}}
         try:
-            table = await asyncio.to_thread(table_file.load_existing, self._table_from)
-            await self.publish(table.raw)
-        except TableError as error:
-            sys.stderr.write(f"hostess proxy: the old table stays: {error}\n")
+            async with wire.connection(self._settings.run_dir / "proxy.sock") as caller:
+                return await caller.ask(op, _FORWARD_SECONDS, **arguments)
+        except wire.GoneError as error:
+            raise wire.RemoteError("proxy-gone", str(error)) from error
+
+    # ---- its workers
 
     def _slot(self) -> Slot:
-        return Slot(self._listeners, self._first_words, [self._rates], self._calls.hear, self._ledger)
-
-    async def _until_ready_or(self, stop: asyncio.Event) -> None:
-        waits = [asyncio.ensure_future(asyncio.gather(*(slot.ready.wait() for slot in self._slots)))]
-        waits.append(asyncio.ensure_future(stop.wait()))  # type: ignore[arg-type]
-        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in pending:
-            wait.cancel()
-
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return Slot(self._serving, self._first_words, [self._estate.rates], self._hear, self._ledger)
 
     def _first_words(self) -> wire.Message:
         settings = self._settings
         return {
-            "table": self._table.raw,
-            "listeners": descriptors(self._listeners),
+            "table": self._estate.table.raw,
+            "listeners": descriptors(self._serving),
             "trusted": [str(network) for network in settings.trusted_proxies],
             "connections": settings.connections,
             "connections_per_client": settings.connections_per_client,
             "access_log": settings.access_log,
             "log_path": str(settings.log_path),
             "grace": settings.drain_seconds,
-            "ticket_keys": self._ticket_keys,
-            "rates": self._rates,
+            "ticket_keys": self._estate.ticket_keys,
+            "rates": self._estate.rates,
         }
 
-    def _write_state(self) -> None:
-        addresses = {listener.kind: listener.address for listener in self._listeners}
-        state = {
-            "pid": os.getpid(),
-            "http": addresses.get("http", ""),
-            "https": addresses.get("https", ""),
-            "inside": addresses.get("inside", ""),
-            "workers": self._pids(),
-        }
-        path = self._settings.run_dir / "proxy.json"
-        beside = path.with_name("proxy.json.new")
-        try:
-            beside.write_text(json.dumps(state) + "\n", encoding="utf-8")
-            beside.replace(path)
-        except OSError as error:  # a full disk is no reason to stop serving
-            sys.stderr.write(f"hostess proxy: {path} cannot be written: {error}\n")
+    async def _renew_ticket_keys(self) -> None:
+        """Seal TLS sessions with other keys each day: who gets hold of today's cannot read what was recorded before."""
+        while True:
+            await asyncio.sleep(_TICKET_KEY_SECONDS)
+            self._estate = replace(self._estate, ticket_keys=new_ticket_keys())
+            await self._crew.ask("tickets", _ASK_SECONDS, keys=self._estate.ticket_keys)
 
-    def _greeting(self) -> str:
-        where = ", ".join(f"{listener.kind} on {listener.address}" for listener in self._listeners) or "nothing"
-        return f"hostess proxy: serving {where} (pid {os.getpid()}, workers {len(self._slots)})"
+    def _write_facts(self) -> None:
+        """Tell who serves, unless that is another program, or not yet this one."""
+        is_followed = self._heir is not None and self._heir.is_ready
+        if not is_followed and (self._elder is None or self._facts.written):
+            self._facts.write(self._crew.pids)
 
-    def _pids(self) -> list[int]:
-        return [slot.pid for slot in self._slots if slot.pid]
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def lock(run_dir: Path) -> int | None:
@@ -267,36 +384,3 @@ def lock(run_dir: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for each in counts:
-        for name, count in each.items():
-            total[name] = total.get(name, 0) + count
-    return total
-
-
-def _targets(question: wire.Message) -> list[str]:
-    targets = question.get("targets")
-    if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
-        raise wire.RemoteError("invalid-question", "expected a list of targets", "targets")
-    return targets
-
-
-def _seconds(question: wire.Message, name: str, default: float) -> float:
-    value = question.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise wire.RemoteError("invalid-question", "expected seconds", name)
-    return float(value)
-
-
-def _notify_systemd() -> None:
-    """Tell systemd (Type=notify) that connections are accepted."""
-    where = os.environ.get("NOTIFY_SOCKET", "")
-    if where:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, suppress(OSError):
-            notify.connect("\0" + where[1:] if where.startswith("@") else where)
-            notify.send(b"READY=1")

@@ -76,6 +76,10 @@ class Caller:
             str(error_fields.get("place", "")),
         )
 
+    async def closed(self, within: float) -> None:
+        """Return when the other side has closed the stream, or after so many seconds."""
+        await asyncio.wait([self._listening], timeout=within)
+
     async def close(self) -> None:
         """Close the stream; open questions end with GoneError."""
         self._listening.cancel()

@@ -6,6 +6,7 @@ ends: the next supervisor brings workers of its own.
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import socket
@@ -156,6 +157,7 @@ class Worker:
     def _stats(self) -> wire.Message:
         traffic = self._traffic
         return {
+            "pid": os.getpid(),
             "generation": traffic.targets.table.generation,
             "requests": traffic.requests,
             "connections": len(traffic.clients),

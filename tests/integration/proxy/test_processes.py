@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from tests.integration.proxy.stage import Backend, Reader, Response, Writer, ok,
 
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
 START_SECONDS = 20
+PROGRAM = (sys.executable, "-m", "hostess_proxy")
+UNSET = "unset"
 
 
 class Proxy:
@@ -59,20 +61,22 @@ class Proxy:
             return await self.process.wait()
 
 
-async def start(data_dir: Path, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
-    """Start the program."""
+async def start(
+    data_dir: Path, *arguments: str, by: Sequence[str] = PROGRAM, **environ: str
+) -> asyncio.subprocess.Process:
+    """Start the program, *by* another command line where one is given. A setting that is UNSET is not set."""
     settings = {"HTTP": "127.0.0.1:0", "HTTPS": "", "WORKERS": "2", **environ}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hostess_proxy", "--data-dir", str(data_dir), *arguments,
-        env={**os.environ, **{f"HOSTESS_PROXY__{name}": value for name, value in settings.items()}},
+        *by, "--data-dir", str(data_dir), *arguments,
+        env={**os.environ, **{f"HOSTESS_PROXY__{name}": value for name, value in settings.items() if value != UNSET}},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def a_proxy(data_dir: Path, *arguments: str, **environ: str) -> AsyncIterator[Proxy]:
+async def a_proxy(data_dir: Path, *arguments: str, by: Sequence[str] = PROGRAM, **environ: str) -> AsyncIterator[Proxy]:
     """Give a proxy that accepts connections; it is gone afterwards, with its workers."""
-    process = await start(data_dir, *arguments, **environ)
+    process = await start(data_dir, *arguments, by=by, **environ)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(START_SECONDS):
