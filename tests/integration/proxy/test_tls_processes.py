@@ -12,8 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hostess_proxy import main, settings, supervisor
-from hostess_proxy.table import Table
+from hostess_proxy import main, settings
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.test_processes import START_SECONDS, Proxy, a_backend, a_proxy, start, table, until
 from tests.integration.proxy.tls_client import TlsClient, careless
@@ -24,6 +23,14 @@ CLOSE = b"GET / HTTP/1.1\r\nHost: a.x\r\nConnection: close\r\n\r\n"
 def port_of(proxy: Proxy) -> int:
     """Return where HTTPS is served."""
     return int(proxy.state.https.rpartition(":")[2])
+
+
+# The same program, where a day is half a second long.
+HASTY = (
+    sys.executable,
+    "-c",
+    "import sys; from hostess_proxy import main, supervisor; supervisor._TICKET_KEY_SECONDS = 0.5; sys.exit(main.main())",
+)
 
 
 async def ask(proxy: Proxy, context: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None) -> TlsClient:
@@ -83,25 +90,17 @@ async def test_session_outlives_its_worker(tmp_path: Path, papers: Papers, versi
         assert (first.tls.session_reused, second.tls.session_reused) == (False, True)
 
 
-async def test_ticket_keys_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The keys of session tickets are others after a day, for workers that run and for those that begin."""
-    monkeypatch.setattr(supervisor, "_TICKET_KEY_SECONDS", 0.0)
-    one = supervisor.Supervisor(settings.read({}, None, tmp_path), [], Table(), None)
-    told: list[tuple[str, object, object]] = []
+async def test_ticket_keys_change(tmp_path: Path, papers: Papers) -> None:
+    """Session tickets are sealed with other keys after a day (here: at once), and a session from before is not resumed."""
+    async with a_backend() as backend, a_proxy(tmp_path, by=HASTY, HTTPS="127.0.0.1:0", WORKERS="1") as proxy:
+        await proxy.client.publish({**table(backend), "certificates": [papers.certificate("*")]})
+        context = careless()
+        first = await ask(proxy, context)
+        assert first.tls.session is not None
 
-    async def tell(op: str, _seconds: float, /, **arguments: object) -> list[object]:
-        told.append((op, arguments["keys"], one._first_words()["ticket_keys"]))
-        return []
-
-    monkeypatch.setattr(one, "_ask_all", tell)
-    before = one._first_words()["ticket_keys"]
-    renewing = asyncio.create_task(one._renew_ticket_keys())
-    await until(lambda: len(told) > 1)
-    renewing.cancel()
-
-    (op, for_running, for_new), (_, later, _) = told[:2]
-    assert (op, for_running) == ("tickets", for_new)
-    assert len({before, for_running, later}) == 3
+        async with asyncio.timeout(START_SECONDS):
+            while (await ask(proxy, context, first.tls.session)).tls.session_reused:
+                pass
 
 
 async def test_broken_certificate_is_told(tmp_path: Path, papers: Papers) -> None:
