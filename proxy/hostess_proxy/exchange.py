@@ -13,10 +13,11 @@ It knows nothing of the wire format on the client's side, so another HTTP versio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from hostess_proxy import composing
 from hostess_proxy.buffering import Spool, gather
 from hostess_proxy.error_pages import dressed
 from hostess_proxy.holding import HELD, Waiting
-from hostess_proxy.http1 import CHUNKED, NO_BODY, Request, Response
+from hostess_proxy.http1 import NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
 from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
 from hostess_proxy.static_files import answer
@@ -174,7 +175,7 @@ class Exchange:
 
     def _send_on(self, upstream: "Backend") -> None:
         self.upstream = upstream
-        upstream.send(self, self._head(upstream))
+        upstream.send(self, composing.request_head(self, upstream.target.address))
         if self.spool is not None:
             self.spool.pour(upstream)
         if self.pending:
@@ -185,20 +186,6 @@ class Exchange:
                     upstream.send_body(data)
             if self.body_done:
                 upstream.end_body()
-
-    def _head(self, upstream: "Backend") -> bytes:
-        request, fields = self.request, self.request.fields
-        ours = b""
-        if fields.length == CHUNKED:
-            ours = b"Transfer-Encoding: chunked\r\n"
-        elif fields.upgrade:
-            ours = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % fields.upgrade
-        if fields.host is None:
-            ours += b"Host: %b\r\n" % upstream.target.address.encode()
-        told = self.client.forwarding_lines(fields)
-        start = b"\r\nX-Request-Start: t=%d\r\n" % int(self.at * 1000)
-        line = (request.method, b" ", request.path, b" HTTP/1.1\r\n")
-        return b"".join((*line, fields.forward, told, b"X-Request-Id: ", self.id, start, ours, b"\r\n"))
 
     def body(self, data: bytes, *, last: bool) -> None:
         """Take more of the request's body from the client."""
