@@ -234,7 +234,7 @@ def hostess(on: Stage, http: int, https: int, workers: int = 1) -> Iterator[int]
     where = {"service": "shop", "release": "1", "project": "bench"}
     routes = [{**where, "host": host, "targets": [f"127.0.0.1:{on.backend}"]} for host in HOSTS]
     uploads = [{**where, "host": host, "path": "/upload", "targets": [f"127.0.0.1:{on.drain}"]} for host in HOSTS]
-    certificate = {"names": ["localhost", "*.localhost"], "chain": "chain.pem", "key": "key.pem"}
+    certificate = {"names": ["localhost", "*.localhost", "*"], "chain": "chain.pem", "key": "key.pem"}
     table.write_text(json.dumps({"routes": routes + uploads, "certificates": [certificate]}))
     settings = {"HTTP": f"127.0.0.1:{http}", "HTTPS": f"127.0.0.1:{https}", "WORKERS": str(workers)}
     # All connections of a measurement come from one address.

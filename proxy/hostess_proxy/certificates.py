@@ -92,7 +92,8 @@ class Certificates:
     def _listed_for(self, name: str | None, address: str) -> Certificate | None:
         by_name = self._by_name
         if name is None:
-            found = by_name.get(address)
+            # Where there is one certificate only, showing it tells nothing that is somebody else's.
+            found = by_name.get(address) or (self._listed[0] if len(self._listed) == 1 else None)
         elif len(name) > _MAX_NAME:
             return None
         else:

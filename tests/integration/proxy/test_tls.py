@@ -79,10 +79,22 @@ async def test_by_address(stage: Stage, papers: Papers) -> None:
     assert (await ask(stage, None, "a.x")).status == 421
 
 
+async def test_only_certificate(stage: Stage, papers: Papers) -> None:
+    """Who asks for no name gets the only certificate that there is; who asks for another one still gets none."""
+    serve(stage, await stage.backend(), papers.certificate("b.x"))
+
+    _, writer = await connect(stage, None)
+
+    assert shown(writer) == ["b.x"]
+    assert (await ask(stage, None, "b.x")).status == 200
+    with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+        await connect(stage, "other.x")
+
+
 @pytest.mark.parametrize("name", ["other.x", "y.b.x", None, "a" * 60 + ".x"])
 async def test_unknown_name(stage: Stage, papers: Papers, name: str | None) -> None:
     """Without a certificate for a name the handshake is refused by an alert that says so; it is counted, not logged."""
-    serve(stage, await stage.backend(), papers.certificate("b.x"))
+    serve(stage, await stage.backend(), papers.certificate("b.x"), papers.certificate("c.x"))
 
     with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
         await connect(stage, name)
