@@ -16,9 +16,19 @@ from hostess.services.database_access import DatabaseAccess
 from hostess.services.replicas import Replicas
 
 LIMIT = timedelta(seconds=60)
-TRIES = 20
+TRIES = 120
 PAUSE = 0.25
-COMING = ("starting up", "failed: Connection refused", "failed: No such file", "Could not connect to Redis", "LOADING")
+COMING = (
+    "starting up",
+    "in recovery mode",
+    "not yet accepting connections",
+    "shutting down",
+    "server closed the connection unexpectedly",
+    "failed: Connection refused",
+    "failed: No such file",
+    "Could not connect to Redis",
+    "LOADING",
+)
 """What databases and their clients say while a server is only just coming back."""
 
 
