@@ -19,10 +19,15 @@ def daemon() -> None:
     key = DATA / "key"
     key.touch(mode=0o600)
     key.write_text("secret", encoding="utf-8")
+    say_ready()
+    signal.pause()
+
+
+def say_ready() -> None:
+    """Tell systemd that all is ready."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
         notifier.connect(os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
         notifier.send(b"READY=1")
-    signal.pause()
 
 
 def may(act: str, path: Path) -> bool:
@@ -52,6 +57,7 @@ def proxy() -> None:
     }
     body = json.dumps(facts).encode()
     listener = socket.socket(fileno=3 + names.index("http"))
+    say_ready()
     while True:
         connection, _ = listener.accept()
         with connection:

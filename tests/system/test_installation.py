@@ -118,3 +118,17 @@ def test_the_readme_leads_to_a_first_push_and_the_app_outlives_daemon_and_proxy(
     assert '"hello":"world"' in answer(server)
     server.execute("systemctl", "start", "hostess.service")
     assert "first" in server.execute("hostess", "status")
+
+
+def test_a_reload_replaces_the_proxys_program(server: Booted) -> None:
+    """`systemctl reload` starts the program anew in the place of the old one; systemd follows it, and starts another when it is killed."""
+    for _ in range(2):
+        before = fact(server, "proxy", "pid")
+        server.execute("systemctl", "reload", "hostess-proxy.service")
+        after = fact(server, "proxy", "pid")
+        assert after != before
+        assert server.execute("systemctl", "show", "--value", "-p", "MainPID", "hostess-proxy.service") == after
+        assert server.execute("systemctl", "is-active", "hostess-proxy.service") == "active"
+    server.execute("systemctl", "kill", "--signal=KILL", "--kill-who=main", "hostess-proxy.service")
+    server.execute("systemctl", "start", "hostess-proxy.service")  # returns when the next one accepts connections
+    assert fact(server, "proxy", "pid") != after
