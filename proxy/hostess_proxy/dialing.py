@@ -61,7 +61,8 @@ class Dialer:
             counts.failed("connect")
             exchange.connect_failed(target)
         else:
-            counts.connect.add(monotonic() - started)
+            exchange.connect = monotonic() - started
+            counts.connect.add(exchange.connect)
             exchange.connected(upstream)
 
     async def _dial_shared(self, target: "Target", pool: "Pool") -> None:

@@ -45,7 +45,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "asked", "at", "body_done", "client", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames",
+        "asked", "at", "body_done", "client", "connect", "continued", "cookie", "ended", "ends_with", "error", "first_byte", "frames",
         "half_closed", "id", "is_head", "live", "pending", "received", "repeat", "request", "retries", "sent", "signed_by", "sink", "spool",
         "started", "status", "target", "traffic", "tried", "upgraded", "upstream", "waited",
     )  # fmt: skip
@@ -67,6 +67,7 @@ class Exchange:
         self.pending: list[bytes] = []
         self.started = started = monotonic()
         self.at = started + traffic.wall
+        self.connect = 0.0
         self.first_byte = 0.0
         self.waited = 0.0
         self.status = 0

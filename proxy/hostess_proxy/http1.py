@@ -11,7 +11,6 @@ remembers what it read, by the exact bytes.
 import re
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from hostess_proxy.access_log import quoted
 from hostess_proxy.headers import (
     COLLECTED_IN_REQUESTS,
     COLLECTED_IN_RESPONSES,
@@ -19,6 +18,7 @@ from hostess_proxy.headers import (
     DROPPED_IN_RESPONSES,
     without_named_in_connection,
 )
+from hostess_proxy.log_lines import quoted
 
 MAX_HEAD: Final = 32 * 1024
 MAX_LINE: Final = 16 * 1024

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hostess_proxy.crowd import CLIENT_PLACES
+from hostess_proxy.log_lines import FORMATS
 
+LOG_SIZE: Final = 100 * 1024 * 1024
+LOG_KEEP: Final = 5
 DEFAULT_CONFIG = Path("/etc/hostess/config.toml")
 _PREFIX = "HOSTESS_"
 _MAX_PORT = 65535
@@ -32,7 +35,10 @@ DEFAULT_HTTPS: Final = Address("", 443)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the proxy needs to know. *workers* is at least 1. *access_log* is "file", "stdout" or "off".
+    """What the proxy needs to know. *workers* is at least 1.
+
+    *access_log* is "file", "stdout" or "off", its format "json" or "combined"; a file of *access_log_size* bytes (0: of any size) is
+    rotated, and *access_log_keep* older ones stay.
 
     *inside* is where the host's firewall leads what is sent to virtual addresses, *metrics* where Prometheus may ask. *connections*
     is what each worker may hold (0: as many as is sensible), *connections_per_client* a client's share of them (0: no limit).
@@ -44,6 +50,9 @@ class Settings:
     workers: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     access_log: str = "file"
+    access_log_format: str = "json"
+    access_log_size: int = LOG_SIZE
+    access_log_keep: int = LOG_KEEP
     drain_seconds: float = 30.0
     inside: Address | None = None
     connections: int = 0
@@ -80,22 +89,28 @@ def read(environ: Mapping[str, str], config: Path | None = None, data_dir: Path 
         return environ.get(f"{_PREFIX}PROXY__{name.upper()}", proxy.get(name, default))
 
     folder = data_dir or Path(environ.get(f"{_PREFIX}DATA_DIR", file.get("data_dir", "/var/lib/hostess")))
-    access_log = str(setting("access_log", "file"))
-    if access_log not in {"file", "stdout", "off"}:
-        raise SettingsError("proxy.access_log: expected file, stdout or off")
     return Settings(
         data_dir=folder.absolute(),
         http=parse_address("proxy.http", setting("http", ":80")),
         https=parse_address("proxy.https", setting("https", f":{DEFAULT_HTTPS.port}")),
         workers=_count("proxy.workers", setting("workers", 0)) or len(os.sched_getaffinity(0)),
         trusted_proxies=_networks(setting("trusted_proxies", [])),
-        access_log=access_log,
+        access_log=_one_of("proxy.access_log", setting("access_log", "file"), ("file", "stdout", "off")),
+        access_log_format=_one_of("proxy.access_log_format", setting("access_log_format", "json"), tuple(FORMATS)),
+        access_log_size=_count("proxy.access_log_size", setting("access_log_size", LOG_SIZE)),
+        access_log_keep=_count("proxy.access_log_keep", setting("access_log_keep", LOG_KEEP), least=1),
         drain_seconds=_seconds(setting("drain_seconds", 30.0)),
         inside=parse_address("proxy.inside", setting("inside", "")),
         connections=_count("proxy.connections", setting("connections", 0)),
         connections_per_client=_count("proxy.connections_per_client", setting("connections_per_client", CLIENT_PLACES)),
         metrics=parse_address("proxy.metrics", setting("metrics", "")),
     )
+
+
+def _one_of(name: str, raw: object, choices: Sequence[str]) -> str:
+    if raw not in choices:
+        raise SettingsError(f"{name}: expected {', '.join(choices[:-1])} or {choices[-1]}")
+    return str(raw)
 
 
 def parse_address(name: str, raw: object) -> Address | None:
@@ -121,13 +136,13 @@ def _read_file(config: Path | None) -> dict[str, Any]:
         raise SettingsError(f"{path}: {error}") from error
 
 
-def _count(name: str, raw: object) -> int:
+def _count(name: str, raw: object, least: int = 0) -> int:
     try:
         count = int(str(raw))
     except ValueError:
         count = -1
-    if count < 0:
-        raise SettingsError(f"{name}: {raw!r} is not a number")
+    if count < least:
+        raise SettingsError(f"{name}: {raw!r} is not a number{f' from {least} on' if least else ''}")
     return count
 
 

@@ -27,6 +27,7 @@ from hostess_proxy.exposition import Now, render
 from hostess_proxy.facts import Facts, notify_systemd
 from hostess_proxy.heir import Heir, HeirError
 from hostess_proxy.ledger import Ledger
+from hostess_proxy.log_rotation import LOOK_SECONDS, rotate
 from hostess_proxy.metrics_page import MetricsPage
 from hostess_proxy.settings import Settings, SettingsError
 from hostess_proxy.table import TableError
@@ -92,13 +93,14 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 self._crew = Crew(self._slot, self._write_facts, group)
                 self._crew.resize(self._settings.workers, self._settings.drain_seconds)
-                renewing = group.create_task(self._renew_ticket_keys())
+                chores = [group.create_task(self._renew_ticket_keys()), group.create_task(self._rotate_log())]
                 await self._until_ready_or_stopped()
                 if not self._stop.is_set():
                     await self._take_place()
                     ready(self._facts.greeting(self._crew.pids))
                 await self._stop.wait()
-                renewing.cancel()
+                for chore in chores:
+                    chore.cancel()
                 for each in shown:
                     each.close()
                 await self._end(self._settings.drain_seconds)
@@ -348,6 +350,7 @@ class Supervisor:
             "connections": settings.connections,
             "connections_per_client": settings.connections_per_client,
             "access_log": settings.access_log,
+            "access_log_format": settings.access_log_format,
             "log_path": str(settings.log_path),
             "grace": settings.drain_seconds,
             "ticket_keys": self._estate.ticket_keys,
@@ -359,7 +362,16 @@ class Supervisor:
         while True:
             await asyncio.sleep(_TICKET_KEY_SECONDS)
             self._estate = replace(self._estate, ticket_keys=new_ticket_keys())
-            await self._crew.ask("tickets", _ASK_SECONDS, keys=self._estate.ticket_keys)
+            await self._ask_all("tickets", _ASK_SECONDS, keys=self._estate.ticket_keys)
+
+    async def _rotate_log(self) -> None:
+        settings = self._settings
+        while settings.access_log == "file" and settings.access_log_size:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await asyncio.to_thread(rotate, settings.log_path, settings.access_log_size, settings.access_log_keep)
+            except OSError as error:
+                sys.stderr.write(f"hostess proxy: the access log cannot be rotated: {error}\n")
 
     def _write_facts(self) -> None:
         """Tell who serves, unless that is another program, or not yet this one."""

@@ -51,7 +51,7 @@ class Traffic:
         self.ejections = 0
         self.encoding = 0  # responses that are being compressed in pieces
         self._log = log
-        self._lines = JsonLines()
+        self._lines = log.lines if log is not None else JsonLines()
         # Unique, not secret: a random beginning for this worker and a number, whose last digits are ready.
         self._ids = 0
         self._ids_begin = os.urandom(8).hex().encode()

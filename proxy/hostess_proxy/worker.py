@@ -28,6 +28,7 @@ from hostess_proxy.draining import drain
 from hostess_proxy.holding import Sleeper
 from hostess_proxy.inside import Doorway
 from hostess_proxy.listeners import BACKLOG
+from hostess_proxy.log_lines import FORMATS
 from hostess_proxy.rate_limit import Rates
 from hostess_proxy.table import Table
 from hostess_proxy.table_parsing import parse_table
@@ -179,7 +180,8 @@ async def serve(control: socket.socket) -> None:
         return
     log = None
     if question["access_log"] != "off":
-        log = AccessLog(Path(question["log_path"]) if question["access_log"] == "file" else None)
+        to_file = question["access_log"] == "file"
+        log = AccessLog(Path(question["log_path"]) if to_file else None, FORMATS[question["access_log_format"]]())
     crowd = Crowd(places_for(question["connections"]), question["connections_per_client"])
     trusted = [ip_network(network) for network in question["trusted"]]
     traffic = Traffic(log, trusted, crowd, Rates(question["rates"]))

@@ -115,7 +115,8 @@ class ProxySettings(_Table):
     """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end.
 
     *connections* is what each worker holds at most, 0 for as many as is sensible; *connections_per_client* is one client's share.
-    *metrics* is where it tells Prometheus its figures without sign-in.
+    *metrics* is where it tells Prometheus its figures without sign-in. An access log of *access_log_size* bytes (0: of any size) is
+    rotated, and *access_log_keep* older ones stay.
     """
 
     http: Unless[Listener] = Address("", 80)
@@ -124,6 +125,9 @@ class ProxySettings(_Table):
     managed: bool = True
     trusted_proxies: Several[IPv4Network | IPv6Network] = ()
     access_log: Literal["file", "stdout", "off"] = "file"
+    access_log_format: Literal["json", "combined"] = "json"
+    access_log_size: int = Field(default=100 * 1024 * 1024, ge=0)
+    access_log_keep: int = Field(default=5, ge=1)
     drain_seconds: float = Field(default=30.0, ge=0, le=3600)
     connections: int = Field(default=0, ge=0, le=1_000_000)
     connections_per_client: int = Field(default=512, ge=0, le=1_000_000)

@@ -260,10 +260,11 @@ async def a_stage(
     papers: Papers | None = None,
     crowd: Crowd | None = None,
     host: str = "127.0.0.1",
+    log: AccessLog | None = None,
 ) -> AsyncIterator[Stage]:
     """Give a stage with an empty table; with *papers* its clients come by TLS. *host* is where they come from, and arrive."""
     log_path = folder / "access.log"
-    log = AccessLog(log_path)
+    log = log or AccessLog(log_path)
     traffic = Traffic(log, trusted, crowd)
     stage = Stage(traffic, log_path, log, papers)
     server = await asyncio.get_running_loop().create_server(stage.protocol, host, 0)
