@@ -320,7 +320,8 @@ class Downstream:
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes of a tunnel."""
-        self.transport.write(data)
+        if data:
+            self.transport.write(data)
 
     def end_writing(self) -> None:
         """Half close a tunnel."""
@@ -377,8 +378,11 @@ class Downstream:
             self.transport.close()
 
     def drain(self, by: float) -> None:
-        """Close soon if idle. Not at once: a request may be on its way (the response to it will say close)."""
-        if self.exchange is None and not self._ahead:
+        """Close soon if idle. Not at once: a request may be on its way (the response to it will say close). Tunnels are told."""
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.go_away()
+        elif not self._ahead:
             self.deadline = min(self.deadline, by)
 
     def _close_lingering(self) -> None:

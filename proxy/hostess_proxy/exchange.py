@@ -21,7 +21,7 @@ from hostess_proxy.http1 import NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
 from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
 from hostess_proxy.static_files import answer
-from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
+from hostess_proxy.websocket import FrameBoundary
 
 if TYPE_CHECKING:
     from hostess_proxy.counting import Counts
@@ -243,9 +243,7 @@ class Exchange:
         """More of the response, or of a tunnel."""
         self.sent += len(data)
         if self.upgraded:
-            if self.frames is not None:
-                self.frames.feed(data)
-            self.client.send_raw(data)
+            self.client.send_raw(data if self.frames is None else self.frames.feed(data))
         else:
             self.sink.send_body(data)
 
@@ -266,6 +264,13 @@ class Exchange:
         self.client.start_tunnel(self, response, b"")
         if data:
             self.response_body(data)
+        if self.traffic.draining:
+            self.go_away()
+
+    def go_away(self) -> None:
+        """Ask a WebSocket's client to leave (Close 1001) as soon as a frame has ended; other tunnels end when they end."""
+        if self.frames is not None:
+            self.client.send_raw(self.frames.go_away())
 
     def tunnel_data(self, data: bytes) -> None:
         """Bytes from the client for the other end of the tunnel."""
@@ -346,8 +351,7 @@ class Exchange:
 
     def cut(self, status: int = 504, code: str = "cut-off") -> None:
         """End it now: its target goes away, or who began it may pass no more."""
-        if self.frames is not None and self.frames.between_frames:
-            self.client.send_raw(GOING_AWAY)
+        self.go_away()
         if self.upgraded:
             self._end("cut")
         else:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from hostess_proxy.client import ProxyError, running
 from tests.integration.proxy.stage import Backend, Reader, Writer, ok, read_response
@@ -268,6 +271,35 @@ async def test_a_stop_during_an_upgrade_ends_both(tmp_path: Path) -> None:
         await gone(pid)
         assert await asyncio.wait_for(proxy.process.wait(), START_SECONDS) == 0
         assert not (tmp_path / "run" / "proxy.json").exists()
+
+
+async def test_websockets_are_told_to_go_away(tmp_path: Path) -> None:
+    """A WebSocket that the older program holds gets Close 1001, its backend a clean end, and the program ends without its grace."""
+    codes: list[int | None] = []
+
+    async def chat(connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+        codes.append(connection.close_code)
+
+    async with serve(chat, "127.0.0.1", 0) as backend, an_upgradable(tmp_path, DRAIN_SECONDS="300") as proxy:
+        address = backend.sockets[0].getsockname()[1]
+        route = {"host": "*", "service": "web", "release": "1", "targets": [f"127.0.0.1:{address}"]}
+        await proxy.client.publish({"routes": [route]})
+        async with connect(f"ws://{proxy.state.http}/") as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+
+            await proxy.client.upgrade()
+
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            assert client.close_code == 1001
+        assert await asyncio.wait_for(proxy.process.wait(), START_SECONDS) == 0
+        await until(lambda: codes == [1001])
+        async with connect(f"ws://{proxy.state.http}/") as client:
+            await client.send("again")
+            assert await client.recv() == "again"
 
 
 async def test_more_and_fewer_workers_under_load(tmp_path: Path) -> None:
