@@ -29,6 +29,7 @@ from hostess_proxy.holding import Sleeper
 from hostess_proxy.inside import Doorway
 from hostess_proxy.listeners import BACKLOG
 from hostess_proxy.log_lines import FORMATS
+from hostess_proxy.probe import Probe
 from hostess_proxy.rate_limit import Rates
 from hostess_proxy.table import Table
 from hostess_proxy.table_parsing import parse_table
@@ -48,6 +49,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._stop_by: float | None = None
         self._over = asyncio.Event()
+        self._probe = Probe(traffic)
         self._told: dict[tuple[str, str], int] = {}
 
     async def listen(self, descriptor: int, kind: str) -> None:
@@ -101,6 +103,9 @@ class Worker:
         """Answer one question of the supervisor."""
         match op:
             case "ping":
+                ill = await self._probe.fails()
+                if ill:
+                    raise wire.RemoteError("ill", ill)
                 return {"counted": self._counted(), **self._now()}
             case "table":
                 self.swap(parse_table(question["table"]))

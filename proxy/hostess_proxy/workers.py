@@ -120,7 +120,9 @@ class Slot:
             self.ready.set()
             changed()
             await self._watch(process, self._caller)
-        except (wire.GoneError, wire.RemoteError):
+        except (wire.GoneError, wire.RemoteError) as error:
+            if not self._stopping:
+                sys.stderr.write(f"hostess proxy: worker {process.pid} does not serve: {error}\n")
             _kill(process)
         finally:
             self.ready.clear()
