@@ -21,12 +21,12 @@ CLASSES: Final = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
 NOBODY: Final = ("", "", "")
 """The names of what belongs to no service."""
 
-_FORGET_SECONDS = 600.0
-_SUM = len(BUCKETS) + 1  # a histogram: a number for each bucket, one for what is above all, and the sum
-_WIDTH = _SUM + 1
-_MOST = len(CLASSES) - 1
+_FORGET_SECONDS: Final = 600.0
+_SUM: Final = len(BUCKETS) + 1  # a histogram: a number for each bucket, one for what is above all, and the sum
+_WIDTH: Final = _SUM + 1
+_MOST: Final = len(CLASSES) - 1
 _ROW = {method.encode(): row * len(CLASSES) for row, method in enumerate(METHODS)}
-_OTHER = (len(METHODS) - 1) * len(CLASSES)
+_OTHER: Final = (len(METHODS) - 1) * len(CLASSES)
 _UPSTREAM_ERRORS = {"backend_closed": "closed", "backend_invalid": "invalid", "truncated": "truncated"}
 
 
@@ -40,8 +40,9 @@ class Histogram:
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self._numbers[bisect_left(BUCKETS, seconds)] += 1
-        self._numbers[_SUM] += seconds
+        numbers = self._numbers
+        numbers[bisect_left(BUCKETS, seconds)] += 1
+        numbers[_SUM] += seconds
 
     def take(self) -> list[float]:
         """Return what was counted, and begin anew; [] for nothing."""
@@ -79,6 +80,7 @@ class Counts:
         kind = exchange.status // 100
         if kind > _MOST:
             kind = 0
+        first_byte = exchange.first_byte
         self._requests[_ROW.get(exchange.request.method, _OTHER) + kind] += 1
         latency = self._latency
         start = kind * _WIDTH
@@ -86,8 +88,8 @@ class Counts:
         latency[start + _SUM] += seconds
         self.received += exchange.received
         self.sent += exchange.sent
-        if exchange.first_byte and exchange.target is not None:
-            self.first_byte.add(exchange.first_byte - exchange.started)
+        if first_byte and exchange.target is not None:
+            self.first_byte.add(first_byte - exchange.started)
         if exchange.retries:
             self.retries += exchange.retries
         if end != "ok":
