@@ -134,6 +134,27 @@ def test_a_killed_worker_loses_no_more_than_its_connections(host: Host, app: Rep
     assert len({one.version for one in seen if one.status == 200}) == 1
 
 
+def test_the_proxys_program_is_replaced_during_a_deployment(host: Host, app: Repository, tmp_path: Path) -> None:
+    """The proxy is upgraded twice while a push deploys under load: no request fails, and the daemon follows the new process (35)."""
+    assert app.project == "lasting"
+    before = facts(host)
+    next_version = str(int(version(host, "lasting-web")) + 1)
+    upgrade = ProxyClient(host.data / "run" / "proxy.sock").upgrade
+    with load(host.proxy, "lasting-web.localhost", tmp_path / "seen", rate=300) as running:
+        until(lambda: running.answered() > 100, 20, "the load")
+        deploying = Doing(lambda: pushed(app, {"Dockerfile": echo_files(next_version)["Dockerfile"]}))
+        pids = [asyncio.run(upgrade()) for _ in range(2)]
+        deploying.result(60)
+        count = running.answered()
+        until(lambda: running.answered() > count + 200, 20, "load after the deployment")
+        seen = running.end()
+
+    assert not failed(seen)
+    until(lambda: not any(map(runs, [before["pid"], pids[0]])), 40, "the end of the older programs")
+    assert facts(host)["pid"] == pids[-1]
+    assert version(host, "lasting-web") == next_version
+
+
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_the_daemon_may_go_and_come_back(host: Host, app: Repository, tmp_path: Path, how: str) -> None:
     """While the daemon is stopped or killed and started again under load no request fails, and the same proxy serves (35)."""
