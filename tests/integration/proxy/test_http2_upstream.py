@@ -146,13 +146,13 @@ async def test_longer_than_announced(stage: Stage) -> None:
     def talk(talk: Http2Conversation, number: int, _fields: dict[str, str], _sent: bytes) -> None:
         talk.h2.send_headers(number, [(":status", "200"), ("content-length", "3")])
         talk.flush()
-        talk.writer.write(body(number, b"abcHTTP/1.1 200 OK\r\n\r\n", ended=True))
+        talk.writer.write(body(number, b"xyzHTTP/1.1 200 OK\r\n\r\n", ended=True))
 
     await http2_backend(stage, talk)
     reader, writer = await stage.connect()
     writer.write(b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n")
 
-    assert b"abc" not in await reader.read()
+    assert b"xyz" not in await reader.read()
 
 
 async def test_broken_off(stage: Stage) -> None:
