@@ -13,7 +13,7 @@ DEFAULT_HOST = "*"
 HTTP1 = "http1"
 H2C = "h2c"
 _TARGET = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
-_MAX_PORT = 65535
+MAX_PORT = 65535
 
 
 class TableError(ValueError):
@@ -190,17 +190,10 @@ class Table:
         return replace(self, generation=generation, raw={**self.raw, "generation": generation})
 
 
-def normal_host(host: str) -> str:
-    """Return a Host header's value as tables spell it: lower case, without port and trailing dot."""
-    if host.startswith("["):
-        return host[: host.find("]") + 1].lower()
-    return host.partition(":")[0].removesuffix(".").lower()
-
-
 def split_target(target: str) -> tuple[str, int]:
     """Return address and port of a target ("127.0.0.1:80", "[::1]:80"); ValueError when it is none."""
     match = _TARGET.fullmatch(target)
-    if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
+    if match is None or not 0 < int(match["port"]) <= MAX_PORT:
         raise ValueError(f"{target!r} is not address:port")
     if match["v6"]:
         ip_address(match["v6"])

@@ -1,6 +1,7 @@
 """The kinds of values that a table is made of: each function returns what was read from JSON, or names the place that is wrong."""
 
 import re
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from hostess_proxy.table import DEFAULT_HOST, TableError
@@ -8,15 +9,19 @@ from hostess_proxy.table import DEFAULT_HOST, TableError
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PATH = re.compile(r"(?:/[!$-.0-;=@-Z_a-z~%]*)+")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def read_object(place: str, raw: object, allowed: set[str]) -> dict[str, Any]:
-    """Return an object of no other keys than those *allowed*."""
+def read_object(place: str, raw: object, allowed: Collection[str], needed: Iterable[str] = ()) -> dict[str, Any]:
+    """Return an object of no other keys than those *allowed*, with all that are *needed*."""
     if not isinstance(raw, dict):
         raise TableError(place, f"expected an object, found {_kind(raw)}")
     for key in raw:
         if key not in allowed:
             raise TableError(f"{place}.{key}" if place else str(key), "unknown key")
+    for key in needed:
+        if key not in raw:
+            raise TableError(place, f"{key} is missing")
     return raw
 
 
@@ -78,6 +83,13 @@ def read_path(place: str, raw: object) -> str:
     if not _PATH.fullmatch(text):
         raise TableError(place, f"{text!r} is not a path prefix (it begins with / and has no query)")
     return text.rstrip("/") or "/"
+
+
+def read_digest(place: str, raw: object) -> str:
+    """Return a SHA-256 digest."""
+    if not isinstance(raw, str) or not _DIGEST.fullmatch(raw):
+        raise TableError(place, "expected a SHA-256 digest: 64 lower-case hex digits")
+    return raw
 
 
 def _kind(raw: object) -> str:

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from hostess_proxy.table import (
     H2C,
     HTTP1,
+    MAX_PORT,
     Buffer,
     Canary,
     Certificate,
@@ -20,38 +21,39 @@ from hostess_proxy.table import (
     TableError,
     split_target,
 )
-from hostess_proxy.table_kinds import read_flag as _flag
-from hostess_proxy.table_kinds import read_host as _host
-from hostess_proxy.table_kinds import read_list as _list
-from hostess_proxy.table_kinds import read_object as _object
-from hostess_proxy.table_kinds import read_path as _path
-from hostess_proxy.table_kinds import read_seconds as _seconds
-from hostess_proxy.table_kinds import read_text as _text
-from hostess_proxy.table_kinds import read_whole as _whole
+from hostess_proxy.table_kinds import (
+    read_digest,
+    read_flag,
+    read_host,
+    read_list,
+    read_object,
+    read_path,
+    read_seconds,
+    read_text,
+    read_whole,
+)
 from hostess_proxy.terms import NOTHING_ASKED
 from hostess_proxy.terms_parsing import TERMS, read_terms
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"(?:[0-9a-f]{2}){16,64}")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
-_MAX_PORT = 65535
 _ALL = 100
 
 
 def parse_table(raw: object) -> Table:
     """Return the table that *raw* (as read from JSON) stands for; TableError when it stands for none."""
-    top = _object("", raw, allowed=set(Table.__dataclass_fields__) - {"raw"})
-    routes = tuple(_route(f"routes[{i}]", entry) for i, entry in enumerate(_list("routes", top.get("routes", []))))
+    top = read_object("", raw, allowed=set(Table.__dataclass_fields__) - {"raw"})
+    routes = tuple(_route(f"routes[{i}]", entry) for i, entry in enumerate(read_list("routes", top.get("routes", []))))
     _refuse_doubles(routes)
     key = _session_key(top.get("session_key"), routes)
-    inside = tuple(_inside(f"inside[{i}]", entry) for i, entry in enumerate(_list("inside", top.get("inside", []))))
+    inside = tuple(_inside(f"inside[{i}]", entry) for i, entry in enumerate(read_list("inside", top.get("inside", []))))
     _refuse_shared(inside)
-    certificates = _list("certificates", top.get("certificates", []))
+    certificates = read_list("certificates", top.get("certificates", []))
     return Table(
         routes=routes,
         certificates=tuple(_certificate(f"certificates[{i}]", entry) for i, entry in enumerate(certificates)),
         inside=inside,
-        generation=_whole("generation", top.get("generation", 0)),
+        generation=read_whole("generation", top.get("generation", 0)),
         session_key=key,
         raw=top,
     )
@@ -59,11 +61,10 @@ def parse_table(raw: object) -> Table:
 
 def _route(place: str, raw: object) -> Route:
     allowed = set(Route.__dataclass_fields__) - {"terms"} | TERMS
-    entry = _object(place, raw, allowed=allowed)
+    entry = read_object(place, raw, allowed, needed=("host", "service", "release"))
     static = entry.get("static")
-    for name in ("host", "service", "release", *(() if static is not None else ("targets",))):
-        if name not in entry:
-            raise TableError(place, f"{name} is missing")
+    if static is None and "targets" not in entry:
+        raise TableError(place, "targets is missing")
     if static is not None and entry.get("targets"):
         raise TableError(f"{place}.static", "a route has targets or static files, not both")
     canary = entry.get("canary")
@@ -71,30 +72,30 @@ def _route(place: str, raw: object) -> Route:
         raise TableError(f"{place}.canary", "static files have none")
     limit, passes = entry.get("body_limit"), entry.get("sign_in")
     return Route(
-        host=_host(f"{place}.host", entry["host"]),
-        path=_path(f"{place}.path", entry.get("path", "/")),
-        service=_text(f"{place}.service", entry["service"]),
-        release=_text(f"{place}.release", entry["release"]),
-        project=_text(f"{place}.project", entry.get("project", "")),
+        host=read_host(f"{place}.host", entry["host"]),
+        path=read_path(f"{place}.path", entry.get("path", "/")),
+        service=read_text(f"{place}.service", entry["service"]),
+        release=read_text(f"{place}.release", entry["release"]),
+        project=read_text(f"{place}.project", entry.get("project", "")),
         targets=_targets(f"{place}.targets", entry.get("targets", [])),
-        redirect_https=_flag(f"{place}.redirect_https", entry.get("redirect_https", False)),
-        expose_release=_flag(f"{place}.expose_release", entry.get("expose_release", False)),
-        first_byte_timeout=_seconds(f"{place}.first_byte_timeout", entry.get("first_byte_timeout", 60.0)),
-        body_limit=None if limit is None else _whole(f"{place}.body_limit", limit),
+        redirect_https=read_flag(f"{place}.redirect_https", entry.get("redirect_https", False)),
+        expose_release=read_flag(f"{place}.expose_release", entry.get("expose_release", False)),
+        first_byte_timeout=read_seconds(f"{place}.first_byte_timeout", entry.get("first_byte_timeout", 60.0)),
+        body_limit=None if limit is None else read_whole(f"{place}.body_limit", limit),
         static=None if static is None else _static(f"{place}.static", static),
         sign_in=None if passes is None else _digests(f"{place}.sign_in", passes),
         terms=read_terms(place, entry) if entry.keys() & TERMS else NOTHING_ASKED,
-        slow_start=_seconds(f"{place}.slow_start", entry.get("slow_start", 0.0)),
+        slow_start=read_seconds(f"{place}.slow_start", entry.get("slow_start", 0.0)),
         buffer=None if entry.get("buffer") is None else _buffer(f"{place}.buffer", entry["buffer"]),
-        compress=_flag(f"{place}.compress", entry.get("compress", False)),
+        compress=read_flag(f"{place}.compress", entry.get("compress", False)),
         canary=None if canary is None else _canary(f"{place}.canary", canary),
         protocol=_protocol(f"{place}.protocol", entry.get("protocol", HTTP1)),
     )
 
 
 def _buffer(place: str, raw: object) -> Buffer:
-    entry = _object(place, raw, allowed=set(Buffer.__dataclass_fields__))
-    return Buffer(**{name: _whole(f"{place}.{name}", value) for name, value in entry.items()})
+    entry = read_object(place, raw, Buffer.__dataclass_fields__)
+    return Buffer(**{name: read_whole(f"{place}.{name}", value) for name, value in entry.items()})
 
 
 def _protocol(place: str, raw: object) -> str:
@@ -104,19 +105,16 @@ def _protocol(place: str, raw: object) -> str:
 
 
 def _canary(place: str, raw: object) -> Canary:
-    entry = _object(place, raw, allowed=set(Canary.__dataclass_fields__))
-    for name in ("release", "targets"):
-        if name not in entry:
-            raise TableError(place, f"{name} is missing")
+    entry = read_object(place, raw, Canary.__dataclass_fields__, needed=("release", "targets"))
     percent = entry.get("percent", 0.0)
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= _ALL:
         raise TableError(f"{place}.percent", "expected a percentage, 0 to 100")
-    header = _text(f"{place}.header", entry.get("header", ""))
+    header = read_text(f"{place}.header", entry.get("header", ""))
     if header and not _NAME.fullmatch(header):
         raise TableError(f"{place}.header", f"{header!r} is not the name of a header")
-    values = _list(f"{place}.values", entry.get("values", []))
+    values = read_list(f"{place}.values", entry.get("values", []))
     return Canary(
-        release=_text(f"{place}.release", entry["release"]),
+        release=read_text(f"{place}.release", entry["release"]),
         targets=_targets(f"{place}.targets", entry["targets"]),
         percent=float(percent),
         header=header,
@@ -125,55 +123,48 @@ def _canary(place: str, raw: object) -> Canary:
 
 
 def _value(place: str, raw: object) -> str:
-    text = _text(place, raw)
+    text = read_text(place, raw)
     if not text.strip() or text != text.strip():
         raise TableError(place, "expected text without spaces around it")
     return text
 
 
 def _targets(place: str, raw: object) -> tuple[str, ...]:
-    return tuple(_target(f"{place}[{i}]", target) for i, target in enumerate(_list(place, raw)))
+    return tuple(_target(f"{place}[{i}]", target) for i, target in enumerate(read_list(place, raw)))
 
 
 def _static(place: str, raw: object) -> StaticRoot:
-    entry = _object(place, raw, allowed={"root", "spa", "earlier"})
+    entry = read_object(place, raw, StaticRoot.__dataclass_fields__)
     for name, folder in (("root", entry.get("root")), ("earlier", entry.get("earlier", "/"))):
         if not isinstance(folder, str) or not folder.startswith("/") or "\0" in folder:
             raise TableError(f"{place}.{name}", "expected the absolute path of a folder")
-    return StaticRoot(entry["root"], _flag(f"{place}.spa", entry.get("spa", False)), entry.get("earlier", ""))
+    return StaticRoot(entry["root"], read_flag(f"{place}.spa", entry.get("spa", False)), entry.get("earlier", ""))
 
 
 def _inside(place: str, raw: object) -> Inside:
-    entry = _object(place, raw, allowed=set(Inside.__dataclass_fields__))
-    for name in ("network", "address", "service", "release"):
-        if name not in entry:
-            raise TableError(place, f"{name} is missing")
+    entry = read_object(place, raw, Inside.__dataclass_fields__, needed=("network", "address", "service", "release"))
     network, address = _network(f"{place}.network", entry["network"]), _v4(f"{place}.address", entry["address"])
     if IPv4Address(address) not in network:
         raise TableError(f"{place}.address", f"{address} is not in {network}")
-    static, replicas = entry.get("static"), _list(f"{place}.replicas", entry.get("replicas", []))
+    static, replicas = entry.get("static"), read_list(f"{place}.replicas", entry.get("replicas", []))
     if static is not None and replicas:
         raise TableError(f"{place}.static", "a service has replicas or static files, not both")
     ports = _ports(f"{place}.ports", entry.get("ports", []))
     return Inside(
         network=str(network),
         address=address,
-        service=_text(f"{place}.service", entry["service"]),
-        release=_text(f"{place}.release", entry["release"]),
+        service=read_text(f"{place}.service", entry["service"]),
+        release=read_text(f"{place}.release", entry["release"]),
         replicas=tuple(_v4(f"{place}.replicas[{i}]", replica) for i, replica in enumerate(replicas)),
         ports=ports,
         http=_ports(f"{place}.http", entry.get("http", [])),
-        project=_text(f"{place}.project", entry.get("project", "")),
+        project=read_text(f"{place}.project", entry.get("project", "")),
         static=None if static is None else _static(f"{place}.static", static),
     )
 
 
 def _digests(place: str, raw: object) -> tuple[str, ...]:
-    found = _list(place, raw)
-    for index, digest in enumerate(found):
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise TableError(f"{place}[{index}]", "expected a SHA-256 digest: 64 lower-case hex digits")
-    return tuple(str(digest) for digest in found)
+    return tuple(read_digest(f"{place}[{i}]", digest) for i, digest in enumerate(read_list(place, raw)))
 
 
 def _session_key(raw: object, routes: tuple[Route, ...]) -> bytes:
@@ -193,15 +184,12 @@ def _refuse_shared(inside: tuple[Inside, ...]) -> None:
 
 
 def _certificate(place: str, raw: object) -> Certificate:
-    entry = _object(place, raw, allowed={"names", "chain", "key"})
-    for name in ("names", "chain", "key"):
-        if name not in entry:
-            raise TableError(place, f"{name} is missing")
-    names = _list(f"{place}.names", entry["names"])
+    entry = read_object(place, raw, Certificate.__dataclass_fields__, needed=("names", "chain", "key"))
+    names = read_list(f"{place}.names", entry["names"])
     return Certificate(
-        names=tuple(_host(f"{place}.names[{i}]", name) for i, name in enumerate(names)),
-        chain=_text(f"{place}.chain", entry["chain"]),
-        key=_text(f"{place}.key", entry["key"]),
+        names=tuple(read_host(f"{place}.names[{i}]", name) for i, name in enumerate(names)),
+        chain=read_text(f"{place}.chain", entry["chain"]),
+        key=read_text(f"{place}.key", entry["key"]),
     )
 
 
@@ -217,7 +205,7 @@ def _refuse_doubles(routes: tuple[Route, ...]) -> None:
 
 
 def _target(place: str, raw: object) -> str:
-    text = _text(place, raw)
+    text = read_text(place, raw)
     try:
         split_target(text)
     except ValueError:
@@ -227,21 +215,21 @@ def _target(place: str, raw: object) -> str:
 
 def _v4(place: str, raw: object) -> str:
     try:
-        return str(IPv4Address(_text(place, raw)))
+        return str(IPv4Address(read_text(place, raw)))
     except ValueError:
         raise TableError(place, f"{raw!r} is not an IPv4 address") from None
 
 
 def _network(place: str, raw: object) -> IPv4Network:
     try:
-        return IPv4Network(_text(place, raw))
+        return IPv4Network(read_text(place, raw))
     except ValueError:
         raise TableError(place, f"{raw!r} is not an IPv4 network") from None
 
 
 def _ports(place: str, raw: object) -> tuple[int, ...]:
-    found = tuple(_whole(f"{place}[{i}]", port) for i, port in enumerate(_list(place, raw)))
+    found = tuple(read_whole(f"{place}[{i}]", port) for i, port in enumerate(read_list(place, raw)))
     for index, port in enumerate(found):
-        if not 0 < port <= _MAX_PORT:
+        if not 0 < port <= MAX_PORT:
             raise TableError(f"{place}[{index}]", f"{port} is not a port")
     return found

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hostess_proxy.table import DEFAULT_HOST, TableError
 from hostess_proxy.table_kinds import (
+    read_digest,
     read_flag,
     read_host,
     read_list,
@@ -27,7 +28,6 @@ _MAX_MESSAGE = 2000
 _MAX_COUNT = 1_000_000
 _LONGEST = 86_400.0
 _REDIRECTS = (301, 302, 307, 308)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SALT = re.compile(r"(?:[0-9a-f]{2}){1,64}")
 _STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
 
@@ -60,14 +60,13 @@ def _basic_auth(place: str, raw: object) -> tuple[Credential, ...]:
 
 
 def _credential(place: str, raw: object) -> Credential:
-    entry = _whole_object(place, raw, ("user", "salt", "digest"))
-    user, salt, digest = read_text(f"{place}.user", entry["user"]), entry["salt"], entry["digest"]
+    entry = read_object(place, raw, Credential.__dataclass_fields__, needed=("user", "salt", "digest"))
+    user, salt = read_text(f"{place}.user", entry["user"]), entry["salt"]
     if not user or ":" in user:
         raise TableError(f"{place}.user", "expected a name without a colon")
     if not isinstance(salt, str) or not _SALT.fullmatch(salt):
         raise TableError(f"{place}.salt", "expected 2 to 128 lower-case hex digits")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise TableError(f"{place}.digest", "expected a SHA-256 digest: 64 lower-case hex digits")
+    digest = read_digest(f"{place}.digest", entry["digest"])
     return Credential(user.encode(), bytes.fromhex(salt), bytes.fromhex(digest))
 
 
@@ -83,7 +82,7 @@ def _network(place: str, raw: object) -> IPv4Network | IPv6Network:
 
 
 def _rate_limit(place: str, raw: object) -> RateLimit:
-    entry = _whole_object(place, raw, ("requests", "seconds"), ("burst",))
+    entry = read_object(place, raw, RateLimit.__dataclass_fields__, needed=("requests", "seconds"))
     requests = _count(f"{place}.requests", entry["requests"])
     return RateLimit(
         requests, _span(f"{place}.seconds", entry["seconds"]), _count(f"{place}.burst", entry.get("burst", requests))
@@ -91,7 +90,7 @@ def _rate_limit(place: str, raw: object) -> RateLimit:
 
 
 def _redirect(place: str, raw: object) -> Redirect:
-    entry = _whole_object(place, raw, ("host",), ("status",))
+    entry = read_object(place, raw, Redirect.__dataclass_fields__, needed=("host",))
     host, status = read_host(f"{place}.host", entry["host"]), entry.get("status", 308)
     if host == DEFAULT_HOST or host.startswith("*."):
         raise TableError(f"{place}.host", "expected the name of one host")
@@ -101,7 +100,7 @@ def _redirect(place: str, raw: object) -> Redirect:
 
 
 def _maintenance(place: str, raw: object) -> Maintenance:
-    entry = _whole_object(place, raw, (), ("message", "retry_after", "allow", "health_path"))
+    entry = read_object(place, raw, Maintenance.__dataclass_fields__)
     message, path = entry.get("message", ""), read_text(f"{place}.health_path", entry.get("health_path", ""))
     if not isinstance(message, str) or len(message) > _MAX_MESSAGE or not message.replace("\n", " ").isprintable():
         raise TableError(f"{place}.message", f"expected printable text of at most {_MAX_MESSAGE} characters")
@@ -116,7 +115,7 @@ def _maintenance(place: str, raw: object) -> Maintenance:
 
 
 def _hold(place: str, raw: object, *, otherwise: float) -> Hold:
-    entry = _whole_object(place, raw, (), ("requests", "seconds"))
+    entry = read_object(place, raw, Hold.__dataclass_fields__)
     requests = _count(f"{place}.requests", entry.get("requests", 1000))
     return Hold(requests, _span(f"{place}.seconds", entry.get("seconds", otherwise)))
 
@@ -143,14 +142,6 @@ _READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "wake": partial(_hold, otherwise=60.0),
     "error_pages": _error_pages,
 }
-
-
-def _whole_object(place: str, raw: object, needed: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
-    entry = read_object(place, raw, allowed={*needed, *more})
-    for name in needed:
-        if name not in entry:
-            raise TableError(place, f"{name} is missing")
-    return entry
 
 
 def _bounded(place: str, raw: object, most: int) -> list[object]:

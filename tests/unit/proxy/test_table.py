@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hostess_proxy import table_file
-from hostess_proxy.table import TableError, normal_host
+from hostess_proxy.http1 import parse_request_fields
+from hostess_proxy.table import TableError
 from hostess_proxy.table_parsing import parse_table
 from hostess_proxy.targets import LiveTable, Targets
 
@@ -24,7 +25,8 @@ KEYED: dict[str, Any] = {"session_key": "ab" * 16}
 
 def found(routes: list[dict[str, Any]], host: str, path: str = "/") -> str | None:
     """Return the service that a request is routed to."""
-    live = LiveTable(parse_table({"routes": routes}), Targets()).find(normal_host(host).encode(), path.encode())
+    name = parse_request_fields(f"Host: {host}\r\n".encode()).name
+    live = LiveTable(parse_table({"routes": routes}), Targets()).find(name, path.encode())
     return live.route.service if live is not None else None
 
 
