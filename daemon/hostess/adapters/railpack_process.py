@@ -25,7 +25,6 @@ from hostess.domain.push import Say
 
 PROGRAM = "railpack"
 ANSWERS_WITHIN = 10.0
-ENDS_WITHIN = 5.0
 LINE = 1024 * 1024
 PASSED_ON = (
     *("PATH", "HOME", "LANG", "TMPDIR", "BUILDKIT_HOST", "SSL_CERT_FILE", "SSL_CERT_DIR"),

@@ -1,12 +1,11 @@
 """Cron jobs of the live releases: which fire when, missed ones caught up once, never two runs of one job at a time."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from hostess.domain.cron import missed, next_fire
+from hostess.domain.cron import missed
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
@@ -69,11 +68,6 @@ class Schedules:
             if first_look and await self._missed(entry):
                 log.info("%s missed its time while the daemon was away; it is caught up once", key)
                 await self._fire(key)
-
-    async def upcoming(self) -> Mapping[str, datetime | None]:
-        """Return when each scheduled job fires next."""
-        now = self._clock.now()
-        return {entry.key: next_fire(entry.job.schedule or "", now) for entry in await self._entries()}
 
     async def _entries(self) -> list[Entry]:
         found = []
