@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -148,11 +149,13 @@ class Stage:
         self._backends: list[Backend] = []
         self._writers: list[Writer] = []
 
-    async def backend(self, talk: Conversation = ok, name: str = "A") -> Backend:
-        """Start a backend."""
+    async def backend(self, talk: Conversation = ok, name: str = "A", *, room: int = 0) -> Backend:
+        """Start a backend. With *room* its side of a connection takes about so many bytes before they are read, and no more."""
         backend = Backend(name, talk)
-        server = await asyncio.start_server(backend.serve, "127.0.0.1", 0, limit=1024 * 1024)
+        server = await asyncio.start_server(backend.serve, "127.0.0.1", 0, limit=room or 1024 * 1024)
         backend.port = server.sockets[0].getsockname()[1]
+        if room:
+            server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         self._servers.append(server)
         self._backends.append(backend)
         return backend
