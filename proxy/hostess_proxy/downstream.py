@@ -73,10 +73,8 @@ class Downstream:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and note who is there."""
         self.transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        own = transport.get_extra_info("sockname")
-        self.address = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else "127.0.0.1"
-        port = own[1] if isinstance(own, tuple) else 0
+        self.address = tcp.host_of(transport.get_extra_info("peername"))
+        port = tcp.port_of(transport.get_extra_info("sockname"))
         self._own_lines = forwarding_fields(self.address, port, b"https" if self.secure else b"http")
         self._trusted = self._trusted or is_trusted(self.address, self.traffic.trusted)
         self.deadline = self.traffic.now + HEAD_SECONDS
@@ -243,8 +241,7 @@ class Downstream:
         host = fields.host or b""
         if not self._trusted or not fields.told:
             return self._own_lines + host + b"\r\n"
-        own = trusted_forwarding_fields(self.address, fields.told, self.traffic.trusted, self._own_lines)
-        return own + fields.told.get(b"x-forwarded-host", [host])[-1] + b"\r\n"
+        return trusted_forwarding_fields(self.address, fields.told, self.traffic.trusted, self._own_lines + host)
 
     def start_response(self, exchange: Exchange, response: Response, data: bytes, *, ended: bool) -> None:
         """Send the head of the final response and its first bytes."""

@@ -50,6 +50,9 @@ CLIENT = b"\r\nX-Real-IP: "
 PREFIX = b"\r\nX-Forwarded-Prefix: "
 """Stands before what proxies in front of this one have cut off the path, if they say so."""
 
+# What a trusted proxy says of these is passed on as it is.
+_KEPT = (b"X-Forwarded-Proto: ", b"X-Forwarded-Port: ", b"X-Forwarded-Host: ", PREFIX.lstrip())
+
 # A sender must not be able to remove, by naming them in Connection, fields that say who and what a request is.
 _PROTECTED = _OURS | {
     b"authorization",
@@ -92,7 +95,10 @@ def lies_in(ip: IPv4Address | IPv6Address | None, networks: Networks) -> bool:
 
 
 def forwarding_fields(address: str, port: int, scheme: bytes) -> bytes:
-    """Return the lines that tell a backend about a client nobody vouches for, the same for a whole connection."""
+    """Return the lines that tell a backend about a client nobody vouches for, the same for a whole connection.
+
+    They end with the name X-Forwarded-Host; its value is the request's.
+    """
     client = address.encode("ascii", "replace")
     return (
         b"X-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d\r\nX-Forwarded-Host: "
@@ -103,8 +109,7 @@ def forwarding_fields(address: str, port: int, scheme: bytes) -> bytes:
 def trusted_forwarding_fields(address: str, told: Mapping[bytes, list[bytes]], networks: Networks, own: bytes) -> bytes:
     """Return the same lines where the peer is a trusted proxy: its chain is continued, its other words are kept.
 
-    The client is the right-most address that is not trusted. *own* are the lines of `forwarding_fields`, ending with the
-    name X-Forwarded-Host; the value of that field is left to the caller, unless the peer told it.
+    The client is the right-most address that is not trusted. *own* are the lines of `forwarding_fields` with the request's Host.
     """
     chain = [hop for value in told.get(b"x-forwarded-for", ()) for hop in _hops(value)]
     if not chain:
@@ -115,15 +120,12 @@ def trusted_forwarding_fields(address: str, told: Mapping[bytes, list[bytes]], n
     lines = {line.partition(b":")[0].lower(): line for line in own.split(b"\r\n")}
     lines[b"x-forwarded-for"] = b"X-Forwarded-For: " + b", ".join([*chain, address.encode()])
     lines[b"x-real-ip"] = b"X-Real-IP: " + client
-    for name, label in ((b"x-forwarded-proto", b"X-Forwarded-Proto: "), (b"x-forwarded-port", b"X-Forwarded-Port: ")):
+    for label in _KEPT:
+        name = label.partition(b":")[0].lower()
         values = told.get(name)
         if values:
             lines[name] = label + values[-1]
-    prefixes = told.get(b"x-forwarded-prefix")
-    if prefixes:
-        lines[b"x-forwarded-prefix"] = PREFIX.lstrip() + prefixes[-1]
-    host = lines.pop(b"x-forwarded-host", b"X-Forwarded-Host: ")
-    return b"\r\n".join([*lines.values(), host])
+    return b"\r\n".join([*lines.values(), b""])
 
 
 def _hops(value: bytes) -> Iterable[bytes]:

@@ -15,18 +15,14 @@ from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
 from hostess_proxy.http1 import Refused, Request, RequestFields
 from hostess_proxy.http2_client_stream import STREAM_WINDOW, ClientStream
-from hostess_proxy.http2_fields import (
-    MINOR,
-    RequestReader,
-    answer_block,
-    with_body,
-)
+from hostess_proxy.http2_fields import MINOR, RequestReader, answer_block, with_body
 from hostess_proxy.http2_frames import PREFACE, STREAM_BITS, Code, Setting, StreamViolation, Violation, goaway
 from hostess_proxy.http2_hpack import MAX_LIST
 from hostess_proxy.http2_receiving import HEAD_SECONDS, Http2Connection
 from hostess_proxy.http2_sending import Stream
 from hostess_proxy.pace import FIRST_SECONDS, THEN_SECONDS, taken_or_ended
 from hostess_proxy.pages import Answer, render
+from hostess_proxy.tcp import host_of, port_of
 
 if TYPE_CHECKING:
     from hostess_proxy.downstream import Downstream
@@ -91,10 +87,8 @@ class Http2Downstream(Http2Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and note who is there."""
         super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
-        own = transport.get_extra_info("sockname")
-        self.address = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else "127.0.0.1"
-        port = own[1] if isinstance(own, tuple) else 0
+        self.address = host_of(transport.get_extra_info("peername"))
+        port = port_of(transport.get_extra_info("sockname"))
         self._lines = forwarding_fields(self.address, port, b"https" if self.secure else b"http")
         self._trusted = is_trusted(self.address, self.traffic.trusted)
         self.deadline = self.head_by = self.traffic.now + HEAD_SECONDS
@@ -275,9 +269,7 @@ class Http2Downstream(Http2Connection):
         host = fields.host or b""
         if not self._trusted or not fields.told:
             return self._lines + host + b"\r\n"
-        own = trusted_forwarding_fields(self.address, fields.told, self.traffic.trusted, self._lines)
-        hosts = fields.told.get(b"x-forwarded-host")
-        return own + (hosts[-1] if hosts else host) + b"\r\n"
+        return trusted_forwarding_fields(self.address, fields.told, self.traffic.trusted, self._lines + host)
 
     def opening(self) -> bytes:
         """Return what the next block of fields has to begin with."""

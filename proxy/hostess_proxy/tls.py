@@ -22,6 +22,7 @@ from hostess_proxy.pages import Answer, render
 from hostess_proxy.secure_client import SecureClient
 from hostess_proxy.secure_http2 import SecureHttp2
 from hostess_proxy.secure_transport import SecureTransport
+from hostess_proxy.tcp import host_of
 from hostess_proxy.tls_context import server_context, share_tickets
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first byte."""
         self.transport = cast("asyncio.Transport", transport)
-        address = _host_of(transport.get_extra_info("peername"))
+        address = host_of(transport.get_extra_info("peername"))
         self.traffic.enter(self, "" if is_trusted(address, self.traffic.trusted) else share_of(address))
 
     def data_received(self, data: bytes) -> None:
@@ -151,7 +152,7 @@ class Handshake(asyncio.Protocol):
             next(iter(tls.open)).give_up()
         tls.open[self] = None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        own = _host_of(self.transport.get_extra_info("sockname"))
+        own = host_of(self.transport.get_extra_info("sockname"))
         self._connection = tls.hello(self._incoming, self._outgoing, f"[{own}]" if ":" in own else own)
         return self._connection
 
@@ -185,16 +186,12 @@ class Handshake(asyncio.Protocol):
             answer = Answer(400, "plain-http-to-https-port")
             head, body = render(answer, b"")
             self.traffic.log_refusal(
-                _host_of(self.transport.get_extra_info("peername")), answer.status, answer.code, len(body)
+                host_of(self.transport.get_extra_info("peername")), answer.status, answer.code, len(body)
             )
             self.transport.write(head + b"Connection: close\r\n\r\n" + body)
         else:
             self._tls.failed += 1
         self.transport.close()
-
-
-def _host_of(address: object) -> str:
-    return str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else "127.0.0.1"
 
 
 def ignore_odd_names() -> None:
