@@ -14,6 +14,7 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;%b(?:=(?:%b|\"[!#-\[\]-~]*\"))?)*" % (_TOKEN, _TOKEN))
 _PLAIN_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _TRAILER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
+_CRLF = len(b"\r\n")
 _MAX_SIZE_LINE = 15 + 1 + 256
 _MAX_EXTENSIONS = 16 * 1024
 _MAX_TRAILERS = 8 * 1024
@@ -56,14 +57,14 @@ class ChunkedDecoder:
     def _chunk(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Take bytes of the current chunk and, behind them, its CRLF; return where they end."""
         left = self._left
-        if left > 2:  # noqa: PLR2004 -- the length of CRLF
-            piece = data[at : at + left - 2]
+        if left > _CRLF:
+            piece = data[at : at + left - _CRLF]
             pieces.append(piece)
             at += len(piece)
             left -= len(piece)
-        if left <= 2:  # noqa: PLR2004 -- the length of CRLF
+        if left <= _CRLF:
             ending = data[at : at + left]
-            if not b"\r\n".startswith(ending, 2 - left):
+            if not b"\r\n".startswith(ending, _CRLF - left):
                 raise Refused(400, "bad-chunk")
             at += len(ending)
             left -= len(ending)
@@ -98,7 +99,7 @@ class ChunkedDecoder:
             raise Refused(400, "bad-chunk")
         size = int(digits, 16)
         if size:
-            self._left = size + 2
+            self._left = size + _CRLF
         else:
             self._trailers = True
             self._overhead = 0
@@ -107,7 +108,7 @@ class ChunkedDecoder:
         if not line:
             self.finished = True
             return
-        self._overhead += len(line) + 2
+        self._overhead += len(line) + _CRLF
         if self._overhead > _MAX_TRAILERS or _TRAILER_LINE.fullmatch(line) is None:
             raise Refused(400, "bad-trailer")
 

@@ -18,7 +18,7 @@ from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forward
 from hostess_proxy.http1 import CHUNKED, MAX_HEAD, NO_BODY, Refused, Request, RequestFields, Response, check_partial
 from hostess_proxy.http2_downstream import take_over
 from hostess_proxy.pages import Answer, render
-from hostess_proxy.upstream import BODYLESS
+from hostess_proxy.statuses import BODYLESS
 
 if TYPE_CHECKING:
     from hostess_proxy.targets import LiveRoute

@@ -1,5 +1,6 @@
 """What a proxy holds beyond its settings, and what the next program gets of it: sockets, lock, shared memory, keys, the table."""
 
+import fcntl
 import os
 import socket
 from dataclasses import dataclass
@@ -44,6 +45,18 @@ class Estate:
                 one.close()
         os.close(self.rates)
         os.close(self.lock)
+
+
+def lock(run_dir: Path) -> int | None:
+    """Return a descriptor that holds the lock of this folder until the process ends; None when another proxy has it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(run_dir / "proxy.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def begun(listeners: tuple[Listener, ...], lock: int, table: Table) -> Estate:

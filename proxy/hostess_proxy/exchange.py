@@ -21,6 +21,7 @@ from hostess_proxy.http1 import NO_BODY, Request, Response
 from hostess_proxy.pages import Answer
 from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
 from hostess_proxy.static_files import answer
+from hostess_proxy.statuses import CONTINUE
 from hostess_proxy.websocket import FrameBoundary
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Exchange:
 
     def interim(self, response: Response) -> None:
         """Pass a 1xx on: 100 only where the client waits for it, others as they are."""
-        if response.status != 100:  # noqa: PLR2004 -- Continue
+        if response.status != CONTINUE:
             self.client.send_interim(response)
         elif self.request.fields.expects_continue and not self.continued:
             self.invite_body()

@@ -32,6 +32,7 @@ UNTIL_CLOSE: Final = -2
 
 _ENDING = len(b"\r\n\r")  # the most that can be there of a head's end while it is no end yet
 _VERSION = b"HTTP/1."
+_SLASH: Final = 47
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z-]{0,23}) ([!\"$-\[\]-~]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t -~\x80-\xff]*)?")
 _FIELD_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+")
@@ -160,7 +161,7 @@ class HeadReader:
             raise Refused(400, "transfer-encoding-in-http-1.0")
         elif fields.upgrade:
             fields = fields._replace(upgrade=b"")  # RFC 9110 §7.8: HTTP/1.0 knows no upgrades
-        if path[0] != 47 or len(path) > MAX_TARGET:  # noqa: PLR2004 -- "/"
+        if path[0] != _SLASH or len(path) > MAX_TARGET:
             path = _origin_form(method, path, fields.host)
         elif method == b"CONNECT":
             raise Refused(405, "method-not-allowed")

@@ -9,6 +9,7 @@ from hostess_proxy.http2_frames import Code, StreamViolation
 from hostess_proxy.http2_sending import Stream
 from hostess_proxy.pace import LEAST_BYTES
 from hostess_proxy.pages import Answer, render
+from hostess_proxy.statuses import CONTINUE
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 STREAM_WINDOW: Final = 256 * 1024
 STALLED_SECONDS: Final = 60.0
-_CONTINUE = 100
 
 
 class ClientStream(Stream):
@@ -140,7 +140,7 @@ class ClientStream(Stream):
 
     def send_continue(self) -> None:
         """Tell the client to send its body."""
-        self.connection.send_head(self, self.connection.opening() + interim_block(_CONTINUE, b""), b"", ended=False)
+        self.connection.send_head(self, self.connection.opening() + interim_block(CONTINUE, b""), b"", ended=False)
 
     def send_answer(self, exchange: Exchange, answer: Answer) -> int:
         """Send an answer of our own; return the length of its body."""

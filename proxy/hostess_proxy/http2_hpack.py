@@ -36,6 +36,7 @@ _INDEXED = 0x80
 _ENTERS_TABLE = 0x40
 _NEW_SIZE = 0x20
 _HUFFMAN = 0x80
+_MORE_FOLLOWS = 0x80  # in the bytes of a number, which have seven bits of it each
 _LOW_NIBBLE = 0x0F
 _END_OF_STRING = 256
 _LONGEST_PADDING = 7
@@ -164,7 +165,7 @@ def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:
         more = block[at]
         at += 1
         number += (more & 0x7F) << shift
-        if more < 0x80:  # noqa: PLR2004 -- the bit that says that more follows
+        if not more & _MORE_FOLLOWS:
             return number, at
     raise Violation(Code.COMPRESSION_ERROR)
 
@@ -258,8 +259,8 @@ def _number(first: int, mask: int, number: int) -> bytes:
         return bytes([first | number])
     number -= mask
     out = bytearray([first | mask])
-    while number > 0x7F:  # noqa: PLR2004 -- seven bits in each byte
-        out.append(number & 0x7F | 0x80)
+    while number >= _MORE_FOLLOWS:
+        out.append(number & 0x7F | _MORE_FOLLOWS)
         number >>= 7
     out.append(number)
     return bytes(out)

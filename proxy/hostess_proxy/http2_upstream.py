@@ -17,7 +17,7 @@ from hostess_proxy.http2_frames import PREFACE, STREAM_BITS, Code, Setting, Stre
 from hostess_proxy.http2_hpack import MAX_LIST, Decoder, Field, FieldsTooLarge
 from hostess_proxy.http2_receiving import Http2Connection
 from hostess_proxy.http2_sending import Stream
-from hostess_proxy.upstream import BODYLESS
+from hostess_proxy.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -35,8 +35,6 @@ _SETTINGS = {
     Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
     Setting.MAX_HEADER_LIST_SIZE: MAX_LIST,
 }
-_FINAL = 200
-_SWITCHING = 101
 
 
 class Http2Upstream(Http2Connection):
@@ -218,8 +216,8 @@ class UpstreamStream(Stream):
 
     def _take_head(self, exchange: "Exchange", fields: list[Field], *, ended: bool) -> None:
         response = self.connection.traffic.heads.response(response_head(fields))
-        if response.status < _FINAL:
-            if ended or response.status == _SWITCHING:
+        if response.status < FINAL:
+            if ended or response.status == SWITCHING_PROTOCOLS:
                 raise StreamViolation(Code.PROTOCOL_ERROR)
             exchange.interim(response)
             return

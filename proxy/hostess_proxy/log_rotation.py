@@ -6,11 +6,13 @@ was moved away knows that nobody writes to it any more, and no line is lost. The
 doing it at once.
 """
 
+import asyncio
 import fcntl
 import gzip
 import os
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +22,16 @@ from typing import Final
 LOOK_SECONDS: Final = 5.0
 _PIECE = 256 * 1024
 _NICE = 10
+
+
+async def keep_small(path: Path, size: int, keep: int) -> None:
+    """Look again and again whether the log has to be rotated, until cancelled."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            await asyncio.to_thread(rotate, path, size, keep)
+        except OSError as error:
+            sys.stderr.write(f"hostess proxy: the access log cannot be rotated: {error}\n")
 
 
 def rotate(path: Path, size: int, keep: int) -> bool:

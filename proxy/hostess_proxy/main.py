@@ -60,7 +60,7 @@ def _serve(chosen: settings.Settings, origin: supervisor.Origin) -> int:
     except TableError as error:
         return _complain(INVALID, f"the table is not valid: {error}")
     try:
-        held = supervisor.lock(chosen.run_dir)
+        held = estate.lock(chosen.run_dir)
     except OSError as error:
         return _complain(FAILED, f"{chosen.run_dir} cannot be used: {error.strerror}")
     if held is None:

@@ -5,6 +5,8 @@ import json
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from hostess_proxy.statuses import METHOD_NOT_ALLOWED, OK, UNAUTHORIZED
+
 REASONS: Final = {
     200: "OK",
     301: "Moved Permanently",
@@ -84,7 +86,7 @@ class Answer(NamedTuple):
     @property
     def end(self) -> str:
         """How the request ended, for the log."""
-        return "redirect" if self.location else "ok" if self.status == 200 else "refused"  # noqa: PLR2004 -- OK
+        return "redirect" if self.location else "ok" if self.status == OK else "refused"
 
 
 def render(answer: Answer, accept: bytes) -> tuple[bytes, bytes]:
@@ -101,7 +103,7 @@ def render(answer: Answer, accept: bytes) -> tuple[bytes, bytes]:
         head += b"Set-Cookie: %b\r\n" % answer.cookie
     if answer.retry_after or status in {503, 504}:
         head += b"Retry-After: %d\r\n" % (answer.retry_after or 1)
-    if status == 401:  # noqa: PLR2004 -- RFC 9110 §15.5.2 demands it
+    if status == UNAUTHORIZED:  # RFC 9110 §15.5.2 demands it
         head += b'WWW-Authenticate: Basic realm="%b"\r\n' % answer.realm
     return head, body
 
@@ -133,8 +135,8 @@ def _head(status: int, code: str, kind: str, length: int) -> bytes:
         f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
         "Cache-Control: no-store\r\n"
     )
-    if status != 200:  # noqa: PLR2004 -- OK
+    if status != OK:
         head += f"X-Hostess-Error: {code}\r\n"
-    if status == 405:  # noqa: PLR2004 -- RFC 9110 §15.5.6 demands the list
+    if status == METHOD_NOT_ALLOWED:  # RFC 9110 §15.5.6 demands the list
         head += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
     return head.encode()

@@ -39,7 +39,7 @@ class Probe:
 
     async def _ask(self, ours: socket.socket, theirs: socket.socket) -> str:
         loop = asyncio.get_running_loop()
-        ours.setblocking(False)  # noqa: FBT003 -- it takes no keyword
+        ours.settimeout(0)
         self._own.tick()
         client = cast("asyncio.Protocol", Downstream(self._own, secure=False))
         await loop.connect_accepted_socket(lambda: client, theirs)

@@ -8,6 +8,7 @@ from hostess_proxy.http1 import Response
 from hostess_proxy.static_answers import Span, Unsatisfiable, accepted, asked, span, unchanged
 from hostess_proxy.static_folder import File, Folder, Prepared
 from hostess_proxy.static_site import BadPathError, Found, Moved, choose, hidden, is_digested, segments
+from hostess_proxy.statuses import OK
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -66,7 +67,7 @@ def _from_earlier(exchange: "Exchange", wanted: tuple[str, ...], folder: Folder,
 def _serve(exchange: "Exchange", folder: Folder, found: Found, prepared: Prepared) -> None:
     path = exchange.request.path.partition(b"?")[0].decode("latin-1")
     fields = folder.fields_of(prepared, path)
-    asks = asked(exchange.request.fields.forward) if found.status == 200 else {}  # noqa: PLR2004 -- a page of 404 has no conditions
+    asks = asked(exchange.request.fields.forward) if found.status == OK else {}  # a page of 404 has no conditions
     in_part = "range" in asks and exchange.request.method == b"GET"  # offsets are those of the file as it is
     form = prepared.plain if in_part else _form(prepared, asks)
     fields = fields | {"ETag": form.etag}

@@ -114,8 +114,8 @@ def _said(rules: tuple[HeaderRule, ...], path: str) -> Iterator[tuple[str, str]]
 def _rule(words: list[str]) -> Rule | None:
     if len(words) not in {2, 3}:
         return None
-    origin, to = words[:2]
-    status = words[2].removesuffix("!") if len(words) > 2 else "301"  # noqa: PLR2004 -- the third word
+    origin, to, code = (*words, "301")[:3]
+    status = code.removesuffix("!")
     if not origin.startswith("/") or "*" in origin[:-1] or status not in {"200", *map(str, REDIRECTS)}:
         return None
     if not _is_target(to, rewrite=status == "200"):

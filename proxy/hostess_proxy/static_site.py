@@ -15,6 +15,7 @@ INDEX: Final = "index.html"
 NOT_FOUND: Final = "404.html"
 HIDDEN: Final = frozenset({"_redirects", "_headers"})
 WELL_KNOWN: Final = ".well-known"
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ENCODED_SLASH = re.compile(rb"%2[fF]")
 
@@ -84,7 +85,7 @@ def segments(path: bytes) -> tuple[str, ...]:
         text = unquote_to_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise BadPathError from error
-    if "\\" in text or not text.startswith("/") or any(ord(letter) < 32 or letter == "\x7f" for letter in text):  # noqa: PLR2004 -- space is the first that is none
+    if _FORBIDDEN.search(text) or not text.startswith("/"):
         raise BadPathError
     *between, last = text[1:].split("/")
     found = (*(segment for segment in between if segment), last)

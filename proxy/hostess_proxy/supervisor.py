@@ -6,7 +6,6 @@ what it holds, is asked whatever workers are asked.
 """
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
@@ -27,7 +26,7 @@ from hostess_proxy.exposition import Now, render
 from hostess_proxy.facts import Facts, notify_systemd
 from hostess_proxy.heir import Heir, HeirError
 from hostess_proxy.ledger import Ledger
-from hostess_proxy.log_rotation import LOOK_SECONDS, rotate
+from hostess_proxy.log_rotation import keep_small
 from hostess_proxy.metrics_page import MetricsPage
 from hostess_proxy.settings import Settings, SettingsError
 from hostess_proxy.table import TableError
@@ -137,8 +136,10 @@ class Supervisor:
             (self._settings.run_dir / name).unlink(missing_ok=True)
 
     async def _until_ready_or_stopped(self) -> None:
-        waits = [asyncio.ensure_future(self._crew.ready())]
-        waits.append(asyncio.ensure_future(self._stop.wait()))  # type: ignore[arg-type]
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._crew.ready()),
+            asyncio.ensure_future(self._stop.wait()),
+        ]
         _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()
@@ -366,12 +367,8 @@ class Supervisor:
 
     async def _rotate_log(self) -> None:
         settings = self._settings
-        while settings.access_log == "file" and settings.access_log_size:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await asyncio.to_thread(rotate, settings.log_path, settings.access_log_size, settings.access_log_keep)
-            except OSError as error:
-                sys.stderr.write(f"hostess proxy: the access log cannot be rotated: {error}\n")
+        if settings.access_log == "file" and settings.access_log_size:
+            await keep_small(settings.log_path, settings.access_log_size, settings.access_log_keep)
 
     def _write_facts(self) -> None:
         """Tell who serves, unless that is another program, or not yet this one."""
@@ -384,15 +381,3 @@ class Supervisor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def lock(run_dir: Path) -> int | None:
-    """Return a descriptor that holds the lock of this folder until the process ends; None when another proxy has it."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(run_dir / "proxy.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from hostess_proxy.http1 import CHUNKED, NO_BODY, Refused, Response, check_partial_response
+from hostess_proxy.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.targets import Target
     from hostess_proxy.traffic import Traffic
-
-BODYLESS = frozenset({204, 304})
-_FINAL = 200
-_SWITCHING = 101
-
 
 # What the next bytes from the backend are.
 _HEAD: Final = 0
@@ -186,10 +182,10 @@ class Upstream:
                 exchange.backend_invalid(error.code)
                 return
             data = data[end + 4 :]
-            if response.status >= _FINAL:
+            if response.status >= FINAL:
                 self._take_final(exchange, response, data)
                 return
-            if response.status == _SWITCHING:
+            if response.status == SWITCHING_PROTOCOLS:
                 self._take_switch(exchange, response, data)
                 return
             exchange.interim(response)

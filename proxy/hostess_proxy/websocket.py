@@ -4,6 +4,7 @@ from typing import Final
 
 GOING_AWAY: Final = b"\x88\x02\x03\xe9"  # a Close frame from the server's side, code 1001
 
+_SHORTEST_HEAD = 2
 _LENGTH_BYTES = {126: 2, 127: 8}
 
 
@@ -63,7 +64,7 @@ class FrameBoundary:
 
 def _frame_size(head: bytes) -> tuple[int, int] | None:
     """Return the lengths of a frame's head and body, None while too little of the head is there."""
-    if len(head) < 2:  # noqa: PLR2004 -- the shortest head
+    if len(head) < _SHORTEST_HEAD:
         return None
     masked = 4 if head[1] & 0x80 else 0
     short = head[1] & 0x7F
