@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hostess_proxy import wire
+from hostess_proxy.table_kinds import UNKNOWN_KEY
 
 _ANSWER_SECONDS = 15.0
 _PUBLISH_SECONDS = 40.0  # more than the supervisor gives to a worker that hangs or is about to start
@@ -27,6 +28,15 @@ class TableRefusedError(ProxyError):
         super().__init__(f"{place}: {what}" if place else what)
         self.what = what
         self.place = place
+
+    @property
+    def is_new_to_it(self) -> bool:
+        """Whether the table asks for something that the proxy has never heard of."""
+        return self.what == UNKNOWN_KEY
+
+
+class ProxyOutdatedError(ProxyError):
+    """The proxy that runs is older than what was asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,8 @@ class ProxyClient:
             async with wire.connection(self.path) as caller:
                 answer = await caller.ask(op, seconds, **arguments)
         except wire.RemoteError as error:
+            if error.code == "unknown-op":
+                raise ProxyOutdatedError(str(error)) from error
             if error.code in {"invalid-table", "table-not-saved"}:
                 raise TableRefusedError(error.what, error.place) from error
             raise ProxyError(str(error)) from error

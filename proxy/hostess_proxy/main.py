@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hostess_proxy import estate, listeners, settings, supervisor, table_file
-from hostess_proxy.client import ProxyClient, ProxyError
+from hostess_proxy.client import ProxyClient, ProxyError, ProxyOutdatedError
 from hostess_proxy.elder import Elder, elder_of
 from hostess_proxy.table import Table, TableError
 
@@ -106,6 +106,11 @@ def _upgrade(chosen: settings.Settings, within: float) -> int:
     """Ask the proxy that runs to start this program, and to give its place to it."""
     try:
         pid = asyncio.run(ProxyClient(chosen.run_dir / "proxy.sock").upgrade(within))
+    except ProxyOutdatedError:
+        return _complain(
+            FAILED,
+            "the proxy that runs is too old to hand over, and goes on; `systemctl restart hostess-proxy` starts the one that is installed",
+        )
     except ProxyError as error:
         return _complain(FAILED, str(error))
     _announce(f"hostess proxy: process {pid} has taken over")

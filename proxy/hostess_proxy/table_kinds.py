@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 from hostess_proxy.table import DEFAULT_HOST, TableError
+
+UNKNOWN_KEY: Final = "unknown key"
 
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -18,7 +20,7 @@ def read_object(place: str, raw: object, allowed: Collection[str], needed: Itera
         raise TableError(place, f"expected an object, found {_kind(raw)}")
     for key in raw:
         if key not in allowed:
-            raise TableError(f"{place}.{key}" if place else str(key), "unknown key")
+            raise TableError(f"{place}.{key}" if place else str(key), UNKNOWN_KEY)
     for key in needed:
         if key not in raw:
             raise TableError(place, f"{key} is missing")

@@ -15,14 +15,14 @@ from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from time import monotonic
-from typing import cast
+from typing import Any, Final, cast
 
 import uvloop
 
 from hostess_proxy import wire
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.counting import Numbers, key
-from hostess_proxy.crowd import Crowd, places_for
+from hostess_proxy.crowd import CLIENT_PLACES, Crowd, places_for
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
 from hostess_proxy.holding import Sleeper
@@ -38,6 +38,14 @@ from hostess_proxy.traffic import TICK_SECONDS, Traffic
 
 ORPHAN_GRACE_SECONDS = 30.0
 LAST_WORDS_SECONDS = 1.0
+# What a supervisor that was started from an older program does not tell: its workers are of the one that is installed now.
+UNTOLD: Final[dict[str, Any]] = {
+    "connections": 0,
+    "connections_per_client": CLIENT_PLACES,
+    "access_log_format": "json",
+    "ticket_keys": "",
+    "rates": None,
+}
 
 
 class Worker:
@@ -183,17 +191,19 @@ async def serve(control: socket.socket) -> None:
     question = await anext(wire.messages(reader), None)
     if question is None:
         return
+    question = {**UNTOLD, **question}
     log = None
     if question["access_log"] != "off":
         to_file = question["access_log"] == "file"
         log = AccessLog(Path(question["log_path"]) if to_file else None, FORMATS[question["access_log_format"]]())
     crowd = Crowd(places_for(question["connections"]), question["connections_per_client"])
     trusted = [ip_network(network) for network in question["trusted"]]
-    traffic = Traffic(log, trusted, crowd, Rates(question["rates"]))
+    traffic = Traffic(log, trusted, crowd, None if question["rates"] is None else Rates(question["rates"]))
     traffic.holding.call = partial(_call, writer)
     worker = Worker(traffic)
     worker.swap(parse_table(question["table"]))
-    worker.share_tickets(question["ticket_keys"])
+    if question["ticket_keys"]:
+        worker.share_tickets(question["ticket_keys"])
     ignore_odd_names()
     for listener in question["listeners"]:
         await worker.listen(listener["descriptor"], listener["kind"])
