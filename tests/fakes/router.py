@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.domain.ports import InsideService, Upstreams
+from hostess.domain.ports import OUTDATED, InsideService, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.route_settings import RouteSettings
 
@@ -16,7 +16,8 @@ class FakeRouter:
     """Implements `ports.Router`. *tables*, *insides* and *session_keys* are all that were published.
 
     *proof* replaces the answer of `prove`, or is raised there; *proved* are the hosts and paths that were asked for. While
-    *holding* is there and not set, something is in flight at whatever is drained.
+    *holding* is there and not set, something is in flight at whatever is drained. One that is *outdated* knows of nothing that
+    routes ask.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class FakeRouter:
         self.proof: tuple[int, str] | Exception | None = None
         self.listening = True
         self.unreachable = False
+        self.outdated = False
         self.holding: asyncio.Event | None = None
 
     @property
@@ -50,6 +52,8 @@ class FakeRouter:
     ) -> int:
         """Keep the table."""
         self._reached()
+        if self.outdated and any(route.maintenance or route.pause or route.canary for route in routes):
+            raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
         self.tables.append(tuple(routes))
         self.insides.append(tuple(inside))
         self.session_keys.append(session_key)

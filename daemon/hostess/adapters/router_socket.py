@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from hostess.adapters.route_keys import keys_of
-from hostess.domain.ports import InsideService, Upstreams
+from hostess.domain.ports import OUTDATED, InsideService, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.release import StaticSite
-from hostess_proxy.client import ProxyClient, ProxyError
+from hostess_proxy.client import ProxyClient, ProxyError, TableRefusedError
 
 PROOF = 10.0
 HEAD_LIMIT = 64 * 1024
@@ -63,6 +63,8 @@ class SocketRouter:
             table["session_key"] = session_key
         try:
             return await self._client.publish(table)
+        except TableRefusedError as error:
+            raise refused(error) from error
         except (OSError, ProxyError) as error:
             raise unreachable(error) from error
 
@@ -132,6 +134,25 @@ class SocketRouter:
         """Return the port that apps are reached at, 0 when the proxy listens nowhere."""
         found = self.listener()
         return found.port if found else 0
+
+
+def refused(error: TableRefusedError) -> Problem:
+    """Return the Problem for a table that the proxy does not take."""
+    if error.is_new_to_it:
+        place, _, key = error.place.rpartition(".")
+        return Problem(
+            OUTDATED,
+            f"the proxy that runs is older than the daemon and does not know {key!r}"
+            + (f" ({place})" if place else ""),
+            serving="the proxy's last table",
+            remedy="`systemctl restart hostess-proxy` starts the one that is installed; connections wait meanwhile",
+        )
+    return Problem(
+        "proxy-refused",
+        f"the proxy did not take the new table ({error})",
+        serving="the proxy's last table",
+        remedy="`hostess doctor` looks at the host; `systemctl status hostess-proxy` tells more",
+    )
 
 
 def unreachable(error: Exception) -> Problem:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from hostess.domain.canaries import canary_plan, shared_services, tried_services
-from hostess.domain.ports import Clock, Journal
+from hostess.domain.ports import OUTDATED, Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Canary, Share
 from hostess.domain.release import State
@@ -48,6 +48,10 @@ class CanaryLaunch:
         try:
             await self._routing.publish()
         except Problem as problem:
+            if problem.code == OUTDATED:  # what this proxy cannot do would be in the way of every other table
+                await self._journal.drop_canary(place.project, place.environment)
+                await self._undoing.undo(order.deployment.id, place)
+                raise
             order.say(f" !     {problem}: the canary gets its share as soon as the proxy answers")
         return State.CANARY, progress.seconds
 

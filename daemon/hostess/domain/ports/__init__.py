@@ -6,12 +6,13 @@ Every method that waits for something outside is a coroutine. Adapters turn thei
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.journal import Journal
-from hostess.domain.ports.proxy import CanaryTargets, InsideService, Maintenance, Pause, Router, Upstreams
+from hostess.domain.ports.proxy import OUTDATED, CanaryTargets, InsideService, Maintenance, Pause, Router, Upstreams
 from hostess.domain.ports.railpack import Railpack, SourceOrder
 from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
 from hostess.domain.ports.sites import SiteLimits, Sites
 
 __all__ = [
+    "OUTDATED",
     "Answer",
     "BuildOrder",
     "CanaryTargets",

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from hostess.domain.release import StaticSite
 from hostess.domain.route_settings import RouteSettings
+
+OUTDATED: Final = "proxy-outdated"
+"""The code of the Problem with a proxy that has never heard of something in its table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,10 @@ class Router(Protocol):
     async def publish(
         self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
     ) -> int:
-        """Make these the whole table, acknowledged by every worker; return its generation. Problem "proxy-unreachable".
+        """Make these the whole table, acknowledged by every worker; return its generation.
 
-        *session_key* (hex) signs the sessions of those who sign in.
+        Problem "proxy-unreachable"; Problem OUTDATED when it asks for what this proxy does not know, or "proxy-refused", and the
+        table of before stays. *session_key* (hex) signs the sessions of those who sign in.
         """
 
     async def in_flight(self, targets: Sequence[str]) -> int:

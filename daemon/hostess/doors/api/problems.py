@@ -50,6 +50,8 @@ STATUSES: Mapping[str, int] = {
     "journal-failed": 503,
     "buildkit-unreachable": 503,
     "proxy-not-told": 503,
+    "proxy-outdated": 503,
+    "proxy-refused": 503,
     "proxy-unreachable": 503,
     "timed-out": 504,
     "addresses-exhausted": 507,
