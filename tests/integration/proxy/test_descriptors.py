@@ -15,7 +15,8 @@ async def test_more_idle_connections_than_places(tmp_path: Path) -> None:
     """Three times as many idle connections as a worker has places for keep nobody out; the figures tell how many had to go."""
     async with a_backend() as backend, a_proxy(tmp_path, WORKERS="1", CONNECTIONS="100") as proxy:
         await proxy.client.publish(table(backend))
-        idle = [await proxy.connect() for _ in range(300)]
+        for _ in range(300):
+            await proxy.connect()
 
         for _ in range(20):
             assert (await proxy.get()).status == 200
@@ -24,9 +25,6 @@ async def test_more_idle_connections_than_places(tmp_path: Path) -> None:
         assert stats["connections_refused"] == 0
         assert stats["connections_evicted"] >= 200
         assert stats["connections"] <= 107
-        for _, writer in idle:
-            writer.transport.abort()
-        await asyncio.sleep(0)
 
 
 async def test_no_descriptors_left(tmp_path: Path) -> None:
@@ -53,4 +51,3 @@ async def test_no_descriptors_left(tmp_path: Path) -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
         assert (await proxy.get()).status == 200
         assert proxy.state.workers == (worker.pid,)
-        writer.close()

@@ -32,6 +32,7 @@ class Proxy:
         self.process = process
         self.data_dir = data_dir
         self.client = ProxyClient(data_dir / "run" / "proxy.sock")
+        self.writers: list[Writer] = []
 
     @property
     def state(self) -> Running:
@@ -43,7 +44,9 @@ class Proxy:
     async def connect(self) -> tuple[Reader, Writer]:
         """Connect as a client."""
         host, _, port = self.state.http.rpartition(":")
-        return await asyncio.open_connection(host, int(port))
+        reader, writer = await asyncio.open_connection(host, int(port))
+        self.writers.append(writer)
+        return reader, writer
 
     async def get(self, request: bytes = GET) -> Response:
         """Ask once on a connection of its own."""
@@ -78,6 +81,7 @@ async def a_proxy(data_dir: Path, *arguments: str, by: Sequence[str] = PROGRAM, 
     """Give a proxy that accepts connections; it is gone afterwards, with its workers."""
     process = await start(data_dir, *arguments, by=by, **environ)
     assert process.stdout is not None
+    proxy = Proxy(process, data_dir)
     try:
         async with asyncio.timeout(START_SECONDS):
             line = await process.stdout.readline()
@@ -85,8 +89,10 @@ async def a_proxy(data_dir: Path, *arguments: str, by: Sequence[str] = PROGRAM, 
             line,
             await process.stderr.read() if process.stderr else b"",
         )
-        yield Proxy(process, data_dir)
+        yield proxy
     finally:
+        for writer in proxy.writers:  # those too that a test which fails has left open
+            writer.transport.abort()
         children = psutil.Process(process.pid).children() if process.returncode is None else []
         if process.returncode is None:
             process.kill()

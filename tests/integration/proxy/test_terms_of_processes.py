@@ -107,7 +107,7 @@ async def test_daemon_that_comes_late(tmp_path: Path) -> None:
         task.cancel()
 
         async def silent() -> bool:
-            return not await proxy.client.wanted(within=3)
+            return not await proxy.client.wanted(within=1.5)
 
         await until(silent)
 

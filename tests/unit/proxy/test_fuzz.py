@@ -50,14 +50,14 @@ def cut(message: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(st.sampled_from([*REQUESTS.values()]), CHANGES, CUTS)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_changed_requests(message: bytes, changes: Changes, cuts: list[int]) -> None:
     """A changed request is refused or has one reading, the same in pieces, to careless backends and to llhttp."""
     check_request(cut(changed(message, changes), cuts))
 
 
 @given(st.sampled_from([*RESPONSES.values()]), CHANGES, CUTS, st.sampled_from([b"GET", b"GET", b"HEAD"]))
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_changed_responses(message: bytes, changes: Changes, cuts: list[int], method: bytes) -> None:
     """A changed response is a 502, or broken off, or has one reading, the same in pieces and to llhttp."""
     check_response(cut(changed(message, changes), cuts), method)
