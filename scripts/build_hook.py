@@ -20,6 +20,7 @@ COMPILED = (
     "composing",
     "downstream",
     "exchange",
+    "field_lines",
     "headers",
     "http1",
     "inside_client",

@@ -6,7 +6,7 @@ Bodies are decoded and framed anew on the other side, so that sizes in odd spell
 import re
 from typing import Final
 
-from hostess_proxy.http1 import Refused
+from hostess_proxy.refused import Refused
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

@@ -15,9 +15,10 @@ from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from hostess_proxy.crowd import share_of
 from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
-from hostess_proxy.http1 import CHUNKED, MAX_HEAD, NO_BODY, Refused, Request, RequestFields, Response, check_partial
+from hostess_proxy.http1 import CHUNKED, MAX_HEAD, NO_BODY, Request, RequestFields, Response, check_partial
 from hostess_proxy.http2_downstream import take_over
 from hostess_proxy.pages import Answer, render
+from hostess_proxy.refused import Refused
 from hostess_proxy.statuses import BODYLESS
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ remembers what it read, by the exact bytes.
 import re
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from hostess_proxy.field_lines import MAX_LINE, FieldLines
 from hostess_proxy.headers import (
     COLLECTED_IN_REQUESTS,
     COLLECTED_IN_RESPONSES,
@@ -19,11 +20,10 @@ from hostess_proxy.headers import (
     without_named_in_connection,
 )
 from hostess_proxy.log_lines import quoted
+from hostess_proxy.refused import Refused
 
 MAX_HEAD: Final = 32 * 1024
-MAX_LINE: Final = 16 * 1024
 MAX_TARGET: Final = 8 * 1024
-MAX_FIELDS: Final = 100
 MAX_RESPONSE_HEAD: Final = 64 * 1024
 
 NO_BODY: Final = 0
@@ -35,22 +35,12 @@ _VERSION = b"HTTP/1."
 _SLASH: Final = 47
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z-]{0,23}) ([!\"$-\[\]-~]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t -~\x80-\xff]*)?")
-_FIELD_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(.*)")
 _TOLD = frozenset(b"x-forwarded-" + name for name in (b"for", b"proto", b"host", b"port", b"prefix"))
 _NOTHING: dict[bytes, list[bytes]] = {}
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:=+/-]{1,64}")
-
-
-class Refused(Exception):  # noqa: N818 -- what is refused is the message, not our work
-    """A message that has no single reading, or breaks a limit. *status* is what its sender is told; *code* is stable."""
-
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(status, code)
-        self.status = status
-        self.code = code
 
 
 class RequestFields(NamedTuple):
@@ -262,55 +252,8 @@ def parse_response(head: bytes) -> Response:
     )
 
 
-class _Fields:
-    """Takes blocks of field lines apart; remembers single lines, because most lines of a head come again and again."""
-
-    _LINES = 1024
-    _LINE = 256
-
-    def __init__(self, collected: frozenset[bytes], dropped: frozenset[bytes], *, plain_names: bool) -> None:
-        self._collected = collected
-        self._dropped = dropped
-        self._plain_names = plain_names
-        self._known: dict[bytes, tuple[bytes, bytes, bool]] = {}
-
-    def read(self, block: bytes) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
-        """Return the lines that may go on, and the values of the fields that are collected, by lower-case name."""
-        lines = block.split(b"\r\n")
-        lines.pop()
-        if len(lines) > MAX_FIELDS:
-            raise Refused(431, "too-many-fields")
-        known = self._known
-        kept = []
-        found: dict[bytes, list[bytes]] = {}
-        for line in lines:
-            name, value, keep = known.get(line) or self._read_line(line)
-            if keep:
-                kept.append(line)
-            if name:
-                found.setdefault(name, []).append(value)
-        return kept, found
-
-    def _read_line(self, line: bytes) -> tuple[bytes, bytes, bool]:
-        """Return lower-case name and value where they are collected (else nothing), and whether the line goes on."""
-        if len(line) > MAX_LINE:
-            raise Refused(431, "fields-too-large")
-        if _FIELD_LINE.fullmatch(line) is None:
-            raise Refused(400, "bad-field")
-        name, _, value = line.partition(b":")
-        lower = name.lower()
-        # X_Forwarded_For becomes the same CGI variable as X-Forwarded-For, so such names would get around every rule on names.
-        keep = lower not in self._dropped and (not self._plain_names or lower.replace(b"-", b"").isalnum())
-        read = (lower, value.strip(b" \t"), keep) if lower in self._collected else (b"", b"", keep)
-        if len(line) <= self._LINE:
-            if len(self._known) >= self._LINES:
-                self._known.clear()
-            self._known[line] = read
-        return read
-
-
-_REQUEST_FIELDS = _Fields(COLLECTED_IN_REQUESTS, DROPPED_IN_REQUESTS, plain_names=True)
-_RESPONSE_FIELDS = _Fields(COLLECTED_IN_RESPONSES, DROPPED_IN_RESPONSES, plain_names=False)
+_REQUEST_FIELDS = FieldLines(COLLECTED_IN_REQUESTS, DROPPED_IN_REQUESTS, plain_names=True)
+_RESPONSE_FIELDS = FieldLines(COLLECTED_IN_RESPONSES, DROPPED_IN_RESPONSES, plain_names=False)
 
 
 def _request_length(found: dict[bytes, list[bytes]]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hostess_proxy.crowd import share_of
 from hostess_proxy.exchange import NEVER, Exchange
 from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
-from hostess_proxy.http1 import Refused, Request, RequestFields
+from hostess_proxy.http1 import Request, RequestFields
 from hostess_proxy.http2_client_stream import STREAM_WINDOW, ClientStream
 from hostess_proxy.http2_fields import MINOR, RequestReader, answer_block, with_body
 from hostess_proxy.http2_frames import PREFACE, STREAM_BITS, Code, Setting, StreamViolation, Violation, goaway
@@ -22,6 +22,7 @@ from hostess_proxy.http2_receiving import HEAD_SECONDS, Http2Connection
 from hostess_proxy.http2_sending import Stream
 from hostess_proxy.pace import FIRST_SECONDS, THEN_SECONDS, taken_or_ended
 from hostess_proxy.pages import Answer, render
+from hostess_proxy.refused import Refused
 from hostess_proxy.tcp import host_of, port_of
 
 if TYPE_CHECKING:

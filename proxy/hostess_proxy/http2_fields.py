@@ -8,9 +8,10 @@ with a control character comes that far, so a line is what one field made, and n
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from hostess_proxy.http1 import CHUNKED, NO_BODY, HeadReader, Refused, Request, Response
+from hostess_proxy.http1 import CHUNKED, NO_BODY, HeadReader, Request, Response
 from hostess_proxy.http2_frames import Code, StreamViolation
 from hostess_proxy.http2_hpack import COOKIE, HOST, LENGTH, MALFORMED, PSEUDO, Decoder, Field, FieldsTooLarge, encoded
+from hostess_proxy.refused import Refused
 
 MINOR: Final = 2
 """What stands in `Request.minor` for HTTP/2."""

@@ -11,12 +11,13 @@ long as all that was sent of its body is still here.
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.http1 import NO_BODY, Refused
+from hostess_proxy.http1 import NO_BODY
 from hostess_proxy.http2_fields import request_block, response_head, trailer_lines
 from hostess_proxy.http2_frames import PREFACE, STREAM_BITS, Code, Setting, StreamViolation
 from hostess_proxy.http2_hpack import MAX_LIST, Decoder, Field, FieldsTooLarge
 from hostess_proxy.http2_receiving import Http2Connection
 from hostess_proxy.http2_sending import Stream
+from hostess_proxy.refused import Refused
 from hostess_proxy.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:

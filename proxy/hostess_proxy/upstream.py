@@ -8,7 +8,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
-from hostess_proxy.http1 import CHUNKED, NO_BODY, Refused, Response, check_partial_response
+from hostess_proxy.http1 import CHUNKED, NO_BODY, Response, check_partial_response
+from hostess_proxy.refused import Refused
 from hostess_proxy.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostess_proxy.chunked import ChunkedDecoder, chunk
-from hostess_proxy.http1 import Refused
+from hostess_proxy.refused import Refused
 
 BAD = [
     b"0x5\r\nhello\r\n",

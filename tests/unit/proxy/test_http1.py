@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostess_proxy.field_lines import MAX_LINE
 from hostess_proxy.http1 import (
     CHUNKED,
     MAX_HEAD,
-    MAX_LINE,
     MAX_TARGET,
     NO_BODY,
     UNTIL_CLOSE,
     HeadReader,
-    Refused,
     Request,
     check_partial,
     check_partial_response,
 )
+from hostess_proxy.refused import Refused
 
 HEAD = b"GET /p HTTP/1.1\r\nHost: a.x\r\n"
 

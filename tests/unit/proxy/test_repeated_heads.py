@@ -2,7 +2,8 @@
 
 import pytest
 
-from hostess_proxy.http1 import HeadReader, Refused
+from hostess_proxy.http1 import HeadReader
+from hostess_proxy.refused import Refused
 
 HEAD = b"GET /a?b HTTP/1.1\r\nHost: a.x\r\nAccept: */*\r\n\r\n"
 

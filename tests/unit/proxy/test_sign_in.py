@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess_proxy.http1 import HeadReader, Refused, Request
+from hostess_proxy.http1 import HeadReader, Request
 from hostess_proxy.pages import Answer, render
+from hostess_proxy.refused import Refused
 from hostess_proxy.sign_in import COOKIE, SESSION_SECONDS, Gate, Passed, admit
 
 TOKEN = b"hst_" + b"a" * 43
