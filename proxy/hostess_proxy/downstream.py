@@ -118,9 +118,7 @@ class Downstream:
     def eof_received(self) -> bool:
         """Keep half-closed tunnels open; else a client that stops sending has left (it cannot be told from a hang-up)."""
         exchange = self.exchange
-        if exchange is not None and exchange.upgraded:
-            return exchange.client_ended_writing()
-        return False
+        return exchange is not None and exchange.upgraded and exchange.client_ended_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- why it was lost changes nothing
         """Forget the connection and end its exchange."""
