@@ -3,6 +3,7 @@
 Every method that waits for something outside is a coroutine. Adapters turn their library's errors into Problems.
 """
 
+from hostess.domain.ports.certificates import Authority, AuthorityError, CertificateStore, DnsWriter, NameServers
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.journal import Journal
@@ -14,11 +15,15 @@ from hostess.domain.ports.sites import SiteLimits, Sites
 __all__ = [
     "OUTDATED",
     "Answer",
+    "Authority",
+    "AuthorityError",
     "BuildOrder",
     "CanaryTargets",
+    "CertificateStore",
     "Clock",
     "Container",
     "ContainerSpec",
+    "DnsWriter",
     "Engine",
     "EngineFacts",
     "Firewall",
@@ -28,6 +33,7 @@ __all__ = [
     "LogLine",
     "Maintenance",
     "Meter",
+    "NameServers",
     "NewCommit",
     "Pause",
     "Prober",
