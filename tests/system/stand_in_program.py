@@ -6,19 +6,26 @@ Runs inside a container with Debian's Python and nothing else.
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
 from pathlib import Path
 
 DATA = Path("/var/lib/hostess")
+CERTIFICATE = DATA / "certs" / "shop.example.org-0123456789abcdef" / "key.pem"
+AUTHORITY = DATA / "certs" / "internal" / "authority.pem"
 
 
 def daemon() -> None:
-    """Write the key as the daemon does, tell systemd that all is ready, and wait."""
-    key = DATA / "key"
-    key.touch(mode=0o600)
-    key.write_text("secret", encoding="utf-8")
+    """Write keys as the daemon does, tell systemd that all is ready, and wait."""
+    for key in (DATA / "key", CERTIFICATE, AUTHORITY):
+        key.parent.mkdir(mode=0o700, exist_ok=True)
+        key.touch(mode=0o600)
+        key.write_text("secret", encoding="utf-8")
+    shutil.chown(CERTIFICATE, "hostess-proxy", "hostess-proxy")
+    shutil.chown(CERTIFICATE.parent, "root", "hostess-proxy")
+    CERTIFICATE.parent.chmod(0o750)
     say_ready()
     signal.pause()
 
@@ -50,6 +57,9 @@ def proxy() -> None:
         "uid": os.getuid(),
         "names": sorted(names),
         "reads_key": may("read", DATA / "key"),
+        "reads_certificate": may("read", CERTIFICATE),
+        "writes_certificate": may("write", CERTIFICATE),
+        "reads_authority": may("read", AUTHORITY),
         "writes_run": may("write", DATA / "run" / "proxy.json"),
         "writes_table": may("write", DATA / "proxy" / "table.json"),
         "writes_log": may("write", DATA / "logs" / "access.log"),

@@ -74,6 +74,15 @@ def test_the_proxy_serves_strangers_as_a_user_that_can_read_no_secret(booted: Bo
     assert (facts["reads_key"], facts["writes_data"]) == (False, False)
 
 
+def test_the_proxy_reads_the_keys_of_its_certificates_only(booted: Booted) -> None:
+    """The proxy reads a certificate's key and cannot change it; that of the authority which signs certificates it cannot read."""
+    booted.execute("systemctl", "restart", "hostess-proxy.service")
+    facts = ask(booted)
+    assert (facts["reads_certificate"], facts["writes_certificate"]) == (True, False)
+    assert facts["reads_authority"] is False
+    assert booted.execute("stat", "--format=%a", "/var/lib/hostess/certs") == "710"
+
+
 def test_a_killed_proxy_costs_no_connection_that_waits(booted: Booted) -> None:
     """After kill -9 of the proxy a connection made at once is answered by the next one, because systemd holds the port."""
     before = ask(booted)["pid"]

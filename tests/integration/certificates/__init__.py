@@ -1,0 +1,1 @@
+"""Certificates on disk, of the internal authority, and those that people bring."""
