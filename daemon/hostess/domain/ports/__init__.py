@@ -6,6 +6,7 @@ Every method that waits for something outside is a coroutine. Adapters turn thei
 from hostess.domain.ports.certificates import Authority, AuthorityError, CertificateStore, DnsWriter, NameServers
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
+from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.proxy import OUTDATED, CanaryTargets, InsideService, Maintenance, Pause, Router, Upstreams
 from hostess.domain.ports.railpack import Railpack, SourceOrder
@@ -29,6 +30,7 @@ __all__ = [
     "Firewall",
     "Image",
     "InsideService",
+    "InternalAuthority",
     "Journal",
     "LogLine",
     "Maintenance",
