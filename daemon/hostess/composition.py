@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hostess.adapters.authority_internal import FileAuthority
+from hostess.adapters.certificates_files import FileCertificates, proxy_user
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.engine_docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
@@ -26,6 +28,7 @@ from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
 from hostess.services.canaries import Canaries
 from hostess.services.canary_launch import CanaryLaunch
+from hostess.services.certificate_imports import CertificateImports
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
@@ -39,6 +42,7 @@ from hostess.services.environment_values import EnvironmentValues
 from hostess.services.environments import Environments
 from hostess.services.gate import Gate
 from hostess.services.inside_names import InsideNames
+from hostess.services.internal_certificates import InternalCertificates
 from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
 from hostess.services.launch import Launch
@@ -89,6 +93,9 @@ class World:
 
     repositories: DulwichRepositories
     tokens: Tokens
+    certificates: FileCertificates
+    internal: InternalCertificates
+    imports: CertificateImports
     secrets: SecretStore
     transcripts: FileTranscripts
     job_transcripts: FileTranscripts
@@ -198,9 +205,13 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
+    certificates = certificates_of(settings, clock)
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
+        certificates=certificates,
+        internal=InternalCertificates(certificates, internal_authority(settings, clock), clock, settings.base_domain),
+        imports=CertificateImports(certificates, journal, clock, routing.publish),
         secrets=sources.secrets,
         transcripts=transcripts,
         job_transcripts=job_transcripts,
@@ -243,6 +254,18 @@ def outside_of(settings: Settings) -> Outside:
         clock=SystemClock(),
         public_port=router.public_port,
     )
+
+
+def certificates_of(settings: Settings, clock: Clock) -> FileCertificates:
+    """Return the store of certificates; a proxy that the daemon did not start runs as a user of its own, if there is one."""
+    reader = None if settings.proxy.managed else proxy_user()
+    return FileCertificates(settings.data_dir / "certs", clock, reader)
+
+
+def internal_authority(settings: Settings, clock: Clock) -> FileAuthority:
+    """Return the internal authority; where there is no ACME authority it speaks for every host."""
+    own = (settings.base_domain, *settings.public_address, *([settings.api.host] if settings.api.host else []))
+    return FileAuthority(settings.data_dir / "certs" / "internal", clock, own if settings.acme.directory else None)
 
 
 def railpack_environment(settings: Settings) -> dict[str, str]:

@@ -38,6 +38,7 @@ RECONCILE_EVERY = timedelta(seconds=15)
 CHECK_UP_EVERY = timedelta(seconds=15)
 SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
+WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
 INSIDE_PORT = 7655
@@ -154,6 +155,8 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         deployments=world.deployments,
         secrets=world.secrets,
         tokens=world.tokens,
+        imports=world.imports,
+        internal=world.internal,
         transcripts=world.transcripts,
         jobs=world.jobs,
         one_off=world.one_off,
@@ -215,6 +218,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
     timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
+    timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:

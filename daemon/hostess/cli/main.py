@@ -27,6 +27,7 @@ PLACES = {
     "detect": f"{_HERE}.detect:detect",
     "schema": f"{_HERE}.schema:schema",
     "init": f"{_HERE}.init:init",
+    "tls": f"{_HERE}.tls:tls",
     "events": f"{_HERE}.events:events",
     "tokens": f"{_HERE}.tokens:tokens",
     "login": f"{_HERE}.login:login",

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -45,6 +46,21 @@ class Pair:
     not_before: datetime
     not_after: datetime
     renewal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What people compare of a certificate: its own name, and its SHA-256 in hex."""
+
+    name: str
+    fingerprint: str
+    not_after: datetime
+
+
+def facts_of(text: str) -> Facts:
+    """Return the facts of the first certificate (PEM) in a text; Problem "certificate-invalid" where there is none."""
+    first = _certificates(text)[0]
+    return Facts(_called(first.subject), first.fingerprint(SHA256()).hex(), first.not_valid_after_utc)
 
 
 def read_pair(chain: str, key: str) -> Pair:

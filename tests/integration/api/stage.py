@@ -357,6 +357,8 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         routing=world.routing,
         secrets=world.secrets,
         tokens=world.tokens,
+        imports=world.imports,
+        internal=world.internal,
         collector=world.collector,
         removal=world.removal,
         jobs=world.jobs,

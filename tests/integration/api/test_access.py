@@ -28,6 +28,7 @@ PATHS = {
     "name": "GREETING",
     "token": "0",
     "deployment": "0",
+    "certificate": "0",
 }
 BODIES = {
     "create_project": {"name": "other"},
@@ -37,6 +38,7 @@ BODIES = {
     "run_command": {"command": ["print"]},
     "create_environment": {"name": "staging"},
     "create_token": {"name": "x"},
+    "import_certificate": {"chain": "x", "key": "y"},
 }
 
 

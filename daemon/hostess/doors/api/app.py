@@ -12,6 +12,7 @@ from hostess.doors.api import (
     deployments,
     environments,
     events,
+    imported_certificates,
     jobs,
     kept_services,
     one_off,
@@ -49,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *secrets.OPERATIONS,
     *releases.OPERATIONS,
     *tokens.OPERATIONS,
+    *imported_certificates.OPERATIONS,
     *events.OPERATIONS,
     *status.OPERATIONS,
 )

@@ -9,11 +9,13 @@ from hostess.domain.ports import Clock, Engine, Journal, Redactor, Repositories,
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.canaries import Canaries
+from hostess.services.certificate_imports import CertificateImports
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
 from hostess.services.deployments import Deployments
 from hostess.services.environments import Environments
+from hostess.services.internal_certificates import InternalCertificates
 from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
 from hostess.services.one_off import OneOff
@@ -48,6 +50,8 @@ class ApiServices:
     canaries: Canaries
     secrets: SecretStore
     tokens: Tokens
+    imports: CertificateImports
+    internal: InternalCertificates
     collector: Collector
     removal: Removal
     jobs: Jobs

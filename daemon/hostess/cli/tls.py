@@ -1,0 +1,131 @@
+"""hostess tls ..."""
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from hostess.cli import options
+from hostess.cli.client import Client, path_of
+from hostess.cli.failure import NOT_ALLOWED, USAGE, Failure
+from hostess.cli.groups import Aliased, example
+from hostess.cli.output import show_json, tell
+from hostess.cli.server import Server
+
+MOST = 1024 * 1024
+
+
+class _Group(Aliased):
+    ALIASES = {"ls": "list", "rm": "remove"}  # noqa: RUF012 -- as in the class above
+
+
+@click.group(cls=_Group)
+def tls() -> None:
+    """Certificates of hosts: they come by themselves; bring your own, or trust those of this installation."""
+
+
+@example(
+    "hostess tls import --cert fullchain.pem --key privkey.pem",
+    "pass show shop.key | hostess tls import --cert shop.pem --key - --host shop.example.com",
+)
+@tls.command("import")
+@click.option("--cert", required=True, metavar="FILE", help="The certificate, then what signed it (PEM); - for stdin.")
+@click.option("--key", required=True, metavar="FILE", help="Its private key (PEM, not encrypted); - for stdin.")
+@click.option("--host", default="", help="Refuse the certificate unless it is for this host.")
+@options.form
+@options.connected
+def import_(client: Client, cert: str, key: str, host: str, form: str) -> None:
+    """Serve a certificate of your own for all names that are in it.
+
+    It is checked before it is used, and takes the place of those imported before for the same names. It is not renewed: an event
+    tells in time that it ends.
+    """
+    _refuse_network(client.server)
+    given = {name: _text(name) for name in dict.fromkeys((cert, key))}
+    made = client.send("POST", "/v1/tls/certificates", {"chain": given[cert], "key": given[key], "host": host})
+    if form == "json":
+        show_json(made)
+        return
+    click.echo(f"{', '.join(made['names'])}: served from now on, until {made['not_after'][:10]} ({made['issuer']})")
+    for former in made["replaced"]:
+        tell(f"in place of {former}, which is removed")
+
+
+@example("hostess tls remove shop.example.com")
+@tls.command("remove")
+@click.argument("certificate")
+@options.force
+@options.form
+@options.connected
+def remove(client: Client, certificate: str, force: bool, form: str) -> None:  # noqa: FBT001 -- click's
+    """Serve an imported certificate no longer, by its id or one of its names; its hosts get others by themselves."""
+    options.confirm(f"This removes the imported certificate {certificate} and its key.", force=force)
+    removed = client.send("DELETE", path_of("tls", "certificates", certificate))["items"]
+    if form == "json":
+        show_json(removed)
+        return
+    for each in removed:
+        click.echo(f"{', '.join(each['names'])}: removed")
+
+
+@example("hostess tls root > hostess-root.pem", "curl --cacert hostess-root.pem https://shop-api.localhost")
+@tls.command("root")
+@options.form
+@options.connected
+def root(client: Client, form: str) -> None:
+    """Print the root certificate of this installation's own authority, for clients that should trust it.
+
+    The authority signs certificates for localhost, for private names and addresses, and for hosts that wait for another one. Its root
+    is for names that are never public and the base domain only, so trusting it gives no power over other sites (unless
+    acme.directory is empty). Compare its fingerprint with what the host itself prints before you trust it.
+
+    \b
+    Debian, Ubuntu   cp hostess-root.pem /usr/local/share/ca-certificates/hostess-root.crt && update-ca-certificates
+    Fedora           cp hostess-root.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust
+    macOS            sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain hostess-root.pem
+    Windows          certutil -addstore Root hostess-root.pem
+    Chrome on Linux  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Hostess -i hostess-root.pem
+    Firefox          Settings, Privacy & Security, Certificates, View Certificates, Authorities, Import
+    Python, Node     SSL_CERT_FILE=hostess-root.pem, NODE_EXTRA_CA_CERTS=hostess-root.pem
+    """  # noqa: D301 -- click's mark that lines stay as they are
+    found = client.get("/v1/tls/root")
+    if form == "json":
+        show_json(found)
+        return
+    click.echo(found["certificate"], nl=False)
+    tell(f"{found['name']}, until {found['not_after'][:10]}; SHA-256 {found['fingerprint']}")
+
+
+def _text(name: str) -> str:
+    """Return what a file, or standard input, holds."""
+    try:
+        with click.open_file(name, encoding="utf-8") as file:
+            text = file.read(MOST)
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise Failure(
+            f"{Path(name).name if name != '-' else 'standard input'} cannot be read: {what}",
+            exit_code=USAGE,
+            remedy="give a PEM file, which begins with -----BEGIN",
+        ) from None
+    return str(text)
+
+
+def _refuse_network(server: Server) -> None:
+    """Raise a Failure where a key would cross a network in the clear."""
+    parts = urlsplit(server.url)
+    if server.socket is not None or parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+        return
+    raise Failure(
+        f"{server} is reached by plain HTTP over a network, where everybody could read the key",
+        exit_code=NOT_ALLOWED,
+        remedy="use its HTTPS address, or do it on the host itself",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
