@@ -106,7 +106,8 @@ class FileAuthority:
     def _write(self, root: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         """Put both in place at once: a crash leaves the former file or the new one."""
         folder = self._path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
         beside = self._path.with_suffix(".new")
         beside.unlink(missing_ok=True)

@@ -80,6 +80,7 @@ class FileCertificates:
     def _all(self) -> list[Certificate]:
         if not self._folder.is_dir():
             return []
+        self._open()
         self._tidy()
         names = sorted(entry.name for entry in self._folder.iterdir() if _ID.fullmatch(entry.name))
         for gone in self._seen.keys() - set(names):

@@ -34,7 +34,7 @@ class CertificateImports:
         """
         async with self._one_at_a_time:
             names = read_pair(chain, key).names
-            wanted = host.strip().lower().removesuffix(".")
+            wanted = _ascii(host.strip().lower().removesuffix("."))
             if wanted and wanted not in names and not covered(names, wanted):
                 raise invalid(f"the certificate is not for {wanted}; it is for {', '.join(names)}", "give that host's")
             made = await self._store.save(chain, key, Source.IMPORTED)
@@ -95,6 +95,14 @@ class CertificateImports:
                 serving=serving,
                 remedy="the proxy is told as soon as that is mended: `hostess doctor`",
             ) from problem
+
+
+def _ascii(host: str) -> str:
+    """Return a host as certificates spell it, in its xn-- form; as it is where it has none."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host
 
 
 def days_left(certificate: Certificate, now: datetime) -> int | None:

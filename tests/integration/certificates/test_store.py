@@ -8,7 +8,6 @@ import shutil
 import ssl
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,25 +236,3 @@ def may(user: int, *paths: Path) -> list[bool]:
     ran = subprocess.run(asked, user=user, group=user, extra_groups=[], capture_output=True, check=True)
     answers: list[bool] = json.loads(ran.stdout)
     return answers
-
-
-def test_a_killed_save_tears_nothing(tmp_path: Path) -> None:
-    """Killed before any of its acts on files, a save leaves what was there, and the new one whole or not at all; the next save ends it."""
-    old, new = issue(("old.example.org",), MIDDLE), issue(("new.example.org",), MIDDLE)
-    before = asyncio.run(FileCertificates(tmp_path / "before", SystemClock()).save(old.chain, old.key, Source.IMPORTED))
-    (tmp_path / "chain.pem").write_text(new.chain)
-    (tmp_path / "key.pem").write_text(new.key)
-    program = [sys.executable, "-m", "tests.integration.certificates.mortal_store", str(tmp_path)]
-    subprocess.run(program, check=True, timeout=60)
-    tried = [path for path in tmp_path.iterdir() if path.name.isdigit()]
-
-    assert len(tried) > 8
-    for folder in tried:
-        store = FileCertificates(folder, SystemClock())
-        found = asyncio.run(store.all())
-        assert before in found
-        saved = asyncio.run(store.save(new.chain, new.key, Source.IMPORTED))
-        assert {each.id for each in found} <= {before.id, saved.id}
-        assert asyncio.run(store.all()) == sorted([before, saved], key=lambda each: each.id)
-        assert names(folder) == {before.id, saved.id}
-        assert all(mode(store.files(each)[1]) == 0o600 for each in (before, saved))
