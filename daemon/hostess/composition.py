@@ -61,6 +61,7 @@ from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
+from hostess.services.served_certificates import ServedCertificates
 from hostess.services.shutdown import Shutdown
 from hostess.services.static_sites import StaticSites
 from hostess.services.steps import Steps
@@ -185,7 +186,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
     migrator = Migrator(engine, replicas, jobs, redactor.hide)
     timer = SchedulerTimer()
-    routing = Routing(engine, journal, outside.router, names, clock, vault.digest("sessions at the proxy"))
+    certificates = certificates_of(settings, clock)
+    internal = InternalCertificates(certificates, internal_authority(settings, clock), clock, settings.base_domain)
+    shown = ServedCertificates(certificates, internal, by_tls=settings.proxy.https is not None)
+    routing = Routing(engine, journal, outside.router, names, shown, clock, vault.digest("sessions at the proxy"))
     retirement = Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock)
     steps = Steps(journal, clock)
     databases = DatabaseSetup(engine, replicas, sources.access, clock)
@@ -205,12 +209,11 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
-    certificates = certificates_of(settings, clock)
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
         certificates=certificates,
-        internal=InternalCertificates(certificates, internal_authority(settings, clock), clock, settings.base_domain),
+        internal=internal,
         imports=CertificateImports(certificates, journal, clock, routing.publish),
         secrets=sources.secrets,
         transcripts=transcripts,

@@ -219,6 +219,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)
+    timer.every(WATCH_CERTIFICATES_EVERY, "renew certificates", world.routing.renew)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.domain.ports import OUTDATED, InsideService, Upstreams
+from hostess.domain.ports import OUTDATED, InsideService, ServedCertificate, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.route_settings import RouteSettings
 
@@ -24,6 +24,7 @@ class FakeRouter:
         self.tables: list[tuple[Upstreams, ...]] = []
         self.insides: list[tuple[InsideService, ...]] = []
         self.session_keys: list[str] = []
+        self.certificates: list[tuple[ServedCertificate, ...]] = []
         self.drains: list[tuple[str, ...]] = []
         self.proved: list[tuple[str, str]] = []
         self.proof: tuple[int, str] | Exception | None = None
@@ -48,7 +49,11 @@ class FakeRouter:
         return {service.address: service for service in self.insides[-1]} if self.insides else {}
 
     async def publish(
-        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+        self,
+        routes: Sequence[Upstreams],
+        inside: Sequence[InsideService] = (),
+        session_key: str = "",
+        certificates: Sequence[ServedCertificate] = (),
     ) -> int:
         """Keep the table."""
         self._reached()
@@ -57,6 +62,7 @@ class FakeRouter:
         self.tables.append(tuple(routes))
         self.insides.append(tuple(inside))
         self.session_keys.append(session_key)
+        self.certificates.append(tuple(certificates))
         return len(self.tables)
 
     async def in_flight(self, targets: Sequence[str]) -> int:

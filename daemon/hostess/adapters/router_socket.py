@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from hostess.adapters.route_keys import keys_of
-from hostess.domain.ports import OUTDATED, InsideService, Upstreams
+from hostess.domain.ports import OUTDATED, InsideService, ServedCertificate, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.release import StaticSite
 from hostess_proxy.client import ProxyClient, ProxyError, TableRefusedError
@@ -37,7 +37,11 @@ class SocketRouter:
         self._facts = run / "proxy.json"
 
     async def publish(
-        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+        self,
+        routes: Sequence[Upstreams],
+        inside: Sequence[InsideService] = (),
+        session_key: str = "",
+        certificates: Sequence[ServedCertificate] = (),
     ) -> int:
         """Replace the whole table; return its generation once every worker has it."""
         table: dict[str, object] = {
@@ -61,6 +65,8 @@ class SocketRouter:
             table["inside"] = [self._called(service) for service in inside]
         if any(route.sign_in is not None for route in routes):
             table["session_key"] = session_key
+        if certificates:
+            table["certificates"] = [asdict(certificate) for certificate in certificates]
         try:
             return await self._client.publish(table)
         except TableRefusedError as error:

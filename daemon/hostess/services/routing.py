@@ -1,6 +1,7 @@
 """The whole routing table, made anew from the journal's live releases and the engine's containers, and handed to the proxy."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from hostess.domain.release import Release
 from hostess.domain.routes import proves, question_of, routes, serving
 from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
+from hostess.services.served_certificates import ServedCertificates
 from hostess.services.tokens import passes
 
 Containers = Mapping[tuple[str, str], list[Container]]
@@ -35,13 +37,21 @@ class Routing:
     """Publishes tables. One at a time: the newest state always wins."""
 
     def __init__(
-        self, engine: Engine, journal: Journal, router: Router, names: InsideNames, clock: Clock, session_key: str
+        self,
+        engine: Engine,
+        journal: Journal,
+        router: Router,
+        names: InsideNames,
+        certificates: ServedCertificates,
+        clock: Clock,
+        session_key: str,
     ) -> None:
         """*session_key* (hex) signs the sessions of those who sign in."""
         self._engine = engine
         self._journal = journal
         self._router = router
         self._names = names
+        self._certificates = certificates
         self._clock = clock
         self._session_key = session_key
         self._publishing = asyncio.Lock()
@@ -94,7 +104,16 @@ class Routing:
     async def publish(self) -> int:
         """Make the live releases what is served, by every worker; return the table's generation."""
         async with self._publishing:
-            return await self._router.publish(*await self.table(), self._session_key)
+            routes, inside = await self.table()
+            hosts = {route.host: route.project for route in routes}
+            certificates = await self._certificates.of(hosts)
+            return await self._router.publish(routes, inside, self._session_key, certificates)
+
+    async def renew(self) -> None:
+        """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""
+        with contextlib.suppress(Problem):
+            await self.publish()
+            await self._certificates.tidy()
 
     async def table(self) -> tuple[list[Upstreams], list[InsideService]]:
         """Return the table that should be live: from outside, and inside stacks."""

@@ -23,7 +23,7 @@ from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.resolver_system import SystemResolver
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
-from hostess.domain.ports import InsideService, Upstreams
+from hostess.domain.ports import InsideService, ServedCertificate, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
@@ -74,15 +74,21 @@ class StandInRouter:
         self.inside: Sequence[InsideService] = ()
         self.generation = 0
         self.session_key = ""
+        self.certificates: Sequence[ServedCertificate] = ()
         self.is_gone = False
 
     async def publish(
-        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+        self,
+        routes: Sequence[Upstreams],
+        inside: Sequence[InsideService] = (),
+        session_key: str = "",
+        certificates: Sequence[ServedCertificate] = (),
     ) -> int:
         """Take a table, unless it is gone."""
         if self.is_gone:
             raise Problem("proxy-unreachable", "the proxy did not answer")
         self.table, self.inside, self.session_key = tuple(routes), tuple(inside), session_key
+        self.certificates = tuple(certificates)
         self.generation += 1
         return self.generation
 

@@ -3,12 +3,21 @@
 Every method that waits for something outside is a coroutine. Adapters turn their library's errors into Problems.
 """
 
-from hostess.domain.ports.certificates import Authority, AuthorityError, CertificateStore, DnsWriter, NameServers
+from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.journal import Journal
-from hostess.domain.ports.proxy import OUTDATED, CanaryTargets, InsideService, Maintenance, Pause, Router, Upstreams
+from hostess.domain.ports.proxy import (
+    OUTDATED,
+    CanaryTargets,
+    InsideService,
+    Maintenance,
+    Pause,
+    Router,
+    ServedCertificate,
+    Upstreams,
+)
 from hostess.domain.ports.railpack import Railpack, SourceOrder
 from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
 from hostess.domain.ports.sites import SiteLimits, Sites
@@ -16,15 +25,12 @@ from hostess.domain.ports.sites import SiteLimits, Sites
 __all__ = [
     "OUTDATED",
     "Answer",
-    "Authority",
-    "AuthorityError",
     "BuildOrder",
     "CanaryTargets",
     "CertificateStore",
     "Clock",
     "Container",
     "ContainerSpec",
-    "DnsWriter",
     "Engine",
     "EngineFacts",
     "Firewall",
@@ -35,7 +41,6 @@ __all__ = [
     "LogLine",
     "Maintenance",
     "Meter",
-    "NameServers",
     "NewCommit",
     "Pause",
     "Prober",
@@ -44,6 +49,7 @@ __all__ = [
     "Repositories",
     "Resolver",
     "Router",
+    "ServedCertificate",
     "SiteLimits",
     "Sites",
     "SourceOrder",

@@ -85,11 +85,24 @@ class InsideService:
     static: StaticSite | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ServedCertificate:
+    """A certificate that the proxy shows for its *names*; *chain* and *key* are absolute paths of PEM files."""
+
+    names: tuple[str, ...]
+    chain: str
+    key: str
+
+
 class Router(Protocol):
     """The proxy, as the daemon sees it."""
 
     async def publish(
-        self, routes: Sequence[Upstreams], inside: Sequence[InsideService] = (), session_key: str = ""
+        self,
+        routes: Sequence[Upstreams],
+        inside: Sequence[InsideService] = (),
+        session_key: str = "",
+        certificates: Sequence[ServedCertificate] = (),
     ) -> int:
         """Make these the whole table, acknowledged by every worker; return its generation.
 
