@@ -36,33 +36,27 @@ class Asked(NamedTuple):
 class RequestReader:
     """Reads the requests of one connection. Blocks that change nothing in the table, and come again, are remembered as they are."""
 
-    __slots__ = ("_changes", "_decoder", "_heads", "_known")
+    __slots__ = ("_decoder", "_heads", "_known")
 
     def __init__(self, heads: HeadReader) -> None:
         self._heads = heads
         self._decoder = Decoder()
         self._known: dict[bytes, Asked] = {}
-        self._changes = 0
 
     def read(self, block: bytes) -> Asked:
         """Return the request of a block. Violation, or Refused where a status can tell what is wrong."""
         known = self._known.get(block)
         if known is not None:
             return known
-        decoder = self._decoder
+        before = self._decoder.changes
         try:
-            fields = decoder.decode(block)
+            fields = self._decode(block)
         except FieldsTooLarge:
             raise Refused(431, "fields-too-large") from None
-        finally:
-            is_settled = decoder.changes == self._changes
-            if not is_settled:
-                self._changes = decoder.changes
-                self._known.clear()
         head, has_length = request_head(fields)
         request = self._heads.request(head)._replace(minor=MINOR)
         asked = Asked(request, request.fields.length if has_length else -1)
-        if is_settled and len(block) <= _LONGEST:
+        if self._decoder.changes == before and len(block) <= _LONGEST:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
             self._known[block] = asked
@@ -71,10 +65,19 @@ class RequestReader:
     def trailers(self, block: bytes) -> bool:
         """Read what follows a body, for the table's sake, as it does not go on; return whether it may stand there."""
         try:
-            fields = self._decoder.decode(block)
+            fields = self._decode(block)
         except FieldsTooLarge:
             return False
         return not any(field.kind in {PSEUDO, MALFORMED} for field in fields)
+
+    def _decode(self, block: bytes) -> list[Field]:
+        """Return a block's fields. Where it changes the table, all that is remembered may mean something else from now on."""
+        before = self._decoder.changes
+        try:
+            return self._decoder.decode(block)
+        finally:
+            if self._decoder.changes != before:
+                self._known.clear()
 
 
 def request_head(fields: list[Field]) -> tuple[bytes, bool]:

@@ -3,6 +3,7 @@
 import pytest
 
 from hostess_proxy.http1 import HeadReader
+from hostess_proxy.http2_fields import RequestReader
 from hostess_proxy.refused import Refused
 
 HEAD = b"GET /a?b HTTP/1.1\r\nHost: a.x\r\nAccept: */*\r\n\r\n"
@@ -50,3 +51,21 @@ def test_refused_twice() -> None:
     for _ in range(3):
         with pytest.raises(Refused):
             heads.request(b"GET / HTTP/1.1\r\nHost: a x\r\n")
+
+
+@pytest.mark.parametrize("meanwhile", ["read", "trailers"])
+def test_same_block_after_another(meanwhile: str) -> None:
+    """In HTTP/2 the same bytes mean another request once any block between, trailers too, has put another field into the table."""
+    get = b"\x82\x86\x84\x01\x03a.x"  # GET, http, / by their indexes, and an authority that enters no table
+    newest = b"\xbe"
+    reader = RequestReader(HeadReader())
+    reader.read(get + b"\x40\x06cookie\x03ann")
+    before = [reader.read(get + newest).request.fields.forward for _ in range(3)]
+
+    if meanwhile == "read":
+        reader.read(get + b"\x40\x06cookie\x03bob")
+    else:
+        reader.trailers(b"\x40\x06cookie\x03bob")
+
+    assert before == [b"Host: a.x\r\ncookie: ann\r\n"] * 3
+    assert reader.read(get + newest).request.fields.forward == b"Host: a.x\r\ncookie: bob\r\n"
