@@ -138,10 +138,10 @@ def _first_table(chosen: settings.Settings, table_from: Path | None) -> Table:
 
 def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
     passed = listeners.inherited(os.environ)
-    if passed:
-        return list(passed.values())
+    found = list(passed.values())
     wanted = {"http": chosen.http, "https": chosen.https, "inside": chosen.inside, "metrics": chosen.metrics}
-    found: list[listeners.Listener] = []
+    if passed:  # those of requests; the one of metrics is nobody's but ours, unless it was passed, too
+        wanted = {"metrics": chosen.metrics if "metrics" not in passed else None}
     for kind, address in wanted.items():
         if address is None:
             continue

@@ -413,7 +413,9 @@ async def test_damaged_last_table(tmp_path: Path) -> None:
 
 
 async def test_sockets_from_systemd(tmp_path: Path) -> None:
-    """Sockets that were passed are used; what connects before the proxy runs is served when it does."""
+    """Sockets that were passed are used; what connects before the proxy runs is served when it does. That of metrics is its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        metrics = free.getsockname()
     async with a_backend() as backend:
         table_file.save(tmp_path / "proxy" / "table.json", parse_table(table(backend)))
         with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as inside:
@@ -428,10 +430,15 @@ async def test_sockets_from_systemd(tmp_path: Path) -> None:
             )
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", launch, str(listener.fileno()), str(tmp_path), str(inside.fileno()),
-                pass_fds=(listener.fileno(), inside.fileno()), env={**os.environ, "HOSTESS_PROXY__WORKERS": "1"},
+                pass_fds=(listener.fileno(), inside.fileno()),
+                env={**os.environ, "HOSTESS_PROXY__WORKERS": "1", "HOSTESS_PROXY__METRICS": f"127.0.0.1:{metrics[1]}"},
             )  # fmt: skip
             try:
                 assert (await read_response(reader)).body == b"A"
+                asking, asker = await asyncio.open_connection(*metrics)
+                asker.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+                assert b"hostess_proxy_requests_total" in (await read_response(asking)).body
+                asker.close()
                 await until(lambda: running(tmp_path) is not None)
                 state = running(tmp_path)
                 assert state is not None
