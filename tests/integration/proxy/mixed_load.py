@@ -1,6 +1,7 @@
 """Clients of every kind at once, which miss nothing: each answer must come, be 200, whole, and the one to its own question.
 
-A client leaves a connection where it is told to (`Connection: close`, GOAWAY, Close 1001) and comes back on another one.
+A client leaves a connection where it is told to (`Connection: close`, GOAWAY, Close 1001) and comes back on another one. The app
+behind answers as the tests' own image does: a body at /echo, events at /sse, a WebSocket at /ws.
 """
 
 import asyncio
@@ -18,9 +19,10 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from hostess_proxy.client import Running
 from tests.integration.proxy.http2_peer import PREFACE, Peer, asking, body, head, raw
 from tests.integration.proxy.stage import SOON, Backend, Reader, Writer, ok, read_response
-from tests.integration.proxy.test_processes import Proxy, a_backend, until
+from tests.integration.proxy.test_processes import a_backend, until
 
 EACH = 2
 EVENTS = 10
@@ -34,8 +36,8 @@ class LostError(Exception):
 
 
 async def echo(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-    """Answer with the body, or with some events at /events."""
-    if not head.startswith(b"GET /events"):
+    """Answer with the body, or with some events at /sse."""
+    if not head.startswith(b"GET /sse"):
         await ok(backend, head, reader, writer)
         return
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -64,7 +66,7 @@ class Behind:
     def table(self, **options: Any) -> dict[str, Any]:
         """Return a table that leads there."""
         one = {"host": "*", "project": "p", "service": "web", "release": "1", **options}
-        return {"routes": [{**one, "targets": [self.app]}, {**one, "path": "/chat", "targets": [self.chat]}]}
+        return {"routes": [{**one, "targets": [self.app]}, {**one, "path": "/ws", "targets": [self.chat]}]}
 
 
 @asynccontextmanager
@@ -74,14 +76,22 @@ async def backends(name: str = "A") -> AsyncIterator[Behind]:
         yield Behind(app.address, f"127.0.0.1:{chat.sockets[0].getsockname()[1]}")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whom clients ask: addresses of the proxy, and the host. They may change."""
+
+    proxy: Callable[[], Running]
+    host: str
+
+
 @dataclass(slots=True)
 class MixedLoad:
     """*answered* counts by kind of client, and *moved* who was told to go elsewhere; *failed* says what was lost.
 
-    *tls* are contexts by what they name in ALPN.
+    *tls* are contexts by what they name in ALPN. Without TLS, clients of HTTP/2 know beforehand that it is spoken.
     """
 
-    proxy: Proxy
+    place: Place
     tls: Mapping[str, ssl.SSLContext]
     answered: Counter[str] = field(default_factory=Counter)
     moved: Counter[str] = field(default_factory=Counter)
@@ -92,11 +102,14 @@ class MixedLoad:
     async def more(self, count: int = 5) -> None:
         """Return when clients of every kind have had so many more answers."""
         goal = {kind: self.answered[kind] + count for kind in self.clients()}
-        await until(lambda: all(self.answered[kind] >= least for kind, least in goal.items()))
+        try:
+            await until(lambda: all(self.answered[kind] >= least for kind, least in goal.items()))
+        except TimeoutError:
+            raise AssertionError(f"{self.answered} of {goal}; lost: {self.failed[:10]}") from None
 
     def clients(self) -> dict[str, Callable[[str], Awaitable[None]]]:
-        """Return the kinds of clients, each with what it does for the time of one connection."""
-        return {
+        """Return the kinds of clients, each with what it does for the time of one connection; by TLS where that is served."""
+        kinds: dict[str, Callable[[str], Awaitable[None]]] = {
             "kept": lambda kind: self._one_by_one(kind, kept=True),
             "kept by TLS": lambda kind: self._one_by_one(kind, kept=True, secure=True),
             "fresh": lambda kind: self._one_by_one(kind, kept=False),
@@ -106,6 +119,11 @@ class MixedLoad:
             "WebSocket": self._talk,
             "WebSocket by TLS": lambda kind: self._talk(kind, secure=True),
         }
+        return {kind: client for kind, client in kinds.items() if self._by_tls or "TLS" not in kind}
+
+    @property
+    def _by_tls(self) -> bool:
+        return bool(self.place.proxy().https)
 
     async def keep_asking(self, kind: str, client: Callable[[str], Awaitable[None]]) -> None:
         """Ask until stopped, on one connection after another."""
@@ -131,8 +149,8 @@ class MixedLoad:
         return (b"POST", b"%d." % number * 2000) if number % 2 else (b"GET", b"")
 
     async def _connect(self, *, secure: bool, alpn: str = "http/1.1") -> tuple[Reader, Writer]:
-        address, _, port = (self.proxy.state.https if secure else self.proxy.state.http).rpartition(":")
-        chosen, name = (self.tls[alpn], "a.x") if secure else (None, None)
+        address, _, port = (self.place.proxy().https if secure else self.place.proxy().http).rpartition(":")
+        chosen, name = (self.tls[alpn], self.place.host) if secure else (None, None)
         return await asyncio.open_connection(address, int(port), ssl=chosen, server_hostname=name)
 
     async def _one_by_one(self, kind: str, *, kept: bool, secure: bool = False) -> None:
@@ -143,9 +161,11 @@ class MixedLoad:
                 framing = b"Transfer-Encoding: chunked" if len(body) % 3 else b"Content-Length: %d" % len(body)
                 sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if len(body) % 3 else body
                 fields = framing + b"\r\n" if body else b""
-                writer.write(b"%b / HTTP/1.1\r\nHost: a.x\r\n%b\r\n" % (method, fields) + sent)
+                writer.write(
+                    b"%b /echo HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, self.place.host.encode(), fields) + sent
+                )
                 response = await read_response(reader)
-                if response.status != 200 or response.body[1:] != body:
+                if response.status != 200 or body not in response.body:
                     raise LostError(response.head)
                 self.answered[kind] += 1
                 if not kept:
@@ -158,7 +178,7 @@ class MixedLoad:
 
     async def _events(self, kind: str) -> None:
         reader, writer = await self._connect(secure=False)
-        writer.write(b"GET /events HTTP/1.1\r\nHost: a.x\r\n\r\n")
+        writer.write(b"GET /sse?n=%d&ms=30 HTTP/1.1\r\nHost: %b\r\n\r\n" % (EVENTS, self.place.host.encode()))
         try:
             response = await read_response(reader)
         finally:
@@ -168,9 +188,11 @@ class MixedLoad:
         self.answered[kind] += 1
 
     async def _talk(self, kind: str, *, secure: bool = False) -> None:
-        where = self.proxy.state.https if secure else self.proxy.state.http
-        more: dict[str, Any] = {"ssl": self.tls["http/1.1"], "server_hostname": "a.x"} if secure else {}
-        async with connect(f"{'wss' if secure else 'ws'}://{where}/chat", proxy=None, **more) as socket:
+        where = self.place.proxy().https if secure else self.place.proxy().http
+        address, _, port = where.rpartition(":")
+        more: dict[str, Any] = {"ssl": self.tls["http/1.1"]} if secure else {}
+        url = f"{'wss' if secure else 'ws'}://{self.place.host}/ws"
+        async with connect(url, host=address, port=int(port), proxy=None, **more) as socket:
             while not self.stop.is_set():
                 text = str(next(self._numbers))
                 try:
@@ -187,13 +209,13 @@ class MixedLoad:
                 await asyncio.sleep(0.01)
 
     async def _streams(self, kind: str) -> None:
-        peer = Peer(*await self._connect(secure=True, alpn="h2"))
+        peer = Peer(*await self._connect(secure=self._by_tls, alpn="h2"))
         peer.send(PREFACE, raw(4, 0, 0))
         try:
             for first in range(1, 2 * STREAMS * ROUNDS, 2 * STREAMS):
                 asked = {number: self.question() for number in range(first, first + 2 * STREAMS, 2)}
                 for number, (method, content) in asked.items():
-                    fields = asking(method.decode())
+                    fields = asking(method.decode(), "/echo", host=self.place.host)
                     if content:
                         peer.send(head(number, fields, "END_HEADERS"), body(number, content, ended=True))
                     else:
@@ -224,18 +246,18 @@ def are_settled(peer: Peer, numbers: Iterable[int]) -> bool:
 
 def check_answer(peer: Peer, number: int, content: bytes) -> None:
     """LostError where a stream has not the answer to what was asked."""
-    if not peer.ended(number) or peer.head(number)[":status"] != "200" or peer.data(number)[1:] != content:
+    if not peer.ended(number) or peer.head(number)[":status"] != "200" or content not in peer.data(number):
         raise LostError(f"stream {number}: {peer.reset_code(number)}, {peer.goaway_code()}, {peer.closed}")
 
 
 @asynccontextmanager
-async def mixed_load(proxy: Proxy, authority: bytes) -> AsyncIterator[MixedLoad]:
-    """Give load of some clients of each kind, who believe this authority, on a proxy; it is over afterwards."""
+async def mixed_load(place: Place, authority: bytes | None = None) -> AsyncIterator[MixedLoad]:
+    """Give load of some clients of each kind, who believe this authority; it is over afterwards."""
     tls = {}
-    for name in ("http/1.1", "h2"):
-        tls[name] = ssl.create_default_context(cadata=authority.decode())
+    for name in ("http/1.1", "h2") if authority else ():
+        tls[name] = ssl.create_default_context(cadata=(authority or b"").decode())
         tls[name].set_alpn_protocols([name])
-    load = MixedLoad(proxy, tls)
+    load = MixedLoad(place, tls)
     clients = [
         asyncio.create_task(load.keep_asking(kind, client))
         for kind, client in load.clients().items()

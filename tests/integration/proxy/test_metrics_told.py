@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.integration.proxy.exposition_text import Series, counters, read
-from tests.integration.proxy.mixed_load import backends, mixed_load
+from tests.integration.proxy.mixed_load import Place, backends, mixed_load
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.test_processes import START_SECONDS, Proxy, a_backend, a_proxy, table, until
 from tests.integration.proxy.test_upgrade import an_upgradable, gone
@@ -52,7 +52,7 @@ async def test_counters_never_fall(tmp_path: Path, papers: Papers) -> None:
     """Under load of every kind, workers are killed and the program is replaced: no counter falls or vanishes, nothing is malformed."""
     async with backends() as behind, an_upgradable(tmp_path, HTTPS="127.0.0.1:0") as proxy:
         await proxy.client.publish({**behind.table(), "certificates": [papers.certificate("*")]})
-        async with mixed_load(proxy, papers.authority()) as load, watched(proxy) as told:
+        async with mixed_load(Place(lambda: proxy.state, "a.x"), papers.authority()) as load, watched(proxy) as told:
             for _ in range(2):
                 victim = proxy.state.workers[0]
                 os.kill(victim, signal.SIGKILL)

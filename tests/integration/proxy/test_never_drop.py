@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.integration.proxy.mixed_load import EACH, Behind, MixedLoad, backends, mixed_load
+from tests.integration.proxy.mixed_load import EACH, Behind, MixedLoad, Place, backends, mixed_load
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.test_processes import Proxy, until
 from tests.integration.proxy.test_upgrade import an_upgradable, gone
@@ -18,7 +18,7 @@ async def loaded(folder: Path, papers: Papers) -> AsyncIterator[tuple[Proxy, Beh
     """Give a proxy under load of every kind, and what stands behind it."""
     async with backends() as behind, an_upgradable(folder, HTTPS="127.0.0.1:0") as proxy:
         await proxy.client.publish(table(papers, behind))
-        async with mixed_load(proxy, papers.authority()) as load:
+        async with mixed_load(Place(lambda: proxy.state, "a.x"), papers.authority()) as load:
             yield proxy, behind, load
 
 
