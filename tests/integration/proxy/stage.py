@@ -87,6 +87,16 @@ async def read_request_body(head: bytes, reader: Reader) -> bytes:
     return b""
 
 
+def after(event: asyncio.Event) -> Conversation:
+    """Make a backend that answers as `ok` does, once this has happened."""
+
+    async def talk(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
+        await event.wait()
+        await ok(backend, head, reader, writer)
+
+    return talk
+
+
 def saying(data: bytes, *, close: bool = False) -> Conversation:
     """Make a backend that answers every request with these bytes."""
 

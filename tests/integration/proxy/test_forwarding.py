@@ -15,7 +15,7 @@ from tests.integration.proxy.stage import (
     Stage,
     Writer,
     a_stage,
-    ok,
+    after,
     read_request_body,
     read_response,
     saying,
@@ -360,11 +360,7 @@ async def test_least_in_flight(stage: Stage) -> None:
     """Requests go where the fewest are in flight."""
     release = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await release.wait()
-        await ok(backend, head, reader, writer)
-
-    a, b = await stage.backend(slow, "A"), await stage.backend(slow, "B")
+    a, b = await stage.backend(after(release), "A"), await stage.backend(after(release), "B")
     stage.route(a, b)
 
     asking = [asyncio.create_task(stage.get()) for _ in range(10)]

@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from hostess_proxy.holding import Sleeper
 from tests.integration.proxy.papers import Papers
-from tests.integration.proxy.stage import SOON, Backend, Reader, Response, Stage, Writer, a_stage, ok, read_response
+from tests.integration.proxy.stage import SOON, Response, Stage, a_stage, after, read_response
 
 PAUSE = {"requests": 100, "seconds": 30}
 
@@ -322,11 +322,7 @@ async def test_request_that_was_on_its_way(stage: Stage) -> None:
     """A request that was sent before the pause is answered in it."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    backend = await stage.backend(slow)
+    backend = await stage.backend(after(finish))
     stage.route(backend)
     pending = asyncio.create_task(stage.get())
     await stage.until(lambda: len(backend.heads) == 1)

@@ -10,7 +10,7 @@ from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFra
 
 from hostess_proxy.http2_downstream import Http2Downstream
 from tests.integration.proxy.http2_peer import PREFACE, a_peer, asking, block, body, head, raw
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, ok, read_request_body, saying
+from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, after, ok, read_request_body, saying
 
 CALM = 0xB
 CANCEL = 0x8
@@ -82,11 +82,7 @@ async def test_more_than_allowed(stage: Stage) -> None:
     """The stream after 128 open ones is refused, and can be asked again later."""
     go_on = asyncio.Event()
 
-    async def wait(backend: Backend, request: bytes, reader: Reader, writer: Writer) -> None:
-        await go_on.wait()
-        await ok(backend, request, reader, writer)
-
-    stage.route(await stage.backend(wait))
+    stage.route(await stage.backend(after(go_on)))
 
     async with a_peer(stage) as peer:
         peer.send(*[head(number, asking()) for number in range(1, 259, 2)])
@@ -396,11 +392,7 @@ async def test_drain(stage: Stage) -> None:
     """A worker that drains says so at once, takes what was on its way, then no more, and closes when the last stream has ended."""
     go_on = asyncio.Event()
 
-    async def wait(backend: Backend, request: bytes, reader: Reader, writer: Writer) -> None:
-        await go_on.wait()
-        await ok(backend, request, reader, writer)
-
-    stage.route(await stage.backend(wait))
+    stage.route(await stage.backend(after(go_on)))
 
     async with a_peer(stage) as peer:
         peer.send(head(1, asking()))

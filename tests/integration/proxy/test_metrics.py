@@ -6,7 +6,7 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, ok, read_response, saying
+from tests.integration.proxy.stage import Stage, after, read_response, saying
 from tests.integration.proxy.test_processes import Proxy, a_backend, a_proxy, table, until
 
 
@@ -97,11 +97,7 @@ async def test_what_is_open_is_counted(tmp_path: Path) -> None:
     """Requests in flight and open connections are told as they are now."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    async with a_backend("A", slow) as backend, a_proxy(tmp_path) as proxy:
+    async with a_backend("A", after(finish)) as backend, a_proxy(tmp_path) as proxy:
         await proxy.client.publish(table(backend))
         asking = [asyncio.create_task(proxy.get()) for _ in range(3)]
         await until(lambda: len(backend.heads) == 3)

@@ -17,7 +17,7 @@ import pytest
 from hostess_proxy import table_file
 from hostess_proxy.client import ProxyClient, ProxyUnreachableError, Running, TableRefusedError, alive, running
 from hostess_proxy.table_parsing import parse_table
-from tests.integration.proxy.stage import Backend, Reader, Response, Writer, ok, read_response
+from tests.integration.proxy.stage import Backend, Reader, Response, Writer, after, ok, read_response
 
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
 START_SECONDS = 20
@@ -203,11 +203,7 @@ async def test_workers_finish_what_they_hold(tmp_path: Path) -> None:
     """SIGTERM lets a request in flight end, says that the connection closes, and exits with 0."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    async with a_backend("A", slow) as backend, a_proxy(tmp_path) as proxy:
+    async with a_backend("A", after(finish)) as backend, a_proxy(tmp_path) as proxy:
         await proxy.client.publish(table(backend))
         idle_reader, idle_writer = await proxy.connect()
         asking = asyncio.create_task(proxy.get())
@@ -275,11 +271,7 @@ async def test_drain_over_all_workers(tmp_path: Path) -> None:
     """A drain is counted over all workers, and a caller that does not wait for its answer harms nobody."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    async with a_backend("old", slow) as old, a_backend("new") as new, a_proxy(tmp_path) as proxy:
+    async with a_backend("old", after(finish)) as old, a_backend("new") as new, a_proxy(tmp_path) as proxy:
         await proxy.client.publish(table(old))
         asking = [asyncio.create_task(proxy.get()) for _ in range(6)]
         await until(lambda: len(old.heads) == 6)

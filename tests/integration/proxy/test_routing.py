@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, ok
+from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, after
 
 
 def route(host: str, backend: Backend, path: str = "/", **options: Any) -> dict[str, Any]:
@@ -89,11 +89,7 @@ async def test_removed_route(stage: Stage) -> None:
     """A route that is gone is 404 for whoever comes, while what was on its way is answered."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    backend = await stage.backend(slow)
+    backend = await stage.backend(after(finish))
     stage.publish({"routes": [route("a.x", backend)]})
     pending = asyncio.create_task(ask(stage, "a.x"))
     await stage.until(lambda: len(backend.heads) == 1)

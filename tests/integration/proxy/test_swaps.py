@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from hostess_proxy.draining import drain
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, ok, read_response
+from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, after, ok, read_response
 
 SCHEMES = ("http", "https")
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
@@ -15,11 +15,7 @@ async def test_assigned_request_keeps_its_target(stage: Stage) -> None:
     """A request that was on its way when the table changed is answered by its old target; the next goes to the new one."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    old, new = await stage.backend(slow, "old"), await stage.backend(ok, "new")
+    old, new = await stage.backend(after(finish), "old"), await stage.backend(ok, "new")
     stage.route(old)
     pending = asyncio.create_task(stage.get())
     await stage.until(lambda: len(old.heads) == 1)

@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from hostess_proxy.client import ProxyError, running
-from tests.integration.proxy.stage import Backend, Reader, Writer, ok, read_response
+from tests.integration.proxy.stage import Backend, Reader, Writer, after, read_response
 from tests.integration.proxy.test_metrics import metric
 from tests.integration.proxy.test_processes import (
     GET,
@@ -156,11 +156,7 @@ async def test_what_is_in_flight_is_finished_by_the_older_program(tmp_path: Path
     """A request that was begun before an upgrade ends well, and is counted, drained and told of by the newer program."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    async with a_backend("old", slow) as old, a_backend("new") as new, an_upgradable(tmp_path) as proxy:
+    async with a_backend("old", after(finish)) as old, a_backend("new") as new, an_upgradable(tmp_path) as proxy:
         await proxy.client.publish(table(old))
         asking = asyncio.create_task(proxy.get())
         await until(lambda: len(old.heads) == 1)
@@ -254,11 +250,7 @@ async def test_a_stop_during_an_upgrade_ends_both(tmp_path: Path) -> None:
     """SIGTERM after an upgrade ends the newer program once the older one has finished what it held."""
     finish = asyncio.Event()
 
-    async def slow(backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
-        await finish.wait()
-        await ok(backend, head, reader, writer)
-
-    async with a_backend("A", slow) as backend, an_upgradable(tmp_path) as proxy:
+    async with a_backend("A", after(finish)) as backend, an_upgradable(tmp_path) as proxy:
         await proxy.client.publish(table(backend))
         asking = asyncio.create_task(proxy.get())
         await until(lambda: len(backend.heads) == 1)
