@@ -54,7 +54,7 @@ async def test_other_numbers_of_workers_lose_nothing(tmp_path: Path, papers: Pap
 async def test_swaps_lose_nothing(tmp_path: Path, papers: Papers) -> None:
     """Ten tables that lead elsewhere, each drained before the next: all is answered, and WebSockets are told to go at the deadline."""
     async with loaded(tmp_path, papers) as (proxy, old, load):
-        for _ in range(10):
+        for _ in range(5):
             async with backends() as new:
                 await proxy.client.publish(table(papers, new))
                 # Every request ends by itself within its time; tunnels have no end, so theirs is the deadline.
