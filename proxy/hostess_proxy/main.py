@@ -171,9 +171,15 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--upgrade", action="store_true", help="let the proxy that runs be replaced, and lose no request"
     )
     parser.add_argument(
-        "--within", type=float, metavar="SECONDS", default=supervisor.HEIR_SECONDS, help="how long an upgrade may take"
+        "--within",
+        type=float,
+        metavar="SECONDS",
+        default=supervisor.HEIR_SECONDS,
+        help="how long an upgrade may take (default: %(default)g)",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"settings in TOML (default: {settings.DEFAULT_CONFIG})"
+    )
     return parser.parse_args(argv)
 
 
