@@ -1,18 +1,17 @@
 """Bytes between a caller in the stack and a replica, for whatever is not HTTP/1. Drained and cut as upgraded connections are."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from hostess_proxy import tcp
+from hostess_proxy.dialing import CONNECT_SECONDS
 from hostess_proxy.exchange import HALF_CLOSED_SECONDS, NEVER
+from hostess_proxy.retries import MAX_TRIES
 
 if TYPE_CHECKING:
     from hostess_proxy.counting import Counts
     from hostess_proxy.targets import Target
     from hostess_proxy.traffic import Traffic
-
-CONNECT_SECONDS: Final = 2.0
-_MAX_TRIES = 3
 
 
 class RelayEnd(asyncio.Protocol):
@@ -192,7 +191,7 @@ class RelayClient(RelayEnd):
     async def _dial(self) -> None:
         """Connect a replica, another one where that fails; without any the caller's connection is reset."""
         tried: tuple[Target, ...] = ()
-        while len(tried) < _MAX_TRIES and (target := self._pick(tried)) is not None:
+        while len(tried) < MAX_TRIES and (target := self._pick(tried)) is not None:
             tried += (target,)
             self._target = target
             target.exchanges.add(self)
