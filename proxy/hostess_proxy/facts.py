@@ -1,14 +1,18 @@
 """What a running proxy tells of itself: `run/proxy.json`, a line for people, and systemd's notifications."""
 
+import asyncio
 import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from hostess_proxy.listeners import Listener
+
+AGAIN_SECONDS: Final = 2.0
 
 
 class Facts:
@@ -16,6 +20,7 @@ class Facts:
 
     def __init__(self, path: Path, listeners: Sequence[Listener]) -> None:
         self.written = False
+        self._is_stale = False
         self._path = path
         self._listeners = listeners
 
@@ -35,7 +40,18 @@ class Facts:
             beside.write_text(json.dumps(facts) + "\n", encoding="utf-8")
             beside.replace(self._path)
         except OSError as error:  # a full disk is no reason to stop serving
-            sys.stderr.write(f"hostess proxy: {self._path} cannot be written: {error}\n")
+            if not self._is_stale:
+                sys.stderr.write(f"hostess proxy: {self._path} cannot be written: {error}\n")
+            self._is_stale = True
+        else:
+            self._is_stale = False
+
+    async def keep(self, write: Callable[[], None]) -> None:
+        """Have them written again, until they are, after they could not be. Never returns."""
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            if self._is_stale:
+                write()
 
     def greeting(self, workers: Sequence[int]) -> str:
         """Return a line for people."""

@@ -92,7 +92,8 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 self._crew = Crew(self._slot, self._write_facts, group)
                 self._crew.resize(self._settings.workers, self._settings.drain_seconds)
-                chores = [group.create_task(self._renew_ticket_keys()), group.create_task(self._rotate_log())]
+                works = (self._renew_ticket_keys(), self._rotate_log(), self._facts.keep(self._write_facts))
+                chores = [group.create_task(work) for work in works]
                 await self._until_ready_or_stopped()
                 if not self._stop.is_set():
                     await self._take_place()

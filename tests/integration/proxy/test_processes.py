@@ -461,3 +461,25 @@ async def test_long_data_folder(tmp_path: Path) -> None:
         await proxy.client.publish(table(backend))
 
         assert (await proxy.get()).body == b"A"
+
+
+async def test_facts_that_could_not_be_written(tmp_path: Path) -> None:
+    """What a full disk kept from being told in proxy.json is told there when the disk takes it again."""
+    async with a_proxy(tmp_path) as proxy:
+        in_the_way = tmp_path / "run" / "proxy.json.new"
+        in_the_way.mkdir()
+        before = proxy.state
+        os.kill(before.workers[0], signal.SIGKILL)
+        await until(lambda: replaced(proxy, before.workers[0]))
+        assert proxy.state == before
+
+        in_the_way.rmdir()
+
+        await until(lambda: proxy.state != before)
+        assert list(proxy.state.workers) == await proxy.client.workers()
+
+
+async def replaced(proxy: Proxy, pid: int) -> bool:
+    """Whether two workers serve, and this one is not among them."""
+    pids = await proxy.client.workers()
+    return len(pids) == 2 and pid not in pids

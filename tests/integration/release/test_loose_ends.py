@@ -155,6 +155,29 @@ async def test_the_watch_outlives_a_disk_that_takes_no_log(tmp_path: Path, monke
     assert not done
 
 
+async def test_a_proxy_that_cannot_write_where_it_is_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that was started on a full disk is left to serve; where it is is known once the disk takes that."""
+    (tmp_path / "run" / "proxy.json.new").mkdir(parents=True)
+    monkeypatch.setattr("hostess.adapters.proxy_process.START_WITHIN", 5.0)
+    environment = {"HOSTESS_PROXY__HTTP": "127.0.0.1:0", "HOSTESS_PROXY__HTTPS": "", "HOSTESS_PROXY__WORKERS": "1"}
+    proxy = ProxyProcess(tmp_path / "run", ["--data-dir", str(tmp_path)], environment, tmp_path / "logs")
+    try:
+        assert await proxy.ensure()
+        assert not await proxy.ensure()
+        assert not (tmp_path / "run" / "proxy.json").exists()
+
+        (tmp_path / "run" / "proxy.json.new").rmdir()
+
+        async with asyncio.timeout(20):
+            while not (tmp_path / "run" / "proxy.json").exists():
+                await asyncio.sleep(0.05)
+        assert SocketRouter(tmp_path / "run").public_port()
+    finally:
+        assert proxy._child is not None
+        proxy._child.terminate()
+        await proxy._child.wait()
+
+
 async def test_secrets_are_known_after_a_restart(tmp_path: Path) -> None:
     """A daemon that was started again hides the secrets of its environments before anything has resolved them."""
     async with a_bench(tmp_path) as bench:
