@@ -1,15 +1,19 @@
 """Whatever is done to a proxy that serves, no client of any kind loses an answer: HTTP/1.1 and 2, TLS, events, WebSockets."""
 
+import asyncio
 import os
 import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from hostess_proxy.client import ProxyClient, Running
 from tests.integration.proxy.mixed_load import EACH, Behind, MixedLoad, Place, backends, mixed_load
 from tests.integration.proxy.papers import Papers
-from tests.integration.proxy.test_processes import Proxy, until
+from tests.integration.proxy.test_processes import START_SECONDS, Proxy, until
 from tests.integration.proxy.test_upgrade import an_upgradable, gone
 
 
@@ -94,3 +98,53 @@ async def test_a_killed_worker_loses_its_connections_only(tmp_path: Path, papers
 
     assert lost <= len(load.clients()) * EACH, load.failed
     assert len(load.failed) == lost
+
+
+# What systemd does for a service whose sockets it holds.
+HELD = (
+    "import os, sys; fds = [int(fd) for fd in sys.argv[1:3]]; [os.dup2(fd, 3 + i) for i, fd in enumerate(fds)];"
+    "[os.set_inheritable(fd, True) for fd in (3, 4)];"
+    "os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='http:https');"
+    "os.execv(sys.executable, [sys.executable, '-m', 'hostess_proxy', '--data-dir', sys.argv[3]])"
+)
+
+
+@asynccontextmanager
+async def held(folder: Path, *listeners: socket.socket) -> AsyncIterator[ProxyClient]:
+    """Give a proxy that serves sockets which are held here; it is stopped afterwards."""
+    descriptors = [one.fileno() for one in listeners]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HELD, *map(str, descriptors), str(folder), pass_fds=descriptors,
+        env={**os.environ, "HOSTESS_PROXY__WORKERS": "2"}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert b"serving" in await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        yield ProxyClient(folder / "run" / "proxy.sock")
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
+
+
+async def test_restarts_with_held_sockets_lose_nothing(tmp_path: Path, papers: Papers) -> None:
+    """The proxy is stopped and started again while somebody holds its sockets, as systemd does: who comes meanwhile waits."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=512) as plain,
+        socket.create_server(("127.0.0.1", 0), backlog=512) as tls,
+    ):
+        http, https = (f"127.0.0.1:{one.getsockname()[1]}" for one in (plain, tls))
+        place = Place(lambda: Running(0, http, https, ()), "a.x")
+        async with backends() as behind, AsyncExitStack() as end:
+            first = AsyncExitStack()
+            client = await first.enter_async_context(held(tmp_path, plain, tls))
+            await client.publish(table(papers, behind))
+            load = await end.enter_async_context(mixed_load(place, papers.authority()))
+            for _ in range(2):
+                await first.aclose()
+                first = AsyncExitStack()
+                await first.enter_async_context(held(tmp_path, plain, tls))
+                await load.more(3)
+            await end.aclose()
+            await first.aclose()
+
+    assert load.failed == []
