@@ -289,6 +289,30 @@ async def test_drain_over_all_workers(tmp_path: Path) -> None:
         assert {(await answer).body for answer in asking} == {b"old"}
 
 
+async def test_a_slow_drain_is_in_nobodys_way(tmp_path: Path) -> None:
+    """While one service is drained others get their tables, and are drained to the end (scenario 13 of the proxy's)."""
+
+    async def silent(_backend: Backend, _head: bytes, reader: Reader, _writer: Writer) -> None:
+        await reader.read()
+
+    async with a_backend("slow", silent) as slow, a_backend("other") as other, a_proxy(tmp_path) as proxy:
+        await proxy.client.publish(table(slow))
+        asking = asyncio.create_task(proxy.get())
+        await until(lambda: len(slow.heads) == 1)
+        await proxy.client.publish(table(other))
+        draining = asyncio.create_task(proxy.client.drained([slow.address], 60))
+
+        for _ in range(3):
+            await proxy.client.publish(table(other))
+            assert (await proxy.get()).body == b"other"
+            assert await proxy.client.drained([other.address], 60) == 0
+
+        assert not draining.done()
+        slow.writers[0].close()
+        assert await draining == 0
+        assert (await asking).body == b"other"  # a GET may be asked again, by the table of today
+
+
 async def test_hung_worker_is_replaced(tmp_path: Path) -> None:
     """A publish waits for a worker that hangs only so long, then replaces it; afterwards nobody serves the old table."""
     async with a_backend("old") as old, a_backend("new") as new, a_proxy(tmp_path) as proxy:
