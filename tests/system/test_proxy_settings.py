@@ -56,6 +56,7 @@ def test_what_a_service_asks_of_the_proxy(host: Host) -> None:
     said = pushed(repository, {})
 
     assert f"api  http://{DOMAIN}:{host.proxy[1]}/api" in said
+    assert said.count(f" {DOMAIN}  pending DNS: ") == 1
     assert ask(host, DOMAIN)[0] == 200
     status, _, answered = ask(host, f"www.{DOMAIN}", "/a?b=c")
     assert (status, answered["location"].partition("//")[2].partition("/")[2]) == (308, "a?b=c")

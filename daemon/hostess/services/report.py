@@ -49,7 +49,8 @@ class Report:
 
     async def pending_dns(self, release: Release) -> list[str]:
         """Return a line per custom domain that does not point here yet, with the records to make."""
-        domains = [host for w in release.workloads.values() for host in custom_domains(w, self._base_domain)]
+        named = (host for w in release.workloads.values() for host in custom_domains(w, self._base_domain))
+        domains = list(dict.fromkeys(named))  # services may share one by their paths
         here = self._public_addresses()
         found = await asyncio.gather(*(self._resolver.addresses(domain, LOOKUP) for domain in domains))
         records = (
