@@ -6,6 +6,7 @@ import re
 import signal
 from base64 import b64encode
 from dataclasses import dataclass
+from http.client import HTTPException
 
 import pytest
 
@@ -46,7 +47,10 @@ class Tool:
 
     def runs(self) -> list[tuple[str, str, str]]:
         """Return name, input and output of every run, in order; none while the editor does not answer."""
-        status, body, _ = send(self.host, EDITOR, "GET", "/runs")
+        try:
+            status, body, _ = send(self.host, EDITOR, "GET", "/runs")
+        except HTTPException:  # it was killed in the middle of its answer
+            return []
         return [(run["name"], run["input"], run["output"]) for run in json.loads(body)] if status == 200 else []
 
     @property
