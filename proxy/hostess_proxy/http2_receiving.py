@@ -290,9 +290,10 @@ class Http2Connection(Http2Sender):
 
     def _unexpected(self, kind: int, number: int, stream: Stream | None) -> None:
         """Look up what to do about a frame that its stream does not await."""
-        violation = UNEXPECTED[(self.state(number, stream), kind)]
-        if violation is not None:
-            raise violation
+        broken = UNEXPECTED[(self.state(number, stream), kind)]
+        if broken is not None:
+            violation, code = broken
+            raise violation(code)  # one of its own each time: an exception keeps everything through which it passed
 
     def state(self, number: int, stream: Stream | None) -> State:
         """Return what a stream is that takes no frame of this kind."""

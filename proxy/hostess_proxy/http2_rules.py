@@ -33,20 +33,20 @@ class State(IntEnum):
     RESET = 4
 
 
-UNEXPECTED: Final[Mapping[tuple[State, int], Violation | None]] = MappingProxyType({
-    (State.IDLE, DATA): Violation(Code.PROTOCOL_ERROR),
-    (State.IDLE, HEADERS): Violation(Code.PROTOCOL_ERROR),  # of a backend: only clients begin streams
-    (State.IDLE, RST_STREAM): Violation(Code.PROTOCOL_ERROR),
-    (State.IDLE, WINDOW_UPDATE): Violation(Code.PROTOCOL_ERROR),
-    (State.HALF_CLOSED, DATA): StreamViolation(Code.STREAM_CLOSED),
-    (State.HALF_CLOSED, HEADERS): StreamViolation(Code.STREAM_CLOSED),
-    (State.CLOSED, DATA): Violation(Code.STREAM_CLOSED),
-    (State.CLOSED, HEADERS): Violation(Code.STREAM_CLOSED),
+UNEXPECTED: Final[Mapping[tuple[State, int], tuple[type[Violation], Code] | None]] = MappingProxyType({
+    (State.IDLE, DATA): (Violation, Code.PROTOCOL_ERROR),
+    (State.IDLE, HEADERS): (Violation, Code.PROTOCOL_ERROR),  # of a backend: only clients begin streams
+    (State.IDLE, RST_STREAM): (Violation, Code.PROTOCOL_ERROR),
+    (State.IDLE, WINDOW_UPDATE): (Violation, Code.PROTOCOL_ERROR),
+    (State.HALF_CLOSED, DATA): (StreamViolation, Code.STREAM_CLOSED),
+    (State.HALF_CLOSED, HEADERS): (StreamViolation, Code.STREAM_CLOSED),
+    (State.CLOSED, DATA): (Violation, Code.STREAM_CLOSED),
+    (State.CLOSED, HEADERS): (Violation, Code.STREAM_CLOSED),
     (State.CLOSED, RST_STREAM): None,
     (State.CLOSED, WINDOW_UPDATE): None,
     # A later one was begun instead (RFC 9113 §5.1.1).
-    (State.SKIPPED, DATA): Violation(Code.STREAM_CLOSED),
-    (State.SKIPPED, HEADERS): Violation(Code.PROTOCOL_ERROR),
+    (State.SKIPPED, DATA): (Violation, Code.STREAM_CLOSED),
+    (State.SKIPPED, HEADERS): (Violation, Code.PROTOCOL_ERROR),
     (State.SKIPPED, RST_STREAM): None,
     (State.SKIPPED, WINDOW_UPDATE): None,
     # These were on their way when we reset the stream.
@@ -55,7 +55,7 @@ UNEXPECTED: Final[Mapping[tuple[State, int], Violation | None]] = MappingProxyTy
     (State.RESET, RST_STREAM): None,
     (State.RESET, WINDOW_UPDATE): None,
 })  # fmt: skip
-"""What to do about a frame for a stream that does not await it; None: nothing."""
+"""What a frame breaks whose stream does not await it; None: nothing."""
 
 
 class Tally:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.integration.proxy.http2_peer import PREFACE, body, raw
 from tests.integration.proxy.stage import SOON, Backend, Reader, Writer, read_response
 from tests.integration.proxy.test_processes import GET, Proxy, a_backend, a_proxy, table
 
@@ -117,3 +119,18 @@ async def test_clients_that_read_nothing(one: Proxy) -> None:
     for _, writer in stalled:
         writer.transport.abort()
     await asyncio.sleep(0)
+
+
+async def test_broken_rules(one: Proxy) -> None:
+    """Of connections of HTTP/2 that end by a broken rule nothing stays, however much they had sent."""
+    process = worker(one)
+    before = process.memory_info().rss
+
+    for _ in range(200):
+        reader, writer = await one.connect()
+        writer.write(PREFACE + raw(4, 0, 0) + body(1, b"of no stream") + bytes(200_000))
+        with suppress(ConnectionError):  # it need not read what came behind
+            await reader.read()
+        writer.close()
+
+    assert process.memory_info().rss - before < ALLOWED
