@@ -19,10 +19,10 @@ _TEXT = re.compile(
     re.IGNORECASE,
 )
 _FIELD = re.compile(
-    rb"^(content-type|content-encoding|content-range|cache-control|vary|(?:content-|repr-)?digest|content-md5):[ \t]*(.*?)[ \t]*\r$",
+    rb"^(content-type|content-encoding|content-range|cache-control|vary|(?:content-|repr-)?digest|content-md5):(.*)\r$",
     re.IGNORECASE | re.MULTILINE,
 )
-_ACCEPTS = re.compile(rb"^accept-encoding:[ \t]*(.*?)[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
+_ACCEPTS = re.compile(rb"^accept-encoding:(.*)\r$", re.IGNORECASE | re.MULTILINE)
 _OF_THE_PLAIN_FORM = re.compile(rb"^(?:content-length|accept-ranges):.*\r\n", re.IGNORECASE | re.MULTILINE)
 _STRONG_TAG = re.compile(rb"^(etag:[ \t]*)(?=\")", re.IGNORECASE | re.MULTILINE)
 
@@ -35,7 +35,7 @@ def varying(response: Response) -> Response | None:
     for name, value in _FIELD.findall(response.forward):
         lower = name.lower()
         if lower == b"content-type":
-            kind = value
+            kind = value.strip(b" \t")
         elif lower == b"vary":
             varies += value.lower() + b","
         elif lower == b"cache-control":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _EMPTY = '""'
 _DASH = '"-"'
-_REFERER = re.compile(rb"^Referer:[ \t]*(.*?)[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
+_REFERER = re.compile(rb"^Referer:(.*)\r$", re.IGNORECASE | re.MULTILINE)
 _NO_ROUTE = '"project":"","service":"","release":""'
 _VERSIONS = ("HTTP/1.0", "HTTP/1.1", "HTTP/2.0")
 _THOUSANDTHS = tuple(f"{i:03d}" for i in range(1000))
@@ -95,7 +95,7 @@ class CombinedLines:
         request = exchange.request
         path = request.path.decode().replace('"', '\\"')
         told = _REFERER.search(request.fields.forward)
-        referer = quoted(told[1]) if told is not None else '"-"'
+        referer = quoted(told[1].strip(b" \t")) if told is not None else '"-"'
         agent = request.fields.log_agent
         return (
             f"{exchange.client.address} - - [{self._at(exchange.at)}] "
