@@ -127,7 +127,18 @@ class Http2Upstream(Http2Connection):
 class UpstreamStream(Stream):
     """One request on a connection to a target. It has no number until it is sent."""
 
-    __slots__ = ("_has_begun", "_kept", "_left", "connection", "exchange", "got_bytes", "reused", "target", "untouched")
+    __slots__ = (
+        "_has_begun",
+        "_kept",
+        "_kept_bytes",
+        "_left",
+        "connection",
+        "exchange",
+        "got_bytes",
+        "reused",
+        "target",
+        "untouched",
+    )
 
     def __init__(self, connection: Http2Upstream, *, reused: bool) -> None:
         super().__init__(0, 0, STREAM_WINDOW, remote_ended=False)
@@ -138,6 +149,7 @@ class UpstreamStream(Stream):
         self.got_bytes = False
         self.untouched = False
         self._kept: list[bytes] | None = []  # what was sent of the body, None when it is too much
+        self._kept_bytes = 0
         self._has_begun = False
         self._left = -1  # bytes of the response that its length announced, -1 for any number
 
@@ -161,10 +173,10 @@ class UpstreamStream(Stream):
 
     def send_body(self, data: bytes) -> None:
         """Send more of the request's body."""
-        kept = self._kept
-        if kept is not None:
-            kept.append(data)
-            if self._has_begun or sum(map(len, kept)) > KEPT:
+        if self._kept is not None:
+            self._kept.append(data)
+            self._kept_bytes += len(data)
+            if self._has_begun or self._kept_bytes > KEPT:
                 self._kept = None
         if not self.sent_end:
             self.connection.send_data(self, data, ended=False)

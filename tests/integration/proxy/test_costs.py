@@ -7,7 +7,8 @@ import pytest
 
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.log_lines import CombinedLines
-from tests.integration.proxy.stage import SOON, a_stage, read_response, saying
+from tests.integration.proxy.http2_peer import a_peer, asking, body, head, raw
+from tests.integration.proxy.stage import SOON, Reader, Stage, Writer, a_stage, read_response, saying
 
 TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2000\r\n\r\n" + bytes(2000)
 SPACES = b" " * 15_000
@@ -24,3 +25,28 @@ async def test_spaces_in_values(tmp_path: Path, field: bytes) -> None:
             writer.write(b"GET / HTTP/1.1\r\nHost: a.x\r\n%b: gzip%bq=1\r\n\r\n" % (field, SPACES))
 
             assert (await read_response(reader)).status == 200
+
+
+async def test_body_byte_by_byte(stage: Stage) -> None:
+    """A body in tens of thousands of frames of one byte reaches a backend of HTTP/2 as quickly as any other."""
+    count = 60_000
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        writer.write(raw(4, 0, 0))
+        received = b""
+        try:
+            while raw(0, 1, 1) not in received:
+                received = received[-9:] + await reader.read(1 << 20)
+            writer.write(raw(1, 5, 1, b"\x88"))
+            await reader.read()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    stage._servers.append(server)
+    stage.route(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", protocol="h2c")
+
+    async with a_peer(stage) as peer, asyncio.timeout(SOON):
+        peer.send(head(1, asking("POST"), "END_HEADERS"), body(1, b"x") * count, body(1, b"", ended=True))
+
+        assert (await peer.answered(1))[":status"] == "200"
