@@ -16,6 +16,8 @@ MAX_FRAME: Final = 16_384
 MAX_WINDOW: Final = 0x7FFF_FFFF
 FIRST_WINDOW: Final = 65_535
 STREAM_BITS: Final = 0x7FFF_FFFF
+MAX_SETTINGS: Final = 32
+"""Settings in one frame: each may change the windows of all streams, and there are but a few of them."""
 
 DATA: Final = 0
 HEADERS: Final = 1
@@ -123,6 +125,8 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
         pairs = list(_SETTING.iter_unpack(payload))
     except error:
         raise Violation(Code.FRAME_SIZE_ERROR) from None
+    if len(pairs) > MAX_SETTINGS:
+        raise Violation(Code.ENHANCE_YOUR_CALM)
     for key, value in pairs:
         if key == Setting.INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
             raise Violation(Code.FLOW_CONTROL_ERROR)

@@ -8,7 +8,7 @@ import pytest
 from hostess_proxy.access_log import AccessLog
 from hostess_proxy.log_lines import CombinedLines
 from tests.integration.proxy.http2_peer import a_peer, asking, body, head, raw
-from tests.integration.proxy.stage import SOON, Reader, Stage, Writer, a_stage, read_response, saying
+from tests.integration.proxy.stage import SOON, Backend, Reader, Stage, Writer, a_stage, read_response, saying
 
 TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2000\r\n\r\n" + bytes(2000)
 SPACES = b" " * 15_000
@@ -50,3 +50,21 @@ async def test_body_byte_by_byte(stage: Stage) -> None:
         peer.send(head(1, asking("POST"), "END_HEADERS"), body(1, b"x") * count, body(1, b"", ended=True))
 
         assert (await peer.answered(1))[":status"] == "200"
+
+
+async def test_settings_by_the_thousand(stage: Stage) -> None:
+    """Who changes the windows of all streams thousands of times in a frame is made to leave before it costs anything."""
+    never = asyncio.Event()
+
+    async def wait(_backend: Backend, _head: bytes, _reader: Reader, _writer: Writer) -> None:
+        await never.wait()
+
+    stage.route(await stage.backend(wait))
+    windows = (b"\0\4\0\0\xff\xff" + b"\0\4\0\0\xff\xfe") * 1300
+
+    async with a_peer(stage) as peer, asyncio.timeout(SOON):
+        peer.send(*(head(number, asking()) for number in range(1, 201, 2)), raw(4, 0, 0, windows) * 500)
+        await peer.until_closed()
+
+        assert peer.goaway_code() == 0xB  # ENHANCE_YOUR_CALM
+    never.set()
