@@ -129,7 +129,9 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
     # ---- what the event loop tells
 
     def data_received(self, data: bytes) -> None:
-        """Take records."""
+        """Take records; none behind the end that the other side has said (RFC 8446 §6.1)."""
+        if self._ended:
+            return
         if len(data) <= _PIECE:
             self._incoming.write(data)
             self._take()

@@ -12,11 +12,12 @@ import pytest
 from cryptography import x509
 
 from hostess_proxy import tls
+from hostess_proxy.secure_transport import SecureTransport
 from hostess_proxy.tls import HANDSHAKES, Handshake
 from hostess_proxy.tls_context import TICKET_KEYS_LENGTH
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, a_stage, ok, read_response
-from tests.integration.proxy.test_tunnels import ASK, echo
+from tests.integration.proxy.test_tunnels import ASK, SWITCH, echo
 from tests.integration.proxy.tls_client import TlsClient, careless
 
 GET = b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n"
@@ -315,6 +316,34 @@ async def test_half_close_of_a_tunnel(stage: Stage) -> None:
     assert received.partition(b"\r\n\r\n")[2] == b"hello" + b"ahead" + b"x" * 300_000 + b"bye"
     (line,) = await stage.logged(1)
     assert (line["status"], line["end"], line["in"]) == (101, "ok", 300_005)
+
+
+async def test_bytes_behind_the_end(stage: Stage) -> None:
+    """What comes in a tunnel after TLS's own end of that direction is passed over, and takes no memory while the other one is open."""
+    go_on = asyncio.Event()
+
+    async def listen(_backend: Backend, _head: bytes, reader: Reader, writer: Writer) -> None:
+        writer.write(SWITCH % b"echo")
+        await reader.read()
+        await go_on.wait()
+        writer.write(b"bye")
+        writer.close()
+
+    stage.route(await stage.backend(listen))
+    client = await TlsClient.connect(stage.port)
+    stage._writers.append(client.writer)
+    await client.send(ASK % b"echo")
+    await stage.until(lambda: any(one.exchange is not None and one.exchange.upgraded for one in stage.clients()))
+    await client.end()
+    [kept] = [one.transport for one in stage.clients()]
+    assert isinstance(kept, SecureTransport)
+
+    client.writer.write(bytes(32 * 1024 * 1024))
+    await client.writer.drain()
+
+    assert kept._incoming.pending < 1024 * 1024
+    go_on.set()
+    assert (await client.read()).endswith(b"bye")
 
 
 async def test_cut_without_a_word(stage: Stage) -> None:
