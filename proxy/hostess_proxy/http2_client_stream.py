@@ -133,8 +133,10 @@ class ClientStream(Stream):
             self.connection.send_data(self, b"", ended=True)
 
     def send_interim(self, response: Response) -> None:
-        """Send a 1xx response."""
+        """Send a 1xx response; none to a client that takes nothing for now, and can do without."""
         connection = self.connection
+        if connection.full:
+            return
         block = connection.opening() + interim_block(response.status, response.forward)
         connection.send_head(self, block, b"", ended=False)
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_STREAMS: Final = 128
 WINDOW: Final = 4 * 1024 * 1024
 """For the bodies of all streams together: so large that a few that stand still do not stop the others."""
+UNSENT: Final = 1024 * 1024
+"""Bytes of frames that may wait for a client to take them until its own are looked at no more."""
 IDLE_SECONDS: Final = 75.0
 _LOOK_SECONDS = 0.5  # how often the deadlines of streams are looked at
 _SETTINGS = {
@@ -126,6 +128,17 @@ class Http2Downstream(Http2Connection):
         self._stalled_by = NEVER
         self._taken = 0
         super().resume_writing()
+        if self.is_overfull and not self.transport.is_closing():
+            self.is_overfull = False
+            self.transport.resume_reading()
+            self.data_received(b"")
+
+    def flush(self) -> None:
+        """Write what was gathered. A client that takes none of its answers, which may be all heads and know no window, asks no more."""
+        super().flush()
+        if self.full and self.transport.get_write_buffer_size() > UNSENT and not self.transport.is_closing():
+            self.is_overfull = True
+            self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and end its exchanges."""

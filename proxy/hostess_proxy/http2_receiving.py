@@ -63,7 +63,7 @@ class Http2Connection(Http2Sender):
 
     __slots__ = (
         "_begun", "_block", "_buffer", "_continuations", "_ended", "_handlers", "_owed", "_window", "accepts", "deadline",
-        "granted", "head_by", "last", "max_streams", "prefix", "stream_window", "traffic",
+        "granted", "head_by", "is_overfull", "last", "max_streams", "prefix", "stream_window", "traffic",
     )  # fmt: skip
 
     def __init__(self, traffic: "Traffic", *, stream_window: int, window: int) -> None:
@@ -71,6 +71,7 @@ class Http2Connection(Http2Sender):
         self.traffic = traffic
         self.deadline = NEVER
         self.head_by = NEVER
+        self.is_overfull = False  # whether so much waits to be sent that no frame is looked at
         self.accepts = False  # whether their first SETTINGS have come
         self.last = 0
         self.max_streams = FIRST_STREAMS
@@ -119,7 +120,7 @@ class Http2Connection(Http2Sender):
             data = self._buffer + data
         at, end = 0, len(data)
         try:
-            while end - at >= HEAD_SIZE:
+            while end - at >= HEAD_SIZE and not self.is_overfull:
                 high, low, kind, flags, number = HEAD.unpack_from(data, at)
                 size = high << 8 | low
                 if size > MAX_FRAME:

@@ -10,7 +10,7 @@ from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFra
 
 from hostess_proxy.http2_downstream import Http2Downstream
 from tests.integration.proxy.http2_peer import PREFACE, a_peer, asking, block, body, head, raw
-from tests.integration.proxy.stage import Backend, Reader, Stage, Writer, after, ok, read_request_body, saying
+from tests.integration.proxy.stage import SOON, Backend, Reader, Stage, Writer, after, ok, read_request_body, saying
 
 CALM = 0xB
 CANCEL = 0x8
@@ -457,6 +457,54 @@ async def test_stalled_client(stage: Stage) -> None:
         assert peer.reset_code(1) == CANCEL
 
 
+async def test_answers_that_nobody_takes(stage: Stage) -> None:
+    """Who asks on and on for answers that are all head, and reads none, is read no more; later each answer comes."""
+    stage.route(await stage.backend(), redirect={"host": "b.x", "status": 308})
+    count, path = 4000, b"/" + b"p" * 3900
+    first = b"\x42\x04HEAD\x44\x7f\xbe\x1d" + path  # both enter the table
+    again = b"\xbf\xbe"
+    reader, writer = await stage.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(PREFACE + raw(4, 0, 0))
+    for number in range(1, 2 * count, 2):
+        writer.write(head(number, (first if number == 1 else again) + b"\x86\x01\x03a.x"))
+    await stage.until(lambda: any(client.is_overfull for client in connections(stage)))
+
+    (client,) = connections(stage)
+    assert client.transport.get_write_buffer_size() < 2 * 1024 * 1024
+
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    pieces: list[bytes] = []
+    while stage.traffic.requests < count or client.transport.get_write_buffer_size():
+        pieces.append(await reader.read(1 << 20))
+    writer.write_eof()
+    pieces.append(await reader.read())
+    assert [kind for kind, _ in frames(b"".join(pieces))].count(1) == count
+
+
+async def test_interim_that_nobody_takes(stage: Stage) -> None:
+    """1xx responses of a backend that says nothing else take no memory where their client reads nothing."""
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </%b>\r\n\r\n" % (b"p" * 4000)
+    done = asyncio.Event()
+
+    async def hints(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+        for _ in range(100):
+            writer.write(hint * 50)
+            await writer.drain()
+        writer.write(b"HTTP/1.1 204 None\r\n\r\n")
+        done.set()
+
+    stage.route(await stage.backend(hints))
+    _, writer = await stage.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(PREFACE + raw(4, 0, 0) + head(1, asking()))
+    await asyncio.wait_for(done.wait(), SOON)
+    await stage.logged(1)
+
+    (client,) = connections(stage)
+    assert client.transport.get_write_buffer_size() < 1024 * 1024
+
+
 async def test_client_that_drips(stage: Stage) -> None:
     """A client that takes a byte of a response now and then has its stream reset all the same."""
     stage.route(await stage.backend(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + bytes(500_000))))
@@ -499,11 +547,11 @@ async def test_drain_under_a_slow_client(stage: Stage) -> None:
 
 def frames(data: bytes) -> list[tuple[int, int]]:
     """Return type and size of each frame."""
-    found = []
-    while data:
-        size = int.from_bytes(data[:3], "big")
-        found.append((data[3], size))
-        data = data[9 + size :]
+    found, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 3], "big")
+        found.append((data[at + 3], size))
+        at += 9 + size
     return found
 
 
