@@ -234,7 +234,7 @@ class Http2Connection(Http2Sender):
             self.tally.count_empty(self.traffic.now)
             self._unexpected(RST_STREAM, number, None)
             return
-        self.tally.count_reset(self.traffic.now)
+        self.count_reset()
         self.forget(stream, was_reset=False)
         stream.is_gone(code, untouched=code == Code.REFUSED_STREAM)
 
@@ -310,7 +310,7 @@ class Http2Connection(Http2Sender):
 
     def _violated(self, number: int, code: Code) -> None:
         """Reset a stream that broke a rule."""
-        self.tally.count_reset(self.traffic.now)
+        self.count_reset()
         stream = self.streams.get(number)
         if stream is None:
             self._ended.add(number, was_reset=True)
@@ -318,6 +318,10 @@ class Http2Connection(Http2Sender):
             return
         self.reset(stream, code)
         stream.is_gone(code, untouched=False)
+
+    def count_reset(self) -> None:
+        """Count a stream that ends before its time; Violation when they are too many."""
+        self.tally.count_reset(self.traffic.now)
 
     def fail(self, code: Code) -> None:
         """End the connection: it broke a rule, or we have no more use for it."""

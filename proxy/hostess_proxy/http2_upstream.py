@@ -16,6 +16,7 @@ from hostess_proxy.http2_fields import request_block, response_head, trailer_lin
 from hostess_proxy.http2_frames import PREFACE, STREAM_BITS, Code, Setting, StreamViolation
 from hostess_proxy.http2_hpack import MAX_LIST, Decoder, Field, FieldsTooLarge
 from hostess_proxy.http2_receiving import Http2Connection
+from hostess_proxy.http2_rules import State
 from hostess_proxy.http2_sending import Stream
 from hostess_proxy.refused import Refused
 from hostess_proxy.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
@@ -53,7 +54,12 @@ class Http2Upstream(Http2Connection):
 
     def has_room(self, most: int) -> bool:
         """Whether one more request can be sent here, where *most* may go at once."""
-        return len(self.streams) < most and not self.is_going and not self.closing and self.last + 2 <= STREAM_BITS
+        return (
+            len(self.streams) < most
+            and not self.is_going
+            and not self.closing
+            and self.last + 2 <= STREAM_BITS
+        )
 
     def begin(self, stream: "UpstreamStream") -> None:
         """Give a stream its number."""
@@ -107,6 +113,14 @@ class Http2Upstream(Http2Connection):
     def is_idle(self, number: int) -> bool:
         """Whether we have not begun this stream; those with even numbers would be pushed, and never are."""
         return number > self.last or not number & 1
+
+    def state(self, number: int, stream: Stream | None) -> State:
+        """Return what a stream is that takes no frame of this kind. None was skipped: it has ended so long ago that it is forgotten."""
+        found = super().state(number, stream)
+        return State.RESET if found is State.SKIPPED else found
+
+    def count_reset(self) -> None:
+        """Do nothing: the streams are those of many clients, and what one of them brings about ends nothing of the others."""
 
     def half_closed(self, stream: Stream) -> None:
         """Wait for the response: the request is complete."""

@@ -194,6 +194,52 @@ async def test_as_many_as_allowed(stage: Stage) -> None:
     assert len(backend.conversations) == 3
 
 
+async def test_many_resets(stage: Stage) -> None:
+    """Whoever has a backend reset stream after stream ends nothing of others on the same connection."""
+    waiting: list[tuple[Http2Conversation, int]] = []
+
+    def talk(talk: Http2Conversation, number: int, fields: dict[str, str], _sent: bytes) -> None:
+        if fields[":path"] == "/bad":
+            talk.h2.reset_stream(number, ErrorCodes.INTERNAL_ERROR)
+        else:
+            waiting.append((talk, number))
+
+    backend = await http2_backend(stage, talk)
+    asking_for_long = asyncio.create_task(stage.get("/long"))
+    await stage.until(lambda: bool(waiting))
+    reader, writer = await stage.connect()
+    for _ in range(200):
+        writer.write(POST.replace(b"/", b"/bad", 1) + b"Content-Length: 0\r\n\r\n")
+        assert (await read_response(reader)).status == 502
+    ((conversation, number),) = waiting
+    conversation.answer(number, body=b"late")
+    conversation.flush()
+
+    assert (await asking_for_long).body == b"late"
+    assert len(backend.conversations) == 1
+
+
+async def test_answers_to_the_forgotten(stage: Stage) -> None:
+    """A backend that answers thousands of requests after their clients have left, all at once, ends nothing of others."""
+    asked: list[int] = []
+
+    def talk(talk: Http2Conversation, number: int, fields: dict[str, str], _sent: bytes) -> None:
+        asked.append(number)
+        if fields[":path"] == "/last":
+            for one in asked:  # it has not heard yet that they were reset
+                talk.writer.write(head(one, b"\x88", "END_HEADERS") + body(one, b"late", ended=True))
+
+    backend = await http2_backend(stage, talk)
+    for _ in range(22):
+        async with a_peer(stage) as peer:
+            before = len(asked)
+            peer.send(*[head(number, asking()) for number in range(1, 101, 2)])
+            await stage.until(lambda before=before: len(asked) == before + 50)  # type: ignore[misc]
+    last = await stage.ask(POST.replace(b"/", b"/last", 1) + b"Content-Length: 0\r\n\r\n")
+
+    assert (last.status, last.body, len(backend.conversations)) == (200, b"late", 1)
+
+
 async def test_client_that_leaves(stage: Stage) -> None:
     """A client that leaves has its stream reset at the backend, and the connection goes on."""
     waiting: list[int] = []
