@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 STREAM_WINDOW: Final = 128 * 1024
 WINDOW: Final = 16 * 1024 * 1024
 """For all streams together; what one client does not take waits within its stream's window and stops no other."""
+STREAMS: Final = WINDOW // STREAM_WINDOW // 2
+"""On one connection, whatever the backend allows: when all stand still, and all wait to be told of more room, some of it is left."""
 KEPT: Final = 64 * 1024
 """Bytes of a request's body that are kept until the backend has answered."""
 _SETTINGS = {
@@ -55,7 +57,7 @@ class Http2Upstream(Http2Connection):
     def has_room(self, most: int) -> bool:
         """Whether one more request can be sent here, where *most* may go at once."""
         return (
-            len(self.streams) < most
+            len(self.streams) < min(most, STREAMS)
             and not self.is_going
             and not self.closing
             and self.last + 2 <= STREAM_BITS

@@ -240,6 +240,28 @@ async def test_answers_to_the_forgotten(stage: Stage) -> None:
     assert (last.status, last.body, len(backend.conversations)) == (200, b"late", 1)
 
 
+async def test_clients_that_take_nothing(stage: Stage) -> None:
+    """However many clients take nothing of what a backend sends them, it can send to others."""
+
+    def talk(talk: Http2Conversation, number: int, _fields: dict[str, str], _sent: bytes) -> None:
+        talk.h2.send_headers(number, [(":status", "200")])
+        begun.append((talk, number))
+        for one, each in begun:  # the oldest first, as much as its windows let it
+            while one is talk and (room := min(one.h2.local_flow_control_window(each), 16384)):
+                one.h2.send_data(each, bytes(room))
+
+    begun: list[tuple[Http2Conversation, int]] = []
+    await http2_backend(stage, talk, at_head=True, streams=1000)
+    async with a_peer(stage, reads=False) as one, a_peer(stage, reads=False) as other, a_peer(stage) as third:
+        for peer in (one, other):
+            peer.send(*[head(number, asking()) for number in range(1, 201, 2)])
+            await peer.until(lambda peer=peer: all(peer.heads(number) for number in range(1, 201, 2)))  # type: ignore[misc]
+            await peer.settled()
+        third.send(head(1, asking()))
+
+        await third.until(lambda: len(third.data(1)) >= 65536)
+
+
 async def test_client_that_leaves(stage: Stage) -> None:
     """A client that leaves has its stream reset at the backend, and the connection goes on."""
     waiting: list[int] = []
