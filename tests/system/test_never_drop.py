@@ -1,13 +1,15 @@
-"""Clients of every kind, by HTTP/1.1 and 2, events and WebSockets, while everything is done to a service that a user can do."""
+"""Clients of every kind, by HTTP/1.1 and 2, TLS, events and WebSockets, while everything is done to a service that a user can do."""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hostess_proxy.client import Running, running
 from tests.integration.proxy.mixed_load import Place, mixed_load
+from tests.integration.proxy.papers import Papers
 from tests.system.acting import done, pushed
 from tests.system.host import Host, Repository, a_host, a_repository, echo_files
 
@@ -29,7 +31,7 @@ def tried(repository: Repository, version: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def steps(host: Host, repository: Repository) -> list[Callable[[], object]]:
+def steps(host: Host, repository: Repository, paper: dict[str, Any]) -> list[Callable[[], object]]:
     """Return what is done, one after the other."""
 
     def run(*arguments: str) -> Callable[[], str]:
@@ -44,6 +46,7 @@ def steps(host: Host, repository: Repository) -> list[Callable[[], object]]:
         lambda: pushed(repository, steady("2")),
         run("services", "scale", "web=2"),
         lambda: upgrade(host),
+        lambda: done(host, "tls", "import", "--cert", paper["chain"], "--key", paper["key"]),
         run("services", "restart"),
         run("rollback"),
         lambda: tried(repository, "3"),
@@ -57,6 +60,7 @@ def steps(host: Host, repository: Repository) -> list[Callable[[], object]]:
         in_a_pause,
         host.kill,
         host.start,
+        lambda: done(host, "tls", "remove", NAME, "--force"),
         lambda: pushed(repository, steady("5")),
     ]
 
@@ -69,8 +73,10 @@ def upgrade(host: Host) -> None:
 
 @pytest.mark.timeout(240)
 async def test_nothing_that_a_user_does_loses_an_answer(tmp_path: Path) -> None:
-    """Push, scale, restart, rollback, canary, maintenance, pause, an upgrade of the proxy, a killed daemon: nobody notices."""
-    with a_host(tmp_path) as host:
+    """Push, scale, rollback, canary, maintenance, pause, other certificates, upgrades of the proxy, a killed daemon: nobody notices."""
+    papers = Papers(tmp_path)
+    paper = papers.issue(tmp_path / "paper", NAME)
+    with a_host(tmp_path / "host", {"HOSTESS_PROXY__HTTPS": "127.0.0.1:0"}) as host:
         repository = a_repository(host, "steady", steady("1"))
         pushed(repository, {})
 
@@ -79,8 +85,9 @@ async def test_nothing_that_a_user_does_loses_an_answer(tmp_path: Path) -> None:
             assert found is not None
             return found
 
-        async with mixed_load(Place(proxy, NAME)) as load:
-            for step in steps(host, repository):
+        authorities = done(host, "tls", "root").encode() + papers.authority()
+        async with mixed_load(Place(proxy, NAME), authorities) as load:
+            for step in steps(host, repository, paper):
                 await asyncio.to_thread(step)
                 await load.more(2)
 
