@@ -70,10 +70,7 @@ class CanaryLaunch:
             canary = Canary(order.wanted, tried, deployment.id, share, self._clock.now(), deployment.actor)
             await self._journal.put_canary(canary)
         except BaseException:
-            was_reached = self._routing.close_inside(order.place)
-            await self._undoing.undo(deployment.id, order.place)
-            if was_reached:
-                await self._routing.publish()
+            await self._undoing.take_back(deployment.id, order.place, order.say)
             raise
         finally:
             self._routing.close_inside(order.place)

@@ -75,23 +75,12 @@ class Deployer:
             await self._switch(order, progress)
         except BaseException as error:
             if not progress.switched:
-                await self._take_back(order)
+                await self._undoing.take_back(order.deployment.id, order.place, order.say)
                 if isinstance(error, Problem) and order.live is not None and progress.paused:
                     raise error.but(serving=_resumed(order.live, progress.paused)) from error
             raise
         finally:
             self._routing.release(order.deployment.id)
-
-    async def _take_back(self, order: Order) -> None:
-        """Undo before what went wrong is told; that this goes wrong, too, must not hide it."""
-        try:
-            was_reached = self._routing.close_inside(order.place)
-            await self._undoing.undo(order.deployment.id, order.place)
-            if was_reached:
-                await self._routing.publish()
-        except Problem as problem:
-            log.warning("deployment %s was not wholly taken back: %s", order.deployment.id, problem)
-            order.say(f" !     not all of it could be taken back yet: {problem}; this is tried again")
 
     # ---- the switch and after ----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from hostess.domain.health import pauses
 from hostess.domain.plan import plan
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
+from hostess.domain.push import Say
 from hostess.domain.records import Place
 from hostess.domain.release import Release, State, Workload, final
 from hostess.domain.routes import hosts_of
@@ -83,6 +84,17 @@ class Undoing:
                 over = not known and (state is None or final(state))
             if over:
                 await self._replicas.remove(container.id)
+
+    async def take_back(self, deployment: str, place: Place, say: Say) -> None:
+        """Undo before what went wrong is told; that this goes wrong, too, must not hide it."""
+        try:
+            was_reached = self._routing.close_inside(place)
+            await self.undo(deployment, place)
+            if was_reached:
+                await self._routing.publish()
+        except Problem as problem:
+            log.warning("deployment %s was not wholly taken back: %s", deployment, problem)
+            say(f" !     not all of it could be taken back yet: {problem}; this is tried again")
 
     async def undo(self, deployment: str, place: Place) -> None:
         """Take back what a deployment did: remove its containers (but those being retired), start again what it had stopped."""
