@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hostess.adapters.folder_sync import sync_folder
 from hostess.domain.certificate_names import is_address
 from hostess.domain.ports import Clock
 from hostess.domain.problem import Problem
@@ -118,11 +119,7 @@ class FileAuthority:
             file.flush()
             os.fsync(descriptor)
         beside.replace(self._path)
-        parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        sync_folder(folder)
 
     def _unreadable(self, why: str) -> Problem:
         return Problem(

@@ -23,6 +23,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostess.adapters.folder_sync import sync_folder
 from hostess.domain.certificate import Certificate, Source
 from hostess.domain.certificate_pem import Pair, check_dates, invalid, read_pair
 from hostess.domain.ports import Clock
@@ -134,11 +135,11 @@ class FileCertificates:
             _put(beside / META, json.dumps({"source": made.source, "authority": made.authority}) + "\n", 0o640)
             _prove(beside)
             self._give(beside)
-            _to_disk(beside)
+            sync_folder(beside)
             if path.exists():  # a damaged one
                 self._remove(path)
             beside.rename(path)
-            _to_disk(self._folder)
+            sync_folder(self._folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
@@ -240,11 +241,3 @@ def _state(path: str) -> object:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_uid, found.st_mode
-
-
-def _to_disk(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

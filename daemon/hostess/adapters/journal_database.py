@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from sqlite_utils import Database
 
+from hostess.adapters.folder_sync import sync_folder
 from hostess.adapters.journal_schema import known_migrations, migrations
 from hostess.domain.problem import Problem
 
@@ -83,15 +84,7 @@ def _create(path: Path) -> None:
     with closing(_connect(fresh, "rw")) as database:
         migrations.apply(database)
     fresh.rename(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _check(path: Path) -> None:
