@@ -1,7 +1,7 @@
 """The whole routing table, made anew from the journal's live releases and the engine's containers, and handed to the proxy."""
 
 import asyncio
-import contextlib
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ from hostess.services.inside_names import InsideNames
 from hostess.services.retirement import leaving
 from hostess.services.served_certificates import ServedCertificates
 from hostess.services.tokens import passes
+
+log = logging.getLogger(__name__)
 
 Containers = Mapping[tuple[str, str], list[Container]]
 """(project, environment) -> what is there and is not leaving."""
@@ -111,8 +113,11 @@ class Routing:
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""
-        with contextlib.suppress(Problem):
+        try:
             await self.publish()
+        except Problem as problem:
+            log.warning("certificates were not looked at: %s", problem)
+        else:
             await self._certificates.tidy()
 
     async def table(self) -> tuple[list[Upstreams], list[InsideService]]:
