@@ -152,7 +152,9 @@ class Upstream:
     def eof_received(self) -> bool:
         """Keep half-closed tunnels open; in all other cases the end of the stream is the end."""
         exchange = self.exchange
-        if exchange is not None and self._reading == _TUNNEL:
+        if exchange is None:
+            self.close()  # at once: a request of this very turn of the loop must not be given to it
+        elif self._reading == _TUNNEL:
             return exchange.upstream_ended_writing()
         return False
 

@@ -230,6 +230,19 @@ async def test_late_unsolicited_bytes(stage: Stage) -> None:
     assert (await stage.get()).status == 200
 
 
+async def test_end_of_a_resting_connection(stage: Stage) -> None:
+    """A resting connection that its backend ends is given to nobody, not even in the same turn of the loop."""
+    backend = await stage.backend()
+    stage.route(backend)
+    await stage.get()
+    [target] = stage.traffic.targets.at([backend.address])
+    [upstream] = target.idle
+
+    upstream.eof_received()
+
+    assert target.take_idle(stage.traffic.now, fresh=False) is None
+
+
 @pytest.mark.parametrize(
     "beginning",
     [
