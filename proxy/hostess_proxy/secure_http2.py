@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 class SecureHttp2(Http2Downstream):
     """An HTTP/2 connection that was shown *identity*."""
 
-    __slots__ = ("_covered", "_identity")
+    __slots__ = ("_identity",)
 
     def __init__(self, traffic: "Traffic", identity: "Identity") -> None:
         super().__init__(traffic, secure=True)
         self._identity = identity
-        self._covered = b""  # the host that was found to be covered last: nearly always the only one
 
     def find(self, request: "Request") -> "LiveRoute | None":
         """Return the route by host and path, where the certificate is for that host."""
         host = request.fields.name
-        if host != self._covered:
-            if not self._identity.covers(host):
-                return MISDIRECTED
-            self._covered = host
+        if not self._identity.covers(host):
+            return MISDIRECTED
         return super().find(request)
