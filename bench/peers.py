@@ -98,8 +98,7 @@ _CADDY = """
     output discard
   }}
 }}
-{sites} {{
-  tls {folder}/chain.pem {folder}/key.pem
+(shop) {{
   log {{
     output file {folder}/caddy.log
   }}
@@ -110,16 +109,12 @@ _CADDY = """
     header_up X-Real-IP {{remote_host}}
   }}
 }}
+{sites} {{
+  tls {folder}/chain.pem {folder}/key.pem
+  import shop
+}}
 {plain} {{
-  log {{
-    output file {folder}/caddy.log
-  }}
-  header X-Request-Id {{http.request.uuid}}
-  reverse_proxy /upload 127.0.0.1:{drain}
-  reverse_proxy 127.0.0.1:{backend} {{
-    header_up X-Request-Id {{http.request.uuid}}
-    header_up X-Real-IP {{remote_host}}
-  }}
+  import shop
 }}
 """
 

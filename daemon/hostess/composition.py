@@ -170,6 +170,56 @@ def _sources(
     return _Sources(repositories, secrets, access, sites, preparation)
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What runs containers, and leads requests to them."""
+
+    names: InsideNames
+    replicas: Replicas
+    gate: Gate
+    jobs: Jobs
+    migrator: Migrator
+    databases: DatabaseSetup
+    certificates: FileCertificates
+    internal: InternalCertificates
+    imports: CertificateImports
+    routing: Routing
+    retirement: Retirement
+
+
+def _running(
+    settings: Settings,
+    journal: Journal,
+    vault: Vault,
+    outside: Outside,
+    redactor: SecretRedactor,
+    access: DatabaseAccess,
+    transcripts: FileTranscripts,
+) -> _Running:
+    """Wire what starts and ends replicas and jobs, and the tables and certificates of the proxy."""
+    engine, clock = outside.engine, outside.clock
+    names = InsideNames(journal, outside.firewall)
+    replicas = Replicas(engine, journal, vault, clock, names)
+    jobs = Jobs(engine, replicas, journal, transcripts, redactor, clock)
+    store = certificates_of(settings, clock)
+    internal = InternalCertificates(store, internal_authority(settings, clock), clock, settings.base_domain)
+    shown = ServedCertificates(store, internal, by_tls=settings.proxy.https is not None)
+    routing = Routing(engine, journal, outside.router, names, shown, clock, vault.digest("sessions at the proxy"))
+    return _Running(
+        names=names,
+        replicas=replicas,
+        gate=Gate(engine, outside.prober, clock, redactor.hide),
+        jobs=jobs,
+        migrator=Migrator(engine, replicas, jobs, redactor.hide),
+        databases=DatabaseSetup(engine, replicas, access, clock),
+        certificates=store,
+        internal=internal,
+        imports=CertificateImports(store, journal, clock, routing.publish),
+        routing=routing,
+        retirement=Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock),
+    )
+
+
 async def compose(settings: Settings, journal: Journal, vault: Vault, outside: Outside) -> World:
     """Wire the services; nothing is started, no file is written."""
     engine, clock, logs = outside.engine, outside.clock, settings.data_dir / "logs"
@@ -179,27 +229,16 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
     redactor.learn(await sources.secrets.known())
     transcripts, job_transcripts = FileTranscripts(logs / "deployments"), FileTranscripts(logs / "jobs")
+    running = _running(settings, journal, vault, outside, redactor, sources.access, job_transcripts)
+    replicas, gate, jobs, migrator = running.replicas, running.gate, running.jobs, running.migrator
+    databases, routing, retirement = running.databases, running.routing, running.retirement
     repositories, preparation = sources.repositories, sources.preparation
-    names = InsideNames(journal, outside.firewall)
-    replicas = Replicas(engine, journal, vault, clock, names)
-    gate = Gate(engine, outside.prober, clock, redactor.hide)
-    jobs = Jobs(engine, replicas, journal, job_transcripts, redactor, clock)
-    migrator = Migrator(engine, replicas, jobs, redactor.hide)
-    timer = SchedulerTimer()
-    certificates = certificates_of(settings, clock)
-    internal = InternalCertificates(certificates, internal_authority(settings, clock), clock, settings.base_domain)
-    shown = ServedCertificates(certificates, internal, by_tls=settings.proxy.https is not None)
-    routing = Routing(engine, journal, outside.router, names, shown, clock, vault.digest("sessions at the proxy"))
-    retirement = Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock)
-    steps = Steps(journal, clock)
-    databases = DatabaseSetup(engine, replicas, sources.access, clock)
-    phase = DatabasePhase(databases, steps)
+    timer, steps, turns = SchedulerTimer(), Steps(journal, clock), Turns()
+    phase, subnets = DatabasePhase(databases, steps), partial(free_subnets, settings, outside.meter)
     launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
     undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
-    turns = Turns()
     report = Report(outside.resolver, url, partial(addresses_of, settings), settings.base_domain)
-    subnets = partial(free_subnets, settings, outside.meter)
     trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
     deployments = Deployments(
         journal, deployer, trial, preparation, turns, report, transcripts, redactor, clock, subnets
@@ -212,9 +251,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
-        certificates=certificates,
-        internal=internal,
-        imports=CertificateImports(certificates, journal, clock, routing.publish),
+        certificates=running.certificates,
+        internal=running.internal,
+        imports=running.imports,
         secrets=sources.secrets,
         transcripts=transcripts,
         job_transcripts=job_transcripts,
@@ -225,7 +264,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         timer=timer,
         redactor=redactor,
         replicas=replicas,
-        names=names,
+        names=running.names,
         routing=routing,
         closures=Closures(journal, routing, clock),
         canaries=Canaries(journal, deployments, undoing, routing, turns, clock, pushes.unsettle),
