@@ -95,7 +95,7 @@ def shop(first: Shop) -> Shop:
     """Give the stack as it was pushed first, whatever another test has made of it."""
     if (first.repository.folder / "hostess.yml").read_text() != stack()["hostess.yml"]:
         revised(first.repository, stack())
-        until(lambda: well(first), 30, "the pooler's way to its database")
+    until(lambda: well(first), 60, "the databases' and the pooler's answers")
     return first
 
 
@@ -275,5 +275,7 @@ def test_an_extension_with_a_library_is_there_from_the_start(host: Host) -> None
 
 def well(shop: Shop) -> bool:
     """Whether both databases and the pooler answer with the credentials of the consumers, with the data of before."""
+    if [len(found) for found in shop.databases().values()] != [1, 1]:
+        return False  # The engine waits a moment before it starts one that ended.
     own = [shop.psql(shop.env("web", name), "SELECT n FROM mine").stdout for name in ("DATABASE", "POOLED")]
     return own == ["7\n", "7\n"] and shop.redis("web", "GET", "mine") == "7" and shop.redis("other", "PING") == "PONG"
