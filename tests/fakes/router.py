@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.domain.ports import OUTDATED, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.route_settings import RouteSettings
 
@@ -25,6 +26,7 @@ class FakeRouter:
         self.insides: list[tuple[InsideService, ...]] = []
         self.session_keys: list[str] = []
         self.certificates: list[tuple[ServedCertificate, ...]] = []
+        self.challenges: list[Challenges] = []
         self.drains: list[tuple[str, ...]] = []
         self.proved: list[tuple[str, str]] = []
         self.proof: tuple[int, str] | Exception | None = None
@@ -54,6 +56,7 @@ class FakeRouter:
         inside: Sequence[InsideService] = (),
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
+        challenges: Challenges = NO_CHALLENGES,
     ) -> int:
         """Keep the table."""
         self._reached()
@@ -63,6 +66,7 @@ class FakeRouter:
         self.insides.append(tuple(inside))
         self.session_keys.append(session_key)
         self.certificates.append(tuple(certificates))
+        self.challenges.append(challenges)
         return len(self.tables)
 
     async def in_flight(self, targets: Sequence[str]) -> int:

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from hostess.adapters.route_keys import keys_of
-from hostess.domain.ports import OUTDATED, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.release import StaticSite
 from hostess_proxy.client import ProxyClient, ProxyError, TableRefusedError
@@ -42,6 +43,7 @@ class SocketRouter:
         inside: Sequence[InsideService] = (),
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
+        challenges: Challenges = NO_CHALLENGES,
     ) -> int:
         """Replace the whole table; return its generation once every worker has it."""
         table: dict[str, object] = {
@@ -67,6 +69,8 @@ class SocketRouter:
             table["session_key"] = session_key
         if certificates:
             table["certificates"] = [asdict(certificate) for certificate in certificates]
+        if challenges != NO_CHALLENGES:
+            table["challenges"] = {"http": dict(challenges.http), "alpn": [asdict(each) for each in challenges.alpn]}
         try:
             return await self._client.publish(table)
         except TableRefusedError as error:

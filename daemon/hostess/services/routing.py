@@ -10,7 +10,8 @@ from hostess.domain import labels
 from hostess.domain.canaries import targets_of
 from hostess.domain.closures import Closing, Closure, closing, over
 from hostess.domain.inside import first_served, inside_services
-from hostess.domain.ports import Clock, Container, Engine, InsideService, Journal, Router, Upstreams
+from hostess.domain.ports import Challenges, Clock, Container, Engine, InsideService, Journal, Router, Upstreams
+from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.records import Canary, Place
@@ -60,6 +61,7 @@ class Routing:
         self._held: set[str] = set()
         self._early: dict[tuple[str, str], _Early] = {}
         self._unwell: frozenset[str] = frozenset()
+        self._challenges = NO_CHALLENGES
 
     def hold(self, deployment: str) -> None:
         """Route nothing to containers of this deployment until `release`: they have not passed their gate.
@@ -103,13 +105,19 @@ class Routing:
             self._unwell = frozenset(containers)
             await self.publish()
 
+    async def challenge(self, challenges: Challenges) -> None:
+        """Let authorities find these answers, and no others any more; every worker gives them when this returns."""
+        if self._challenges != challenges:
+            self._challenges = challenges
+            await self.publish()
+
     async def publish(self) -> int:
         """Make the live releases what is served, by every worker; return the table's generation."""
         async with self._publishing:
             routes, inside = await self.table()
             hosts = {route.host: route.project for route in routes}
             certificates = await self._certificates.of(hosts)
-            return await self._router.publish(routes, inside, self._session_key, certificates)
+            return await self._router.publish(routes, inside, self._session_key, certificates, self._challenges)
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""

@@ -23,7 +23,8 @@ from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.resolver_system import SystemResolver
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
-from hostess.domain.ports import InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports import Challenges, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
@@ -75,6 +76,7 @@ class StandInRouter:
         self.generation = 0
         self.session_key = ""
         self.certificates: Sequence[ServedCertificate] = ()
+        self.challenges = NO_CHALLENGES
         self.is_gone = False
 
     async def publish(
@@ -83,12 +85,13 @@ class StandInRouter:
         inside: Sequence[InsideService] = (),
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
+        challenges: Challenges = NO_CHALLENGES,
     ) -> int:
         """Take a table, unless it is gone."""
         if self.is_gone:
             raise Problem("proxy-unreachable", "the proxy did not answer")
         self.table, self.inside, self.session_key = tuple(routes), tuple(inside), session_key
-        self.certificates = tuple(certificates)
+        self.certificates, self.challenges = tuple(certificates), challenges
         self.generation += 1
         return self.generation
 

@@ -3,14 +3,18 @@
 Every method that waits for something outside is a coroutine. Adapters turn their library's errors into Problems.
 """
 
+from hostess.domain.ports.authority import Authority, AuthorityError
 from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.journal import Journal
+from hostess.domain.ports.name_servers import DnsWriter, NameServers
 from hostess.domain.ports.proxy import (
     OUTDATED,
+    AlpnChallenge,
     CanaryTargets,
+    Challenges,
     InsideService,
     Maintenance,
     Pause,
@@ -24,13 +28,18 @@ from hostess.domain.ports.sites import SiteLimits, Sites
 
 __all__ = [
     "OUTDATED",
+    "AlpnChallenge",
     "Answer",
+    "Authority",
+    "AuthorityError",
     "BuildOrder",
     "CanaryTargets",
     "CertificateStore",
+    "Challenges",
     "Clock",
     "Container",
     "ContainerSpec",
+    "DnsWriter",
     "Engine",
     "EngineFacts",
     "Firewall",
@@ -41,6 +50,7 @@ __all__ = [
     "LogLine",
     "Maintenance",
     "Meter",
+    "NameServers",
     "NewCommit",
     "Pause",
     "Prober",

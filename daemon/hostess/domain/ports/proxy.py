@@ -1,7 +1,7 @@
 """The proxy, as the daemon sees it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -94,6 +94,26 @@ class ServedCertificate:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlpnChallenge:
+    """What is shown for a name to who asks by "acme-tls/1" alone (RFC 8737); *chain* and *key* are absolute paths of PEM files."""
+
+    name: str
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """What authorities may ask for at present: *http* is token -> key authorization (RFC 8555 §8.3)."""
+
+    http: Mapping[str, str] = field(default_factory=dict)
+    alpn: tuple[AlpnChallenge, ...] = ()
+
+
+NO_CHALLENGES: Final = Challenges()
+
+
 class Router(Protocol):
     """The proxy, as the daemon sees it."""
 
@@ -103,6 +123,7 @@ class Router(Protocol):
         inside: Sequence[InsideService] = (),
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
+        challenges: Challenges = NO_CHALLENGES,
     ) -> int:
         """Make these the whole table, acknowledged by every worker; return its generation.
 
