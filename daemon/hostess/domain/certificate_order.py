@@ -32,7 +32,10 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way to prove control of a name (RFC 8555 §8). *answer* is the key authorization, *error* what was wrong with it."""
+    """One way to prove control of a name (RFC 8555 §8). *answer* is the key authorization.
+
+    *error* and *trouble* tell what was wrong with it, where it failed.
+    """
 
     kind: Kind
     url: str
@@ -40,6 +43,7 @@ class Challenge:
     status: str
     answer: str
     error: str = ""
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What is true of the client for ACME authorities."""
