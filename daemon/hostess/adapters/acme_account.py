@@ -29,13 +29,39 @@ class Account:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BindingFile:
+    """Who is the customer, where an authority wants to know: a key's id, and the *file* that the key is in, in base64url."""
+
+    key_id: str
+    file: Path
+
+    def read(self) -> Binding:
+        """Return what the file holds now; Problem "acme-binding-unreadable"."""
+        try:
+            return Binding.parse(self.key_id, self.file.read_text("ascii"))
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+        except ValueError:
+            # Not what the library says: it might quote from the key.
+            fault = "does not hold a key in base64url"
+        raise Problem(
+            "acme-binding-unreadable",
+            f"{self.file}, the key of the authority's customer {self.key_id}, {fault}",
+            serving="the certificates that there are",
+            remedy="put the key (HMAC) there that the authority gave you with the key id, on one line",
+        )
+
+
 class AcmeAccount:
     """Signs requests to one authority. There is one account for each directory and e-mail (which may be empty).
 
     The key is on disk before the authority hears of it: after a kill in between, the same key finds the same account.
     """
 
-    def __init__(self, wire: AcmeWire, folder: Path, wanted: tuple[str, str], binding: Binding | None = None) -> None:
+    def __init__(
+        self, wire: AcmeWire, folder: Path, wanted: tuple[str, str], binding: BindingFile | None = None
+    ) -> None:
         self._wire = wire
         self._folder = folder
         self._directory, self._email = wanted
@@ -97,9 +123,15 @@ class AcmeAccount:
         if self._email:
             payload["contact"] = [f"mailto:{self._email}"]
         if self._binding is not None:
-            payload["externalAccountBinding"] = self._binding.signed(url, key.public)
+            binding = await asyncio.to_thread(self._binding.read)
+            payload["externalAccountBinding"] = binding.signed(url, key.public)
         content = json.dumps(payload).encode()
-        return (await self._wire.send(url, lambda nonce: key.signed(url, content, nonce=nonce))).location
+        try:
+            return (await self._wire.send(url, lambda nonce: key.signed(url, content, nonce=nonce))).location
+        except RefusedError as refusal:
+            if refusal.kind == "externalAccountRequired":
+                refusal.what += "; set the key id and the key that it gave you (acme.eab_kid and acme.eab_key_file)"
+            raise
 
     async def _load(self) -> tuple[Account, AccountKey]:
         text = await asyncio.to_thread(self._read)

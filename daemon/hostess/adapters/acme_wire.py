@@ -52,7 +52,7 @@ class WireLimits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, with a status below 400. *headers* have lower-case names."""
+    """What came back. *headers* have lower-case names."""
 
     url: str
     status: int
@@ -152,7 +152,9 @@ class AcmeWire:
     async def _ask(self, method: str, url: str, body: bytes | None = None, accept: str = "application/json") -> Answer:
         if urlsplit(self._url).scheme == "https" and urlsplit(url).scheme != "https":
             raise broken(self._url, f"leads to {plain(url)}, which is not HTTPS")
-        headers = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/jose+json"})
+        headers = {"Accept": accept, "Accept-Encoding": "identity"} | (
+            {} if body is None else {"Content-Type": "application/jose+json"}
+        )
         session = await self._opened()
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
@@ -190,6 +192,7 @@ class AcmeWire:
                     timeout=aiohttp.ClientTimeout(total=self._limits.within.total_seconds()),
                     headers={"User-Agent": f"hostess/{__version__}"},
                     cookie_jar=aiohttp.DummyCookieJar(),
+                    auto_decompress=False,  # a small answer may hold a huge one
                 )
         return self._session
 
@@ -197,7 +200,7 @@ class AcmeWire:
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
         if answer.status < HTTPStatus.BAD_REQUEST:
-            raise broken(answer.url, f"is a redirect ({answer.status}), which a signed request must not follow")
+            raise broken(answer.url, f"is a redirect ({answer.status}), and those are not followed")
         until = answer.retry_after(self._clock.now())
         link = answer.links.get("terms-of-service", "")
         fault = read_fault(_parsed(answer.body), answer.status, may_return=until is not None, link=link)

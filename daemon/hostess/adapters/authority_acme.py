@@ -11,8 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hostess.adapters.acme_account import AcmeAccount
-from hostess.adapters.acme_jws import Binding
+from hostess.adapters.acme_account import AcmeAccount, BindingFile
 from hostess.adapters.acme_resources import OrderResource, read_authorization, read_order, read_window
 from hostess.adapters.acme_wire import AcmeWire, Answer, RefusedError, WireLimits, broken, down, host_of
 from hostess.domain.acme_answers import base64url, chain_fault, identifier
@@ -46,7 +45,7 @@ class AcmeAuthority:
         clock: Clock,
         *,
         email: str = "",
-        binding: Binding | None = None,
+        binding: BindingFile | None = None,
         ca_file: Path | None = None,
         limits: WireLimits | None = None,
     ) -> None:

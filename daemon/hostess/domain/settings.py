@@ -8,8 +8,18 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import parse_duration, parse_memory
@@ -91,10 +101,18 @@ def _empty_is_none(given: object) -> object:
     return None if given == "" else given
 
 
+def _directory(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
+        raise ValueError(f'"{text}" is not the https:// URL of an ACME directory')
+    return text
+
+
 T = TypeVar("T")
 Listener = Annotated[Address, BeforeValidator(_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
+Directory = Annotated[str, AfterValidator(_directory)]
 Several = Annotated[tuple[T, ...], BeforeValidator(_several)]
 Unless = Annotated[T | None, BeforeValidator(_empty_is_none)]
 """A value, or None written as empty text."""
@@ -135,12 +153,32 @@ class ProxySettings(_Table):
 
 
 class AcmeSettings(_Table):
-    """Where certificates come from. An empty *directory* turns ACME off."""
+    """Where certificates come from. An empty *directory* turns ACME off; *fallback* is asked while the first cannot issue.
 
-    directory: str = LETS_ENCRYPT
+    *ca_file* holds further roots that the TLS certificates of both may come from. The pairs of a key id and a file with a key in
+    base64url say who is the customer, where an authority wants to know (external account binding, RFC 8555 §7.3.4).
+    """
+
+    directory: Directory = LETS_ENCRYPT
     email: str = ""
-    ca_file: Unless[Path] = None
-    fallback: str = ""
+    ca_file: Unless[Folder] = None
+    fallback: Directory = ""
+    eab_kid: str = ""
+    eab_key_file: Unless[Folder] = None
+    fallback_eab_kid: str = ""
+    fallback_eab_key_file: Unless[Folder] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for prefix, kid, file in (
+            ("", self.eab_kid, self.eab_key_file),
+            ("fallback_", self.fallback_eab_kid, self.fallback_eab_key_file),
+        ):
+            if bool(kid) != bool(file):
+                raise ValueError(
+                    f"acme.{prefix}eab_kid and acme.{prefix}eab_key_file belong together: set both, or none"
+                )
+        return self
 
 
 class EngineSettings(_Table):

@@ -40,6 +40,10 @@ directory = ""
 email = "ops@example.com"
 ca_file = "/etc/ca.pem"
 fallback = "https://ca.example/directory"
+eab_kid = "customer-1"
+eab_key_file = "/etc/hostess/eab"
+fallback_eab_kid = "customer-2"
+fallback_eab_key_file = "/etc/hostess/other-eab"
 
 [engine]
 kind = "docker"
@@ -243,6 +247,33 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
         with pytest.raises(Problem) as caught:
             load(path, None, {})
         assert caught.value.code == "settings-unreadable"
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (
+            'acme.eab_kid = "me"\n',
+            "config.toml: settings: acme.eab_kid and acme.eab_key_file belong together: set both, or none",
+        ),
+        (
+            '[acme]\nfallback_eab_key_file = "/key"\n',
+            "config.toml:1: acme: acme.fallback_eab_kid and acme.fallback_eab_key_file belong together: set both, or none",
+        ),
+        (
+            '[acme]\ndirectory = "http://ca.example/dir"\n',
+            'config.toml:2: acme.directory: "http://ca.example/dir" is not the https:// URL of an ACME directory',
+        ),
+        (
+            'acme.fallback = "ca.example"\n',
+            'config.toml:1: acme.fallback: "ca.example" is not the https:// URL of an ACME directory',
+        ),
+        ('acme.ca_file = "ca.pem"\n', 'config.toml:1: acme.ca_file: "ca.pem" is not an absolute path'),
+    ],
+)
+def test_authorities_are_spoken_with_in_safety(tmp_path: Path, text: str, mistake: str) -> None:
+    """An authority's address is https, its files do not depend on where the daemon started, and a customer has an id and a key."""
+    assert refused(tmp_path, text) == [mistake]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,19 @@ class AuthorityError(Exception):
 
 
 class Authority(Protocol):
-    """An authority with our account there, which is made when it is first needed; every method may raise AuthorityError."""
+    """An authority with our account there, which is made when it is first needed; every method may raise AuthorityError.
+
+    What is wrong on this host is a Problem: "acme-account-failed", "acme-binding-unreadable", "acme-ca-unreadable".
+    """
 
     directory: str
 
     async def begin(self, names: Sequence[str], *, replaces: str = "", profile: str = "") -> Order:
-        """Order a certificate for *names*; *replaces* is the renewal id of the one that it follows (RFC 9773 §5)."""
+        """Order a certificate for *names*; *replaces* is the renewal id of the one that it follows (RFC 9773 §5).
+
+        An authority that knows nothing of `replaces`, or does not offer the *profile*, is not asked for it. One that refuses to have
+        that certificate replaced raises AuthorityError with Trouble.REPLACED: order again without.
+        """
 
     async def order(self, url: str) -> Order:
         """Return an order as it is now, authorizations included; one that the authority no longer knows is invalid."""
