@@ -1,0 +1,161 @@
+"""Which certificates a set of hosts needs of authorities that everybody trusts."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostess.domain.certificate_names import covered
+from hostess.domain.wanted_certificates import (
+    BY_NAME,
+    BY_ZONE,
+    Host,
+    HostKind,
+    Policy,
+    Wanted,
+    public,
+    wanted_certificates,
+)
+
+PUBLIC = Policy(acme=True, base_domain="apps.org")
+WRITER = Policy(acme=True, base_domain="apps.org", dns_writer=True)
+HOSTS = st.lists(
+    st.builds(
+        Host,
+        st.sampled_from(
+            [f"{first}{rest}" for first in ("", "www.", "a.") for rest in ("x.org", "apps.org", "a.apps.org")]
+            + ["shop.localhost", "10.0.0.1", "x.test"]
+        ),
+        st.sampled_from(["shop", "blog"]),
+        st.sampled_from(HostKind),
+    ),
+    unique_by=lambda host: host.name,
+)
+
+
+def custom(name: str, project: str = "shop") -> Host:
+    """Return a custom domain."""
+    return Host(name, project, HostKind.CUSTOM)
+
+
+def generated(name: str, kind: HostKind = HostKind.GENERATED) -> Host:
+    """Return a host below the base domain."""
+    return Host(f"{name}.apps.org", "shop", kind)
+
+
+@pytest.mark.parametrize(
+    ("host", "good"),
+    [
+        ("shop.example.org", True),
+        ("shop.xn--p1ai", True),
+        ("org", False),
+        ("localhost", False),
+        ("a.localhost", False),
+        ("shop.test", False),
+        ("shop.home.arpa", False),
+        ("shop.internal", False),
+        ("shop.lan", False),
+        ("192.168.1.2", False),
+        ("1.1.1.1", False),
+        ("[2606:4700::1111]", False),
+    ],
+)
+def test_public(host: str, good: bool) -> None:
+    """A host is public when somebody may own it: no address, no single label, nothing that is private by its ending."""
+    assert public(host) is good
+
+
+def test_one_each() -> None:
+    """Each public host has a certificate of its own, proven by http-01 first; the authority of the house serves all others."""
+    wants = wanted_certificates(
+        [
+            custom("x.org"),
+            custom("y.org"),
+            generated("a"),
+            custom("b.localhost"),
+            Host("10.0.0.1", "", HostKind.CUSTOM),
+        ],
+        PUBLIC,
+    )
+
+    assert [each.names for each in wants.certificates] == [("a.apps.org",), ("x.org",), ("y.org",)]
+    assert {each.challenges for each in wants.certificates} == {BY_NAME}
+    assert wants.internal == {"b.localhost", "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "waiting", "groups"),
+    [
+        ([custom("x.org"), custom("www.x.org")], (), [("x.org", "www.x.org")]),
+        ([custom("www.x.org"), custom("x.org")], (), [("x.org", "www.x.org")]),
+        ([custom("x.org"), custom("www.x.org", "blog")], (), [("www.x.org",), ("x.org",)]),
+        ([custom("x.org"), custom("www.x.org")], ("www.x.org",), [("www.x.org",), ("x.org",)]),
+        ([custom("x.org"), custom("www.x.org")], ("x.org",), [("www.x.org",), ("x.org",)]),
+        ([custom("www.x.org")], (), [("www.x.org",)]),
+        ([custom("x.org"), Host("www.x.org", "shop", HostKind.PASSING)], (), [("x.org",)]),
+    ],
+)
+def test_a_domain_and_its_www(hosts: Sequence[Host], waiting: Sequence[str], groups: Sequence[tuple[str, ...]]) -> None:
+    """A domain and its www share a certificate where both are of one project and neither waits for its DNS."""
+    assert [each.names for each in wanted_certificates(hosts, PUBLIC, waiting=waiting).certificates] == groups
+
+
+def test_the_wildcard_of_the_base_domain() -> None:
+    """With somebody to write its records, hosts directly below the base domain share a wildcard, proven by dns-01."""
+    wants = wanted_certificates(
+        [
+            generated("a"),
+            generated("b", HostKind.API),
+            generated("c", HostKind.PASSING),
+            custom("x.a.apps.org"),
+            custom("x.org"),
+        ],
+        WRITER,
+    )
+
+    assert wants.certificates == (Wanted(("*.apps.org",), BY_ZONE), Wanted(("x.a.apps.org",)), Wanted(("x.org",)))
+    assert [each.wildcard for each in wants.certificates] == [True, False, False]
+    assert not wants.internal
+
+
+@pytest.mark.parametrize("base", ["localhost", "apps.test", "home.arpa"])
+def test_no_wildcard_below_what_nobody_owns(base: str) -> None:
+    """A base domain that is not public is served by the authority of the house, whoever writes records."""
+    host = Host(f"a.{base}", "shop", HostKind.GENERATED)
+
+    wants = wanted_certificates([host], Policy(acme=True, base_domain=base, dns_writer=True))
+
+    assert not wants.certificates
+    assert wants.internal == {host.name}
+
+
+@pytest.mark.parametrize("policy", [PUBLIC, WRITER])
+def test_passing_hosts_cost_nothing(policy: Policy) -> None:
+    """Hosts of one deployment, and of ephemeral environments, cause no order, not even one for the wildcard."""
+    wants = wanted_certificates([generated("a", HostKind.PASSING), Host("x.org", "shop", HostKind.PASSING)], policy)
+
+    assert not wants.certificates
+    assert wants.internal == {"a.apps.org", "x.org"}
+
+
+def test_nothing_for_what_was_brought() -> None:
+    """Hosts for which an imported certificate is good need nothing; the other of a pair stands alone."""
+    wants = wanted_certificates([custom("x.org"), custom("www.x.org"), custom("a.y.org")], PUBLIC, ["x.org", "*.y.org"])
+
+    assert wants.certificates == (Wanted(("www.x.org",)),)
+    assert not wants.internal
+
+
+@given(hosts=HOSTS, writer=st.booleans(), waiting=st.sets(st.sampled_from(["x.org", "www.x.org"])))
+def test_each_host_has_one_place(hosts: list[Host], writer: bool, waiting: set[str]) -> None:
+    """Every host is either in exactly one certificate or with the internal authority; the order of hosts changes nothing."""
+    policy = Policy(acme=True, base_domain="apps.org", dns_writer=writer)
+
+    wants = wanted_certificates(hosts, policy, waiting=waiting)
+
+    for host in hosts:
+        found = [each for each in wants.certificates if covered(each.names, host.name)]
+        assert len(found) + (host.name in wants.internal) == 1
+    assert wants == wanted_certificates(hosts[::-1], policy, waiting=waiting)
+    assert not wanted_certificates(hosts, Policy(acme=False, base_domain="apps.org", dns_writer=writer)).certificates
