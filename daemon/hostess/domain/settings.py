@@ -28,6 +28,7 @@ from hostess.domain.settings_sources import Sourced, gather
 DEFAULT_FILE = Path("/etc/hostess/config.toml")
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _ENVIRONMENT_PREFIX = 24
+_DNS_PORT = 53
 _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _SECRET_KEYS = frozenset({"backups.s3.secret_access_key"})
 
@@ -59,6 +60,24 @@ class Address:
 
 def _address(given: object) -> object:
     return Address.parse(given) if isinstance(given, str) else given
+
+
+def _name_server(given: object) -> object:
+    """Make an address of text; a name server's port may be left out."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return Address(str(ip_address(given.strip("[]"))), _DNS_PORT)
+    except ValueError:
+        return Address.parse(given if ":" in given else f"{given}:{_DNS_PORT}")
+
+
+def _by_address(server: Address) -> Address:
+    try:
+        ip_address(server.host)
+    except ValueError:
+        raise ValueError(f'"{server}": name servers to ask are given by their IP addresses') from None
+    return server
 
 
 def _absolute(path: Path) -> Path:
@@ -111,6 +130,7 @@ def _directory(text: str) -> str:
 T = TypeVar("T")
 Listener = Annotated[Address, BeforeValidator(_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+NameServer = Annotated[Address, BeforeValidator(_name_server)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 Directory = Annotated[str, AfterValidator(_directory)]
 Several = Annotated[tuple[T, ...], BeforeValidator(_several)]
@@ -152,6 +172,37 @@ class ProxySettings(_Table):
     metrics: Unless[Listener] = None
 
 
+class DnsSettings(_Table):
+    """Which name *servers* are asked (none: those of the system), and who writes records for dns-01 (no *provider*: nobody).
+
+    *command* is a program of the operator's. *server* takes updates (RFC 2136) of *zone* (empty: it is found), signed with the key in
+    *key_file*. A record that is not given out everywhere after *propagation_timeout* is a failure.
+    """
+
+    servers: Several[Annotated[NameServer, AfterValidator(_by_address)]] = ()
+    provider: Literal["", "command", "rfc2136"] = ""
+    command: Unless[Folder] = None
+    server: Unless[NameServer] = None
+    zone: Annotated[str, AfterValidator(_host_name_or_none)] = ""
+    key_name: str = ""
+    key_file: Unless[Folder] = None
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    propagation_timeout: Annotated[timedelta, _written(parse_duration)] = Field(
+        default=timedelta(minutes=2), gt=timedelta(0)
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Refuse a provider without what it needs."""
+        if self.provider == "command" and self.command is None:
+            raise ValueError('provider "command" needs the setting acme.dns.command, the absolute path of a program')
+        if self.provider == "rfc2136" and self.server is None:
+            raise ValueError(
+                'provider "rfc2136" needs the setting acme.dns.server, such as 192.0.2.53 or ns1.example.com:53'
+            )
+        return self
+
+
 class AcmeSettings(_Table):
     """Where certificates come from. An empty *directory* turns ACME off; *fallback* is asked while the first cannot issue.
 
@@ -167,6 +218,7 @@ class AcmeSettings(_Table):
     eab_key_file: Unless[Folder] = None
     fallback_eab_kid: str = ""
     fallback_eab_key_file: Unless[Folder] = None
+    dns: DnsSettings = DnsSettings()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -44,6 +44,15 @@ eab_kid = "customer-1"
 eab_key_file = "/etc/hostess/eab"
 fallback_eab_kid = "customer-2"
 fallback_eab_key_file = "/etc/hostess/other-eab"
+dns.servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+dns.provider = "rfc2136"
+dns.command = "/usr/local/bin/dns"
+dns.server = "ns1.example.com"
+dns.zone = "example.com"
+dns.key_name = "hostess"
+dns.key_file = "/etc/hostess/dns.key"
+dns.algorithm = "hmac-sha512"
+dns.propagation_timeout = "90s"
 
 [engine]
 kind = "docker"
@@ -114,6 +123,8 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
     assert settings.proxy.http == Address("::1", 8080)
     assert settings.proxy.https is None
     assert settings.proxy.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert settings.acme.dns.servers == (Address("192.0.2.53", 53), Address("2001:db8::53", 5353))
+    assert settings.acme.dns.server == Address("ns1.example.com", 53)
     assert list(settings.engine.pool()) == ["10.9.0.0/24", "10.9.1.0/24"]
     assert (settings.build.cpus, settings.build.memory) == (1.5, 2 * 1024**3)
     assert settings.build.timeout == timedelta(minutes=90)
@@ -134,6 +145,22 @@ def test_every_key_can_be_set_by_a_variable(tmp_path: Path) -> None:
 
     assert [(key, value) for key, value, _ in settings.shown()] == [(key, value) for key, value, _ in shown]
     assert {source for _, _, source in settings.shown()} == set(environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[acme.dns]\nprovider = "command"', "needs the setting acme.dns.command"),
+        ('[acme.dns]\nprovider = "rfc2136"', "needs the setting acme.dns.server"),
+        ('[acme]\ndns.servers = ["ns1.example.com"]', "name servers to ask are given by their IP addresses"),
+        ('[acme]\ndns.command = "dns"', "is not an absolute path"),
+    ],
+)
+def test_dns_is_asked_and_written_by_what_can_work(tmp_path: Path, text: str, said: str) -> None:
+    """A provider without what it needs, and name servers that would have to be looked up themselves, are refused."""
+    (mistake,) = refused(tmp_path, text)
+
+    assert said in mistake
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

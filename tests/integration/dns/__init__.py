@@ -1,0 +1,1 @@
+"""DNS: what records say, and writing them, with a real name server."""
