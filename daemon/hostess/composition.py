@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.engine_docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
 from hostess.adapters.meter_psutil import HostMeter
+from hostess.adapters.notice_channels import channels_of
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.railpack_process import RailpackProcess
 from hostess.adapters.repositories_dulwich import DulwichRepositories
@@ -47,6 +49,7 @@ from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
 from hostess.services.launch import Launch
 from hostess.services.migrator import Migrator
+from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
@@ -120,6 +123,7 @@ class World:
     checkups: Checkups
     collector: Collector
     removal: Removal
+    notifier: Notifier
     turns: Turns
     public_url: Callable[[str], str]
 
@@ -276,6 +280,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         checkups=Checkups(journal, replicas, gate, routing, turns, clock),
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
+        notifier=Notifier(
+            journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
+        ),
         turns=turns,
         environments=Environments(journal, removal, turns, clock, deployments.place),
         public_url=url,

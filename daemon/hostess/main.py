@@ -39,6 +39,7 @@ CHECK_UP_EVERY = timedelta(seconds=15)
 SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
 WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
+NOTIFY_EVERY = timedelta(seconds=15)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
 INSIDE_PORT = 7655
@@ -164,6 +165,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         environments=world.environments,
         schedules=world.schedules,
         uploads=world.uploads,
+        notifier=world.notifier,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,
         checkups=world.checkups,
@@ -220,6 +222,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)
     timer.every(WATCH_CERTIFICATES_EVERY, "renew certificates", world.routing.renew)
+    timer.every(NOTIFY_EVERY, "send notices", world.notifier.look)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:

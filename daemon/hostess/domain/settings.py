@@ -1,6 +1,7 @@
 """The operator's choices: frozen, complete, every key known. Made by `load` from defaults, a TOML file and the environment."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +31,8 @@ LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _ENVIRONMENT_PREFIX = 24
 _DNS_PORT = 53
 _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_SECRET_KEYS = frozenset({"backups.s3.secret_access_key"})
+_SECRET_KEYS = frozenset({"backups.s3.secret_access_key", "notify.webhook.url"})
+_SUBMISSION = 587
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,36 @@ def _host_name(text: str) -> str:
 
 def _host_name_or_none(text: str) -> str:
     return text and _host_name(text)
+
+
+def _mail_server(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    found = Address.parse(given if re.search(r":\d+$", given) else f"{given}:{_SUBMISSION}")
+    if not found.host or not found.port:
+        raise ValueError(f'"{given}" is not a mail server such as smtp.example.com:587')
+    return found
+
+
+def _mailbox(text: str) -> str:
+    if not re.fullmatch(r"[^\s@<>,;:]+@[^\s@<>,;:]+", text):
+        raise ValueError(f'"{text}" is not an address such as ops@example.com')
+    return text
+
+
+def _web_url_or_none(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("this is not a URL that begins with https:// or http://")
+    return text
+
+
+def _command_line(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"this is not a program with arguments ({error})") from None
+    return text
 
 
 def _written(read: Callable[[str], object]) -> BeforeValidator:
@@ -281,6 +313,41 @@ class BackupsSettings(_Table):
     s3: S3Settings = S3Settings()
 
 
+class WebhookSettings(_Table):
+    """Where notices are posted; an empty *url*: nowhere. They are signed with the secret in *secret_file*, if there is one."""
+
+    url: Annotated[str, AfterValidator(_web_url_or_none)] = Field(default="", repr=False)
+    secret_file: Unless[Folder] = None
+
+
+class MailSettings(_Table):
+    """The mail server that takes notices, and for whom; no *server*: none. Port 465 is TLS from the beginning."""
+
+    server: Unless[Annotated[Address, BeforeValidator(_mail_server)]] = None
+    sender: str = Field(default="", alias="from")
+    to: Several[Annotated[str, AfterValidator(_mailbox)]] = ()
+    user: str = ""
+    password_file: Unless[Folder] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.server is not None and not (self.sender and self.to):
+            raise ValueError("a mail server needs notify.mail.from and notify.mail.to, too")
+        if self.sender:
+            _mailbox(self.sender)
+        if bool(self.user) != (self.password_file is not None):
+            raise ValueError("notify.mail.user and notify.mail.password_file need each other")
+        return self
+
+
+class NotifySettings(_Table):
+    """By which ways people are told. *command* is a program with its arguments, quoted as for a shell that is not there."""
+
+    webhook: WebhookSettings = WebhookSettings()
+    mail: MailSettings = MailSettings()
+    command: Annotated[str, AfterValidator(_command_line)] = ""
+
+
 class LogSettings(_Table):
     """What is logged and how; *format* auto is json under systemd and console on a terminal."""
 
@@ -301,6 +368,7 @@ class Settings(_Table):
     releases: ReleasesSettings = ReleasesSettings()
     build: BuildSettings = BuildSettings()
     backups: BackupsSettings = BackupsSettings()
+    notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
@@ -355,7 +423,9 @@ def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield (dotted key, value) of every setting below *table*."""
     return chain.from_iterable(
         _flat(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [(f"{prefix}{name}", value)]
-        for name, value in ((name, getattr(table, name)) for name in type(table).model_fields)
+        for name, value in (
+            (field.alias or own, getattr(table, own)) for own, field in type(table).model_fields.items()
+        )
     )
 
 

@@ -28,7 +28,7 @@ from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
-from hostess.domain.settings import EngineSettings, Settings
+from hostess.domain.settings import EngineSettings, NotifySettings, Settings
 from hostess.doors.api.app import ApiServices, make_app
 from hostess.services.deployments import Enter, Request
 from tests.fakes.building import Recipe
@@ -317,9 +317,9 @@ async def run(*arguments: str, given: str, environ: Mapping[str, str], cwd: Path
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Stage]:
+async def opened(folder: Path, notify: NotifySettings | None = None) -> AsyncIterator[Stage]:
     """Open a stage in *folder*: the API on a port of its own and on `run/api.sock`."""
-    settings = Settings(data_dir=folder, engine=EngineSettings())
+    settings = Settings(data_dir=folder, engine=EngineSettings(), notify=notify or NotifySettings())
     engine, router = FakeEngine(), StandInRouter()
     engine.add_image("leaky:1", Recipe({"/leaky": leaky}, entrypoint=("/leaky",), env={"PORT": "8000"}))
     journal = await SqliteJournal.open(folder / "hostess.db")
@@ -376,6 +376,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         environments=world.environments,
         schedules=world.schedules,
         uploads=world.uploads,
+        notifier=world.notifier,
         job_transcripts=world.job_transcripts,
         settings=settings,
         public_url=world.public_url,

@@ -77,6 +77,16 @@ s3.prefix = "host1/"
 s3.access_key_id = "id"
 s3.secret_access_key = "very-secret-indeed"
 
+[notify]
+command = "/usr/local/bin/tell --loud"
+webhook.url = "https://hooks.example/very-secret-indeed"
+webhook.secret_file = "/etc/hostess/webhook"
+mail.server = "smtp.example.com"
+mail.from = "hostess@example.com"
+mail.to = "a@example.com, b@example.com"
+mail.user = "hostess"
+mail.password_file = "/etc/hostess/mail"
+
 [log]
 level = "debug"
 format = "json"
@@ -140,6 +150,7 @@ def test_every_key_can_be_set_by_a_variable(tmp_path: Path) -> None:
     path = written(tmp_path, EVERY_KEY)
     shown = load(path, None, {}).shown()
     environ = {f"HOSTESS_{key.upper().replace('.', '__')}": value for key, value, _ in shown}
+    environ["HOSTESS_NOTIFY__WEBHOOK__URL"] = "https://hooks.example/another"
 
     settings = load(path, None, environ)
 
@@ -164,11 +175,31 @@ def test_dns_is_asked_and_written_by_what_can_work(tmp_path: Path, text: str, sa
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
-    """The storage key's value appears neither in what is shown nor in the representation."""
+    """The storage key, and the URL that notices are posted to, appear neither in what is shown nor in the representation."""
     settings = load(written(tmp_path, EVERY_KEY), None, {})
 
     assert "very-secret-indeed" not in str(settings.shown()) + repr(settings)
     assert settings.backups.s3.secret_access_key == "very-secret-indeed"
+    assert settings.notify.webhook.url == "https://hooks.example/very-secret-indeed"
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (
+            'mail.server = "smtp.example.com"',
+            "notify: a mail server needs notify.mail.from and notify.mail.to, too",
+        ),
+        ('mail.server = ":25"', 'notify.mail.server: ":25" is not a mail server such as smtp.example.com:587'),
+        ('mail.to = "a@b.example, ops"', 'notify.mail.to: "ops" is not an address such as ops@example.com'),
+        ('mail.user = "me"', "notify: notify.mail.user and notify.mail.password_file need each other"),
+        ('webhook.url = "ftp://x"', "notify.webhook.url: this is not a URL that begins with https:// or http://"),
+        ("command = 'tell \"'", "notify.command: this is not a program with arguments (No closing quotation)"),
+    ],
+)
+def test_ways_to_tell_people_are_whole(tmp_path: Path, text: str, mistake: str) -> None:
+    """A way by which nobody could be told is refused at the start of the daemon, not when something happens."""
+    assert [line.partition(": ")[2] for line in refused(tmp_path, f"[notify]\n{text}\n")] == [mistake]
 
 
 def test_the_argument_wins(tmp_path: Path) -> None:

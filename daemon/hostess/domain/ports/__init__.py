@@ -10,6 +10,7 @@ from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Re
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.name_servers import DnsWriter, NameServers
+from hostess.domain.ports.notices import NoticeChannel
 from hostess.domain.ports.proxy import (
     OUTDATED,
     AlpnChallenge,
@@ -52,6 +53,7 @@ __all__ = [
     "Meter",
     "NameServers",
     "NewCommit",
+    "NoticeChannel",
     "Pause",
     "Prober",
     "Railpack",

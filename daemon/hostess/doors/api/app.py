@@ -15,6 +15,7 @@ from hostess.doors.api import (
     imported_certificates,
     jobs,
     kept_services,
+    notices,
     one_off,
     projects,
     releases,
@@ -52,6 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tokens.OPERATIONS,
     *imported_certificates.OPERATIONS,
     *events.OPERATIONS,
+    *notices.OPERATIONS,
     *status.OPERATIONS,
 )
 

@@ -18,6 +18,7 @@ from hostess.services.environments import Environments
 from hostess.services.internal_certificates import InternalCertificates
 from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
+from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
@@ -60,6 +61,7 @@ class ApiServices:
     environments: Environments
     schedules: Schedules
     uploads: Uploads
+    notifier: Notifier
     job_transcripts: Transcripts
     settings: Settings
     public_url: Callable[[str], str]

@@ -1,0 +1,1 @@
+"""Notices as they leave, and what becomes of them."""
