@@ -14,6 +14,7 @@ from hostess.adapters.acme_jws import AccountKey, Binding
 from hostess.adapters.acme_wire import AcmeWire, Answer, RefusedError
 from hostess.adapters.folder_sync import sync_folder
 from hostess.domain.acme_answers import fresh_key
+from hostess.domain.ports import AuthorityError
 from hostess.domain.problem import Problem
 
 Json = Any
@@ -129,9 +130,10 @@ class AcmeAccount:
         try:
             return (await self._wire.send(url, lambda nonce: key.signed(url, content, nonce=nonce))).location
         except RefusedError as refusal:
-            if refusal.kind == "externalAccountRequired":
-                refusal.what += "; set the key id and the key that it gave you (acme.eab_kid and acme.eab_key_file)"
-            raise
+            if refusal.kind != "externalAccountRequired":
+                raise
+            remedy = "set the key id and the key that it gives its customers (acme.eab_kid and acme.eab_key_file)"
+            raise AuthorityError(refusal.trouble, f"{refusal.what}; {remedy}", refusal.retry_after) from refusal
 
     async def _load(self) -> tuple[Account, AccountKey]:
         text = await asyncio.to_thread(self._read)

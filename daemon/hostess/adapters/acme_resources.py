@@ -19,7 +19,6 @@ SOONEST, LATEST = timedelta(minutes=1), timedelta(days=1)
 """Between which a Retry-After of a renewal window counts (RFC 9773 §4.3.2)."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22,512}")
 """RFC 8555 §8.1: base64url, 128 bits at least. It becomes part of a path."""
-_KINDS = {kind.value: kind for kind in Kind}
 
 Json = Any
 
@@ -69,7 +68,7 @@ def read_order(url: str, answer: Answer) -> OrderResource:
 
 
 def read_authorization(answer: Answer, thumbprint: str) -> Authorization:
-    """Return an authorization with the challenges that we can meet; AuthorityError when the answer is none."""
+    """Return an authorization with the challenges that we can meet, by kind; AuthorityError when the answer is none."""
     document = answer.json()
     challenges = document.get("challenges")
     if not isinstance(challenges, list) or len(challenges) > MOST_NAMES:
@@ -80,8 +79,9 @@ def read_authorization(answer: Answer, thumbprint: str) -> Authorization:
         status=_text(answer, document, "status"),
         challenges=tuple(
             _challenge(answer, each, thumbprint)
+            for kind in Kind
             for each in challenges
-            if isinstance(each, dict) and each.get("type") in _KINDS
+            if isinstance(each, dict) and each.get("type") == kind
         ),
     )
 
@@ -109,7 +109,7 @@ def _challenge(answer: Answer, document: Mapping[str, Json], thumbprint: str) ->
         raise broken(answer.url, "has a token that is none")
     fault = read_fault(document["error"]) if document.get("error") else None
     return Challenge(
-        kind=_KINDS[document["type"]],
+        kind=Kind(document["type"]),
         url=_text(answer, document, "url"),
         token=token,
         status=_text(answer, document, "status"),
