@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import ssl
 import subprocess
@@ -17,6 +18,8 @@ from tests.issuing import authorities, issue
 
 ATTEMPTS = 5
 """Ports that were free may be somebody else's a moment later."""
+LOWEST, HIGHEST = 20_000, 32_000
+"""Ports below those of the system's own choice (ip(7), ip_local_port_range): one that a program gave up is free when it comes back."""
 WITHIN = 20.0
 
 
@@ -244,16 +247,19 @@ def _ask(url: str, ca_file: Path) -> bytes:
 
 
 def _free_ports(count: int) -> Sequence[int]:
-    """Return ports of 127.0.0.1 that are free for TCP and for UDP."""
+    """Return ports of 127.0.0.1 that are free for TCP and for UDP, none that the system gives to whoever asks for any."""
     with ExitStack() as stack:
         found: list[int] = []
         while len(found) < count:
             tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            tcp.bind(("127.0.0.1", 0))
+            port = LOWEST + secrets.randbelow(
+                HIGHEST - LOWEST
+            )  # not `random`: each process of tests has the same there
             try:
-                udp.bind(tcp.getsockname())
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            found.append(tcp.getsockname()[1])
+            found.append(port)
         return found

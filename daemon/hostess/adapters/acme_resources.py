@@ -11,7 +11,7 @@ from hostess.domain.acme_answers import key_authorization
 from hostess.domain.acme_errors import Fault, plain, read_fault
 from hostess.domain.certificate_order import Authorization, Challenge, Kind, Order, RenewalWindow, Trouble
 
-STATUSES = frozenset({"pending", "ready", "processing", "valid", "invalid"})
+STATUSES = ("pending", "ready", "processing", "valid", "invalid")
 MOST_NAMES = 100
 ASK_AGAIN = timedelta(hours=6)
 """When to ask for a renewal window again where the authority does not say."""

@@ -72,7 +72,10 @@ class Answer:
         """Where the thing is that was made; AuthorityError when it is not told."""
         if not self.headers.get("location"):
             raise broken(self.url, "does not say where (Location) the new resource is")
-        return urljoin(self.url, self.headers["location"])
+        try:
+            return urljoin(self.url, self.headers["location"])
+        except ValueError:
+            raise broken(self.url, "has a Location that is no address") from None
 
     def retry_after(self, now: datetime) -> datetime | None:
         """Return when to ask again, None where it does not say."""
@@ -150,7 +153,7 @@ class AcmeWire:
         return self._nonces.pop()
 
     async def _ask(self, method: str, url: str, body: bytes | None = None, accept: str = "application/json") -> Answer:
-        if urlsplit(self._url).scheme == "https" and urlsplit(url).scheme != "https":
+        if urlsplit(self._url).scheme == "https" and not url.startswith("https://"):
             raise broken(self._url, f"leads to {plain(url)}, which is not HTTPS")
         headers = {"Accept": accept, "Accept-Encoding": "identity"} | (
             {} if body is None else {"Content-Type": "application/jose+json"}
@@ -210,7 +213,9 @@ class AcmeWire:
 
 def host_of(url: str) -> str:
     """Return how people are told of an authority."""
-    return urlsplit(url).netloc.rpartition("@")[2] or plain(url)
+    with suppress(ValueError):
+        return plain(urlsplit(url).netloc.rpartition("@")[2] or url)
+    return plain(url)
 
 
 def broken(url: str, how: str) -> AuthorityError:

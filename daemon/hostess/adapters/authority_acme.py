@@ -69,6 +69,9 @@ class AcmeAuthority:
         try:
             answer = await self._ordered(directory.new_order, wanted)
         except RefusedError as refusal:
+            if refusal.kind == "invalidProfile" and wanted.pop("profile", None):
+                # Withdrawn since the directory was read.
+                return await self.begin(names, replaces=replaces)
             if "replaces" in wanted and (refusal.kind in _UNUSABLE or refusal.status == HTTPStatus.CONFLICT):
                 raise AuthorityError(Trouble.REPLACED, refusal.what, refusal.retry_after) from refusal
             raise
@@ -91,7 +94,7 @@ class AcmeAuthority:
             await self._account.send(challenge.url, {})
         except RefusedError:
             answer = await self._account.send(challenge.url)
-            if answer.json().get("status") not in {"processing", "valid", "invalid"}:
+            if answer.json().get("status") not in ("processing", "valid", "invalid"):
                 raise
 
     async def settled(self, order: Order) -> Order:

@@ -1,10 +1,13 @@
 """What the client makes of an authority's answers: renewal windows, profiles, limits, and those that are none."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from itertools import product
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from hostess.adapters.acme_wire import LONGEST_WAIT, Answer, WireLimits
@@ -18,6 +21,8 @@ from tests.fakes.clock import START, FakeClock
 from tests.integration.acme.proving import HttpAnswers, issued, proved
 from tests.issuing import DAY
 
+JUNK: tuple[Any, ...] = (None, 7, [], {}, "", "\x1b[2J", "https://[bad", ["x"], [{"type": "http-01"}])
+Place = tuple[str | int, ...]
 ID = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
 NAMES = ["shop.example.org"]
 
@@ -107,6 +112,15 @@ async def test_profiles(server: AuthorityServer, client: AcmeAuthority) -> None:
     assert await client.profiles() == ("classic", "shortlived")
     await client.begin(NAMES, profile="shortlived")
     await client.begin(NAMES, profile="withdrawn")
+    assert [each.get("profile") for each in server.asked("order")] == ["shortlived", None]
+
+
+async def test_a_profile_that_was_withdrawn(server: AuthorityServer, client: AcmeAuthority) -> None:
+    """A profile that the authority has withdrawn since it was offered is left out at once."""
+    server.profiles = {"shortlived": "six days"}
+    server.say("order", fault("invalidProfile", "no such profile"))
+
+    assert (await client.begin(NAMES, profile="shortlived")).status == "pending"
     assert [each.get("profile") for each in server.asked("order")] == ["shortlived", None]
 
 
@@ -218,6 +232,31 @@ async def test_answers_that_are_none(
     assert (await client.begin(NAMES)).status == "pending"
 
 
+@pytest.mark.parametrize("what", ["directory", "order", "authorization"])
+async def test_nonsense_in_any_place(server: AuthorityServer, client: AcmeAuthority, what: str) -> None:
+    """Whatever stands in one place of an answer, it is an order or the authority's fault, and nothing else goes wrong."""
+    server.windows, server.profiles = {}, {"classic": "ninety"}
+    async with aiohttp.ClientSession() as session:
+        urls = {"directory": server.directory, "authorization": f"{server.url}/authorization/0.0"}
+        await client.begin(NAMES)
+        if what == "directory":
+            document = await (await session.get(urls[what])).json()
+        else:
+            url = urls.get(what, f"{server.url}/order/0")
+            document = await (await session.post(url, json={"payload": ""})).json()
+
+    for place, junk in product(list(places(document)), JUNK):
+        broken = changed(document, place, junk)
+        server.say(what, Said(201, broken, {"Location": f"{server.url}/order/0"}))
+        client._wire._known = None  # the directory
+        faults: list[AuthorityError] = []
+        try:
+            await client.begin(NAMES)
+        except AuthorityError as error:
+            faults.append(error)
+        assert all(each.what.isprintable() for each in faults), (place, junk)
+
+
 async def test_a_compressed_answer_is_not_unpacked(server: AuthorityServer, client: AcmeAuthority) -> None:
     """Nothing that an authority sends is unpacked: a small answer may hold a huge one."""
     server.say("directory", Said(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}))
@@ -306,6 +345,24 @@ async def test_revoking_twice_is_no_error(server: AuthorityServer, client: AcmeA
     await client.revoke(pair.chain)
 
     assert len(server.revoked) == 1
+
+
+def places(value: Any, path: Place = ()) -> Iterator[Place]:
+    """Yield the places of all values in a document."""
+    if path:
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*path, key))
+
+
+def changed(value: Any, path: Place, to: Any) -> Any:
+    """Return a document with another value in one place."""
+    if not path:
+        return to
+    copy = value.copy()
+    copy[path[0]] = changed(value[path[0]], path[1:], to)
+    return copy
 
 
 def json_of_order(server: AuthorityServer, status: str) -> dict[str, object]:
