@@ -338,6 +338,27 @@ async def test_a_lost_account_is_made_again(server: AuthorityServer, client: Acm
     assert before.rpartition(".")[2] != after.rpartition(".")[2]
 
 
+async def test_saying_it_twice_is_no_error(server: AuthorityServer, client: AcmeAuthority) -> None:
+    """A challenge that was said to be ready before a kill may be so again; where it still waits, the refusal is an error."""
+    order = await client.begin(NAMES)
+    challenge = order.authorizations[0].challenges[0]
+    server.say("challenge", fault("malformed", "not pending"), Said(body={"status": "processing"}))
+    await client.ready(challenge)
+
+    server.say("challenge", fault("malformed", "not now"), Said(body={"status": "pending"}))
+    with pytest.raises(AuthorityError, match="not now"):
+        await client.ready(challenge)
+
+
+async def test_a_refusal_for_the_names_keeps_the_account(server: AuthorityServer, client: AcmeAuthority) -> None:
+    """An order that is refused as unauthorized by an authority where the account is well is about the names: no account is made."""
+    await client.begin(NAMES)
+    server.say("order", fault("unauthorized", "not these names", 403))
+
+    assert (await refused(client)).trouble is Trouble.NOT_OURS_YET
+    assert len(server.asked("account")) == 1
+
+
 async def test_revoking_twice_is_no_error(server: AuthorityServer, client: AcmeAuthority) -> None:
     """A certificate that is revoked already counts as revoked."""
     pair = await issued(client, NAMES, {Kind.HTTP: HttpAnswers().prepare})

@@ -240,14 +240,17 @@ async def test_the_account_is_kept_in_private(pebble: Pebble, connect: Connect, 
 async def test_a_kill_before_the_answer_makes_no_second_account(
     pebble: Pebble, connect: Connect, tmp_path: Path
 ) -> None:
-    """An account of which the authority told the URL to nobody, because of a kill, is found again by its key."""
+    """An account of which the authority told the URL to nobody, because of a kill, is found again by its key; halves are removed."""
     await connect(pebble).begin(["killed.example.org"])
     (file,) = (tmp_path / "accounts").iterdir()
     known = json.loads(file.read_text())
     file.write_text(json.dumps(known | {"url": ""}))
+    half = file.with_name(f".{file.name}.new")
+    half.write_text("{")
 
     await connect(pebble).begin(["killed.example.org"])
     assert json.loads(file.read_text()) == known
+    assert not half.exists()
 
 
 async def test_an_authority_that_is_not_trusted(pebble: Pebble, connect: Connect, tmp_path: Path) -> None:
