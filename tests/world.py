@@ -22,6 +22,7 @@ from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.programs import echo
+from tests.fakes.records import FakeChallengeProbe, FakeNameServers
 from tests.fakes.router import FakeRouter
 
 GIT = {
@@ -69,14 +70,6 @@ class FixedMeter:
         return []
 
 
-class NoNames:
-    """A resolver that knows no name."""
-
-    async def addresses(self, host: str, timeout: timedelta) -> tuple[str, ...]:
-        """Return none."""
-        return (host, str(timeout))[:0]
-
-
 @dataclass
 class Bench:
     """One installation on the test bench."""
@@ -87,6 +80,7 @@ class Bench:
     router: FakeRouter
     firewall: FakeFirewall
     meter: FixedMeter
+    name_servers: FakeNameServers
     folder: Path
     retiring: asyncio.Task[None]
     another: Callable[[], Awaitable[World]]
@@ -199,17 +193,33 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     """Give an installation whose retirement runs; the fake containers listen on loopback addresses."""
     data = folder / "data"
     make_folders(data)
-    settings = Settings(data_dir=data)
+    settings = Settings(data_dir=data, public_address=("203.0.113.7",))
     subnets = EngineSettings.model_validate({"subnets": ["127.213.0.0/16"]})
     settings = settings.model_copy(update={"engine": subnets})
     journal = await SqliteJournal.open(data / "hostess.db")
-    engine, router, firewall, meter = FakeEngine(), FakeRouter(), FakeFirewall(), FixedMeter()
+    engine, router, firewall, meter, servers = (
+        FakeEngine(),
+        FakeRouter(),
+        FakeFirewall(),
+        FixedMeter(),
+        FakeNameServers(),
+    )
     engine.add_image("plain:1", Recipe({"/echo": echo}, cmd=("/echo",), env={"PORT": "8000", "VERSION": "1"}))
-    outside = Outside(engine, router, SocketProber(), NoNames(), meter, firewall, SystemClock(), router.public_port)
+    outside = Outside(
+        engine,
+        router,
+        SocketProber(),
+        servers,
+        FakeChallengeProbe(),
+        meter,
+        firewall,
+        SystemClock(),
+        router.public_port,
+    )
     another = partial(compose, settings, journal, FileVault(data / "key"), outside)
     world = await another()
     retiring = asyncio.create_task(world.retirement.run())
-    bench = Bench(world, journal, engine, router, firewall, meter, folder, retiring, another)
+    bench = Bench(world, journal, engine, router, firewall, meter, servers, folder, retiring, another)
     try:
         yield bench
     finally:

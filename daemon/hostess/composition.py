@@ -9,22 +9,38 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hostess.adapters.addresses_system import own_addresses
 from hostess.adapters.authority_internal import FileAuthority
 from hostess.adapters.certificates_files import FileCertificates, proxy_user
+from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.engine_docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
 from hostess.adapters.meter_psutil import HostMeter
+from hostess.adapters.name_servers_dnspython import DnsNameServers
 from hostess.adapters.notice_channels import channels_of
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.railpack_process import RailpackProcess
 from hostess.adapters.repositories_dulwich import DulwichRepositories
-from hostess.adapters.resolver_system import SystemResolver, own_addresses
 from hostess.adapters.router_socket import SocketRouter
 from hostess.adapters.sites_files import FileSites
 from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
-from hostess.domain.ports import Clock, Engine, Firewall, Journal, Meter, Prober, Resolver, Router, Vault
+from hostess.domain.caa import identities
+from hostess.domain.ports import (
+    ChallengeProbe,
+    Clock,
+    Engine,
+    Firewall,
+    Journal,
+    Meter,
+    NameServers,
+    Prober,
+    Router,
+    Vault,
+)
+from hostess.domain.preflight import Here, Means
+from hostess.domain.public_networks import is_private
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.builder import Builder
@@ -51,6 +67,7 @@ from hostess.services.launch import Launch
 from hostess.services.migrator import Migrator
 from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
+from hostess.services.preflights import Outlook, Preflights
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
 from hostess.services.pushes import Pushes
@@ -84,7 +101,8 @@ class Outside:
     engine: Engine
     router: Router
     prober: Prober
-    resolver: Resolver
+    name_servers: NameServers
+    challenge_probe: ChallengeProbe
     meter: Meter
     firewall: Firewall
     clock: Clock
@@ -123,6 +141,7 @@ class World:
     checkups: Checkups
     collector: Collector
     removal: Removal
+    preflights: Preflights
     notifier: Notifier
     turns: Turns
     public_url: Callable[[str], str]
@@ -242,7 +261,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
     undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
-    report = Report(outside.resolver, url, partial(addresses_of, settings), settings.base_domain)
+    preflights = preflights_of(settings, outside, routing)
+    report = Report(preflights, url, settings.base_domain)
     trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
     deployments = Deployments(
         journal, deployer, trial, preparation, turns, report, transcripts, redactor, clock, subnets
@@ -280,6 +300,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         checkups=Checkups(journal, replicas, gate, routing, turns, clock),
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
+        preflights=preflights,
         notifier=Notifier(
             journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
         ),
@@ -297,7 +318,8 @@ def outside_of(settings: Settings) -> Outside:
         engine=engine,
         router=router,
         prober=SocketProber(),
-        resolver=SystemResolver(),
+        name_servers=DnsNameServers([(each.host, each.port) for each in settings.acme.dns.servers]),
+        challenge_probe=HttpChallengeProbe(),
         meter=HostMeter(),
         firewall=IptablesFirewall(settings.data_dir / "run" / "proxy.json", beside_engine=engine.local),
         clock=SystemClock(),
@@ -328,9 +350,19 @@ def public_url(scheme: str, port: Callable[[], int], host: str) -> str:
     return f"{scheme}://{host}" if number in {0, OWN_PORTS[scheme]} else f"{scheme}://{host}:{number}"
 
 
-def addresses_of(settings: Settings) -> tuple[str, ...]:
-    """Return where DNS should point to."""
-    return tuple(settings.public_address) or own_addresses()
+def preflights_of(settings: Settings, outside: Outside, routing: Routing) -> Preflights:
+    """Return what looks whether certificates can be issued for hosts."""
+    acme = settings.acme
+    means = Means(identities(filter(None, (acme.directory, acme.fallback))), dns_writer=bool(acme.dns.provider))
+    outlook = Outlook(outside.name_servers, outside.challenge_probe, routing.recognised)
+    return Preflights(outlook, outside.clock, partial(here_of, settings), means)
+
+
+def here_of(settings: Settings) -> Here:
+    """Return where DNS should point to; what a host behind a NAT has itself is no such address."""
+    own = own_addresses()
+    found = tuple(settings.public_address) or tuple(address for address in own if not is_private(address))
+    return Here(found, frozenset(own))
 
 
 def free_subnets(settings: Settings, meter: Meter) -> list[str]:

@@ -165,6 +165,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         environments=world.environments,
         schedules=world.schedules,
         uploads=world.uploads,
+        preflights=world.preflights,
         notifier=world.notifier,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,

@@ -8,7 +8,7 @@ import click
 
 from hostess.cli import options
 from hostess.cli.client import Client, path_of
-from hostess.cli.failure import NOT_ALLOWED, USAGE, Failure
+from hostess.cli.failure import FAILED, NOT_ALLOWED, USAGE, Failure
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import show_json, tell
 from hostess.cli.server import Server
@@ -50,6 +50,32 @@ def import_(client: Client, cert: str, key: str, host: str, form: str) -> None:
     click.echo(f"{', '.join(made['names'])}: served from now on, until {made['not_after'][:10]} ({made['issuer']})")
     for former in made["replaced"]:
         tell(f"in place of {former}, which is removed")
+
+
+@example("hostess tls check shop.example.com", "hostess tls check '*.example.com'")
+@tls.command("check")
+@click.argument("domain")
+@options.form
+@options.connected
+def check(client: Client, domain: str, form: str) -> None:
+    """Tell whether a certificate can be issued for a domain now, what is in the way, and which DNS records to make.
+
+    Where the domain leads is looked up and tried, IPv6 too, and whether its CAA records let the authority issue. Exit code 1 when
+    it is not ready. The domain need not be in use yet.
+    """
+    found = client.get("/v1/tls/check", domain=domain)
+    if form == "json":
+        show_json(found)
+    else:
+        click.echo(found["verdict"])
+        for each in found["findings"]:
+            click.echo(f"  {'-' if each['hinders'] else 'note:'} {each['sentence']}")
+        if found["records"]:
+            click.echo("in DNS:")
+        for each in found["records"]:
+            click.echo(f"  {'remove' if each['remove'] else 'make'}  {each['name']}  {each['type']}  {each['value']}")
+    if not found["ready"]:
+        raise click.exceptions.Exit(FAILED)
 
 
 @example("hostess tls remove shop.example.com")

@@ -1,12 +1,20 @@
 """CAA records: which authorities may issue certificates for a name (RFC 8659), and in which ways (RFC 8657)."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 _RECORD = re.compile(r'(\d+) ([A-Za-z0-9]+) (?:"((?:[^"\\]|\\.)*)"|(\S+))')
 _KNOWN = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"})
 _CRITICAL = 128
+_IDENTITIES: Mapping[str, tuple[str, ...]] = {
+    "api.letsencrypt.org": ("letsencrypt.org",),
+    "acme.zerossl.com": ("sectigo.com", "zerossl.com"),
+    "acme-v02.api.pki.goog": ("pki.goog",),
+    "acme.ssl.com": ("ssl.com",),
+}
+"""Host of an authority's directory, or what it is below -> what the authority calls itself in CAA records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,18 @@ class _Property:
     tag: str
     issuer: str
     kinds: frozenset[str] | None
+
+
+def identities(directories: Iterable[str]) -> tuple[str, ...]:
+    """Return what the authorities with these directories call themselves in CAA records; nothing where one is not known."""
+    found: list[str] = []
+    for directory in directories:
+        host = urlsplit(directory).hostname or ""
+        known = [names for suffix, names in _IDENTITIES.items() if host == suffix or host.endswith(f".{suffix}")]
+        if not known:
+            return ()
+        found += known[0]
+    return tuple(dict.fromkeys(found))
 
 
 def climb(name: str) -> tuple[str, ...]:

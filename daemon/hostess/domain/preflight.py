@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final
 
 from hostess.domain.caa import Permission, permission
 from hostess.domain.certificate_order import Kind
+from hostess.domain.ports import Heard
 from hostess.domain.public_networks import is_private, owner_of
 
+LONGEST_NAME: Final = 40
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 UNKNOWN: Final = "<this host's public address>"
 
 
@@ -101,6 +105,13 @@ class Preflight:
         return not any(finding.hinders for finding in self.findings)
 
     @property
+    def pending(self) -> str:
+        """What to make, on one line; "" when nothing is."""
+        return ", ".join(
+            each.brief if each.name == self.domain else f"{each.brief} at {each.name}" for each in self.records
+        )
+
+    @property
     def verdict(self) -> str:
         """All in one sentence."""
         if self.ready:
@@ -108,11 +119,24 @@ class Preflight:
         return f"{self.domain} is not ready: no certificate can be issued for it yet"
 
 
+def reply_of(heard: Heard, host: str, answer: str) -> Reply:
+    """Return who it was that was heard, when *answer* is what we would say."""
+    if heard.fault:
+        return Reply(Seen.OTHER, heard.fault)
+    if heard.status == HTTPStatus.OK and heard.body.strip() == answer:
+        return Reply(Seen.US)
+    server = "".join(letter for letter in heard.server[:LONGEST_NAME] if letter.isprintable())
+    said = f"answers {heard.status}{f' ({server})' if server else ''}"
+    secure = heard.location.lower().startswith(f"https://{host}/")
+    return Reply(Seen.REDIRECT if secure and heard.status in _REDIRECTS else Seen.OTHER, said)
+
+
 def judge(found: Found, here: Here, means: Means) -> Preflight:
     """Return what follows from what was found. A wildcard leads nowhere: it has to be written for, and CAA has to permit it."""
     wild = found.domain.startswith("*.")
     findings = _wildcard(found, means) if wild else _leading(found, here)
-    records = () if wild else _to_make(found, here)
+    hindered = any(finding.hinders for finding in findings)
+    records = _to_make(found, here) if hindered and not wild else ()
     forbidden, permitting = _caa(found, means)
     return Preflight(found.domain, (*findings, *forbidden), (*records, *permitting))
 

@@ -1,15 +1,14 @@
 """What a pusher reads at the end: release, seconds, URLs and DNS on success; phase, cause, last lines and what serves on failure."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from hostess.domain.ports import Resolver
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.release import Release, State, Workload
 from hostess.domain.routes import path_of
 from hostess.domain.stack_file import InvalidStack
+from hostess.services.preflights import Preflights
 
 LOOKUP = timedelta(seconds=2)
 
@@ -17,16 +16,9 @@ LOOKUP = timedelta(seconds=2)
 class Report:
     """Words for the end of a deployment."""
 
-    def __init__(
-        self,
-        resolver: Resolver,
-        public_url: Callable[[str], str],
-        public_addresses: Callable[[], tuple[str, ...]],
-        base_domain: str,
-    ) -> None:
-        self._resolver = resolver
+    def __init__(self, preflights: Preflights, public_url: Callable[[str], str], base_domain: str) -> None:
+        self._preflights = preflights
         self._public_url = public_url
-        self._public_addresses = public_addresses
         self._base_domain = base_domain
 
     async def success(self, release: Release, state: State, seconds: Mapping[str, float], say: Say) -> None:
@@ -48,19 +40,11 @@ class Report:
             say(f"       {line}")
 
     async def pending_dns(self, release: Release) -> list[str]:
-        """Return a line per custom domain that does not point here yet, with the records to make."""
+        """Return a line per custom domain that does not point here yet, with the records to make; `hostess tls check` says why."""
         named = (host for w in release.workloads.values() for host in custom_domains(w, self._base_domain))
         domains = list(dict.fromkeys(named))  # services may share one by their paths
-        here = self._public_addresses()
-        found = await asyncio.gather(*(self._resolver.addresses(domain, LOOKUP) for domain in domains))
-        records = (
-            ", ".join(f"{'AAAA' if ':' in address else 'A'} {address}" for address in here) or "A <this host's address>"
-        )
-        return [
-            f"{domain}  pending DNS: {records}"
-            for domain, addresses in zip(domains, found, strict=True)
-            if not addresses or not set(addresses) <= set(here)
-        ]
+        checked = await self._preflights.check(domains, LOOKUP)
+        return [f"{each.domain}  pending DNS: {each.pending}" for each in checked if each.pending]
 
     def failure(self, problem: Problem, phase: str, live: Release | None, say: Say) -> None:
         """Say what failed and where, the last lines, what still serves and what to do."""

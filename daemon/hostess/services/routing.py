@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 from hostess.domain import labels
 from hostess.domain.canaries import targets_of
@@ -62,6 +63,7 @@ class Routing:
         self._early: dict[tuple[str, str], _Early] = {}
         self._unwell: frozenset[str] = frozenset()
         self._challenges = NO_CHALLENGES
+        self._recognised: dict[str, str] = {}
 
     def hold(self, deployment: str) -> None:
         """Route nothing to containers of this deployment until `release`: they have not passed their gate.
@@ -111,13 +113,25 @@ class Routing:
             self._challenges = challenges
             await self.publish()
 
+    @asynccontextmanager
+    async def recognised(self, token: str, answer: str) -> AsyncIterator[None]:
+        """Answer one more token, of ours, for as long as this is open; who asks for it finds out whether he came here."""
+        self._recognised[token] = answer
+        try:
+            await self.publish()
+            yield
+        finally:
+            # The next table is without it: nobody else knows the token.
+            del self._recognised[token]
+
     async def publish(self) -> int:
         """Make the live releases what is served, by every worker; return the table's generation."""
         async with self._publishing:
             routes, inside = await self.table()
             hosts = {route.host: route.project for route in routes}
             certificates = await self._certificates.of(hosts)
-            return await self._router.publish(routes, inside, self._session_key, certificates, self._challenges)
+            challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
+            return await self._router.publish(routes, inside, self._session_key, certificates, challenges)
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""

@@ -20,7 +20,6 @@ from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.adapters.resolver_system import SystemResolver
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
 from hostess.domain.ports import Challenges, InsideService, ServedCertificate, Upstreams
@@ -35,6 +34,7 @@ from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.programs import Box, echo
+from tests.fakes.records import FakeChallengeProbe, FakeNameServers
 
 Json = Any
 
@@ -57,6 +57,8 @@ services:
     env: {PORT: "8001"}
     health: {http: /health}
 """
+ADDRESS = "203.0.113.7"
+"""Where DNS should point to."""
 WITHIN = 20.0
 
 
@@ -317,9 +319,16 @@ async def run(*arguments: str, given: str, environ: Mapping[str, str], cwd: Path
 
 
 @asynccontextmanager
-async def opened(folder: Path, notify: NotifySettings | None = None) -> AsyncIterator[Stage]:
-    """Open a stage in *folder*: the API on a port of its own and on `run/api.sock`."""
-    settings = Settings(data_dir=folder, engine=EngineSettings(), notify=notify or NotifySettings())
+async def opened(
+    folder: Path, notify: NotifySettings | None = None, records: Mapping[str, tuple[str, ...]] | None = None
+) -> AsyncIterator[Stage]:
+    """Open a stage in *folder*: the API on a port of its own and on `run/api.sock`. *records* are what DNS says."""
+    settings = Settings(
+        data_dir=folder,
+        public_address=(ADDRESS,),
+        engine=EngineSettings(),
+        notify=notify or NotifySettings(),
+    )
     engine, router = FakeEngine(), StandInRouter()
     engine.add_image("leaky:1", Recipe({"/leaky": leaky}, entrypoint=("/leaky",), env={"PORT": "8000"}))
     journal = await SqliteJournal.open(folder / "hostess.db")
@@ -327,7 +336,8 @@ async def opened(folder: Path, notify: NotifySettings | None = None) -> AsyncIte
         engine=engine,
         router=router,
         prober=SocketProber(),
-        resolver=SystemResolver(),
+        name_servers=FakeNameServers(records),
+        challenge_probe=FakeChallengeProbe(),
         meter=HostMeter(),
         firewall=FakeFirewall(),
         clock=SystemClock(),
@@ -376,6 +386,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         environments=world.environments,
         schedules=world.schedules,
         uploads=world.uploads,
+        preflights=world.preflights,
         notifier=world.notifier,
         job_transcripts=world.job_transcripts,
         settings=settings,

@@ -12,7 +12,7 @@ from typing import cast
 import aiohttp
 import pytest
 
-from hostess.adapters.resolver_system import own_addresses
+from hostess.adapters.addresses_system import own_addresses
 from hostess.doors.api.app import BODY, OPERATIONS
 from hostess.doors.api.operation import Operation
 from hostess.services.collector import Collector

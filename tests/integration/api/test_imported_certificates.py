@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hostess.adapters.resolver_system import own_addresses
+from hostess.adapters.addresses_system import own_addresses
 from hostess.cli.tls import tls
 from hostess.domain.certificate import Source
 from hostess.domain.certificate_pem import facts_of

@@ -15,9 +15,10 @@ from hostess.domain.settings import Settings
 from hostess.main import make_folders, serve
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
+from tests.fakes.records import FakeChallengeProbe, FakeNameServers
 from tests.fakes.router import FakeRouter
 from tests.integration.release.test_switch import FULL, before
-from tests.world import FixedMeter, NoNames
+from tests.world import FixedMeter
 
 WITHIN = 10
 
@@ -32,7 +33,15 @@ def outside() -> Outside:
     """Return an outside of fakes."""
     router = FakeRouter()
     return Outside(
-        FakeEngine(), router, SocketProber(), NoNames(), FixedMeter(), FakeFirewall(), SystemClock(), router.public_port
+        FakeEngine(),
+        router,
+        SocketProber(),
+        FakeNameServers(),
+        FakeChallengeProbe(),
+        FixedMeter(),
+        FakeFirewall(),
+        SystemClock(),
+        router.public_port,
     )
 
 

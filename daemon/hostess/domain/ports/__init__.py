@@ -5,8 +5,9 @@ Every method that waits for something outside is a coroutine. Adapters turn thei
 
 from hostess.domain.ports.authority import Authority, AuthorityError
 from hostess.domain.ports.certificates import CertificateStore
+from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
-from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Resolver, Transcripts, Vault
+from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.name_servers import DnsWriter, NameServers
@@ -36,6 +37,7 @@ __all__ = [
     "BuildOrder",
     "CanaryTargets",
     "CertificateStore",
+    "ChallengeProbe",
     "Challenges",
     "Clock",
     "Container",
@@ -44,6 +46,7 @@ __all__ = [
     "Engine",
     "EngineFacts",
     "Firewall",
+    "Heard",
     "Image",
     "InsideService",
     "InternalAuthority",
@@ -59,7 +62,6 @@ __all__ = [
     "Railpack",
     "Redactor",
     "Repositories",
-    "Resolver",
     "Router",
     "ServedCertificate",
     "SiteLimits",

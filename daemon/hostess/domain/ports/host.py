@@ -106,10 +106,3 @@ class Firewall(Protocol):
 
     async def clear(self) -> None:
         """Leave nothing behind of what was led."""
-
-
-class Resolver(Protocol):
-    """Looks up where a host name points."""
-
-    async def addresses(self, host: str, timeout: timedelta) -> tuple[str, ...]:
-        """Return its IPv4 and IPv6 addresses; none when it does not exist or no answer came in time."""

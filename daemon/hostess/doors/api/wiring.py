@@ -20,6 +20,7 @@ from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
 from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
+from hostess.services.preflights import Preflights
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
 from hostess.services.routing import Routing
@@ -61,6 +62,7 @@ class ApiServices:
     environments: Environments
     schedules: Schedules
     uploads: Uploads
+    preflights: Preflights
     notifier: Notifier
     job_transcripts: Transcripts
     settings: Settings
