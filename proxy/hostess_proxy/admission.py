@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from hostess_proxy import prefix
 from hostess_proxy.basic_auth import admitted
 from hostess_proxy.canary import divide
-from hostess_proxy.headers import BY_TLS, CLIENT, PREFIX, ip_of, lies_in
+from hostess_proxy.headers import CLIENT, PREFIX, ip_of, lies_in
 from hostess_proxy.pages import Answer
 from hostess_proxy.rate_limit import counted_as
 from hostess_proxy.sign_in import admit
 from hostess_proxy.table import Route
+from hostess_proxy.transport_security import came_by_tls
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -52,7 +53,7 @@ def to_canonical_host(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     redirect, name = live.route.terms.redirect, exchange.request.fields.name
     if redirect is None or name == redirect.host.encode():
         return None
-    secure = _came_by_tls(exchange)
+    secure = came_by_tls(exchange)
     if live.route.redirect_https and not secure:
         return Answer(redirect.status, "other-host", _by_tls(exchange, redirect.host.encode()))
     port = (exchange.request.fields.host or b"")[len(name) :].lstrip(b".")  # what led here leads there
@@ -64,7 +65,7 @@ def to_canonical_host(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
 
 def to_https(live: "LiveRoute", exchange: "Exchange") -> Answer | None:  # noqa: ARG001 -- one shape for all checks
     """Send who comes by plain HTTP to the same place by TLS; not who a trusted proxy says came to it by TLS."""
-    if _came_by_tls(exchange):
+    if came_by_tls(exchange):
         return None
     return Answer(308, "https-only", _by_tls(exchange, exchange.request.fields.name))
 
@@ -108,7 +109,7 @@ def signed_in(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     """Ask for sign-in; who passes leaves token and cookie here."""
     if live.gate is None:
         return None
-    verdict = admit(live.gate, exchange.request, exchange.at, secure=_came_by_tls(exchange))
+    verdict = admit(live.gate, exchange.request, exchange.at, secure=came_by_tls(exchange))
     if isinstance(verdict, Answer):
         return verdict
     exchange.request, exchange.signed_by = verdict
@@ -145,11 +146,6 @@ def without_prefix(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     forward = b"%b%b%b%b\r\n" % (fields.forward, PREFIX.lstrip(), before, live.prefix)
     exchange.request = request._replace(path=path, fields=fields._replace(forward=forward, told=told))
     return None
-
-
-def _came_by_tls(exchange: "Exchange") -> bool:
-    """Whether the client came by TLS, to us or to a proxy that is trusted."""
-    return exchange.client.secure or BY_TLS in exchange.client.forwarding_lines(exchange.request.fields)
 
 
 def _by_tls(exchange: "Exchange", host: bytes) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.pages import Answer
+from hostess_proxy.transport_security import secured
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -21,8 +22,10 @@ def pages_of(texts: Iterable[tuple[str, str]]) -> Pages:
 def dressed(answer: Answer, exchange: "Exchange") -> Answer:
     """Return an answer with the page that its route, or else its host, has for it: for its status, or else for its class.
 
-    An answer that has something of its own to say (the message of a maintenance) is left as it is.
+    An answer that has something of its own to say (the message of a maintenance) keeps it. All get what the route adds to responses
+    by TLS.
     """
+    answer = secured(answer, exchange)
     if answer.status < _ERRORS or answer.sentence:
         return answer
     live, status = exchange.live, str(answer.status)

@@ -71,7 +71,8 @@ class Answer(NamedTuple):
     """An answer of our own: what went wrong, and (for redirects) where to go; *cookie* is one to set, with its attributes.
 
     *retry_after* is in seconds, 0 for what goes without saying. *realm* is what a password is asked for. *sentence* stands instead
-    of the usual one for the status or code, *page* (HTML) instead of the whole page; who wants JSON gets it all the same.
+    of the usual one for the status or code, *page* (HTML) instead of the whole page; who wants JSON gets it all the same. *lines* are more
+    fields, each with its CRLF.
     """
 
     status: int
@@ -82,6 +83,7 @@ class Answer(NamedTuple):
     realm: bytes = b"Hostess"
     sentence: str = ""
     page: bytes = b""
+    lines: bytes = b""
 
     @property
     def end(self) -> str:
@@ -97,6 +99,7 @@ def render(answer: Answer, accept: bytes) -> tuple[bytes, bytes]:
         head = _head(status, answer.code, "text/html; charset=utf-8", len(body))
     else:
         head, body = _page(status, answer.code, answer.sentence, as_json)
+    head += answer.lines
     if answer.location:
         head += b"Location: %b\r\n" % answer.location
     if answer.cookie:

@@ -9,6 +9,7 @@ from hostess_proxy.canary import with_cookie
 from hostess_proxy.encoding import coders, compressed
 from hostess_proxy.http1 import Response
 from hostess_proxy.table import Route
+from hostess_proxy.transport_security import with_hsts
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -28,6 +29,7 @@ def shapes_of(route: Route) -> tuple[Shape, ...]:
         coders()  # loads what is needed now, not while a request waits
     wanted: tuple[tuple[bool, Shape], ...] = (
         (route.canary is not None, with_cookie),
+        (route.terms.hsts is not None, with_hsts),
         (compresses, compressed),
     )
     return tuple(shape for is_wanted, shape in wanted if is_wanted)

@@ -53,6 +53,18 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Hsts:
+    """Browsers that came by TLS come by nothing else for *max_age* seconds (RFC 6797); 0 takes that back.
+
+    *subdomains* includes all names below; *preload* consents to the lists that browsers bring along.
+    """
+
+    max_age: int
+    subdomains: bool = False
+    preload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """All of it, for one route. Networks and credentials: None lets everybody pass, an empty tuple nobody.
 
@@ -64,6 +76,7 @@ class Terms:
     allow: tuple[IPv4Network | IPv6Network, ...] | None = None
     rate_limit: RateLimit | None = None
     redirect: Redirect | None = None
+    hsts: Hsts | None = None
     maintenance: Maintenance | None = None
     pause: Hold | None = None
     wake: Hold | None = None

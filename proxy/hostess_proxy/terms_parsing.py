@@ -17,7 +17,7 @@ from hostess_proxy.table_kinds import (
     read_text,
     read_whole,
 )
-from hostess_proxy.terms import Credential, Hold, Maintenance, RateLimit, Redirect, Terms
+from hostess_proxy.terms import Credential, Hold, Hsts, Maintenance, RateLimit, Redirect, Terms
 
 TERMS: Final = frozenset(Terms.__dataclass_fields__)
 MAX_PAGE: Final = 64 * 1024
@@ -27,6 +27,7 @@ _MAX_NETWORKS = 1000
 _MAX_MESSAGE = 2000
 _MAX_COUNT = 1_000_000
 _LONGEST = 86_400.0
+_OLDEST = 10 * 365 * 86_400
 _REDIRECTS = (301, 302, 307, 308)
 _SALT = re.compile(r"(?:[0-9a-f]{2}){1,64}")
 _STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
@@ -99,6 +100,14 @@ def _redirect(place: str, raw: object) -> Redirect:
     return Redirect(host, status)
 
 
+def _hsts(place: str, raw: object) -> Hsts:
+    entry = read_object(place, raw, Hsts.__dataclass_fields__, needed=("max_age",))
+    if read_whole(f"{place}.max_age", entry["max_age"]) > _OLDEST:
+        raise TableError(f"{place}.max_age", f"expected seconds, at most {_OLDEST}")
+    flags = {name: read_flag(f"{place}.{name}", entry.get(name, False)) for name in ("subdomains", "preload")}
+    return Hsts(entry["max_age"], **flags)
+
+
 def _maintenance(place: str, raw: object) -> Maintenance:
     entry = read_object(place, raw, Maintenance.__dataclass_fields__)
     message, path = entry.get("message", ""), read_text(f"{place}.health_path", entry.get("health_path", ""))
@@ -137,6 +146,7 @@ _READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "allow": _networks,
     "rate_limit": _rate_limit,
     "redirect": _redirect,
+    "hsts": _hsts,
     "maintenance": _maintenance,
     "pause": partial(_hold, otherwise=30.0),
     "wake": partial(_hold, otherwise=60.0),

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hostess.domain.ports import CanaryTargets, Maintenance, Upstreams
+from hostess.domain.ports.proxy import Hsts
 from hostess.domain.route_settings import RouteSettings
 from hostess.domain.stack import Buffer, Protocol, Proxy, RateLimit
 
@@ -25,6 +26,8 @@ def keys_of(route: Upstreams) -> dict[str, Any]:
             "maintenance": _maintenance(route.maintenance),
             "canary": _canary(route.canary),
             "pause": asdict(route.pause) if route.pause else None,
+            "redirect_https": route.redirect_https,
+            "hsts": _hsts(route.hsts),
         }
     )
 
@@ -67,6 +70,11 @@ def _canary(found: CanaryTargets | None) -> dict[str, Any] | None:
         return None
     chosen = {"header": found.header, "values": list(found.values)} if found.header else {}
     return {"release": found.release, "targets": list(found.targets), "percent": found.percent, **chosen}
+
+
+def _hsts(found: Hsts | None) -> dict[str, Any] | None:
+    """Return the key; a length of 0 stands in it, too."""
+    return None if found is None else {"max_age": found.max_age} | _asked(asdict(found))
 
 
 def _maintenance(found: Maintenance | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import pytest
 
 from hostess_proxy.table import Route, TableError
 from hostess_proxy.table_parsing import parse_table
-from hostess_proxy.terms import NOTHING_ASKED, Credential, Hold, Maintenance, RateLimit, Redirect, Terms
+from hostess_proxy.terms import NOTHING_ASKED, Credential, Hold, Hsts, Maintenance, RateLimit, Redirect, Terms
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}
 ANN: dict[str, Any] = {"user": "ann", "salt": "00ff", "digest": "ab" * 32}
@@ -49,6 +49,11 @@ def route(**keys: Any) -> Route:
         ({"redirect": {"host": "www.x/p"}}, "redirect.host"),
         ({"redirect": {"host": "www.x", "status": 303}}, "redirect.status"),
         ({"redirect": {"host": "www.x", "status": []}}, "redirect.status"),
+        ({"hsts": 31536000}, "hsts"),
+        ({"hsts": {}}, "hsts"),
+        ({"hsts": {"max_age": -1}}, "hsts.max_age"),
+        ({"hsts": {"max_age": 10**9}}, "hsts.max_age"),
+        ({"hsts": {"max_age": 1, "subdomains": "yes"}}, "hsts.subdomains"),
         ({"maintenance": True}, "maintenance"),
         ({"maintenance": {"message": "a\0b"}}, "maintenance.message"),
         ({"maintenance": {"message": "\ud800"}}, "maintenance.message"),
@@ -83,6 +88,7 @@ def test_all_terms() -> None:
         allow=["10.0.0.0/8", "2001:db8::/32"],
         rate_limit={"requests": 100, "seconds": 60, "burst": 20},
         redirect={"host": "WWW.x.", "status": 301},
+        hsts={"max_age": 60, "preload": True},
         maintenance={"message": "Zurück um 12\nUhr", "retry_after": 5, "allow": ["::1"], "health_path": "/up"},
         pause={"requests": 5, "seconds": 1.5},
         wake={"requests": 6, "seconds": 2},
@@ -95,6 +101,7 @@ def test_all_terms() -> None:
         allow=(ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
         rate_limit=RateLimit(100, 60.0, 20),
         redirect=Redirect("www.x", 301),
+        hsts=Hsts(60, preload=True),
         maintenance=Maintenance("Zurück um 12\nUhr", 5, (ip_network("::1"),), "/up"),
         pause=Hold(5, 1.5),
         wake=Hold(6, 2.0),

@@ -12,6 +12,7 @@ from hostess.domain.difference import Facts, changes
 from hostess.domain.fingerprint import fingerprint
 from hostess.domain.plan import plan
 from hostess.domain.ports import CanaryTargets, Maintenance, Pause, Upstreams
+from hostess.domain.ports.proxy import Hsts
 from hostess.domain.release import Workload
 from hostess.domain.route_settings import Login, RouteSettings, changed
 from hostess.domain.routes import hosts_of, proves, question_of, routes
@@ -165,7 +166,17 @@ def test_the_keys_of_a_route() -> None:
     closed = Maintenance("back at 9", 60, ("10.0.0.0/8",), "/api/health")
     tried = CanaryTargets("v2", ("10.0.0.2:80",), 10, "X-Canary", ("yes",))
     route = Upstreams(
-        "a.x", "shop", "web", "v1", (), settings=settings, maintenance=closed, pause=Pause(1000, 30), canary=tried
+        "a.x",
+        "shop",
+        "web",
+        "v1",
+        (),
+        settings=settings,
+        maintenance=closed,
+        pause=Pause(1000, 30),
+        canary=tried,
+        redirect_https=True,
+        hsts=Hsts(86400, subdomains=True),
     )
 
     assert keys_of(route) == {
@@ -189,6 +200,8 @@ def test_the_keys_of_a_route() -> None:
             "health_path": "/api/health",
         },
         "pause": {"requests": 1000, "seconds": 30},
+        "redirect_https": True,
+        "hsts": {"max_age": 86400, "subdomains": True},
         "canary": {
             "release": "v2",
             "targets": ["10.0.0.2:80"],
@@ -202,6 +215,8 @@ def test_the_keys_of_a_route() -> None:
     ).routes
     assert read.terms.maintenance is not None
     assert read.canary is not None
+    assert read.terms.hsts is not None
+    assert keys_of(replace(Upstreams("a.x", "shop", "web", "v1", ()), hsts=Hsts(0))) == {"hsts": {"max_age": 0}}
     assert "redirect" not in keys_of(replace(route, host="www.x"))
     assert keys_of(Upstreams("a.x", "shop", "web", "v1", (), maintenance=Maintenance("", 5))) == {
         "maintenance": {"retry_after": 5}

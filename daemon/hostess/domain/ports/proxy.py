@@ -45,11 +45,24 @@ class CanaryTargets:
 
 
 @dataclass(frozen=True, slots=True)
+class Hsts:
+    """Browsers that came by TLS come by nothing else for so many seconds (RFC 6797); 0 takes that back.
+
+    *subdomains* includes all names below; *preload* consents to the lists that browsers bring along.
+    """
+
+    max_age: int
+    subdomains: bool = False
+    preload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Upstreams:
     """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages.
 
     With *static* there are no targets: the proxy serves the files of that site. *sign_in* are the digests of the tokens that may
-    pass; with none of them nobody may, and None asks for no sign-in. *settings* are what its service asks for else.
+    pass; with none of them nobody may, and None asks for no sign-in. *settings* are what its service asks for else. With
+    *redirect_https* plain requests are sent to HTTPS.
     """
 
     host: str
@@ -64,6 +77,8 @@ class Upstreams:
     maintenance: Maintenance | None = None
     pause: Pause | None = None
     canary: CanaryTargets | None = None
+    redirect_https: bool = False
+    hsts: Hsts | None = None
 
 
 @dataclass(frozen=True, slots=True)
