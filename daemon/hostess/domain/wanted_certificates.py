@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from hostess.domain.certificate_names import covered, is_address, takes_wildcard
 from hostess.domain.certificate_order import Kind
+from hostess.domain.names import deployment_host, distinct_host
+from hostess.domain.release import Release
 
 BY_NAME = (Kind.HTTP, Kind.ALPN)
 """How a host is proven, in this order: the first needs port 80, the second port 443 and nobody in front who ends TLS."""
@@ -99,6 +101,20 @@ def wanted_certificates(
     wanted = [*([Wanted((wild,), BY_ZONE)] if below else []), *map(Wanted, groups)]
     names = [name for each in wanted for name in each.names]
     return Wants(tuple(sorted(wanted)), frozenset(host.name for host in rest if not covered(names, host.name)))
+
+
+def hosts_of(release: Release, base_domain: str, *, ephemeral: bool) -> list[Host]:
+    """Return the hosts of a release, each once; *ephemeral*: its environment is."""
+    found: dict[str, Host] = {}
+    for workload in release.workloads.values():
+        own = deployment_host(release.project, workload.name, release.commit[:7], base_domain)
+        passing = {own, distinct_host(own, release.project, workload.name, release.environment)}
+        for name in (name for names in workload.hosts.values() for name in names):
+            below = name.endswith(f".{base_domain}")
+            lasting = HostKind.GENERATED if below else HostKind.CUSTOM
+            kind = HostKind.PASSING if ephemeral or name in passing else lasting
+            found.setdefault(name, Host(name, release.project, kind))
+    return list(found.values())
 
 
 def public(host: str) -> bool:

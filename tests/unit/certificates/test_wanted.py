@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostess.domain.certificate_names import covered
+from hostess.domain.names import deployment_host, distinct_host
+from hostess.domain.release import Release, Workload
+from hostess.domain.stack import ServiceType
 from hostess.domain.wanted_certificates import (
     BY_NAME,
     BY_ZONE,
@@ -14,9 +17,11 @@ from hostess.domain.wanted_certificates import (
     HostKind,
     Policy,
     Wanted,
+    hosts_of,
     public,
     wanted_certificates,
 )
+from tests.issuing import NOW
 
 PUBLIC = Policy(acme=True, base_domain="apps.org")
 WRITER = Policy(acme=True, base_domain="apps.org", dns_writer=True)
@@ -159,3 +164,21 @@ def test_each_host_has_one_place(hosts: list[Host], writer: bool, waiting: set[s
         assert len(found) + (host.name in wants.internal) == 1
     assert wants == wanted_certificates(hosts[::-1], policy, waiting=waiting)
     assert not wanted_certificates(hosts, Policy(acme=False, base_domain="apps.org", dns_writer=writer)).certificates
+
+
+def test_the_hosts_of_a_release() -> None:
+    """The host of one deployment, as it is or made distinct, and all of an ephemeral environment are passing; others are not."""
+    own = deployment_host("shop", "web", "abcdef0", "apps.org")
+    hosts = ("x.org", "shop-web.apps.org", own, distinct_host(own, "shop", "web", "production"))
+    workload = Workload(
+        "web", ServiceType.CUSTOM, "image", "spec", "", 1, 1.0, 1, singleton=False, hosts={80: hosts, 81: ("x.org",)}
+    )
+    release = Release("shop", "production", 1, "abcdef0123", NOW, {"web": workload})
+
+    assert hosts_of(release, "apps.org", ephemeral=False) == [
+        Host("x.org", "shop", HostKind.CUSTOM),
+        Host("shop-web.apps.org", "shop", HostKind.GENERATED),
+        Host(hosts[2], "shop", HostKind.PASSING),
+        Host(hosts[3], "shop", HostKind.PASSING),
+    ]
+    assert {each.kind for each in hosts_of(release, "apps.org", ephemeral=True)} == {HostKind.PASSING}
