@@ -26,7 +26,7 @@ from hostess.domain.stack_forms import (
     ResourcesPart,
 )
 from hostess.domain.stack_models import JobPart, ServicePart, StackPart
-from hostess.domain.stack_proxy import BufferPart, ProxyPart, RateLimitPart
+from hostess.domain.stack_proxy import BufferPart, HstsPart, ProxyPart, RateLimitPart
 from hostess.domain.stack_schema import OTHERWISE, RANGE, described, titled
 from hostess.domain.stack_special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
 from hostess.domain.yaml_text import flow
@@ -45,6 +45,7 @@ OBJECTS: tuple[tuple[str, type[Part], str], ...] = (
     ("Proxy", ProxyPart, "services.NAME.proxy"),
     ("Buffer", BufferPart, "services.NAME.proxy.buffer_requests"),
     ("RateLimit", RateLimitPart, "services.NAME.proxy.rate_limit"),
+    ("Hsts", HstsPart, "services.NAME.proxy.hsts"),
     ("Lifecycle", LifecyclePart, "services.NAME.lifecycle"),
     ("Hook", HookPart, "services.NAME.lifecycle.HOOK"),
     ("Backups", BackupsPart, "services.NAME.backups"),

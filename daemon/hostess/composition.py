@@ -70,6 +70,7 @@ from hostess.services.one_off import OneOff
 from hostess.services.preflights import Outlook, Preflights
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
+from hostess.services.public_urls import PublicUrls
 from hostess.services.pushes import Pushes
 from hostess.services.reconciler import Reconciler
 from hostess.services.removal import Removal
@@ -91,12 +92,10 @@ from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
 from hostess.services.uploads import Uploads
 
-OWN_PORTS = {"http": 80, "https": 443}
-
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Everything outside that a test may bring its own of. *public_port* is where apps are reached, 0 for nowhere."""
+    """Everything outside that a test may bring its own of. *public_port* is where apps are reached by a scheme, 0 for nowhere."""
 
     engine: Engine
     router: Router
@@ -106,7 +105,7 @@ class Outside:
     meter: Meter
     firewall: Firewall
     clock: Clock
-    public_port: Callable[[], int]
+    public_port: Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +193,22 @@ def _sources(
 
 
 @dataclass(frozen=True, slots=True)
+class _Certificates:
+    """What is kept, who signs at once, and what of it the proxy shows."""
+
+    store: FileCertificates
+    internal: InternalCertificates
+    shown: ServedCertificates
+
+
+def _certificates(settings: Settings, clock: Clock) -> _Certificates:
+    """Wire the certificates of the proxy."""
+    store = certificates_of(settings, clock)
+    internal = InternalCertificates(store, internal_authority(settings, clock), clock, settings.base_domain)
+    return _Certificates(store, internal, ServedCertificates(store, internal, by_tls=settings.proxy.https is not None))
+
+
+@dataclass(frozen=True, slots=True)
 class _Running:
     """What runs containers, and leads requests to them."""
 
@@ -201,10 +216,9 @@ class _Running:
     replicas: Replicas
     gate: Gate
     jobs: Jobs
+    job_transcripts: FileTranscripts
     migrator: Migrator
     databases: DatabaseSetup
-    certificates: FileCertificates
-    internal: InternalCertificates
     imports: CertificateImports
     routing: Routing
     retirement: Retirement
@@ -217,27 +231,24 @@ def _running(
     outside: Outside,
     redactor: SecretRedactor,
     access: DatabaseAccess,
-    transcripts: FileTranscripts,
+    own: _Certificates,
 ) -> _Running:
-    """Wire what starts and ends replicas and jobs, and the tables and certificates of the proxy."""
+    """Wire what starts and ends replicas and jobs, and the tables of the proxy."""
     engine, clock = outside.engine, outside.clock
+    transcripts = FileTranscripts(settings.data_dir / "logs" / "jobs")
     names = InsideNames(journal, outside.firewall)
     replicas = Replicas(engine, journal, vault, clock, names)
     jobs = Jobs(engine, replicas, journal, transcripts, redactor, clock)
-    store = certificates_of(settings, clock)
-    internal = InternalCertificates(store, internal_authority(settings, clock), clock, settings.base_domain)
-    shown = ServedCertificates(store, internal, by_tls=settings.proxy.https is not None)
-    routing = Routing(engine, journal, outside.router, names, shown, clock, vault.digest("sessions at the proxy"))
+    routing = Routing(engine, journal, outside.router, names, own.shown, clock, vault.digest("sessions at the proxy"))
     return _Running(
         names=names,
         replicas=replicas,
         gate=Gate(engine, outside.prober, clock, redactor.hide),
         jobs=jobs,
+        job_transcripts=transcripts,
         migrator=Migrator(engine, replicas, jobs, redactor.hide),
         databases=DatabaseSetup(engine, replicas, access, clock),
-        certificates=store,
-        internal=internal,
-        imports=CertificateImports(store, journal, clock, routing.publish),
+        imports=CertificateImports(own.store, journal, clock, routing.publish),
         routing=routing,
         retirement=Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock),
     )
@@ -245,14 +256,15 @@ def _running(
 
 async def compose(settings: Settings, journal: Journal, vault: Vault, outside: Outside) -> World:
     """Wire the services; nothing is started, no file is written."""
-    engine, clock, logs = outside.engine, outside.clock, settings.data_dir / "logs"
+    engine, clock = outside.engine, outside.clock
     redactor = SecretRedactor()
-    url = partial(public_url, "http" if settings.proxy.http else "https", outside.public_port)
+    own = _certificates(settings, clock)
+    url = PublicUrls(outside.public_port, own.shown, plain=settings.proxy.http is not None).of
     sources = _sources(settings, journal, vault, outside, redactor, url, await journal.instance())
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
     redactor.learn(await sources.secrets.known())
-    transcripts, job_transcripts = FileTranscripts(logs / "deployments"), FileTranscripts(logs / "jobs")
-    running = _running(settings, journal, vault, outside, redactor, sources.access, job_transcripts)
+    transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
+    running = _running(settings, journal, vault, outside, redactor, sources.access, own)
     replicas, gate, jobs, migrator = running.replicas, running.gate, running.jobs, running.migrator
     databases, routing, retirement = running.databases, running.routing, running.retirement
     repositories, preparation = sources.repositories, sources.preparation
@@ -275,12 +287,12 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
-        certificates=running.certificates,
-        internal=running.internal,
+        certificates=own.store,
+        internal=own.internal,
         imports=running.imports,
         secrets=sources.secrets,
         transcripts=transcripts,
-        job_transcripts=job_transcripts,
+        job_transcripts=running.job_transcripts,
         jobs=jobs,
         kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
@@ -342,12 +354,6 @@ def internal_authority(settings: Settings, clock: Clock) -> FileAuthority:
 def railpack_environment(settings: Settings) -> dict[str, str]:
     """Return the environment that Railpack is chosen from: the daemon's own, with the engine that the settings name."""
     return {**os.environ, **({"DOCKER_HOST": settings.engine.url} if settings.engine.url else {})}
-
-
-def public_url(scheme: str, port: Callable[[], int], host: str) -> str:
-    """Return the URL that *host* is served at."""
-    number = port()
-    return f"{scheme}://{host}" if number in {0, OWN_PORTS[scheme]} else f"{scheme}://{host}:{number}"
 
 
 def preflights_of(settings: Settings, outside: Outside, routing: Routing) -> Preflights:

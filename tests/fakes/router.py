@@ -40,10 +40,10 @@ class FakeRouter:
         """Return host -> targets of the newest table."""
         return {route.host: route.targets for route in self.tables[-1]} if self.tables else {}
 
-    def public_port(self) -> int:
-        """Return where the listener is said to be."""
+    def public_port(self, scheme: str) -> int:
+        """Return where the listener is said to be; there is none for TLS."""
         self._reached()
-        return 8080
+        return 8080 if scheme == "http" else 0
 
     @property
     def inside(self) -> dict[str, InsideService]:

@@ -35,9 +35,9 @@ def version(host: Host, name: str) -> str:
     return headers["x-version"]
 
 
-def done(host: Host, *arguments: str) -> str:
+def done(host: Host, *arguments: str, stdin: str = "") -> str:
     """Run a command that must go well; return what it printed."""
-    ran = host.hostess(*arguments)
+    ran = host.hostess(*arguments, stdin=stdin)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 

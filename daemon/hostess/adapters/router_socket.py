@@ -17,6 +17,8 @@ from hostess_proxy.client import ProxyClient, ProxyError, TableRefusedError
 
 PROOF = 10.0
 HEAD_LIMIT = 64 * 1024
+SENT_TO_HTTPS = (308, "https-only")
+"""The proxy's answer by plain HTTP where it leads to HTTPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class SocketRouter:
         if any(route.sign_in is not None for route in routes):
             table["session_key"] = session_key
         if certificates:
-            table["certificates"] = [asdict(certificate) for certificate in certificates]
+            table["certificates"] = [
+                {"names": list(each.names), "chain": each.chain, "key": each.key} for each in certificates
+            ]
         if challenges != NO_CHALLENGES:
             table["challenges"] = {"http": dict(challenges.http), "alpn": [asdict(each) for each in challenges.alpn]}
         try:
@@ -112,25 +116,33 @@ class SocketRouter:
             raise unreachable(error) from error
 
     async def prove(self, host: str, path: str) -> tuple[int, str] | None:
-        """GET *path* of *host* through the HTTP listener, or the HTTPS one where there is no other; None where there is none at all."""
-        found = self.listener()
+        """GET *path* of *host* through the HTTP listener; through the HTTPS one where there is no other, or the host is sent there.
+
+        None where there is no listener at all.
+        """
+        plain, secure = self._listener("http"), self._listener("https")
+        found = plain or secure
         if found is None:
             return None
         try:
             async with asyncio.timeout(PROOF):
-                return await _get(found, host, path)
+                answer = await _get(found, host, path)
+                return await _get(secure, host, path) if secure and answer == SENT_TO_HTTPS else answer
         except (OSError, ValueError, LookupError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise unreachable(error) from error
 
-    def listener(self) -> "Listener | None":
-        """Return how the proxy is reached from this host, by HTTP if it can be; None when it listens nowhere.
+    def public_port(self, scheme: str) -> int:
+        """Return the port that apps are reached at by "http" or "https", 0 when the proxy does not listen for that.
 
         Problem "proxy-unreachable" while it is not there.
         """
+        found = self._listener(scheme)
+        return found.port if found else 0
+
+    def _listener(self, scheme: str) -> "Listener | None":
+        """Return how the proxy is reached from this host by a scheme; None when it is not. Problem "proxy-unreachable"."""
         try:
-            facts = json.loads(self._facts.read_text(encoding="utf-8"))
-            secure = not facts["http"]
-            host, _, text = str(facts["https"] if secure else facts["http"]).rpartition(":")
+            host, _, text = str(json.loads(self._facts.read_text(encoding="utf-8"))[scheme] or "").rpartition(":")
             if not text:
                 return None
             port = int(text)
@@ -138,12 +150,7 @@ class SocketRouter:
             raise unreachable(error) from error
         host = host.strip("[]")
         address = "127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host  # noqa: S104 -- compared, not bound
-        return Listener(address, port, secure)
-
-    def public_port(self) -> int:
-        """Return the port that apps are reached at, 0 when the proxy listens nowhere."""
-        found = self.listener()
-        return found.port if found else 0
+        return Listener(address, port, scheme == "https")
 
 
 def refused(error: TableRefusedError) -> Problem:

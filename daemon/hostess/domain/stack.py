@@ -188,11 +188,21 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """For how long browsers that have come by TLS come by nothing else (RFC 6797); *subdomains* and *preload* widen that."""
+
+    max_age: timedelta = timedelta(days=365)
+    subdomains: bool = False
+    preload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Proxy:
     """What a service asks of the proxy; each default asks for nothing.
 
     *path* is the prefix at its hosts. *basic_auth* maps who may come to the secret with the password. *canonical_host* is the one of
-    its domains that all others lead to. *error_pages* is a folder of the repository.
+    its domains that all others lead to. *error_pages* is a folder of the repository. *redirect_https* are the hosts at which plain
+    HTTP leads to HTTPS where everybody trusts their certificate, None: all of them.
     """
 
     path: str = "/"
@@ -209,6 +219,8 @@ class Proxy:
     expose_release: bool = False
     slow_start: timedelta = timedelta(0)
     protocol: Protocol = Protocol.HTTP1
+    redirect_https: tuple[str, ...] | None = None
+    hsts: Remembered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from datetime import timedelta
 from ipaddress import ip_interface, ip_network
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from hostess.domain import names, quantities, stack_values
 from hostess.domain.mistakes import WrongValue, quoted
-from hostess.domain.stack import Buffer, Protocol, Proxy, RateLimit
+from hostess.domain.stack import Buffer, Protocol, Proxy, RateLimit, Remembered
 from hostess.domain.stack_forms import FULL, SHORT, Part, about, forms
 from hostess.domain.stack_values import RelativePath, choice, kind_of, text_of
 
@@ -89,7 +89,12 @@ Rate = Annotated[
     BeforeValidator(_rate),
     WithJsonSchema({"type": "string", "title": "rate", "pattern": f"^(?:{_RATE.pattern})$"}),
 ]
+_Some = Annotated[list[stack_values.Domain], Field(min_length=1, max_length=1000)]
 _Count = Annotated[int, Field(ge=1, le=_MOST_REQUESTS), stack_values.WHOLE]
+
+
+def _listing(value: object) -> str:
+    return FULL if isinstance(value, list) else "\x00mapping" if isinstance(value, dict) else SHORT
 
 
 class RateLimitPart(Part):
@@ -116,6 +121,28 @@ class BufferPart(Part):
     ] = None
 
 
+class HstsPart(Part):
+    """How browsers remember that a host is reached by HTTPS alone."""
+
+    instead: ClassVar[dict[str, str]] = {
+        "maxAge": "max_age",
+        "seconds": "max_age",
+        "include_subdomains": "subdomains",
+        "includeSubDomains": "subdomains",
+    }
+
+    max_age: Annotated[
+        stack_values.Life | None, about("For so long after each visit.", default="365d", example="30d")
+    ] = None
+    subdomains: Annotated[
+        stack_values.Flag | None, about("All names below the host, too.", default=False, example=True)
+    ] = None
+    preload: Annotated[
+        stack_values.Flag | None,
+        about("Browsers may have the host in the list that they come with.", default=False, example=True),
+    ] = None
+
+
 class ProxyPart(Part):
     """What the proxy does for a service: at all of its hosts and public ports alike."""
 
@@ -133,6 +160,11 @@ class ProxyPart(Part):
         "allow_list": "allow",
         "error_pages_path": "error_pages",
         "redirect": "canonical_host",
+        "https_redirect": "redirect_https",
+        "ssl_redirect": "redirect_https",
+        "force_ssl": "redirect_https",
+        "force_https": "redirect_https",
+        "strict_transport_security": "hsts",
         "grpc": "protocol: h2c",
         "host": "domains of the service",
         "hosts": "domains of the service",
@@ -238,6 +270,33 @@ class ProxyPart(Part):
             example="h2c",
         ),
     ] = None
+    redirect_https: Annotated[
+        Annotated[
+            Annotated[stack_values.Flag, Tag(SHORT)] | Annotated[_Some, Tag(FULL)],
+            Discriminator(
+                _listing, custom_error_type="form", custom_error_message="needs true, false or a list of domains"
+            ),
+        ]
+        | None,
+        about(
+            "Plain HTTP leads to HTTPS (308), where the certificate is one that everybody trusts, or an imported one; false for "
+            "nowhere, or the domains where it does.",
+            default=True,
+            example=False,
+        ),
+    ] = None
+    hsts: Annotated[
+        Annotated[
+            Annotated[stack_values.Flag, Tag(SHORT)] | Annotated[HstsPart, Tag(FULL)],
+            forms("needs true, false or a mapping"),
+        ]
+        | None,
+        about(
+            "Browsers that came by HTTPS never come by plain HTTP again; only where plain HTTP leads to HTTPS.",
+            default=False,
+            example={"max_age": "30d"},
+        ),
+    ] = None
 
 
 def proxy_of(part: ProxyPart | None) -> Proxy | None:
@@ -259,6 +318,8 @@ def proxy_of(part: ProxyPart | None) -> Proxy | None:
         expose_release=bool(part.expose_release),
         slow_start=part.slow_start or timedelta(0),
         protocol=part.protocol or Protocol.HTTP1,
+        redirect_https=_redirected(part.redirect_https),
+        hsts=_remembered(part.hsts),
     )
     return None if found == Proxy() else found
 
@@ -268,6 +329,18 @@ def _buffer(form: "bool | BufferPart | None") -> Buffer | None:
         plain = Buffer()
         return Buffer(form.memory or plain.memory, form.disk or plain.disk)
     return Buffer() if form else None
+
+
+def _redirected(form: "bool | list[str] | None") -> tuple[str, ...] | None:
+    if isinstance(form, list):
+        return tuple(dict.fromkeys(form))
+    return () if form is False else None
+
+
+def _remembered(form: "bool | HstsPart | None") -> Remembered | None:
+    if isinstance(form, HstsPart):
+        return Remembered(form.max_age or Remembered().max_age, bool(form.subdomains), bool(form.preload))
+    return Remembered() if form else None
 
 
 def _limit(form: "RateLimit | RateLimitPart | None") -> RateLimit | None:

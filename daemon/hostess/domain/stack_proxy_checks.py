@@ -1,13 +1,18 @@
 """The rules of `proxy`: where it applies, what its keys need, and what two services that share a host must not both say."""
 
+from datetime import timedelta
+
 from hostess.domain.mistakes import Path, did_you_mean, listed
 from hostess.domain.stack import Protocol, ServiceType, Visibility
 from hostess.domain.stack_draft import DATABASES, Draft, asked_visibility, is_worker, ports_of, type_of
 from hostess.domain.stack_models import ServicePart
-from hostess.domain.stack_proxy import ProxyPart
+from hostess.domain.stack_proxy import HstsPart, ProxyPart
 
 NOT_STATIC = ("response_timeout", "max_body", "buffer_requests", "compress", "slow_start")
 """The keys that are about what runs: files have no use for them."""
+
+
+A_YEAR = timedelta(days=365)
 
 
 def check_proxies(draft: Draft) -> None:
@@ -21,7 +26,8 @@ def check_proxies(draft: Draft) -> None:
         _check_kind(draft, kind, part.proxy, path)
         _check_strip(draft, part.proxy, path)
         _check_asks_once(draft, name, part, path)
-        _check_canonical(draft, name, part.proxy, path)
+        _check_domains(draft, name, part.proxy, path)
+        _check_preload(draft, part.proxy, path)
 
 
 def _check_reached(draft: Draft, name: str, part: ServicePart, path: Path) -> None:
@@ -58,16 +64,29 @@ def _check_asks_once(draft: Draft, name: str, part: ServicePart, path: Path) -> 
         draft.findings.add((*path, "basic_auth"), "excludes visibility: team", "keep one of the two", key=True)
 
 
-def _check_canonical(draft: Draft, name: str, proxy: ProxyPart, path: Path) -> None:
-    host = proxy.canonical_host
-    if host is None:
-        return
+def _check_domains(draft: Draft, name: str, proxy: ProxyPart, path: Path) -> None:
+    """Note a host that `canonical_host` or `redirect_https` names, and the service has not."""
+    listed_hosts = proxy.redirect_https if isinstance(proxy.redirect_https, list) else []
+    named = [((*path, "redirect_https", at), host) for at, host in enumerate(listed_hosts)]
+    if proxy.canonical_host is not None:
+        named.append(((*path, "canonical_host"), proxy.canonical_host))
     own = draft.services[name].domains or []
     others = (part.domains or {} for part in (draft.file.environments or {}).values())
     known = [*own, *(domain for found in others for domain in found.get(name, []))]
-    if host not in known and not draft.findings.is_spoilt("services", name, "domains"):
-        hint = did_you_mean(host, known) or (f"they are {listed(known, 'and')}" if known else "list it in domains")
-        draft.findings.add((*path, "canonical_host"), "is no domain of this service", hint)
+    for place, host in named:
+        if host not in known and not draft.findings.is_spoilt("services", name, "domains"):
+            hint = did_you_mean(host, known) or (f"they are {listed(known, 'and')}" if known else "list it in domains")
+            draft.findings.add(place, "is no domain of this service", hint)
+
+
+def _check_preload(draft: Draft, proxy: ProxyPart, path: Path) -> None:
+    """Note what browsers' makers take no host for into their list: https://hstspreload.org."""
+    hsts = proxy.hsts
+    if isinstance(hsts, HstsPart) and hsts.preload:
+        if not hsts.subdomains:
+            draft.findings.add((*path, "hsts", "preload"), "needs subdomains: true", "or leave preload out")
+        if hsts.max_age is not None and hsts.max_age < A_YEAR:
+            draft.findings.add((*path, "hsts", "max_age"), "must be 365d or more where preload is true", "")
 
 
 def path_of(draft: Draft, name: str) -> str:

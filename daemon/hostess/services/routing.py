@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hostess.domain import labels
 from hostess.domain.canaries import targets_of
 from hostess.domain.closures import Closing, Closure, closing, over
+from hostess.domain.https_policy import secured
 from hostess.domain.inside import first_served, inside_services
 from hostess.domain.ports import Challenges, Clock, Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
@@ -131,7 +132,9 @@ class Routing:
             hosts = {route.host: route.project for route in routes}
             certificates = await self._certificates.of(hosts)
             challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
-            return await self._router.publish(routes, inside, self._session_key, certificates, challenges)
+            return await self._router.publish(
+                secured(routes, certificates), inside, self._session_key, certificates, challenges
+            )
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""

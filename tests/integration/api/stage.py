@@ -341,7 +341,7 @@ async def opened(
         meter=HostMeter(),
         firewall=FakeFirewall(),
         clock=SystemClock(),
-        public_port=lambda: 8080,
+        public_port=lambda _: 8080,
     )
     world = await compose(settings, journal, FileVault(folder / "key"), outside)
     services = api_services(settings, journal, world, outside)

@@ -56,13 +56,13 @@ async def test_a_transcript_takes_and_gives_any_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("facts", [None, "", "[]", "{}", '{"http": ""}'])
 async def test_a_proxy_that_says_not_where_it_listens_is_a_problem(tmp_path: Path, facts: str | None) -> None:
-    """While proxy.json is absent, empty or says nothing of HTTP, who asks for the listener gets a Problem."""
+    """While proxy.json is absent, empty or says nothing of HTTPS, who asks for the listener gets a Problem."""
     if facts is not None:
         (tmp_path / "proxy.json").write_text(facts)
     router = SocketRouter(tmp_path)
 
     with pytest.raises(Problem, match="the proxy did not answer"):
-        router.listener()
+        router.public_port("https")
     with pytest.raises(Problem, match="the proxy did not answer"):
         await router.prove("a.localhost", "/")
 
@@ -80,11 +80,37 @@ async def test_the_proof_goes_through_what_listens(tmp_path: Path) -> None:
         port = server.sockets[0].getsockname()[1]
         facts.write_text(json.dumps({"http": "", "https": f"127.0.0.1:{port}"}))
         assert await router.prove("a.localhost", "/") == (204, "")
-        assert router.public_port() == port
+        assert (router.public_port("http"), router.public_port("https")) == (0, port)
     facts.write_text('{"http": "", "https": ""}')
 
     assert await router.prove("a.localhost", "/") is None
-    assert router.public_port() == 0
+    assert router.public_port("https") == 0
+
+
+async def test_the_proof_follows_to_https(tmp_path: Path) -> None:
+    """A host at which plain HTTP leads to HTTPS is proved there."""
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 308 Permanent Redirect\r\nX-Hostess-Error: https-only\r\n\r\n")
+        writer.close()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with (
+        await asyncio.start_server(lead, "127.0.0.1", 0) as plain,
+        await asyncio.start_server(answer, "127.0.0.1", 0, ssl=self_signed(tmp_path)) as secure,
+    ):
+        facts = {
+            name: f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for name, server in (("http", plain), ("https", secure))
+        }
+        (tmp_path / "proxy.json").write_text(json.dumps(facts))
+
+        assert await SocketRouter(tmp_path).prove("a.localhost", "/") == (204, "")
 
 
 async def test_nothing_to_prove_through_is_told(bench: Bench) -> None:
@@ -171,7 +197,7 @@ async def test_a_proxy_that_cannot_write_where_it_is_serves(tmp_path: Path, monk
         async with asyncio.timeout(20):
             while not (tmp_path / "run" / "proxy.json").exists():
                 await asyncio.sleep(0.05)
-        assert SocketRouter(tmp_path / "run").public_port()
+        assert SocketRouter(tmp_path / "run").public_port("http")
     finally:
         assert proxy._child is not None
         proxy._child.terminate()

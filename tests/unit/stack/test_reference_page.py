@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[tuple[str, ...], App]] = {
     "Proxy": (("services", "shop", "proxy"), {"path": "/shop"}),
     "Buffer": (("services", "shop", "proxy", "buffer_requests"), {}),
     "RateLimit": (("services", "shop", "proxy", "rate_limit"), {"requests": 100, "per": "1m"}),
+    "Hsts": (("services", "shop", "proxy", "hsts"), {"subdomains": True}),
     "Lifecycle": (("services", "app", "lifecycle"), {}),
     "Hook": (("services", "app", "lifecycle", "migrate"), {"command": ["x"]}),
     "Backups": (("services", "database", "backups"), {"schedule": "daily"}),

@@ -102,11 +102,15 @@ class InsideService:
 
 @dataclass(frozen=True, slots=True)
 class ServedCertificate:
-    """A certificate that the proxy shows for its *names*; *chain* and *key* are absolute paths of PEM files."""
+    """A certificate that the proxy shows for its *names*; *chain* and *key* are absolute paths of PEM files.
+
+    *trusted* is for the daemon alone: clients trust it without having been told to, or somebody brought it for those who do.
+    """
 
     names: tuple[str, ...]
     chain: str
     key: str
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,37 @@
+"""Where plain HTTP leads to HTTPS: at hosts whose certificate everybody trusts, or that somebody brought, and never else.
+
+A certificate of the internal authority is a warning for who was not told to trust it, and a way back must stay.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from hostess.domain.certificate_names import covers
+from hostess.domain.ports import ServedCertificate, Upstreams
+from hostess.domain.ports.proxy import Hsts
+from hostess.domain.route_settings import RouteSettings
+from hostess.domain.stack import Remembered
+
+
+def secured(routes: Iterable[Upstreams], certificates: Sequence[ServedCertificate]) -> list[Upstreams]:
+    """Return the routes as they are when these certificates are shown: what their services ask for, where it may be."""
+    return [_secured(route) if trusted(certificates, route.host) else route for route in routes]
+
+
+def trusted(certificates: Sequence[ServedCertificate], host: str) -> bool:
+    """Whether the certificate that the proxy shows for *host* is one to trust: that for the very name goes before wildcards."""
+    shown = next((each for each in certificates if host in each.names), None) or next(
+        (each for each in certificates if any(covers(name, host) for name in each.names)), None
+    )
+    return shown is not None and shown.trusted
+
+
+def _secured(route: Upstreams) -> Upstreams:
+    asked = (route.settings or RouteSettings()).asked
+    redirected = asked.redirect_https is None or route.host in asked.redirect_https
+    # Who may come by plain HTTP must not be told never to do it again.
+    return replace(route, redirect_https=True, hsts=_told(asked.hsts)) if redirected else route
+
+
+def _told(asked: Remembered | None) -> Hsts | None:
+    return None if asked is None else Hsts(int(asked.max_age.total_seconds()), asked.subdomains, asked.preload)
