@@ -16,7 +16,7 @@ from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
 from hostess.domain.push import ZERO, Push, RefUpdate, Verdict
 from hostess.domain.release import Release
-from hostess.domain.settings import EngineSettings, Settings
+from hostess.domain.settings import ApiSettings, EngineSettings, Settings
 from hostess.main import make_folders
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
@@ -189,11 +189,11 @@ async def git(folder: Path, *arguments: str) -> str:
 
 
 @asynccontextmanager
-async def a_bench(folder: Path) -> AsyncIterator[Bench]:
+async def a_bench(folder: Path, api: ApiSettings | None = None) -> AsyncIterator[Bench]:
     """Give an installation whose retirement runs; the fake containers listen on loopback addresses."""
     data = folder / "data"
     make_folders(data)
-    settings = Settings(data_dir=data, public_address=("203.0.113.7",))
+    settings = Settings(data_dir=data, public_address=("203.0.113.7",), api=api or ApiSettings())
     subnets = EngineSettings.model_validate({"subnets": ["127.213.0.0/16"]})
     settings = settings.model_copy(update={"engine": subnets})
     journal = await SqliteJournal.open(data / "hostess.db")

@@ -43,6 +43,7 @@ from hostess.domain.preflight import Here, Means
 from hostess.domain.public_networks import is_private
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
+from hostess.services.api_host import ApiHost, claims
 from hostess.services.builder import Builder
 from hostess.services.canaries import Canaries
 from hostess.services.canary_launch import CanaryLaunch
@@ -142,6 +143,8 @@ class World:
     removal: Removal
     preflights: Preflights
     notifier: Notifier
+    api_host: ApiHost
+    voucher: str
     turns: Turns
     public_url: Callable[[str], str]
 
@@ -188,6 +191,7 @@ def _sources(
         RouteValues(repositories, secrets, vault),
         instance=instance,
         base_domain=settings.base_domain,
+        own_hosts=claims(api_host(settings)),
     )
     return _Sources(repositories, secrets, access, sites, preparation)
 
@@ -268,6 +272,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     replicas, gate, jobs, migrator = running.replicas, running.gate, running.jobs, running.migrator
     databases, routing, retirement = running.databases, running.routing, running.retirement
     repositories, preparation = sources.repositories, sources.preparation
+    voucher = vault.digest("requests from the proxy to the API")
     timer, steps, turns = SchedulerTimer(), Steps(journal, clock), Turns()
     phase, subnets = DatabasePhase(databases, steps), partial(free_subnets, settings, outside.meter)
     launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
@@ -316,6 +321,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         notifier=Notifier(
             journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
         ),
+        api_host=ApiHost(routing, api_host(settings), voucher),
+        voucher=voucher,
         turns=turns,
         environments=Environments(journal, removal, turns, clock, deployments.place),
         public_url=url,
@@ -349,6 +356,11 @@ def internal_authority(settings: Settings, clock: Clock) -> FileAuthority:
     """Return the internal authority; where there is no ACME authority it speaks for every host."""
     own = (settings.base_domain, *settings.public_address, *([settings.api.host] if settings.api.host else []))
     return FileAuthority(settings.data_dir / "certs" / "internal", clock, own if settings.acme.directory else None)
+
+
+def api_host(settings: Settings) -> str:
+    """Return the host at which the proxy serves the API; "" for none, and where it does not listen for TLS."""
+    return settings.api.host if settings.proxy.https else ""
 
 
 def railpack_environment(settings: Settings) -> dict[str, str]:

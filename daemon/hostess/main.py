@@ -135,6 +135,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         await web.UnixSite(runner, str(run / "api.sock")).start()
         share_socket(run / "api.sock")
         host, port = next(address for address in runner.addresses if not isinstance(address, str))[:2]
+        await world.api_host.listens(host, port)
         facts = {"pid": os.getpid(), "api": f"{host}:{port}", "version": __version__}
         write_facts(run / "daemon.json", {**facts, "instance": await journal.instance()})
         yield
@@ -167,6 +168,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         uploads=world.uploads,
         preflights=world.preflights,
         notifier=world.notifier,
+        voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         replicas=world.replicas,
         checkups=world.checkups,

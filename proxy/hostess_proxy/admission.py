@@ -19,6 +19,7 @@ from hostess_proxy.rate_limit import counted_as
 from hostess_proxy.sign_in import admit
 from hostess_proxy.table import Route
 from hostess_proxy.transport_security import came_by_tls
+from hostess_proxy.voucher import vouched
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
@@ -44,6 +45,7 @@ def checks_of(route: Route) -> tuple[Check, ...]:
         (terms.wake is not None and not route.targets, awake),
         (route.canary is not None, divide),
         (terms.strip_prefix and route.path != "/", without_prefix),
+        (terms.voucher != "", with_voucher),
     )
     return tuple(check for is_wanted, check in wanted if is_wanted)
 
@@ -145,6 +147,12 @@ def without_prefix(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     told = {name: values for name, values in fields.told.items() if name != b"x-forwarded-prefix"}
     forward = b"%b%b%b%b\r\n" % (fields.forward, PREFIX.lstrip(), before, live.prefix)
     exchange.request = request._replace(path=path, fields=fields._replace(forward=forward, told=told))
+    return None
+
+
+def with_voucher(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
+    """Tell the backend that the request came through here."""
+    exchange.request = vouched(exchange.request, live.route.terms.voucher)
     return None
 
 

@@ -68,7 +68,8 @@ class Hsts:
 class Terms:
     """All of it, for one route. Networks and credentials: None lets everybody pass, an empty tuple nobody.
 
-    *error_pages* are pairs of a status ("502") or a class of them ("5xx") and HTML.
+    *error_pages* are pairs of a status ("502") or a class of them ("5xx") and HTML. *voucher* is the word by which the backend knows
+    that a request came through this proxy.
     """
 
     strip_prefix: bool = False
@@ -81,6 +82,7 @@ class Terms:
     pause: Hold | None = None
     wake: Hold | None = None
     error_pages: tuple[tuple[str, str], ...] = ()
+    voucher: str = field(default="", repr=False)
 
 
 NOTHING_ASKED: Final = Terms()

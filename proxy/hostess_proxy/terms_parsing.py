@@ -30,6 +30,7 @@ _LONGEST = 86_400.0
 _OLDEST = 10 * 365 * 86_400
 _REDIRECTS = (301, 302, 307, 308)
 _SALT = re.compile(r"(?:[0-9a-f]{2}){1,64}")
+_VOUCHER = re.compile(r"[0-9a-f]{32,128}")
 _STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
 
 
@@ -129,6 +130,12 @@ def _hold(place: str, raw: object, *, otherwise: float) -> Hold:
     return Hold(requests, _span(f"{place}.seconds", entry.get("seconds", otherwise)))
 
 
+def _voucher(place: str, raw: object) -> str:
+    if not isinstance(raw, str) or not _VOUCHER.fullmatch(raw):
+        raise TableError(place, "expected 32 to 128 lower-case hex digits")
+    return raw
+
+
 def _error_pages(place: str, raw: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(raw, dict) or len(raw) > _MAX_PAGES:
         raise TableError(place, f"expected an object of at most {_MAX_PAGES} pages")
@@ -151,6 +158,7 @@ _READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "pause": partial(_hold, otherwise=30.0),
     "wake": partial(_hold, otherwise=60.0),
     "error_pages": _error_pages,
+    "voucher": _voucher,
 }
 
 

@@ -28,6 +28,7 @@ def keys_of(route: Upstreams) -> dict[str, Any]:
             "pause": asdict(route.pause) if route.pause else None,
             "redirect_https": route.redirect_https,
             "hsts": _hsts(route.hsts),
+            "voucher": route.voucher,
         }
     )
 

@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from hostess.cli.failure import FAILED, TIMED_OUT, UNREACHABLE, Failure
 from hostess.cli.server import Server
+from hostess.cli.trust import trusted, untrusted
 
 TIMEOUT = 60.0
 UPLOAD = 300.0
@@ -122,6 +124,9 @@ class Client:
         except TimeoutError:
             connection.close()
             raise Failure(f"{self.server} did not answer within {timeout:.0f} s", exit_code=TIMED_OUT) from None
+        except ssl.SSLCertVerificationError as error:
+            connection.close()
+            raise untrusted(self.server, error) from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Failure(
@@ -156,8 +161,9 @@ def _connection(server: Server, timeout: float) -> http.client.HTTPConnection:
     if server.socket is not None:
         return _UnixConnection(str(server.socket), timeout)
     parts = urlsplit(server.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=timeout)
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=trusted())
 
 
 def _query(query: Mapping[str, object]) -> str:

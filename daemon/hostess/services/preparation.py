@@ -61,6 +61,7 @@ class Preparation:
         *,
         instance: str,
         base_domain: str,
+        own_hosts: Mapping[str, tuple[str, str, str]],
     ) -> None:
         self._repositories = repositories
         self._journal = journal
@@ -75,6 +76,7 @@ class Preparation:
         self._asked = asked
         self._instance = instance
         self._base_domain = base_domain
+        self._own_hosts = own_hosts
 
     async def read(self, project: str, commit: str) -> tuple[Stack, str]:
         """Return the stack of a commit and its text; InvalidStack lists every mistake."""
@@ -331,7 +333,8 @@ class Preparation:
         owners = await self._journal.host_owners(
             [host for ports in hosts.values() for some in ports.values() for host in some]
         )
-        taken = {h: o for h, o in owners.items() if o[:2] != (deployment.project, deployment.environment)}
+        others = {h: o for h, o in owners.items() if o[:2] != (deployment.project, deployment.environment)}
+        taken = {**others, **self._own_hosts}
         for service in stack.services.values():
             for domain in service.domains:
                 if domain in taken:

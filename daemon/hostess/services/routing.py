@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -65,6 +65,11 @@ class Routing:
         self._unwell: frozenset[str] = frozenset()
         self._challenges = NO_CHALLENGES
         self._recognised: dict[str, str] = {}
+        self._own: tuple[Upstreams, ...] = ()
+
+    def serve_own(self, routes: Sequence[Upstreams]) -> None:
+        """Let these routes of the installation itself be in every table from the next one on; nothing else is served at their hosts."""
+        self._own = tuple(routes)
 
     def hold(self, deployment: str) -> None:
         """Route nothing to containers of this deployment until `release`: they have not passed their gate.
@@ -178,6 +183,8 @@ class Routing:
                 targets_of(canaries[key], proved.get(key, []), self._unwell) if key in canaries else {},
             )
         ]
+        own = {route.host for route in self._own}
+        table = [*self._own, *(route for route in table if route.host not in own)]
         return table, await self._inside(places, releases, early, able, unproved)
 
     async def served_by(self, canary: Canary) -> set[str]:

@@ -388,6 +388,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         uploads=world.uploads,
         preflights=world.preflights,
         notifier=world.notifier,
+        voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         settings=settings,
         public_url=world.public_url,

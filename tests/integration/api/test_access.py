@@ -185,6 +185,52 @@ async def test_basic_over_a_network_in_clear_is_refused(stage: Stage, tmp_path: 
     assert near.status == 200
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "Forwarded": "proto=https"},
+        {"X-Forwarded-Proto": "https", "X-Hostess-Voucher": ""},
+        {"X-Forwarded-Proto": "https", "X-Hostess-Voucher": "0" * 64},
+        {"X-Forwarded-Proto": "https", "X-Hostess-Voucher": "é"},
+    ],
+)
+async def test_nobody_else_passes_for_the_proxy(stage: Stage, tmp_path: Path, claims: dict[str, str]) -> None:
+    """Who says that it came by TLS, and is not the proxy, is taken for what it is: a password in the clear, which is refused."""
+    address = next((each for each in own_addresses() if "." in each), None)
+    if address is None:
+        pytest.skip("this host has no address but loopback")
+    basic = {"Authorization": aiohttp.encode_basic_auth("anybody", stage.token)}
+
+    async with served(stage.services, tmp_path, "0.0.0.0") as url:
+        there = url.replace("127.0.0.1", address)
+        async with stage.session.get(f"{there}/v1/whoami", headers={**basic, **claims}) as response:
+            problem = await response.json(content_type=None)
+
+    assert (response.status, problem["code"]) == (403, "insecure-basic")
+
+
+@pytest.mark.parametrize(
+    ("proto", "status", "code"), [("https", 200, None), ("http", 403, "https-only"), (None, 403, "https-only")]
+)
+async def test_the_proxy_is_believed(
+    stage: Stage, tmp_path: Path, proto: str | None, status: int, code: str | None
+) -> None:
+    """What shows the voucher came through the proxy: by TLS it is taken, at whatever address; without, it is refused everywhere."""
+    address = next((each for each in own_addresses() if "." in each), "127.0.0.1")
+    headers = {
+        "Authorization": aiohttp.encode_basic_auth("anybody", stage.token),
+        "X-Hostess-Voucher": stage.services.voucher,
+        **({"X-Forwarded-Proto": proto} if proto else {}),
+    }
+
+    async with served(stage.services, tmp_path, "0.0.0.0") as url:
+        for base in (url, url.replace("127.0.0.1", address)):
+            async with stage.session.get(f"{base}/v1/whoami", headers=headers) as response:
+                said = await response.json(content_type=None)
+            assert (response.status, said.get("code")) == (status, code)
+
+
 @pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic /////w==", "Bearer", "Digest x", "é"])
 async def test_malformed_credentials_are_nobody(stage: Stage, header: str) -> None:
     """An Authorization header that cannot be read is the same as an unknown token."""

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from hostess.domain.settings import NotifySettings
 from tests.integration.api.stage import Stage, opened
 
@@ -31,14 +29,3 @@ async def test_no_way_is_set(stage: Stage) -> None:
 
     assert (ran.code, ran.out) == (1, "")
     assert "notify.webhook.url" in ran.err
-
-
-@pytest.mark.parametrize("role", ["viewer", "developer"])
-async def test_only_owners_send(stage: Stage, role: str) -> None:
-    """A token of another role may not send notices."""
-    _, token = await stage.world.tokens.create("somebody", role)
-
-    async with stage.session.post(
-        f"{stage.url}/v1/notices/test", headers={"Authorization": f"Bearer {token}"}
-    ) as answer:
-        assert answer.status == 403

@@ -62,7 +62,7 @@ class Upstreams:
 
     With *static* there are no targets: the proxy serves the files of that site. *sign_in* are the digests of the tokens that may
     pass; with none of them nobody may, and None asks for no sign-in. *settings* are what its service asks for else. With
-    *redirect_https* plain requests are sent to HTTPS.
+    *redirect_https* plain requests are sent to HTTPS. *voucher* (hex) goes with each request, in place of what a client has put there.
     """
 
     host: str
@@ -79,6 +79,7 @@ class Upstreams:
     canary: CanaryTargets | None = None
     redirect_https: bool = False
     hsts: Hsts | None = None
+    voucher: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from hostess.domain.problem import Problem
 from hostess.domain.records import Token
-from hostess.doors.api.peers import ADMIN_GROUP, came_over_a_network, peer_of, user_name
+from hostess.doors.api.peers import ADMIN_GROUP, peer_of, user_name
+from hostess.doors.api.proxied import came_in_clear
 from hostess.doors.api.wiring import ApiServices
 
 
@@ -47,11 +48,10 @@ async def identify(services: ApiServices, request: web.Request) -> Caller:
     return Caller(name, Token("socket", name, "", "owner", (), services.clock.now()))
 
 
-def refuse_basic_in_clear(request: web.Request) -> None:
+def refuse_basic_in_clear(voucher: str, request: web.Request) -> None:
     """Raise Problem "insecure-basic" for a password that was sent over a network without TLS."""
-    if request.secure or not request.headers.get("Authorization", "").lower().startswith("basic"):
-        return
-    if came_over_a_network(request):
+    basic = request.headers.get("Authorization", "").lower().startswith("basic")
+    if basic and came_in_clear(voucher, request):
         raise Problem(
             "insecure-basic",
             "a password over plain HTTP can be read by everybody on the way, so it is refused here",

@@ -12,6 +12,7 @@ from hostess.domain.problem import Problem
 from hostess.doors.api import problems
 from hostess.doors.api.caller import refuse_basic_in_clear
 from hostess.doors.api.peers import peer_of
+from hostess.doors.api.proxied import refuse_proxied_in_clear
 from hostess.doors.api.wiring import ApiServices
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -42,9 +43,10 @@ def guards(services: ApiServices) -> list[Middleware]:
     async def tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = services.clock.token(64)
         try:
+            refuse_proxied_in_clear(services.voucher, request)
             _check_host(services, request)
             _check_origin(request)
-            refuse_basic_in_clear(request)
+            refuse_basic_in_clear(services.voucher, request)
             return await handler(request)
         except Problem as problem:
             return problems.answer(problem, services.redactor, request_id=request[REQUEST_ID])

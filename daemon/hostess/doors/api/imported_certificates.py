@@ -8,7 +8,7 @@ from hostess.domain.certificate import Certificate
 from hostess.domain.certificate_pem import facts_of
 from hostess.domain.problem import Problem
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
-from hostess.doors.api.peers import came_over_a_network
+from hostess.doors.api.proxied import came_in_clear
 
 
 class NewCertificate(Given):
@@ -55,7 +55,7 @@ class Root(View):
 @op("POST /v1/tls/certificates", "admin", given=NewCertificate, returns=Imported, status=201)
 async def import_certificate(call: Call, given: NewCertificate) -> Imported:
     """Check a certificate of somebody's own and serve it from now on."""
-    if came_over_a_network(call.request) and not call.request.secure:
+    if came_in_clear(call.services.voucher, call.request):
         raise Problem(
             "insecure-key",
             "a private key over plain HTTP can be read by everybody on the way, so it is refused here",

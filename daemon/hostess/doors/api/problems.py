@@ -15,6 +15,7 @@ STATUSES: Mapping[str, int] = {
     "bad-request": 400,
     "unauthenticated": 401,
     "cross-origin": 403,
+    "https-only": 403,
     "insecure-basic": 403,
     "insecure-key": 403,
     "not-allowed": 403,

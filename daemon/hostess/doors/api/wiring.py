@@ -1,7 +1,7 @@
 """What the admin API stands on; the composition root makes one of these."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -34,8 +34,8 @@ from hostess.services.uploads import Uploads
 class ApiServices:
     """Services and plain values of the API.
 
-    *public_url* makes the URL of a routed host. *admin_peer*: whether the process with this user id and group id, at the other
-    end of the unix socket, is an owner.
+    *public_url* makes the URL of a routed host. *voucher* is in what the proxy itself sends. *admin_peer*: whether the process with this
+    user id and group id, at the other end of the unix socket, is an owner.
     """
 
     journal: Journal
@@ -67,6 +67,7 @@ class ApiServices:
     job_transcripts: Transcripts
     settings: Settings
     public_url: Callable[[str], str]
+    voucher: str = field(repr=False)
     admin_peer: Callable[[int, int], bool] = admin_peer
 
 
