@@ -39,7 +39,7 @@ CHECK_UP_EVERY = timedelta(seconds=15)
 SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
 WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
-NOTIFY_EVERY = timedelta(seconds=15)
+NOTIFY_EVERY = timedelta(seconds=5)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
 INSIDE_PORT = 7655
@@ -63,6 +63,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.callback(world.job_transcripts.close_all)
         await world.tokens.ensure_owner(folder / "owner-token")
         await refresh_repositories(journal, world)
+        await world.notifier.begin()
         proxy = proxy_of(settings)
         if settings.proxy.managed:
             await proxy.ensure()
@@ -136,6 +137,8 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         share_socket(run / "api.sock")
         host, port = next(address for address in runner.addresses if not isinstance(address, str))[:2]
         await world.api_host.listens(host, port)
+        if settings.api.host and settings.proxy.https is None:
+            log.warning("the API is not served at %s (api.host): proxy.https is off", settings.api.host)
         facts = {"pid": os.getpid(), "api": f"{host}:{port}", "version": __version__}
         write_facts(run / "daemon.json", {**facts, "instance": await journal.instance()})
         yield

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.acting import pushed
-from tests.system.host import GIT, Host, Repository, a_host, a_repository, echo_files, until
+from tests.system.acting import hooked, pushed
+from tests.system.host import GIT, Host, Repository, a_host, a_repository, docker, echo_files, until
 
 NAME = "localhost"
 """As api.host: of the names that are no public one's, the only one that every resolver knows."""
@@ -46,18 +46,16 @@ def asked(host: Host, name: str, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def push(repository: Repository, token: str = "") -> subprocess.CompletedProcess[str]:
-    """Push through the proxy, as a client that trusts the installation's root alone."""
+def begin_push(repository: Repository, token: str = "") -> subprocess.Popen[str]:
+    """Begin to push through the proxy, as a client that trusts the installation's root alone."""
     host = repository.host
     url = f"https://x:{token or host.token}@{NAME}:{secure_port(host)}/git/{repository.project}.git"
-    return subprocess.run(
+    return subprocess.Popen(
         ["git", "push", url, "main"],
         cwd=repository.folder,
         env={**os.environ, **GIT, "GIT_SSL_CAINFO": str(host.folder / "root.pem")},
-        capture_output=True,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=300,
     )
 
 
@@ -76,24 +74,35 @@ def by_url(host: Host, ca_file: Path | None, *arguments: str) -> subprocess.Comp
 
 
 def test_a_push_by_tls(host: Host) -> None:
-    """A push of several megabytes goes through the proxy, is deployed while its output streams back, and the app is served."""
-    repository = a_repository(host, "shop", echo_files())
+    """A push of several megabytes goes through the proxy; its output comes while it is deployed; at its end the app is served."""
+    lifecycle = "      migrate: {command: [sh, -c, 'until [ -e /tmp/go ]; do sleep 0.1; done'], timeout: 2m}\n"
+    repository = a_repository(host, "shop", hooked("1", lifecycle))
     (repository.folder / "large").write_bytes(os.urandom(5 << 20))
     repository.commit("large")
 
-    ran = push(repository)
-    assert ran.returncode == 0, ran.stderr
-    assert "remote: " in ran.stderr
-    assert "main -> main" in ran.stderr
+    pushing = begin_push(repository)
+    lines: list[str] = []
+    assert pushing.stderr is not None
+    for line in pushing.stderr:
+        lines.append(line)
+        if "migrate" in line:
+            break
+    until(lambda: host.containers("service=web", running=True), 60, "the migration")
+    assert host.get("shop-web.localhost")[0] == 404
+    docker("exec", host.containers("service=web", running=True)[0], "touch", "/tmp/go")
+    rest = pushing.communicate(timeout=120)[1]
+    assert pushing.returncode == 0, "".join(lines) + rest
+    assert any(line.startswith("remote: ") for line in lines)
+    assert "main -> main" in rest
     assert host.get("shop-web.localhost")[0] == 200
 
 
 def test_a_push_with_a_wrong_token(host: Host) -> None:
     """Who shows no token that is known is refused through the proxy, too."""
-    ran = push(a_repository(host, "other", echo_files()), "hst_wrong")
+    pushing = begin_push(a_repository(host, "other", echo_files()), "hst_wrong")
 
-    assert ran.returncode != 0
-    assert "Authentication failed" in ran.stderr
+    assert "Authentication failed" in pushing.communicate(timeout=60)[1]
+    assert pushing.returncode != 0
 
 
 def test_the_command_line_by_https(host: Host, tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ class Notifier:
         self._progress: dict[str, Progress] = {}
         self._waiting: dict[str, _Waiting] = {}
 
+    async def begin(self) -> None:
+        """Find out how far each channel has come; what happens from now on is told by those that are new."""
+        for channel in self._channels:
+            await self._begin(channel.name)
+
     async def look(self) -> None:
         """Send what is due, by all channels at once."""
         await asyncio.gather(*(self._guarded(channel) for channel in self._channels))

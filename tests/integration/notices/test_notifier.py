@@ -54,7 +54,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     journal = await SqliteJournal.open(tmp_path / "hostess.db")
     async with web_receiver() as receiver:
         stage = Stage(journal, receiver)
-        await stage.notifier.look()
+        await stage.notifier.begin()
         yield stage
     await journal.close()
 
@@ -87,7 +87,7 @@ async def test_what_was_before_is_no_news(tmp_path: Path) -> None:
     async with web_receiver() as receiver:
         stage = Stage(journal, receiver)
         await stage.tell("certificate.failed")
-        await stage.notifier.look()
+        await stage.notifier.begin()
         later = await stage.tell("certificate.failed", "api.example.com")
         await stage.notifier.look()
     await journal.close()
