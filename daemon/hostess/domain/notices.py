@@ -152,7 +152,7 @@ def _notice(event: Event, rule: _Rule, subjects: tuple[str, ...], stage: Stage) 
     return Notice(
         id=event.id,
         at=event.at,
-        level=rule.level,
+        level=_level(event, rule),
         stage=stage,
         kind=event.kind,
         subject=", ".join(subjects),
@@ -161,6 +161,12 @@ def _notice(event: Event, rule: _Rule, subjects: tuple[str, ...], stage: Stage) 
         serving=str(event.data.get("serving") or rule.serving),
         remedy=str(event.data.get("remedy") or rule.remedy.replace("HOST", subjects[0])),
     )
+
+
+def _level(event: Event, rule: _Rule) -> Level:
+    """Return how much an event matters: what it says itself, else what its kind says."""
+    said = event.data.get("level")
+    return Level(str(said)) if said in set(Level) else rule.level
 
 
 def trial(now: datetime) -> Notice:

@@ -96,6 +96,14 @@ def test_what_is_no_notice() -> None:
     assert [each.id for each in judge([own], [], NOW, "webhook")[0]] == [3]
 
 
+def test_an_event_may_say_how_much_it_matters() -> None:
+    """A failure that leaves months of time may call itself a warning; a word that is no level counts for nothing."""
+    mild = event(1, "certificate.failed", data={"host": "a.example.com", "level": "warning"})
+    odd = event(2, "certificate.failed", data={"host": "b.example.com", "level": "loud"})
+
+    assert [each.level for each in judge([mild, odd], [], NOW)[0]] == [Level.WARNING, Level.ERROR]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(["certificate.failed", "certificate.issued"]), st.integers(0, 30)), max_size=40)
 )
