@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hostess_proxy import prefix
 from hostess_proxy.basic_auth import admitted
 from hostess_proxy.canary import divide
+from hostess_proxy.challenge_answers import asks_for_challenge
 from hostess_proxy.headers import CLIENT, PREFIX, ip_of, lies_in
 from hostess_proxy.pages import Answer
 from hostess_proxy.rate_limit import counted_as
@@ -53,7 +54,7 @@ def checks_of(route: Route) -> tuple[Check, ...]:
 def to_canonical_host(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     """Send who comes to another host to the canonical one: by TLS where that is asked for, too, so that there is one hop."""
     redirect, name = live.route.terms.redirect, exchange.request.fields.name
-    if redirect is None or name == redirect.host.encode():
+    if redirect is None or name == redirect.host.encode() or asks_for_challenge(exchange):
         return None
     secure = came_by_tls(exchange)
     if live.route.redirect_https and not secure:
@@ -67,7 +68,7 @@ def to_canonical_host(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
 
 def to_https(live: "LiveRoute", exchange: "Exchange") -> Answer | None:  # noqa: ARG001 -- one shape for all checks
     """Send who comes by plain HTTP to the same place by TLS; not who a trusted proxy says came to it by TLS."""
-    if came_by_tls(exchange):
+    if came_by_tls(exchange) or asks_for_challenge(exchange):
         return None
     return Answer(308, "https-only", _by_tls(exchange, exchange.request.fields.name))
 

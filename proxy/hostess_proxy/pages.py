@@ -72,7 +72,7 @@ class Answer(NamedTuple):
 
     *retry_after* is in seconds, 0 for what goes without saying. *realm* is what a password is asked for. *sentence* stands instead
     of the usual one for the status or code, *page* (HTML) instead of the whole page; who wants JSON gets it all the same. *lines* are more
-    fields, each with its CRLF.
+    fields, each with its CRLF. *text* is plain and stands instead of all else, whatever was asked for.
     """
 
     status: int
@@ -84,6 +84,7 @@ class Answer(NamedTuple):
     sentence: str = ""
     page: bytes = b""
     lines: bytes = b""
+    text: bytes = b""
 
     @property
     def end(self) -> str:
@@ -94,7 +95,10 @@ class Answer(NamedTuple):
 def render(answer: Answer, accept: bytes) -> tuple[bytes, bytes]:
     """Return head (status line and field lines, without the empty line) and body of an answer."""
     status, as_json = answer.status, wants_json(accept)
-    if answer.page and not as_json:
+    if answer.text:
+        body = answer.text
+        head = _head(status, answer.code, "text/plain", len(body))
+    elif answer.page and not as_json:
         body = answer.page
         head = _head(status, answer.code, "text/html; charset=utf-8", len(body))
     else:

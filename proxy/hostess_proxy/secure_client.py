@@ -34,8 +34,8 @@ class SecureClient(Downstream):
         self._identity = identity
 
     def find(self, request: "Request") -> LiveRoute | None:
-        """Return the route by host and path, where the certificate is for that host."""
+        """Return the route by host and path, where the certificate is for that host. Challenges are answered for any."""
         host = request.fields.name
         if host and not self._identity.covers(host):
-            return MISDIRECTED
+            return self.traffic.targets.table.challenged(request.path) or MISDIRECTED
         return super().find(request)

@@ -25,8 +25,8 @@ class SecureHttp2(Http2Downstream):
         self._identity = identity
 
     def find(self, request: "Request") -> "LiveRoute | None":
-        """Return the route by host and path, where the certificate is for that host."""
+        """Return the route by host and path, where the certificate is for that host. Challenges are answered for any."""
         host = request.fields.name
         if not self._identity.covers(host):
-            return MISDIRECTED
+            return self.traffic.targets.table.challenged(request.path) or MISDIRECTED
         return super().find(request)

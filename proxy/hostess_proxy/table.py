@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from hostess_proxy.challenges import NO_CHALLENGES, Challenges
 from hostess_proxy.terms import NOTHING_ASKED, Terms
 
 DEFAULT_HOST = "*"
@@ -154,13 +155,17 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything that is served. *generation* grows with each table that was published; *session_key* signs sessions."""
+    """Everything that is served. *generation* grows with each table that was published; *session_key* signs sessions.
+
+    *challenges* are what certificate authorities may ask for, whatever the routes say.
+    """
 
     routes: tuple[Route, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     inside: tuple[Inside, ...] = ()
     generation: int = 0
     session_key: bytes = field(default=b"", repr=False)
+    challenges: Challenges = NO_CHALLENGES
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def all_routes(self) -> Iterator[Route]:

@@ -7,6 +7,7 @@ limit.
 import re
 from ipaddress import IPv4Address, IPv4Network
 
+from hostess_proxy.challenges_parsing import read_challenges
 from hostess_proxy.table import (
     H2C,
     HTTP1,
@@ -55,6 +56,7 @@ def parse_table(raw: object) -> Table:
         inside=inside,
         generation=read_whole("generation", top.get("generation", 0)),
         session_key=key,
+        challenges=read_challenges("challenges", top.get("challenges", {})),
         raw=top,
     )
 

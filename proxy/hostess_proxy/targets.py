@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hostess_proxy.admission import checks_of
 from hostess_proxy.balancing import Health, choose, quickest, tried, usable
+from hostess_proxy.challenge_answers import answered, answers_of
 from hostess_proxy.counting import Counters, Counts
 from hostess_proxy.error_pages import NO_PAGES, Pages, pages_of
 from hostess_proxy.exchange import BODY_SECONDS, NEVER
@@ -176,6 +177,10 @@ class LiveRoute:
         return any(usable(target.health, now) for target in self.targets if target not in passed_over)
 
 
+_CHALLENGED: Final = LiveRoute(Route(host=DEFAULT_HOST, service="", release="", targets=()), ())
+_CHALLENGED.checks = (answered,)
+
+
 class LiveInside:
     """A service as callers in its stack see it: a route for each port that it lists; others are made when they are asked for."""
 
@@ -201,12 +206,16 @@ class LiveInside:
 
 
 class LiveTable:
-    """A table ready for look-ups: host and path to a route. Immutable; a new one takes its place."""
+    """A table ready for look-ups: host and path to a route. Immutable; a new one takes its place.
 
-    __slots__ = ("_default", "_digests", "_exact", "_inside", "_wildcard", "generation")
+    *answers* are those to challenges of certificate authorities, by their paths.
+    """
+
+    __slots__ = ("_default", "_digests", "_exact", "_inside", "_wildcard", "answers", "generation")
 
     def __init__(self, table: Table, targets: "Targets") -> None:
         self.generation = table.generation
+        self.answers = answers_of(table.challenges)
         self._inside = {inside.address: LiveInside(inside, targets) for inside in table.inside}
         self._exact: dict[bytes, tuple[LiveRoute, ...]] = {}
         self._wildcard: dict[bytes, tuple[LiveRoute, ...]] = {}
@@ -231,7 +240,14 @@ class LiveTable:
                 self._exact[host.encode()] = ordered
 
     def find(self, host: bytes, path: bytes) -> LiveRoute | None:
-        """Return the route: exact host before `*.rest` before the default, then the longest path prefix; None for none."""
+        """Return the route: exact host before `*.rest` before the default, then the longest path prefix; None for none.
+
+        Challenges are found at every host.
+        """
+        if self.answers:
+            challenged = self.challenged(path)
+            if challenged is not None:
+                return challenged
         routes = self._exact.get(host)
         if routes is None:
             routes = self._wildcard.get(host.partition(b".")[2], self._default)
@@ -239,6 +255,10 @@ class LiveTable:
             if live.matches(path):
                 return live
         return None
+
+    def challenged(self, path: bytes) -> LiveRoute | None:
+        """Return what answers the challenge at this path; None where there is none."""
+        return _CHALLENGED if self.answers and path.partition(b"?")[0] in self.answers else None
 
     def pages_of(self, host: bytes) -> Pages:
         """Return the error pages for paths of a host that no route is for: those of its shortest prefix that has some."""
