@@ -1,10 +1,11 @@
 """The way in by TLS: from a connection's first byte to the protocol that the handshake agreed on.
 
     first byte ─► handshake ─► SecureTransport and the protocol of PROTOCOLS
-        │             └── refused by an alert: no certificate for the name, nothing in common, no TLS at all
+        │             ├── refused by an alert: no certificate for the name, nothing in common, no TLS at all
+        │             └── a certificate authority's: answered by the handshake alone, then closed
         └── plain HTTP: 400
 
-The first bytes are at hand before OpenSSL sees them: what has to look at a ClientHello does so in `Handshake.data_received`.
+While authorities may ask something, OpenSSL begins when the whole ClientHello is there and was looked at; else at the first byte.
 A handshake has a time limit. Where very many are open at once the oldest gives way: honest ones take a round trip or two.
 """
 
@@ -12,10 +13,13 @@ import asyncio
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from hostess_proxy.alpn_challenges import AlpnChallenges
 from hostess_proxy.certificates import Certificates, Identity
+from hostess_proxy.client_hello import HelloReader
 from hostess_proxy.crowd import share_of
 from hostess_proxy.headers import is_trusted
 from hostess_proxy.pages import Answer, render
@@ -26,6 +30,7 @@ from hostess_proxy.tcp import host_of
 from hostess_proxy.tls_context import server_context, share_tickets
 
 if TYPE_CHECKING:
+    from hostess_proxy.table import Table
     from hostess_proxy.traffic import Traffic
 
 HANDSHAKE_SECONDS: Final = 10.0
@@ -37,7 +42,10 @@ _HANDSHAKE_RECORD = 22
 
 
 class Hello(ssl.SSLObject):
-    """A connection in OpenSSL's hands; *address* is our own that was connected to, *identity* what it was shown."""
+    """A connection in OpenSSL's hands; *address* is our own that was connected to, *identity* what it was shown.
+
+    Without an identity it has nothing to say after its handshake.
+    """
 
     address: str
     identity: Identity | None = None
@@ -54,10 +62,16 @@ class Tls:
         self.failed = 0
         self.unknown_names = 0
         self.certificates = Certificates(partial(server_context, tuple(PROTOCOLS)))
+        self.challenges = AlpnChallenges(Hello)
         # A connection begins with this context, whose tickets it gets, and is shown the certificate of another one.
         self._context = server_context(tuple(PROTOCOLS))
         self._context.sni_callback = self._choose
         self._context.sslobject_class = Hello
+
+    def swap(self, table: "Table") -> None:
+        """Serve the certificates of *table* from now on, and answer its challenges."""
+        self.certificates.swap(table.certificates)
+        self.challenges.swap(table.challenges)
 
     def share_tickets(self, keys: bytes) -> None:
         """Seal session tickets with *keys* from now on, as the other workers do."""
@@ -93,7 +107,7 @@ class Tls:
 class Handshake(asyncio.Protocol):
     """A connection until its handshake is done."""
 
-    __slots__ = ("_connection", "_incoming", "_outgoing", "_tls", "deadline", "traffic", "transport")
+    __slots__ = ("_connection", "_incoming", "_outgoing", "_reader", "_tls", "deadline", "traffic", "transport")
     transport: asyncio.Transport
     exchange = None
 
@@ -102,6 +116,7 @@ class Handshake(asyncio.Protocol):
         self.deadline = tls.traffic.now + HANDSHAKE_SECONDS
         self._tls = tls
         self._connection: Hello | None = None
+        self._reader: HelloReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first byte."""
@@ -118,6 +133,11 @@ class Handshake(asyncio.Protocol):
                 return
             connection = self._begin()
         self._incoming.write(data)
+        if self._reader is not None:
+            chosen = self._choose(self._reader, data, connection)
+            if chosen is None:
+                return
+            connection = chosen
         try:
             connection.do_handshake()
         except ssl.SSLWantReadError:
@@ -152,9 +172,23 @@ class Handshake(asyncio.Protocol):
             next(iter(tls.open)).give_up()
         tls.open[self] = None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        if tls.challenges.pending:
+            self._reader = HelloReader()
         own = host_of(self.transport.get_extra_info("sockname"))
         self._connection = tls.hello(self._incoming, self._outgoing, f"[{own}]" if ":" in own else own)
         return self._connection
+
+    def _choose(self, reader: HelloReader, data: bytes, connection: Hello) -> Hello | None:
+        """Return the handshake that the client's first message is for: this one, or that of a challenge; None when it is not whole."""
+        asked = reader.feed(data)
+        if asked is None:
+            return None
+        self._reader = None
+        context = self._tls.challenges.find(asked)
+        if context is not None:
+            connection = cast("Hello", context.wrap_bio(self._incoming, self._outgoing, server_side=True))
+            self._connection = connection
+        return connection
 
     def _finish(self, connection: Hello) -> None:
         tls = self._tls
@@ -164,8 +198,11 @@ class Handshake(asyncio.Protocol):
         tls.done += 1
         tls.resumed += connection.session_reused is True
         identity = connection.identity
-        if identity is None:  # OpenSSL asks for a certificate in every handshake
-            self.transport.abort()
+        if identity is None:  # a challenge, as OpenSSL asks `Tls` for a certificate in all other handshakes
+            with suppress(ssl.SSLError):
+                connection.unwrap()
+            self.transport.write(self._outgoing.read())
+            self.transport.close()
             return
         speak = PROTOCOLS[connection.selected_alpn_protocol() or "http/1.1"]
         client = cast("asyncio.Protocol", speak(self.traffic, identity))

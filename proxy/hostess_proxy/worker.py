@@ -80,7 +80,7 @@ class Worker:
 
     def swap(self, table: Table) -> None:
         """Serve *table* from now on."""
-        self._tls.certificates.swap(table.certificates)
+        self._tls.swap(table)
         self._traffic.swap(table)
 
     def share_tickets(self, keys: str) -> None:

@@ -181,7 +181,7 @@ class Stage:
         if self.papers is not None:
             raw = {"certificates": [self.papers.certificate("*")], **raw}
         table = parse_table(raw)
-        self.tls.certificates.swap(table.certificates)
+        self.tls.swap(table)
         self.traffic.swap(table)
 
     @property
