@@ -1,21 +1,15 @@
 """The operator's choices: frozen, complete, every key known. Made by `load` from defaults, a TOML file and the environment."""
 
-import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -24,164 +18,42 @@ from pydantic import (
 
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import parse_duration, parse_memory
+from hostess.domain.settings_kinds import (
+    Address,
+    CommandLine,
+    Directory,
+    Folder,
+    HostName,
+    HostNameOrNone,
+    Ip,
+    Listener,
+    Mailbox,
+    MailServer,
+    NameServer,
+    Several,
+    Table,
+    Unless,
+    WebUrl,
+    by_address,
+    mailbox,
+    written,
+)
 from hostess.domain.settings_sources import Sourced, gather
 
 DEFAULT_FILE = Path("/etc/hostess/config.toml")
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _ENVIRONMENT_PREFIX = 24
-_DNS_PORT = 53
-_HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _SECRET_KEYS = frozenset({"backups.s3.secret_access_key", "notify.webhook.url"})
-_SUBMISSION = 587
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; an empty *host* means all addresses, IPv4 and IPv6. Port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the address that "host:port", "[v6]:port" or ":port" stands for; ValueError with a sentence otherwise."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 -- the largest port
-            raise ValueError(f'"{text}" is not an address such as 127.0.0.1:7654, [::1]:80 or :80')
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-            if ip_address(host).version != 6:  # noqa: PLR2004 -- IP version 6
-                raise ValueError(f'"{text}": brackets are for IPv6 addresses')
-        elif ":" in host:
-            raise ValueError(f'"{text}": an IPv6 address is written in brackets, as [{host}]:{port}')
-        return cls(host, int(port))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _address(given: object) -> object:
-    return Address.parse(given) if isinstance(given, str) else given
-
-
-def _name_server(given: object) -> object:
-    """Make an address of text; a name server's port may be left out."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return Address(str(ip_address(given.strip("[]"))), _DNS_PORT)
-    except ValueError:
-        return Address.parse(given if ":" in given else f"{given}:{_DNS_PORT}")
-
-
-def _by_address(server: Address) -> Address:
-    try:
-        ip_address(server.host)
-    except ValueError:
-        raise ValueError(f'"{server}": name servers to ask are given by their IP addresses') from None
-    return server
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError(f'"{path}" is not an absolute path')
-    return path
-
-
-def _ip(text: str) -> str:
-    return str(ip_address(text))
-
-
-def _host_name(text: str) -> str:
-    if not _HOST_NAME.fullmatch(text.lower()):
-        raise ValueError(f'"{text}" is not a host name')
-    return text.lower()
-
-
-def _host_name_or_none(text: str) -> str:
-    return text and _host_name(text)
-
-
-def _mail_server(given: object) -> object:
-    if not isinstance(given, str):
-        return given
-    found = Address.parse(given if re.search(r":\d+$", given) else f"{given}:{_SUBMISSION}")
-    if not found.host or not found.port:
-        raise ValueError(f'"{given}" is not a mail server such as smtp.example.com:587')
-    return found
-
-
-def _mailbox(text: str) -> str:
-    if not re.fullmatch(r"[^\s@<>,;:]+@[^\s@<>,;:]+", text):
-        raise ValueError(f'"{text}" is not an address such as ops@example.com')
-    return text
-
-
-def _web_url_or_none(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ValueError("this is not a URL that begins with https:// or http://")
-    return text
-
-
-def _command_line(text: str) -> str:
-    try:
-        shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"this is not a program with arguments ({error})") from None
-    return text
-
-
-def _written(read: Callable[[str], object]) -> BeforeValidator:
-    """Read text by the rules of hostess.yml; a plain number (of seconds, of bytes) is left to the type."""
-
-    def validate(given: object) -> object:
-        if not isinstance(given, str):
-            return given
-        return int(given) if given.isascii() and given.isdigit() else read(given)
-
-    return BeforeValidator(validate)
-
-
-def _several(given: object) -> object:
-    """Make a list of "a, b": that is how lists are written in the environment, and one entry in the file."""
-    return [each.strip() for each in given.split(",") if each.strip()] if isinstance(given, str) else given
-
-
-def _empty_is_none(given: object) -> object:
-    return None if given == "" else given
-
-
-def _directory(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
-        raise ValueError(f'"{text}" is not the https:// URL of an ACME directory')
-    return text
-
-
-T = TypeVar("T")
-Listener = Annotated[Address, BeforeValidator(_address)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-NameServer = Annotated[Address, BeforeValidator(_name_server)]
-Folder = Annotated[Path, AfterValidator(_absolute)]
-Directory = Annotated[str, AfterValidator(_directory)]
-Several = Annotated[tuple[T, ...], BeforeValidator(_several)]
-Unless = Annotated[T | None, BeforeValidator(_empty_is_none)]
-"""A value, or None written as empty text."""
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
-
-
-class ApiSettings(_Table):
+class ApiSettings(Table):
     """The admin API and git over HTTP. An empty *host*: not served through the proxy."""
 
     listen: Listener = Address("127.0.0.1", 7654)
-    host: Annotated[str, AfterValidator(_host_name_or_none)] = ""
+    host: HostNameOrNone = ""
 
 
-class ProxySettings(_Table):
+class ProxySettings(Table):
     """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end.
 
     *connections* is what each worker holds at most, 0 for as many as is sensible; *connections_per_client* is one client's share.
@@ -204,22 +76,22 @@ class ProxySettings(_Table):
     metrics: Unless[Listener] = None
 
 
-class DnsSettings(_Table):
+class DnsSettings(Table):
     """Which name *servers* are asked (none: those of the system), and who writes records for dns-01 (no *provider*: nobody).
 
     *command* is a program of the operator's. *server* takes updates (RFC 2136) of *zone* (empty: it is found), signed with the key in
     *key_file*. A record that is not given out everywhere after *propagation_timeout* is a failure.
     """
 
-    servers: Several[Annotated[NameServer, AfterValidator(_by_address)]] = ()
+    servers: Several[Annotated[NameServer, AfterValidator(by_address)]] = ()
     provider: Literal["", "command", "rfc2136"] = ""
     command: Unless[Folder] = None
     server: Unless[NameServer] = None
-    zone: Annotated[str, AfterValidator(_host_name_or_none)] = ""
+    zone: HostNameOrNone = ""
     key_name: str = ""
     key_file: Unless[Folder] = None
     algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
-    propagation_timeout: Annotated[timedelta, _written(parse_duration)] = Field(
+    propagation_timeout: Annotated[timedelta, written(parse_duration)] = Field(
         default=timedelta(minutes=2), gt=timedelta(0)
     )
 
@@ -235,7 +107,7 @@ class DnsSettings(_Table):
         return self
 
 
-class AcmeSettings(_Table):
+class AcmeSettings(Table):
     """Where certificates come from. An empty *directory* turns ACME off; *fallback* is asked while the first cannot issue.
 
     *ca_file* holds further roots that the TLS certificates of both may come from. The pairs of a key id and a file with a key in
@@ -265,7 +137,7 @@ class AcmeSettings(_Table):
         return self
 
 
-class EngineSettings(_Table):
+class EngineSettings(Table):
     """The container engine. An empty *url* means the engine's usual socket."""
 
     kind: Literal["docker"] = "docker"
@@ -280,22 +152,22 @@ class EngineSettings(_Table):
                 yield str(subnet)
 
 
-class ReleasesSettings(_Table):
+class ReleasesSettings(Table):
     """How many releases are kept for rollback."""
 
     keep: int = Field(default=5, ge=1)
 
 
-class BuildSettings(_Table):
+class BuildSettings(Table):
     """What one build may use, and how many run at once. *cpus* and *memory* None: half of the host's."""
 
     cpus: Unless[float] = Field(default=None, gt=0)
-    memory: Unless[Annotated[int, _written(parse_memory)]] = Field(default=None, gt=0)
-    timeout: Annotated[timedelta, _written(parse_duration)] = Field(default=timedelta(minutes=30), gt=timedelta(0))
+    memory: Unless[Annotated[int, written(parse_memory)]] = Field(default=None, gt=0)
+    timeout: Annotated[timedelta, written(parse_duration)] = Field(default=timedelta(minutes=30), gt=timedelta(0))
     concurrency: int = Field(default=1, ge=1)
 
 
-class S3Settings(_Table):
+class S3Settings(Table):
     """An S3-compatible place for backups; an empty *bucket*: none."""
 
     endpoint: str = ""
@@ -306,26 +178,26 @@ class S3Settings(_Table):
     secret_access_key: str = Field(default="", repr=False)
 
 
-class BackupsSettings(_Table):
+class BackupsSettings(Table):
     """Where backups go. *dir* is `<data_dir>/backups` unless set; `load` fills it in."""
 
     dir: Folder = Path("/var/lib/hostess/backups")
     s3: S3Settings = S3Settings()
 
 
-class WebhookSettings(_Table):
+class WebhookSettings(Table):
     """Where notices are posted; an empty *url*: nowhere. They are signed with the secret in *secret_file*, if there is one."""
 
-    url: Annotated[str, AfterValidator(_web_url_or_none)] = Field(default="", repr=False)
+    url: WebUrl = Field(default="", repr=False)
     secret_file: Unless[Folder] = None
 
 
-class MailSettings(_Table):
+class MailSettings(Table):
     """The mail server that takes notices, and for whom; no *server*: none. Port 465 is TLS from the beginning."""
 
-    server: Unless[Annotated[Address, BeforeValidator(_mail_server)]] = None
+    server: Unless[MailServer] = None
     sender: str = Field(default="", alias="from")
-    to: Several[Annotated[str, AfterValidator(_mailbox)]] = ()
+    to: Several[Mailbox] = ()
     user: str = ""
     password_file: Unless[Folder] = None
 
@@ -334,33 +206,33 @@ class MailSettings(_Table):
         if self.server is not None and not (self.sender and self.to):
             raise ValueError("a mail server needs notify.mail.from and notify.mail.to, too")
         if self.sender:
-            _mailbox(self.sender)
+            mailbox(self.sender)
         if bool(self.user) != (self.password_file is not None):
             raise ValueError("notify.mail.user and notify.mail.password_file need each other")
         return self
 
 
-class NotifySettings(_Table):
+class NotifySettings(Table):
     """By which ways people are told. *command* is a program with its arguments, quoted as for a shell that is not there."""
 
     webhook: WebhookSettings = WebhookSettings()
     mail: MailSettings = MailSettings()
-    command: Annotated[str, AfterValidator(_command_line)] = ""
+    command: CommandLine = ""
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """What is logged and how; *format* auto is json under systemd and console on a terminal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
-class Settings(_Table):
+class Settings(Table):
     """All settings. No *public_address*: it is detected."""
 
     data_dir: Folder = Path("/var/lib/hostess")
     base_domain: HostName = "localhost"
-    public_address: Several[Annotated[str, AfterValidator(_ip)]] = ()
+    public_address: Several[Ip] = ()
     api: ApiSettings = ApiSettings()
     proxy: ProxySettings = ProxySettings()
     acme: AcmeSettings = AcmeSettings()

@@ -9,7 +9,8 @@ import pytest
 
 from hostess.domain import settings as domain_settings
 from hostess.domain.problem import Problem
-from hostess.domain.settings import Address, Settings
+from hostess.domain.settings import Settings
+from hostess.domain.settings_kinds import Address
 
 EVERY_KEY = """
 data_dir = "/srv/hostess"
