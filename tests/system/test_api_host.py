@@ -87,9 +87,9 @@ def test_a_push_by_tls(host: Host) -> None:
         lines.append(line)
         if "migrate" in line:
             break
-    until(lambda: host.containers("service=web", running=True), 60, "the migration")
+    until(lambda: host.containers("project=shop", running=True), 60, "the migration")
     assert host.get("shop-web.localhost")[0] == 404
-    docker("exec", host.containers("service=web", running=True)[0], "touch", "/tmp/go")
+    docker("exec", host.containers("project=shop", running=True)[0], "touch", "/tmp/go")
     rest = pushing.communicate(timeout=120)[1]
     assert pushing.returncode == 0, "".join(lines) + rest
     assert any(line.startswith("remote: ") for line in lines)
