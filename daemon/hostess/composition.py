@@ -65,6 +65,7 @@ from hostess.services.internal_certificates import InternalCertificates
 from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
 from hostess.services.launch import Launch
+from hostess.services.live_domains import LiveDomains
 from hostess.services.migrator import Migrator
 from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
@@ -132,6 +133,7 @@ class World:
     names: InsideNames
     routing: Routing
     closures: Closures
+    domains: LiveDomains
     canaries: Canaries
     retirement: Retirement
     deployments: Deployments
@@ -279,7 +281,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     preflights = preflights_of(settings, outside, routing)
-    report = Report(preflights, url, settings.base_domain)
+    report = Report(preflights, url, settings.base_domain, journal.domains)
     trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
     deployments = Deployments(
         journal, deployer, trial, preparation, turns, report, transcripts, redactor, clock, subnets
@@ -308,6 +310,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         names=running.names,
         routing=routing,
         closures=Closures(journal, routing, clock),
+        domains=LiveDomains(journal, routing, clock, report.dns, settings.base_domain),
         canaries=Canaries(journal, deployments, undoing, routing, turns, clock, pushes.unsettle),
         retirement=retirement,
         deployments=deployments,

@@ -177,6 +177,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         checkups=world.checkups,
         routing=world.routing,
         closures=world.closures,
+        domains=world.domains,
         canaries=world.canaries,
         redactor=world.redactor,
         collector=world.collector,

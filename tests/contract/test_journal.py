@@ -11,7 +11,7 @@ from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.domain.closures import Closing, Closure
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
-from hostess.domain.records import Canary, Project, Share, Task, Token
+from hostess.domain.records import Canary, LiveDomain, Project, Share, Task, Token
 from hostess.domain.release import (
     NEXT,
     Deployment,
@@ -536,6 +536,31 @@ async def test_closures(journal: Journal) -> None:
     assert await journal.closures() == []
     with pytest.raises(Problem, match="nowhere"):
         await journal.put_closure(replace(first, project="nowhere"))
+
+
+async def test_domains_by_command(journal: Journal) -> None:
+    """A domain is one service's; it moves within its project, is nobody else's until it is forgotten, and goes with its environment."""
+    for project, environment in (("shop", "production"), ("shop", "staging"), ("blog", "production")):
+        await journal.create_project(project, NOW)
+        await journal.open_place(project, environment, (*SUBNETS, "10.213.2.0/24"), NOW)
+    first = LiveDomain("a.x", "shop", "production", "api", NOW, "ann")
+    moved, other = replace(first, environment="staging", service="web"), replace(first, project="blog")
+    await journal.put_domain(first)
+    await journal.put_domain(moved)
+
+    assert await journal.domains() == [moved]
+    assert await journal.host_owners(["a.x", "b.x"]) == {"a.x": ("shop", "staging", "web")}
+    with pytest.raises(Problem, match=r"belongs to service web of shop \(staging\)"):
+        await journal.put_domain(other)
+    with pytest.raises(Problem, match="belongs to service web"):
+        await switched(journal, a_release(), {"a.x": "api"})
+    assert await journal.drop_domain("blog", "a.x") is None
+    assert await journal.drop_domain("shop", "a.x") == moved
+    await journal.put_domain(other)
+    await journal.remove_place("blog", "production", ())
+    assert await journal.domains() == []
+    with pytest.raises(Problem, match="blog has no environment"):
+        await journal.put_domain(other)
 
 
 async def test_canaries(journal: Journal) -> None:

@@ -1,6 +1,6 @@
 """Releases, which one is live, and whose each host name is. Each function is one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlite_utils import Database
@@ -19,7 +19,7 @@ def switch(
 
     Problem "host-taken", "environment-not-found", "deployment-not-found"; IllegalMoveError. Nothing is changed then.
     """
-    _require_place(db, release.project, release.environment)
+    require_place(db, release.project, release.environment)
     _save(db, release)
     _set_live(db, release.project, release.environment, release.number)
     _set_hosts(db, release.project, release.environment, hosts)
@@ -34,7 +34,7 @@ def revert(db: Database, project: str, environment: str, number: int | None, hos
 
     Problem "release-not-found", "host-taken", "environment-not-found". Nothing is changed then.
     """
-    _require_place(db, project, environment)
+    require_place(db, project, environment)
     if number is not None and one(db, project, environment, number) is None:
         raise _not_found(project, environment, number)
     db.execute(
@@ -88,8 +88,17 @@ def amend(db: Database, release: Release) -> None:
 
 
 def host_owners(db: Database, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
-    """Return host -> (project, environment, service) of those that are taken."""
-    rows = db.query("SELECT * FROM hosts WHERE host IN (SELECT value FROM json_each(?))", [to_text(tuple(hosts))])
+    """Return host -> (project, environment, service) of those that are taken, by a release or by command."""
+    # The last one counts: what the release says.
+    rows = db.query(
+        """
+        SELECT host, project, environment, json_extract(record, '$.service') AS service FROM domains
+            WHERE host IN (SELECT value FROM json_each(:hosts))
+        UNION ALL
+        SELECT host, project, environment, service FROM hosts WHERE host IN (SELECT value FROM json_each(:hosts))
+        """,
+        {"hosts": to_text(tuple(hosts))},
+    )
     return {str(row["host"]): (str(row["project"]), str(row["environment"]), str(row["service"])) for row in rows}
 
 
@@ -113,19 +122,25 @@ def _set_live(db: Database, project: str, environment: str, number: int | None) 
 
 
 def _set_hosts(db: Database, project: str, environment: str, hosts: Mapping[str, str]) -> None:
-    for host, (owner, place, service) in sorted(host_owners(db, hosts).items()):
-        if (owner, place) != (project, environment):
-            raise Problem(
-                "host-taken",
-                f"{host} belongs to service {service} of {owner} ({place})",
-                remedy=f"choose another domain, or remove it from {owner} ({place}) first",
-            )
+    refuse_taken(host_owners(db, hosts), {(project, environment)})
     db.execute("DELETE FROM hosts WHERE project = ? AND environment = ?", [project, environment])
     for host, service in hosts.items():
         db.execute("INSERT INTO hosts VALUES (?, ?, ?, ?)", [host, project, environment, service])
 
 
-def _require_place(db: Database, project: str, environment: str) -> None:
+def refuse_taken(owners: Mapping[str, tuple[str, str, str]], own: Collection[tuple[str, str]]) -> None:
+    """Raise Problem "host-taken" for a host that belongs to another environment than *own*."""
+    for host, (owner, place, service) in sorted(owners.items()):
+        if (owner, place) not in own:
+            raise Problem(
+                "host-taken",
+                f"{host} belongs to service {service} of {owner} ({place})",
+                remedy=f"choose another domain, or remove it from {owner} ({place}) first",
+            )
+
+
+def require_place(db: Database, project: str, environment: str) -> None:
+    """Raise Problem "environment-not-found" unless it is there."""
     if not any(db.query("SELECT 1 FROM places WHERE project = ? AND environment = ?", [project, environment])):
         raise Problem("environment-not-found", f"{project} has no environment {environment}")
 

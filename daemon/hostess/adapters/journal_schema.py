@@ -200,6 +200,17 @@ CREATE TABLE canaries (
 """
 
 
+_DOMAINS = """
+CREATE TABLE domains (
+    record TEXT NOT NULL,
+    host TEXT NOT NULL UNIQUE GENERATED ALWAYS AS (json_extract(record, '$.host')) STORED,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.environment')) STORED
+) STRICT;
+"""
+
+
 @migrations()
 def m001_first_tables(db: Database) -> None:
     """Make all tables of the first version, and this installation's id."""
@@ -235,6 +246,12 @@ def m005_closures_of_services(db: Database) -> None:
 def m006_canaries(db: Database) -> None:
     """Make the table for releases that are tried out beside the live one."""
     db.executescript(_CANARIES)
+
+
+@migrations()
+def m007_domains_by_command(db: Database) -> None:
+    """Make the table for domains that were given to services beside hostess.yml."""
+    db.executescript(_DOMAINS)
 
 
 def known_migrations() -> frozenset[str]:

@@ -14,6 +14,7 @@ from hostess.adapters import journal_addresses as addresses
 from hostess.adapters import journal_canaries as canaries
 from hostess.adapters import journal_closures as closures
 from hostess.adapters import journal_deployments as deployments
+from hostess.adapters import journal_domains as domains_given
 from hostess.adapters import journal_environments as environments
 from hostess.adapters import journal_projects as projects
 from hostess.adapters import journal_releases as releases
@@ -28,6 +29,7 @@ from hostess.domain.records import (
     EnvironmentSettings,
     Event,
     JobRun,
+    LiveDomain,
     Place,
     Project,
     Secret,
@@ -145,6 +147,18 @@ class SqliteJournal:
     async def closures(self) -> list[Closure]:
         """Return all closures."""
         return await self._do(closures.every)
+
+    async def put_domain(self, domain: LiveDomain) -> None:
+        """Write a domain down; Problem "environment-not-found", "host-taken"."""
+        await self._do(domains_given.put, domain)
+
+    async def drop_domain(self, project: str, host: str) -> LiveDomain | None:
+        """Forget a domain and return it."""
+        return await self._do(domains_given.drop, project, host)
+
+    async def domains(self) -> list[LiveDomain]:
+        """Return all domains that were given by command."""
+        return await self._do(domains_given.every)
 
     async def put_canary(self, canary: Canary) -> None:
         """Write a canary down."""

@@ -15,6 +15,7 @@ PLACES = {
     "deploy": f"{_HERE}.deploy:deploy",
     "rollback": f"{_HERE}.rollback:rollback",
     "canary": f"{_HERE}.canary:canary",
+    "domains": f"{_HERE}.domains:domains",
     "maintenance": f"{_HERE}.maintenance:maintenance",
     "pause": f"{_HERE}.maintenance:pause",
     "resume": f"{_HERE}.maintenance:resume",

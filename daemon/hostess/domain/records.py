@@ -41,6 +41,18 @@ class EnvironmentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveDomain:
+    """A host that leads to a service of an environment since *actor* said so, beside hostess.yml."""
+
+    host: str
+    project: str
+    environment: str
+    service: str
+    since: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One journalled step of a deployment. *outcome* is empty while it runs, then "done" or "failed"."""
 

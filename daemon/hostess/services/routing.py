@@ -12,6 +12,7 @@ from hostess.domain.canaries import targets_of
 from hostess.domain.closures import Closing, Closure, closing, over
 from hostess.domain.https_policy import secured
 from hostess.domain.inside import first_served, inside_services
+from hostess.domain.live_domains import attached
 from hostess.domain.ports import Challenges, Clock, Container, Engine, InsideService, Journal, Router, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
@@ -171,12 +172,12 @@ class Routing:
         able = {key: serving(there, self._unwell) for key, there in proved.items()}
         releases = {(each.project, each.environment): each for each in live if each is not None}
         tokens, now = await self._journal.tokens(), self._clock.now()
-        closed = await self._closed()
+        closed, domains = await self._closed(), await self._journal.domains()
         table = [
             route
             for key, release in releases.items()
             for route in routes(
-                release,
+                attached(release, domains),
                 able.get(key, []),
                 passes(tokens, release.project, now),
                 closed[key],

@@ -372,6 +372,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         replicas=world.replicas,
         checkups=world.checkups,
         closures=world.closures,
+        domains=world.domains,
         canaries=world.canaries,
         routing=world.routing,
         secrets=world.secrets,

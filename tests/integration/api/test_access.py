@@ -29,6 +29,7 @@ PATHS = {
     "token": "0",
     "deployment": "0",
     "certificate": "0",
+    "host": "shop.example.com",
 }
 BODIES = {
     "create_project": {"name": "other"},
@@ -38,6 +39,7 @@ BODIES = {
     "run_command": {"command": ["print"]},
     "create_environment": {"name": "staging"},
     "create_token": {"name": "x"},
+    "add_domain": {"host": "shop.example.com", "service": "web"},
     "import_certificate": {"chain": "x", "key": "y"},
 }
 

@@ -10,6 +10,7 @@ from hostess.domain.records import (
     EnvironmentSettings,
     Event,
     JobRun,
+    LiveDomain,
     Place,
     Project,
     Secret,
@@ -67,6 +68,16 @@ class Journal(Protocol):
 
     async def closures(self) -> list[Closure]:
         """Return all closures there are, of all environments."""
+
+    # domains that were given to services by command
+    async def put_domain(self, domain: LiveDomain) -> None:
+        """Write a domain down, or move it within its project. Problem "environment-not-found", "host-taken"."""
+
+    async def drop_domain(self, project: str, host: str) -> LiveDomain | None:
+        """Forget a domain of a project and return it; None when there was none."""
+
+    async def domains(self) -> list[LiveDomain]:
+        """Return all of them, by name."""
 
     # canaries
     async def put_canary(self, canary: Canary) -> None:
@@ -146,7 +157,8 @@ class Journal(Protocol):
         """Make the switch, in one transaction.
 
         The release is saved and live in its environment, the deployment SWITCHED, *hosts* (host -> service) are exactly those
-        of the environment, *tasks* are added, a canary of it is one no more. Problem "host-taken" when another environment has one of them.
+        of the environment, *tasks* are added, a canary of it is one no more. Problem "host-taken" when another environment has one of
+        them, by its release or by command.
         """
 
     async def live(self, project: str, environment: str) -> Release | None:
@@ -165,7 +177,7 @@ class Journal(Protocol):
         """Take a switch back: *number* (None: nothing) is live again with these *hosts*."""
 
     async def host_owners(self, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
-        """Return host -> (project, environment, service) of those that are taken."""
+        """Return host -> (project, environment, service) of those that are taken, by a release or by command."""
 
     # images built
     async def built(self, key: str) -> str | None:

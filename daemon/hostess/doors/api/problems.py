@@ -25,6 +25,7 @@ STATUSES: Mapping[str, int] = {
     "container-not-running": 409,
     "data-gone": 409,
     "deployment-ambiguous": 409,
+    "domain-in-file": 409,
     "environment-exists": 409,
     "environment-protected": 409,
     "host-taken": 409,

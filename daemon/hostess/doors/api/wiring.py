@@ -18,6 +18,7 @@ from hostess.services.environments import Environments
 from hostess.services.internal_certificates import InternalCertificates
 from hostess.services.jobs import Jobs
 from hostess.services.kept_services import KeptServices
+from hostess.services.live_domains import LiveDomains
 from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
 from hostess.services.preflights import Preflights
@@ -49,6 +50,7 @@ class ApiServices:
     checkups: Checkups
     routing: Routing
     closures: Closures
+    domains: LiveDomains
     canaries: Canaries
     secrets: SecretStore
     tokens: Tokens

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from hostess.domain import labels, quantities
+from hostess.domain.live_domains import attached
 from hostess.domain.ports import Container
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
@@ -111,6 +112,7 @@ async def services_of(services: ApiServices, project: str, environment: str) -> 
     release = await services.journal.live(project, environment)
     if release is None:
         return ()
+    release = attached(release, await services.journal.domains())
     gone = await leaving(services.journal)
     containers = [c for c in await services.replicas.of_place(project, environment) if labels.is_replica(c.labels)]
     pending = await pending_restart(services, release)
