@@ -28,7 +28,9 @@ async def test_maintenance(stage: Stage) -> None:
     assert (on.code, off.code, off.out) == (0, 0, "")
     assert set(closed) == {Maintenance("back at 9", 120, ("10.0.0.0/8", "::1/128"), "/health")}
     assert re.search(
-        r"^maintenance +web +just now +\S+ .*it is ended +10.0.0.0/8, ::1/128 +back at 9$", shown.out, re.MULTILINE
+        r"^maintenance +web +(?:just now|\d+s ago) +\S+ .*it is ended +10.0.0.0/8, ::1/128 +back at 9$",
+        shown.out,
+        re.MULTILINE,
     )
     assert "shop (production): maintenance of web (" in status.err
     assert (listed[0]["requests"], listed[0]["retry_after"]) == (None, 120)
