@@ -168,7 +168,7 @@ def _sources(
     vault: Vault,
     outside: Outside,
     redactor: SecretRedactor,
-    url: Callable[[str], str],
+    urls: PublicUrls,
     instance: str,
 ) -> _Sources:
     """Wire what reads pushed trees, builds them and resolves their values."""
@@ -186,7 +186,7 @@ def _sources(
         vault,
         clock,
         builder,
-        EnvironmentValues(secrets, access, redactor, url, settings.base_domain),
+        EnvironmentValues(secrets, access, redactor, urls, settings.base_domain),
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
         DatabaseWorkloads(access, instance),
@@ -265,8 +265,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     engine, clock = outside.engine, outside.clock
     redactor = SecretRedactor()
     own = _certificates(settings, clock)
-    url = PublicUrls(outside.public_port, own.shown, plain=settings.proxy.http is not None).of
-    sources = _sources(settings, journal, vault, outside, redactor, url, await journal.instance())
+    plain, acme = settings.proxy.http is not None, bool(settings.acme.directory)
+    urls = PublicUrls(outside.public_port, own.shown, plain=plain, acme=acme)
+    sources = _sources(settings, journal, vault, outside, redactor, urls, await journal.instance())
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
     redactor.learn(await sources.secrets.known())
     transcripts = FileTranscripts(settings.data_dir / "logs" / "deployments")
@@ -281,7 +282,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     preflights = preflights_of(settings, outside, routing)
-    report = Report(preflights, url, settings.base_domain, journal.domains)
+    report = Report(preflights, urls.of, settings.base_domain, journal.domains)
     trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
     deployments = Deployments(
         journal, deployer, trial, preparation, turns, report, transcripts, redactor, clock, subnets
@@ -328,7 +329,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         voucher=voucher,
         turns=turns,
         environments=Environments(journal, removal, turns, clock, deployments.place),
-        public_url=url,
+        public_url=urls.of,
     )
 
 

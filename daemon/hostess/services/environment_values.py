@@ -10,6 +10,7 @@ from hostess.domain.references import Reference, RefersTo, needed_secrets, prope
 from hostess.domain.release import Deployment
 from hostess.domain.stack import Job, Service, Stack
 from hostess.services.database_access import DatabaseAccess
+from hostess.services.public_urls import PublicUrls
 from hostess.services.secret_store import SecretStore
 
 
@@ -23,20 +24,20 @@ class Context:
 
 
 class EnvironmentValues:
-    """Resolves `env` for one project and environment. *public_url* turns a host name into the URL that it is served at."""
+    """Resolves `env` for one project and environment. *urls* are those of public hosts."""
 
     def __init__(
         self,
         secrets: SecretStore,
         access: DatabaseAccess,
         redactor: Redactor,
-        public_url: Callable[[str], str],
+        urls: PublicUrls,
         base_domain: str,
     ) -> None:
         self._secrets = secrets
         self._access = access
         self._redactor = redactor
-        self._public_url = public_url
+        self._urls = urls
         self._base_domain = base_domain
 
     async def check_secrets(self, project: str, environment: str, stack: Stack) -> None:
@@ -60,7 +61,9 @@ class EnvironmentValues:
         secrets = await self._secrets.values(project, environment)
         self._redactor.learn(secrets.values())
         databases = [service for service in stack.services.values() if service.is_database]
-        facts = {s.name: self._facts(s, context) for s in stack.services.values() if not s.is_database}
+        place = stack.environments.get(environment)
+        url = self._urls.of if place is not None and place.ephemeral else self._urls.lasting
+        facts = {s.name: self._facts(s, context, url) for s in stack.services.values() if not s.is_database}
         parts: list[Service | Job] = [service for service in stack.services.values() if not service.is_database]
         result: dict[str, dict[str, str]] = {}
         for part in [*parts, *stack.jobs.values()]:
@@ -78,7 +81,7 @@ class EnvironmentValues:
         self._redactor.learn(value for name, value in found.items() if name.endswith("url"))
         return found
 
-    def _facts(self, service: Service, context: Context) -> Mapping[str, str]:
+    def _facts(self, service: Service, context: Context, url: Callable[[str], str]) -> Mapping[str, str]:
         """Return a service's properties; a private port gets the URL that it would have, so that no reference is left open."""
         hosts = context.hosts.get(service.name, {})
         deployment = context.deployment
@@ -88,7 +91,7 @@ class EnvironmentValues:
             would_be = names.generated_host(
                 deployment.project, service.name, deployment.environment, self._base_domain, index
             )
-            urls[port.number] = self._public_url((hosts.get(port.number) or (would_be,))[0]) + path
+            urls[port.number] = url((hosts.get(port.number) or (would_be,))[0]) + path
         return properties(service, external_urls=urls)
 
 
