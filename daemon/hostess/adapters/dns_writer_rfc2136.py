@@ -19,7 +19,8 @@ from hostess.adapters.tsig_key import tsig_key
 from hostess.domain.caa import climb
 from hostess.domain.ports import Clock, NameServers
 from hostess.domain.problem import Problem
-from hostess.domain.settings import Address, DnsSettings
+from hostess.domain.settings import DnsSettings
+from hostess.domain.settings_kinds import Address
 
 TTL = 60
 LONGEST_CHAIN = 8

@@ -15,7 +15,8 @@ from hostess.adapters.dns_writer_rfc2136 import UpdateDnsWriter
 from hostess.adapters.dns_writers import dns_writer_of
 from hostess.adapters.name_servers_dnspython import DnsNameServers
 from hostess.domain.problem import Problem
-from hostess.domain.settings import Address, DnsSettings
+from hostess.domain.settings import DnsSettings
+from hostess.domain.settings_kinds import Address
 from tests.name_server import KEY, KEY_NAME, NameServer, loopback, name_server
 
 NAME, VALUE, OTHER = "_acme-challenge.example.com", "A-value_of-dns-01", "Another-value"
