@@ -73,6 +73,10 @@ class LiveDomains:
         "service-not-found", "environment-not-found".
         """
         domain = replace(domain, host=checked_host(domain.host))
+        if domain.host in self._routing.own_hosts:
+            raise Problem(
+                "host-taken", f"at {domain.host} the API itself is served (api.host)", remedy="use another domain"
+            )
         before = next((d for d in await self._journal.domains() if d.host == domain.host), None)
         if before and before.project == domain.project and before.environment != domain.environment and not move:
             raise Problem(

@@ -72,6 +72,11 @@ class Routing:
         """Let these routes of the installation itself be in every table from the next one on; nothing else is served at their hosts."""
         self._own = tuple(routes)
 
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The hosts that the installation itself is served at; no project may have them."""
+        return frozenset(route.host for route in self._own)
+
     def hold(self, deployment: str) -> None:
         """Route nothing to containers of this deployment until `release`: they have not passed their gate.
 
@@ -184,7 +189,7 @@ class Routing:
                 targets_of(canaries[key], proved.get(key, []), self._unwell) if key in canaries else {},
             )
         ]
-        own = {route.host for route in self._own}
+        own = self.own_hosts
         table = [*self._own, *(route for route in table if route.host not in own)]
         return table, await self._inside(places, releases, early, able, unproved)
 

@@ -1,11 +1,13 @@
 """The API at a name of its own, on the bench: its route is in every table, and its host is nobody else's."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from hostess.domain.problem import Problem
+from hostess.domain.records import LiveDomain
 from hostess.domain.settings import ApiSettings
 from tests.fakes.router import FakeRouter
 from tests.world import WEB, Bench, a_bench
@@ -58,6 +60,17 @@ async def test_no_project_may_have_it(bench: Bench) -> None:
     assert not verdict.accepted
     assert f"{HOST} belongs to service api of project hostess (api.host)" in bench.text() + verdict.reason
     assert await bench.live("shop") is None
+
+
+async def test_no_command_gives_it_away(bench: Bench) -> None:
+    """The host cannot be given to a service by command either."""
+    await bench.push("shop", web())
+    domain = LiveDomain(HOST, "shop", "production", "web", datetime.now(UTC), "tester")
+
+    with pytest.raises(Problem) as caught:
+        await bench.world.domains.add(domain)
+    assert caught.value.code == "host-taken"
+    assert await bench.journal.domains() == []
 
 
 async def test_a_project_that_had_it_before(tmp_path: Path) -> None:
