@@ -5,7 +5,7 @@ import re
 from tests.integration.api.stage import FILE, Stage
 
 BASE = "/v1/projects/shop/domains"
-WITH_DOMAIN = FILE.replace("    visibility: public\n", "    domains: [www.shop.test]\n")
+WITH_DOMAIN = FILE.replace("    visibility: public\n", "    domains: [www.shop.example.com]\n")
 BOTH_PUBLIC = FILE.replace("    ports: [8001]\n", "    ports: [8001]\n    visibility: public\n")
 
 
@@ -19,20 +19,20 @@ async def test_add_list_remove(stage: Stage) -> None:
     await stage.live()
     containers, generation = len(await stage.engine.containers({})), stage.router.generation
 
-    added = await stage.hostess("domains", "add", "Shop.TEST", "web", "-p", "shop")
-    led, after = services_of(stage, "shop.test"), stage.router.generation
+    added = await stage.hostess("domains", "add", "Shop.EXAMPLE.com", "web", "-p", "shop")
+    led, after = services_of(stage, "shop.example.com"), stage.router.generation
     shown = await stage.hostess("domains", "list", "-p", "shop", "-o", "json")
     services = await stage.hostess("services", "list", "-p", "shop")
-    removed = await stage.hostess("domains", "remove", "shop.test", "-p", "shop")
+    removed = await stage.hostess("domains", "remove", "shop.example.com", "-p", "shop")
 
     assert (added.code, removed.code) == (0, 0), added.err + removed.err
-    assert re.search(r"^shop\.test +shop +production +web +command +pending DNS: A+ ", added.out, re.MULTILINE)
+    assert re.search(r"^shop\.example\.com +shop +production +web +command +pending DNS: A+ ", added.out, re.MULTILINE)
     assert (led, after) == (["web"], generation + 1)
     [found] = shown.json
-    assert (found["host"], found["service"], found["sources"]) == ("shop.test", "web", ["command"])
+    assert (found["host"], found["service"], found["sources"]) == ("shop.example.com", "web", ["command"])
     assert found["state"].startswith("pending DNS: A")
-    assert "http://shop.test:8080" in services.out
-    assert services_of(stage, "shop.test") == []
+    assert "http://shop.example.com:8080" in services.out
+    assert services_of(stage, "shop.example.com") == []
     assert len(await stage.engine.containers({})) == containers
     kinds = [event.kind for event in await stage.journal.events(project="shop") if "domain" in event.kind]
     assert kinds == ["domain.added", "audit.domain.added", "domain.removed", "audit.domain.removed"]
@@ -51,18 +51,18 @@ async def test_a_domain_stays(stage: Stage) -> None:
     await stage.project()
     await stage.secret("a")
     assert (await stage.push(BOTH_PUBLIC)).accepted
-    assert (await stage.ask(f"POST {BASE}", {"host": "w.shop.test", "service": "worker"})).status == 201
+    assert (await stage.ask(f"POST {BASE}", {"host": "w.shop.example.com", "service": "worker"})).status == 201
     said: list[str] = []
 
     assert (await stage.push(FILE.split("  worker:")[0], say=said.append)).accepted
-    assert services_of(stage, "w.shop.test") == []
-    assert any(line.strip() == "w.shop.test waits: v2 has no service worker" for line in said), said
+    assert services_of(stage, "w.shop.example.com") == []
+    assert any(line.strip() == "w.shop.example.com waits: v2 has no service worker" for line in said), said
     [listed] = (await stage.get(BASE))["items"]
     assert listed["state"] == "waits: v2 has no service worker"
     said.clear()
     assert (await stage.push(BOTH_PUBLIC, say=said.append)).accepted
-    assert services_of(stage, "w.shop.test") == ["worker"]
-    assert any("w.shop.test  pending DNS: A" in line for line in said), said
+    assert services_of(stage, "w.shop.example.com") == ["worker"]
+    assert any("w.shop.example.com  pending DNS: A" in line for line in said), said
 
 
 async def test_before_anything_is_live(stage: Stage) -> None:
@@ -71,10 +71,10 @@ async def test_before_anything_is_live(stage: Stage) -> None:
     await stage.secret("a")
     assert (await stage.ask("POST /v1/projects/shop/environments", {"name": "production"})).status == 201
 
-    said = await stage.ask(f"POST {BASE}", {"host": "shop.test", "service": "web"})
+    said = await stage.ask(f"POST {BASE}", {"host": "shop.example.com", "service": "web"})
     assert (said.status, said.json["state"]) == (201, "waits: nothing is live in production")
     assert (await stage.push()).accepted
-    assert services_of(stage, "shop.test") == ["web"]
+    assert services_of(stage, "shop.example.com") == ["web"]
 
 
 async def test_of_file_and_command(stage: Stage) -> None:
@@ -82,16 +82,16 @@ async def test_of_file_and_command(stage: Stage) -> None:
     await stage.project()
     await stage.secret("a")
     assert (await stage.push(WITH_DOMAIN)).accepted
-    added = await stage.ask(f"POST {BASE}", {"host": "www.shop.test", "service": "web"})
-    led = services_of(stage, "www.shop.test")
-    removed = await stage.ask(f"DELETE {BASE}/www.shop.test")
-    again = await stage.ask(f"DELETE {BASE}/www.shop.test")
+    added = await stage.ask(f"POST {BASE}", {"host": "www.shop.example.com", "service": "web"})
+    led = services_of(stage, "www.shop.example.com")
+    removed = await stage.ask(f"DELETE {BASE}/www.shop.example.com")
+    again = await stage.ask(f"DELETE {BASE}/www.shop.example.com")
 
     assert added.json["sources"] == ["file", "command"]
-    assert (led, services_of(stage, "www.shop.test")) == (["web"], ["web"])
+    assert (led, services_of(stage, "www.shop.example.com")) == (["web"], ["web"])
     assert (removed.status, again.status, again.code) == (204, 409, "domain-in-file")
     assert [(each["host"], each["sources"]) for each in (await stage.get(BASE))["items"]] == [
-        ("www.shop.test", ["file"])
+        ("www.shop.example.com", ["file"])
     ]
 
 
@@ -101,17 +101,17 @@ async def test_moved(stage: Stage) -> None:
     await stage.secret("a")
     assert (await stage.push(BOTH_PUBLIC)).accepted
     await stage.ask("POST /v1/projects/shop/environments", {"name": "staging"})
-    await stage.hostess("domains", "add", "shop.test", "--service", "web", "-p", "shop")
+    await stage.hostess("domains", "add", "shop.example.com", "--service", "web", "-p", "shop")
     generation = stage.router.generation
 
-    assert (await stage.hostess("domains", "add", "shop.test", "worker", "-p", "shop")).code == 0
-    assert services_of(stage, "shop.test") == ["worker"]
+    assert (await stage.hostess("domains", "add", "shop.example.com", "worker", "-p", "shop")).code == 0
+    assert services_of(stage, "shop.example.com") == ["worker"]
     assert stage.router.generation == generation + 1
-    refused = await stage.hostess("domains", "add", "shop.test", "web", "-p", "shop", "--env", "staging")
+    refused = await stage.hostess("domains", "add", "shop.example.com", "web", "-p", "shop", "--env", "staging")
     assert (refused.code, "shop (production)" in refused.err) == (7, True)
-    moved = await stage.hostess("domains", "update", "shop.test", "--env", "staging", "-p", "shop", "-o", "json")
+    moved = await stage.hostess("domains", "update", "shop.example.com", "--env", "staging", "-p", "shop", "-o", "json")
     assert (moved.json["environment"], moved.json["service"]) == ("staging", "worker")
-    assert services_of(stage, "shop.test") == []
+    assert services_of(stage, "shop.example.com") == []
 
 
 async def test_of_another_project(stage: Stage) -> None:
@@ -122,29 +122,29 @@ async def test_of_another_project(stage: Stage) -> None:
     await stage.project("blog")
     await stage.secret("a", project="blog")
     assert (await stage.push(project="blog")).accepted
-    taken = await stage.ask("POST /v1/projects/blog/domains", {"host": "www.shop.test", "service": "web"})
+    taken = await stage.ask("POST /v1/projects/blog/domains", {"host": "www.shop.example.com", "service": "web"})
     assert (taken.status, taken.code) == (409, "host-taken")
     assert "web of shop (production)" in taken.json["detail"]
 
-    await stage.ask("POST /v1/projects/blog/domains", {"host": "blog.test", "service": "web"})
+    await stage.ask("POST /v1/projects/blog/domains", {"host": "blog.example.com", "service": "web"})
     said: list[str] = []
-    verdict = await stage.push(WITH_DOMAIN.replace("www.shop.test", "blog.test"), say=said.append)
+    verdict = await stage.push(WITH_DOMAIN.replace("www.shop.example.com", "blog.example.com"), say=said.append)
     assert not verdict.accepted
-    assert any("blog.test belongs to service web of project blog (production)" in line for line in said), said
-    assert services_of(stage, "blog.test") == ["web"]
-    assert (await stage.ask("DELETE /v1/projects/shop/domains/blog.test")).status == 404
+    assert any("blog.example.com belongs to service web of project blog (production)" in line for line in said), said
+    assert services_of(stage, "blog.example.com") == ["web"]
+    assert (await stage.ask("DELETE /v1/projects/shop/domains/blog.example.com")).status == 404
 
 
 async def test_what_does_not_fit(stage: Stage) -> None:
     """Names that hostess.yml would refuse, services that nobody reaches and unknown environments are refused; nothing is kept."""
     await stage.live()
     wrong: list[tuple[dict[str, object], int]] = [
-        ({"host": "*.shop.test", "service": "web"}, 422),
-        ({"host": "https://shop.test", "service": "web"}, 422),
+        ({"host": "*.shop.example.com", "service": "web"}, 422),
+        ({"host": "https://shop.example.com", "service": "web"}, 422),
         ({"host": "shop", "service": "web"}, 422),
-        ({"host": "shop.test", "service": "nobody"}, 404),
-        ({"host": "shop.test", "service": "worker"}, 404),
-        ({"host": "shop.test", "service": "web", "environment": "nowhere"}, 404),
+        ({"host": "shop.example.com", "service": "nobody"}, 404),
+        ({"host": "shop.example.com", "service": "worker"}, 404),
+        ({"host": "shop.example.com", "service": "web", "environment": "nowhere"}, 404),
     ]
     for body, status in wrong:
         said = await stage.ask(f"POST {BASE}", body)
@@ -159,5 +159,5 @@ async def test_who_only_reads(stage: Stage) -> None:
 
     assert (await stage.ask(f"GET {BASE}", token=viewer)).status == 200
     for method in ("PATCH", "DELETE"):
-        assert (await stage.ask(f"{method} {BASE}/shop.test", {}, token=viewer)).status == 403
-    assert (await stage.ask(f"POST {BASE}", {"host": "a.test", "service": "web"}, token=viewer)).status == 403
+        assert (await stage.ask(f"{method} {BASE}/shop.example.com", {}, token=viewer)).status == 403
+    assert (await stage.ask(f"POST {BASE}", {"host": "a.example.com", "service": "web"}, token=viewer)).status == 403
