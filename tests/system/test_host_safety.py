@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import urllib.request
@@ -125,12 +126,13 @@ def foreign_things() -> Iterator[dict[str, str]]:
         things["stopped"] = docker("create", "--name", f"{name}-a", "--label", MARK, "hostess-test/echo:1").strip()
         things["dead"] = docker("run", "--detach", "--label", MARK, "hostess-test/echo:1", "exit", "3").strip()
         things["volume"] = docker("volume", "create", "--label", MARK, f"{name}-v").strip()
+        things["anonymous"] = docker("volume", "create").strip()
         things["network"] = docker("network", "create", "--internal", "--label", MARK, f"{name}-n").strip()
         yield things
     finally:
         for words in (
             ("rm", "--force", things.get("stopped"), things.get("dead")),
-            ("volume", "rm", things.get("volume")),
+            ("volume", "rm", things.get("volume"), things.get("anonymous")),
             ("network", "rm", things.get("network")),
             ("image", "rm", "--force", looks_like_ours),
         ):
@@ -142,28 +144,30 @@ def test_garbage_collection_touches_nothing_of_others(host: Host) -> None:
     repository = a_repository(host, "collected", echo_files())
     assert repository.push().returncode == 0
     with foreign_things() as things:
-        volumes, images = of_others("volume"), docker("image", "ls", "--quiet", "--all")
+        volumes, images = volumes_of_others(), docker("image", "ls", "--quiet", "--all")
 
         done(host, "gc")
         done(host, "projects", "delete", "collected", "--force")
 
         assert things["volume"] in volumes
-        assert volumes <= of_others("volume")
+        assert volumes <= volumes_of_others()
         ours = set(
             docker("image", "ls", "--quiet", "--all", "--filter", f"label=sh.hostess.instance={host.instance}").split()
         )
         assert things["image"] in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
         assert len(set(images.split()) - ours) > 0
         for kind, thing in things.items():
-            verb = {"stopped": "container", "dead": "container"}.get(kind, kind)
+            verb = {"stopped": "container", "dead": "container", "anonymous": "volume"}.get(kind, kind)
             assert docker(verb, "inspect", "--format", "{{.ID}}" if verb != "volume" else "{{.Name}}", thing).strip()
     assert not host.containers("project=collected")
 
 
-def of_others(kind: str) -> set[str]:
-    """Return the names of the engine's things of a kind that no Hostess made: other tests' hosts come and go meanwhile."""
-    every = set(docker(kind, "ls", "--quiet").split())
-    return every - set(docker(kind, "ls", "--quiet", "--filter", "label=sh.hostess.instance").split())
+def volumes_of_others() -> set[str]:
+    """Return the volumes with a name of their own that no Hostess made: other tests' hosts, and containers with theirs, come and go."""
+    # One listing: between two of them a volume of another test's host would go, and look like nobody's.
+    listed = docker("volume", "ls", "--format", '{{.Name}} {{.Label "sh.hostess.instance"}}').splitlines()
+    unlabelled = {name for name, _, instance in (line.partition(" ") for line in listed) if not instance.strip()}
+    return {name for name in unlabelled if not re.fullmatch("[0-9a-f]{64}", name)}
 
 
 # ---- secrets -------------------------------------------------------------------------------------------------------------

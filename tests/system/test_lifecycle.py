@@ -152,7 +152,8 @@ def test_rollback_after_garbage_collection(host: Host) -> None:
         else:
             pushed(repository, files)
     settled(host, "back")
-    images = ("image", "ls", "--quiet", "hostess/back/web")
+    own = f"label=sh.hostess.instance={host.instance}"
+    images = ("image", "ls", "--quiet", "--filter", own, "hostess/back/web")
     assert len(set(docker(*images).split())) == 6
 
     done(host, "gc")

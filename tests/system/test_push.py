@@ -3,6 +3,7 @@
 import re
 
 from tests.system.host import Host, a_repository, echo_files
+from tests.system.watching import settled
 
 
 def test_first_push_makes_a_running_app(host: Host) -> None:
@@ -31,7 +32,9 @@ def test_second_push_replaces_the_first(host: Host) -> None:
 
     assert pushed.returncode == 0, pushed.stderr
     assert host.get("second-web.localhost")[2]["x-version"] == "2"
-    assert before not in host.containers("project=second", "service=web", running=True)[:1]
+    settled(host, "second")
+    [now] = host.containers("project=second", "service=web")
+    assert now != before
 
 
 def test_a_push_that_changes_nothing_restarts_nothing(host: Host) -> None:
