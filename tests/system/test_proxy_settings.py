@@ -12,7 +12,7 @@ from tests.system.host import Host, a_repository, echo_files, until
 from tests.system.load import load
 from tests.system.test_zero_lost import failed
 
-DOMAIN = "asking.example"
+DOMAIN = "asking.example.com"
 API = f"""  api:
     type: custom
     build: {{source: .}}
