@@ -1,13 +1,15 @@
 """Keep asking one host through the proxy until SIGTERM; then print, as JSON, which versions answered and what failed.
 
 Standard library only. An answer is good when its status is 200 and its JSON names a version; anything else, a broken
-connection included, is a failure. Nothing is ever asked twice.
+connection included, is a failure. Nothing is ever asked twice. With --https every other client asks by TLS, and trusts one root alone.
 """
 
 import argparse
 import http.client
 import json
 import signal
+import socket
+import ssl
 import sys
 import threading
 import time
@@ -51,9 +53,22 @@ class Tally:
             }
 
 
-def ask_on(address: str, host: str, tally: Tally, ended: threading.Event) -> None:
+class Verified(http.client.HTTPSConnection):
+    """A connection by TLS to an *address* that proves to be *host*: there is no name server that leads there."""
+
+    def __init__(self, address: str, host: str, trusting: ssl.SSLContext) -> None:
+        super().__init__(address, timeout=TIMEOUT)
+        self._proven = host
+        self._trusting = trusting
+
+    def connect(self) -> None:
+        """Connect, and verify the certificate."""
+        plain = socket.create_connection((self.host, self.port), TIMEOUT)
+        self.sock = self._trusting.wrap_socket(plain, server_hostname=self._proven)
+
+
+def ask_on(connection: http.client.HTTPConnection, host: str, tally: Tally, ended: threading.Event) -> None:
     """Ask for / over one connection that is kept open, until *ended*; after a failure, over a new one."""
-    connection = http.client.HTTPConnection(address, timeout=TIMEOUT)
     while not ended.wait(PAUSE):
         try:
             connection.request("GET", "/", headers={"Host": host})
@@ -69,13 +84,19 @@ def ask_on(address: str, host: str, tally: Tally, ended: threading.Event) -> Non
     connection.close()
 
 
-def load(address: str, host: str) -> dict[str, object]:
-    """Ask with several clients at once until SIGTERM or SIGINT; return the report."""
+def load(address: str, host: str, https: str = "", root: Path | None = None) -> dict[str, object]:
+    """Ask with several clients at once until SIGTERM or SIGINT; return the report. *https* is where the proxy listens for TLS."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     tally = Tally()
-    clients = [threading.Thread(target=ask_on, args=(address, host, tally, ended)) for _ in range(CLIENTS)]
+    connections: list[http.client.HTTPConnection] = [
+        http.client.HTTPConnection(address, timeout=TIMEOUT) for _ in range(CLIENTS)
+    ]
+    if https:
+        trusting = ssl.create_default_context(cafile=root)
+        connections[::2] = [Verified(https, host, trusting) for _ in connections[::2]]
+    clients = [threading.Thread(target=ask_on, args=(each, host, tally, ended)) for each in connections]
     began = time.monotonic()
     for client in clients:
         client.start()
@@ -103,6 +124,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address", nargs="?", help="where the proxy listens, host:port")
     parser.add_argument("host", nargs="?", help="which host to ask it for")
+    parser.add_argument(
+        "--https", default="", help="where it listens for TLS, host:port: every other client asks there"
+    )
+    parser.add_argument("--root", type=Path, help="with --https: the certificate to trust, and no other")
     parser.add_argument("--show", type=Path, help="print this report for people instead")
     parser.add_argument(
         "--expect", default="", help="with --show: the versions that must have answered, comma-separated"
@@ -110,7 +135,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.show:
         return show(given.show, given.expect.split(","))
-    json.dump(load(given.address, given.host), sys.stdout)
+    json.dump(load(given.address, given.host, given.https, given.root), sys.stdout)
     return 0
 
 

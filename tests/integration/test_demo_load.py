@@ -2,6 +2,8 @@
 
 import json
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,11 +12,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import trustme
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "demo_load.py"
 
 
 class Answers:
-    """Gives the answers of a list in order, the last one for ever, and tells when *enough* were given."""
+    """Gives the answers of a list in order, the last one for ever, and tells when *enough* were given, or a client did not want any."""
 
     def __init__(self, statuses: list[tuple[int, bytes]], enough: int) -> None:
         self._statuses = statuses
@@ -36,8 +40,8 @@ class Answers:
 
 
 @contextmanager
-def serving(answers: Answers) -> Iterator[str]:
-    """Serve these answers; yield the address."""
+def serving(answers: Answers, identity: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve these answers, by TLS with an *identity*; yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -52,8 +56,18 @@ def serving(answers: Answers) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, object]:
+            try:
+                return super().get_request()
+            except ssl.SSLError:
+                answers.done.set()
+                raise
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if identity is not None:
+            server.socket = identity.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -65,11 +79,15 @@ def serving(answers: Answers) -> Iterator[str]:
 
 def report_of(answers: Answers) -> dict[str, object]:
     """Let the client ask until enough answers were given; return its report."""
-    with (
-        serving(answers) as address,
-        subprocess.Popen([sys.executable, SCRIPT, address, "app.localhost"], stdout=subprocess.PIPE) as client,
-    ):
-        assert answers.done.wait(20)
+    with serving(answers) as address:
+        return asked([address, "app.localhost"], answers)
+
+
+def asked(arguments: list[str], *answers: Answers) -> dict[str, object]:
+    """Let the client ask until enough of all *answers* were given; return its report."""
+    with subprocess.Popen([sys.executable, SCRIPT, *arguments], stdout=subprocess.PIPE) as client:
+        for each in answers:
+            assert each.done.wait(20)
         client.send_signal(signal.SIGTERM)
         out, _ = client.communicate(timeout=20)
     report: dict[str, object] = json.loads(out)
@@ -110,3 +128,22 @@ def test_a_version_that_never_answered_fails_the_run(tmp_path: Path) -> None:
     """A run in which the new version never answered is no success, however well the old one did."""
     report = report_of(Answers([(200, b'{"version": "1"}')], enough=20))
     assert verdict_on(report, tmp_path).returncode == 1
+
+
+def test_half_of_the_clients_ask_by_tls_and_believe_one_root_alone(tmp_path: Path) -> None:
+    """Where a listener for TLS is named it is asked, too; a certificate of somebody else is a failure for those clients alone."""
+    root, stranger, context = trustme.CA(), trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    root.issue_cert("app.localhost").configure_cert(context)
+    good = [(200, b'{"version": "1"}')]
+    reports = []
+    for number, trusted in enumerate((root, stranger)):
+        file = tmp_path / f"{number}.pem"
+        trusted.cert_pem.write_to_path(str(file))
+        plain, secure = Answers(good, enough=40), Answers(good, enough=40)
+        with serving(plain) as address, serving(secure, context) as https:
+            arguments = [address, "app.localhost", "--https", https, "--root", str(file)]
+            reports.append(asked(arguments, plain, secure))
+
+    assert reports[0]["failed"] == 0
+    assert any("CERTIFICATE_VERIFY_FAILED" in reason for reason in reports[1]["failures"])  # type: ignore[attr-defined] # JSON
+    assert reports[1]["versions"]

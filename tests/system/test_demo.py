@@ -21,6 +21,7 @@ def test_the_demo_replaces_a_running_app_without_a_failed_request_and_leaves_not
     assert done.returncode == 0, done.stdout + done.stderr
     assert "release v1 of my-api (production) is live" in done.stderr
     assert "release v2 of my-api (production) is live" in done.stderr
+    assert "curl --cacert root.pem https://my-api-api.localhost:" in done.stdout
     for version in ("1", "2"):
         assert re.search(rf"[1-9]\d* requests answered by version {version}", done.stdout)
     assert re.search(r"^ +0 failed", done.stdout, re.MULTILINE)
