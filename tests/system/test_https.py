@@ -24,6 +24,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 def ask(host: Host, name: str, root: str) -> bytes:
     """Ask for a page by TLS, as a client that trusts this root alone; return the first line of the answer."""
+    return head(host, name, root).partition(b"\r\n")[0]
+
+
+def head(host: Host, name: str, root: str) -> bytes:
+    """Ask for a page by TLS, as a client that trusts this root alone; return the head of the answer."""
     address, _, port = json.loads((host.data / "run" / "proxy.json").read_text())["https"].rpartition(":")
     context = ssl.create_default_context(cadata=root)
     with (
@@ -31,7 +36,8 @@ def ask(host: Host, name: str, root: str) -> bytes:
         context.wrap_socket(plain, server_hostname=name) as connection,
     ):
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
-        return connection.recv(65536).partition(b"\r\n")[0]
+        with connection.makefile("rb") as answer:
+            return b"".join(iter(answer.readline, b"\r\n"))
 
 
 def bring(host: Host, names: Sequence[str], folder: Path) -> str:
@@ -60,7 +66,7 @@ def test_plain_http_leads_to_https_where_that_is_trusted(host: Host, tmp_path: P
     With the internal authority's it serves as before. A release is proved where its hosts lead, and URLs are told by that.
     """
     port = json.loads((host.data / "run" / "proxy.json").read_text())["https"].rpartition(":")[2]
-    domains = "    domains: [a.example.net, b.example.net]\n    proxy: {redirect_https: [a.example.net]}\n"
+    domains = "    domains: [a.example.net, b.example.net]\n    proxy: {redirect_https: [a.example.net], hsts: {max_age: 30d}}\n"
     repository = a_repository(host, "led", echo_files())
     pushed(repository, echo_files(services=domains))
     assert [host.get(name)[0] for name in ("a.example.net", "b.example.net", "led-web.localhost")] == [200, 200, 200]
@@ -69,7 +75,10 @@ def test_plain_http_leads_to_https_where_that_is_trusted(host: Host, tmp_path: P
     status, _, headers = host.get("a.example.net", "/there?and=back")
     assert (status, headers["location"]) == (308, f"https://a.example.net:{port}/there?and=back")
     assert [host.get(name)[0] for name in ("b.example.net", "led-web.localhost")] == [200, 200]
-    assert ask(host, "a.example.net", root) == ask(host, "b.example.net", root) == b"HTTP/1.1 200 OK"
+    led, other = head(host, "a.example.net", root).lower(), head(host, "b.example.net", root).lower()
+    assert b"\r\nstrict-transport-security: max-age=2592000\r\n" in led
+    assert other.startswith(b"http/1.1 200 ok\r\n")
+    assert b"strict-transport-security" not in other
 
     told = pushed(repository, echo_files("2", services=domains))
     assert f"web  https://a.example.net:{port}" in told
