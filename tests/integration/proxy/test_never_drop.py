@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,8 +14,11 @@ from typing import Any
 from hostess_proxy.client import ProxyClient, Running
 from tests.integration.proxy.mixed_load import EACH, Behind, MixedLoad, Place, backends, mixed_load
 from tests.integration.proxy.papers import Papers
+from tests.integration.proxy.test_alpn_challenges import answering
 from tests.integration.proxy.test_processes import START_SECONDS, Proxy, until
+from tests.integration.proxy.test_tls_processes import port_of
 from tests.integration.proxy.test_upgrade import an_upgradable, gone
+from tests.integration.proxy.tls_client import TlsClient
 
 
 @asynccontextmanager
@@ -71,6 +75,29 @@ async def test_swaps_lose_nothing(tmp_path: Path, papers: Papers) -> None:
 
     assert load.failed == []
     assert load.moved["WebSocket"] >= 10
+
+
+def was_shown(client: TlsClient, chain: str) -> bool:
+    """Whether a client was shown the certificate in this file."""
+    return ssl.DER_cert_to_PEM_cert(client.tls.getpeercert(binary_form=True) or b"") in Path(chain).read_text()
+
+
+async def test_renewals_lose_nothing(tmp_path: Path, papers: Papers) -> None:
+    """Five renewals, each with its challenge: nothing fails, nobody is sent away, and who comes anew is shown the new certificate."""
+    async with loaded(tmp_path, papers) as (proxy, behind, load):
+        for number in range(5):
+            pending = {"alpn": [answering(papers, tmp_path, "a.x")]}
+            await proxy.client.publish({**table(papers, behind), "challenges": pending})
+            await load.more(1)
+            renewed = papers.issue(tmp_path / f"renewed{number}", "a.x")
+            await proxy.client.publish({**behind.table(), "certificates": [renewed, papers.certificate("*")]})
+            client = await TlsClient.connect(port_of(proxy), "a.x")
+            client.writer.close()
+            assert was_shown(client, renewed["chain"])
+            await load.more(1)
+
+    assert load.failed == []
+    assert not load.moved
 
 
 async def test_pauses_lose_nothing(tmp_path: Path, papers: Papers) -> None:
