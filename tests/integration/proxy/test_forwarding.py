@@ -389,3 +389,6 @@ async def test_redirect_to_https(stage: Stage) -> None:
     response = await stage.get("/p?q")
 
     assert (response.status, response.values("location")) == (308, ["https://a.x/p?q"])
+    stage.traffic.https_port = 8443
+    response = await stage.ask(b"POST /p?q HTTP/1.1\r\nHost: A.X:8080\r\nContent-Length: 0\r\n\r\n")
+    assert (response.status, response.values("location")) == (308, ["https://a.x:8443/p?q"])

@@ -25,6 +25,7 @@ from tests.integration.proxy.stage import (
     ok,
     read_response,
 )
+from tests.integration.proxy.test_challenges import CHALLENGES, PATH
 
 pytestmark = pytest.mark.docker  # the engine's host has the firewall, and the right to change it
 
@@ -380,3 +381,15 @@ async def test_static_inside(led: Led, tmp_path: Path) -> None:
 
     assert (await led.get(API, 8080)).body == b"<p>inside</p>"
     assert (await led.get(API, 8081)).status == 404
+
+
+async def test_no_challenges_inside(led: Led) -> None:
+    """A certificate authority's challenge is answered to the world; a caller inside reaches the service, whatever the path."""
+    replica = await led.replica(FIRST)
+    one = {"network": NETWORK, "address": API, "service": "api", "release": "1", "replicas": [FIRST]}
+    led.stage.publish({"inside": [one], "challenges": CHALLENGES})
+
+    reader, writer = await led.call(API, replica.port)
+    writer.write(f"GET {PATH} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+
+    assert (await read_response(reader)).body.decode() == FIRST
