@@ -10,7 +10,7 @@ _KNOWN = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "con
 _CRITICAL = 128
 _IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "api.letsencrypt.org": ("letsencrypt.org",),
-    "acme.zerossl.com": ("sectigo.com", "zerossl.com"),
+    "acme.zerossl.com": ("sectigo.com", "trust-provider.com", "usertrust.com", "comodoca.com", "comodo.com"),
     "acme-v02.api.pki.goog": ("pki.goog",),
     "acme.ssl.com": ("ssl.com",),
 }

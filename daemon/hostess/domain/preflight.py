@@ -1,12 +1,13 @@
 """Whether an authority could issue a certificate for a host now, as far as DNS and this host itself can tell, and what is in the way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
 from hostess.domain.caa import Permission, permission
+from hostess.domain.certificate_names import is_address
 from hostess.domain.certificate_order import Kind
 from hostess.domain.ports import Heard
 from hostess.domain.public_networks import is_private, owner_of
@@ -141,10 +142,19 @@ def judge(found: Found, here: Here, means: Means) -> Preflight:
     return Preflight(found.domain, (*findings, *forbidden), (*records, *permitting))
 
 
-def never(domain: str) -> Preflight:
-    """Return what follows for a name that nobody can own."""
-    sentence = f"no public authority issues certificates for {domain}: it gets one of this installation's own authority by itself"
-    return Preflight(domain, (Finding("not-public", sentence),))
+def privately(found: Found, here: Here) -> Preflight:
+    """Return what follows for a name that nobody can own: it needs no authority, but has to lead here in a DNS of its own."""
+    domain = found.domain
+    what = f"no public authority issues certificates for {domain}: it gets one of this installation's own authority by itself"
+    places = Here(here.addresses or tuple(sorted(here.own)), here.own)
+    led = any(address in here.own or _leads_here(address, found, places) for address in found.addresses)
+    records = () if led or is_local(domain) else _to_make(replace(found, addresses=()), places)
+    return Preflight(domain, (Finding("not-public", what),), records)
+
+
+def is_local(domain: str) -> bool:
+    """Whether a name leads each host to itself (RFC 6761 §6.3), or is no name but an address: DNS has no say."""
+    return domain.rpartition(".")[2] == "localhost" or is_address(domain)
 
 
 def _wildcard(found: Found, means: Means) -> tuple[Finding, ...]:
@@ -270,7 +280,7 @@ def _caa(found: Found, means: Means) -> tuple[tuple[Finding, ...], tuple[DnsReco
         return (Finding("caa-unchecked", what, hinders=False),), ()
     tag = "issuewild" if domain.startswith("*.") and any(" issuewild " in each for each in found.caa) else "issue"
     record = DnsRecord("CAA", found.caa_at, f'0 {tag} "{means.issuers[0]}"')
-    return (Finding("caa", f"{told}, not {' or '.join(means.issuers)}"),), (record,)
+    return (Finding("caa", f"{told}, not {means.issuers[0]}"),), (record,)
 
 
 def _methods(found: Found, permitted: Permission, means: Means) -> list[Finding]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from hostess.domain.caa import climb
 from hostess.domain.certificate_names import is_address, name_fault
 from hostess.domain.ports import ChallengeProbe, Clock, NameServers
-from hostess.domain.preflight import Found, Here, Means, Preflight, Reply, judge, never, reply_of
+from hostess.domain.preflight import Found, Here, Means, Preflight, Reply, is_local, judge, privately, reply_of
 from hostess.domain.problem import Problem
 from hostess.domain.public_networks import is_private
 from hostess.domain.wanted_certificates import public
@@ -53,18 +53,20 @@ class Preflights:
 
     async def check(self, domains: Sequence[str], within: timedelta = WITHIN) -> list[Preflight]:
         """Return what follows for each of these, in their order; DNS, and then each address, is given so much time."""
-        owned = list(dict.fromkeys(domain for domain in domains if public(domain.removeprefix("*."))))
         here = self._here()
-        found = await asyncio.gather(*(self._looked_up(domain, within) for domain in owned))
+        found = await asyncio.gather(*(self._looked_up(domain, within) for domain in dict.fromkeys(domains)))
         heard = await self._heard(found, here, within)
-        judged = {each.domain: judge(each, here, self._means) for each in heard}
-        return [judged.get(domain) or never(domain) for domain in domains]
+        judged = {each.domain: self._judged(each, here) for each in heard}
+        return [judged[domain] for domain in domains]
+
+    def _judged(self, found: Found, here: Here) -> Preflight:
+        return judge(found, here, self._means) if public(_bare(found.domain)) else privately(found, here)
 
     async def _looked_up(self, domain: str, within: timedelta) -> Found:
         """Return what DNS says of a domain."""
         found = Found(domain)
         async with self._places:
-            if not domain.startswith("*."):
+            if not domain.startswith("*.") and not is_local(domain):
                 try:
                     four, six = await asyncio.gather(
                         *(self._outlook.servers.records(domain, kind, within) for kind in ("A", "AAAA"))
@@ -72,7 +74,7 @@ class Preflights:
                 except Problem as problem:
                     return replace(found, address_fault=str(problem))
                 found = replace(found, addresses=(*four, *six))
-            return await self._with_caa(found, within)
+            return await self._with_caa(found, within) if public(_bare(domain)) else found
 
     async def _with_caa(self, found: Found, within: timedelta) -> Found:
         """Return it with the CAA records that count (RFC 8659 §3): those of the nearest name that has any."""
@@ -116,6 +118,10 @@ class Preflights:
     def _worth(self, address: str, here: Here) -> bool:
         """Whether to ask at an address: not at one of a private network, where no public authority (one that is known) comes."""
         return address in here.addresses or not is_private(address) or not self._means.issuers
+
+
+def _bare(domain: str) -> str:
+    return domain.removeprefix("*.")
 
 
 def _spelled(name: str) -> str:

@@ -30,6 +30,7 @@ async def test_domains_that_wait_are_told_with_the_records_to_make(bench: Bench)
         "new.example.com  pending DNS: A 203.0.113.7",
         "stale.example.com  pending DNS: no AAAA 2001:db8::9",
         'forbidden.example.com  pending DNS: CAA 0 issue "letsencrypt.org"',
+        "shop.internal  pending DNS: A 203.0.113.7",
     ]
     checked = await bench.world.preflights.check(["new.example.com", "here.example.com", "stale.example.com"])
     assert [each.ready for each in checked] == [False, True, False]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from hostess.domain.caa import climb
-from hostess.domain.preflight import UNKNOWN, Found, Here, Means, Preflight, Reply, Seen, judge, never
+from hostess.domain.caa import climb, identities
+from hostess.domain.preflight import UNKNOWN, Found, Here, Means, Preflight, Reply, Seen, judge, privately
 
 V4, V6 = "203.0.113.7", "2001:db8::7"
 OTHER, OTHER_V6, CLOUDFLARE = "198.51.100.1", "2001:db8:ffff::1", "104.16.1.1"
@@ -264,12 +264,49 @@ def test_a_wildcard_needs_somebody_who_writes_records() -> None:
     assert judge(Found("*.example.com", (OTHER,)), HERE, Means(dns_writer=True)) == Preflight("*.example.com")
 
 
-def test_a_name_that_nobody_owns_gets_no_public_certificate() -> None:
-    """The sentence tells who issues for it instead, and there is no record to make."""
-    assert not never("shop.localhost").ready
-    assert records(never("shop.localhost")) == []
+@pytest.mark.parametrize(
+    ("domain", "addresses", "here", "made"),
+    [
+        ("shop.localhost", (), HERE, []),
+        ("192.168.1.9", (), HERE, []),
+        ("shop.internal", (), HERE, [f"A {V4}", f"AAAA {V6}"]),
+        ("shop.internal", (V4,), HERE, []),
+        ("shop.internal", (), Here((), frozenset({"192.168.1.9"})), ["A 192.168.1.9"]),
+        ("shop.internal", ("192.168.1.9",), Here((V4,), frozenset({"192.168.1.9"})), []),
+        ("shop.internal", ("192.168.1.8",), Here((), frozenset({"192.168.1.9"})), ["A 192.168.1.9"]),
+    ],
+)
+def test_a_name_that_nobody_owns_needs_no_authority(
+    domain: str, addresses: tuple[str, ...], here: Here, made: list[str]
+) -> None:
+    """It is told who issues for it; it has to lead here in a private DNS, where our private addresses will do."""
+    judged = privately(Found(domain, addresses), here)
+
+    assert codes(judged) == ["not-public"]
+    assert not judged.ready
+    assert records(judged) == made
 
 
 def test_caa_is_looked_for_up_to_the_top() -> None:
     """The records of a name are its own or those of the nearest name above it, wildcards like their domain."""
     assert climb("*.shop.example.com") == ("shop.example.com", "example.com", "com")
+
+
+@pytest.mark.parametrize(
+    ("directories", "names"),
+    [
+        (["https://acme-v02.api.letsencrypt.org/directory"], ("letsencrypt.org",)),
+        (["https://acme-staging-v02.api.letsencrypt.org/directory"], ("letsencrypt.org",)),
+        (
+            ["https://acme-v02.api.letsencrypt.org/directory", "https://dv.acme-v02.api.pki.goog/directory"],
+            ("letsencrypt.org", "pki.goog"),
+        ),
+        (["https://acme-v02.api.letsencrypt.org/directory", "https://ca.example.com/directory"], ()),
+        ([], ()),
+    ],
+)
+def test_what_authorities_call_themselves_is_known_by_their_directories(
+    directories: list[str], names: tuple[str, ...]
+) -> None:
+    """The names in CAA records follow from the directories; where one of them is not known, nothing is concluded from CAA."""
+    assert identities(directories) == names
