@@ -17,7 +17,7 @@ import dns.rcode
 from tests.system.host import until
 
 PROGRAM = "/usr/sbin/knotd"
-PORT = 5353
+PORT = 5399
 KEY_NAME = "hostess"
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 """The key that may change zones, as name servers write it."""

@@ -9,7 +9,7 @@ import pytest
 
 from hostess.adapters.name_servers_dnspython import DnsNameServers
 from hostess.domain.problem import Problem
-from tests.name_server import NameServer, loopback, name_server
+from tests.name_server import PORT, NameServer, loopback, name_server
 
 WITHIN = timedelta(seconds=5)
 SHOP = """
@@ -122,7 +122,7 @@ async def test_a_server_that_is_away_is_made_up_for_by_the_next(server: NameServ
 async def test_a_change_is_seen_at_once(tmp_path: Path) -> None:
     """Nothing is remembered: the next question has the answer of the servers as they are then."""
     address = loopback()
-    servers = DnsNameServers([(address, 5353)])
+    servers = DnsNameServers([(address, PORT)])
     for value in ("192.0.2.1", "192.0.2.2"):
         with name_server(tmp_path, {"example.test": f"shop A {value}\n"}, address):
             assert await servers.records("shop.example.test", "A", WITHIN) == (value,)
