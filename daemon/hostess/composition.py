@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from hostess.adapters.addresses_system import own_addresses
+from hostess.adapters.artefacts_folder import FolderArtefacts
 from hostess.adapters.authority_internal import FileAuthority
 from hostess.adapters.certificates_files import FileCertificates, proxy_user
 from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
@@ -44,6 +45,7 @@ from hostess.domain.public_networks import is_private
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.api_host import ApiHost, claims
+from hostess.services.backups import Backups
 from hostess.services.builder import Builder
 from hostess.services.canaries import Canaries
 from hostess.services.canary_launch import CanaryLaunch
@@ -123,6 +125,8 @@ class World:
     transcripts: FileTranscripts
     job_transcripts: FileTranscripts
     jobs: Jobs
+    backups: Backups
+    artefacts: FolderArtefacts
     one_off: OneOff
     kept: KeptServices
     environments: Environments
@@ -291,6 +295,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
+    artefacts = FolderArtefacts(settings.backups.dir)
+    backups = Backups(journal, engine, replicas, artefacts, clock)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
         repositories=repositories,
@@ -302,6 +308,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         transcripts=transcripts,
         job_transcripts=running.job_transcripts,
         jobs=jobs,
+        backups=backups,
+        artefacts=artefacts,
         kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
         schedules=Schedules(journal, jobs, timer, clock),

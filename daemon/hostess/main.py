@@ -76,6 +76,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await until_held(held, boot)
         await world.jobs.recover()
         opened.push_async_callback(world.jobs.stop)
+        await world.backups.recover()
+        opened.push_async_callback(world.backups.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
@@ -173,6 +175,8 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         notifier=world.notifier,
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
+        backups=world.backups,
+        artefacts=world.artefacts,
         replicas=world.replicas,
         checkups=world.checkups,
         routing=world.routing,

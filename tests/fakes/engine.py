@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
+from typing import TypeVar
 
 from hostess.adapters.engine_pull import refused
-from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
+from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from tests.fakes.building import Recipe, build, packed
@@ -17,6 +18,8 @@ from tests.fakes.containers import Running
 from tests.fakes.images import stock
 from tests.fakes.programs import Program, absent
 from tests.side_by_side import own_number
+
+T = TypeVar("T")
 
 BLOCK = 128 + own_number()
 """The second byte of all addresses: 127.BLOCK.0.0/16 is this process's own, so that runs side by side do not meet."""
@@ -302,6 +305,15 @@ class FakeEngine:
             if running.value.state != "running" or running.value.id not in self._containers:
                 return
             await news.wait()
+
+    async def within(self, container: str, mark: str, work: Callable[[Shell], T]) -> T:
+        """Refuse: no image here brings a database's programs."""
+        self._enter("within", container)
+        raise Problem("container-not-running", f"{container} has no programs whose output is a stream ({mark}, {work})")
+
+    async def end_commands(self, container: str, mark: str) -> None:
+        """There are none."""
+        self._enter("end_commands", f"{container} {mark}")
 
     async def execute(
         self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""

@@ -19,7 +19,7 @@ from hostess.adapters.engine_exec import Executor
 from hostess.adapters.engine_files import export, give_folders, put_files
 from hostess.adapters.engine_pull import fetch
 from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, instant, label_filter
-from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine
+from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 
@@ -301,6 +301,14 @@ class DockerEngine:
     ) -> tuple[int, str]:
         """Run a command inside; return exit code and the end of its output, 124 at *timeout*. Problem "container-not-running"."""
         return await self._executor.run(container, command, timeout, stdin)
+
+    async def within(self, container: str, mark: str, work: Callable[[Shell], T]) -> T:
+        """Return what *work* returns, which runs commands inside on a thread of its own."""
+        return await self._executor.within(container, mark, work)
+
+    async def end_commands(self, container: str, mark: str) -> None:
+        """Kill the commands inside that carry *mark*; none, and a container that is gone, is no error."""
+        await self._executor.end(container, mark)
 
     async def _details(self) -> dict[str, Any]:
         if self._info is None:

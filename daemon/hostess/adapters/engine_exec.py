@@ -8,25 +8,22 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from docker.errors import APIError, NotFound
 
 from hostess.adapters.engine_calls import Api, Calls, Line, checked, reason, url_of
 from hostess.adapters.engine_logs import Frames
+from hostess.adapters.engine_shell import FED, MARK, STDIN, ContainerShell
 from hostess.domain.problem import Problem
 
-MARK = "HOSTESS_EXEC"
-STDIN = "HOSTESS_STDIN"
-FED = ("sh", "-c", f'printf %s "${STDIN}" | (unset {STDIN}; "$@")', "sh")
-"""What hands a command its standard input. printf is a part of every shell: no process list shows what it writes.
+T = TypeVar("T")
 
-The engine's own way in is a connection that changes its protocol, and over TLS it has no end that can be told.
-"""
 CAP = 16 * 1024
 TIMED_OUT = 124
 SETTLING = 2.0
@@ -74,10 +71,20 @@ class Executor:
                 await self._calls.alone("run a command", partial(read, execution, tail))
                 return await self._exit_code(execution), tail.text()
         except TimeoutError:
-            await self._end(container, mark)
+            await self.end(container, mark)
             return TIMED_OUT, tail.text()
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(container, mark))
+            await asyncio.shield(self.end(container, mark))
+            raise
+
+    async def within(self, container: str, mark: str, work: Callable[[ContainerShell], T]) -> T:
+        """Return what *work* returns on a thread of its own; commands of it that still run when it fails are killed."""
+        try:
+            return await self._calls.alone(
+                "run a command", lambda api, line: work(ContainerShell(container, mark, api, line))
+            )
+        except BaseException:
+            await asyncio.shield(self.end(container, mark))
             raise
 
     async def _exit_code(self, execution: str) -> int:
@@ -87,7 +94,8 @@ class Executor:
                 return int(details["ExitCode"])
             await asyncio.sleep(0.02)
 
-    async def _end(self, container: str, mark: str) -> None:
+    async def end(self, container: str, mark: str) -> None:
+        """Kill the commands that carry *mark*; none is no error."""
         with suppress(TimeoutError, Problem):  # a container that is gone has taken its processes with it
             async with asyncio.timeout(SETTLING):
                 identity = await self._calls.run("inspect", lambda api: str(api.inspect_container(container)["Id"]))

@@ -210,6 +210,20 @@ CREATE TABLE domains (
 ) STRICT;
 """
 
+_BACKUPS = """
+CREATE TABLE backups (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    record TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE GENERATED ALWAYS AS (json_extract(record, '$.id')) STORED,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.environment')) STORED,
+    service TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.service')) STORED,
+    state TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.state')) STORED
+) STRICT;
+CREATE INDEX backups_by_service ON backups (project, environment, service);
+"""
+
 
 @migrations()
 def m001_first_tables(db: Database) -> None:
@@ -252,6 +266,12 @@ def m006_canaries(db: Database) -> None:
 def m007_domains_by_command(db: Database) -> None:
     """Make the table for domains that were given to services beside hostess.yml."""
     db.executescript(_DOMAINS)
+
+
+@migrations()
+def m007_backups(db: Database) -> None:
+    """Make the table for backups of services."""
+    db.executescript(_BACKUPS)
 
 
 def known_migrations() -> frozenset[str]:

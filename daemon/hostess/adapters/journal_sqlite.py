@@ -21,6 +21,7 @@ from hostess.adapters import journal_releases as releases
 from hostess.adapters import journal_runs as runs
 from hostess.adapters import journal_secrets as secrets
 from hostess.adapters import journal_tasks as tasks
+from hostess.adapters.journal_backups import BackupRows
 from hostess.adapters.journal_database import JournalFile
 from hostess.domain.closures import Closure
 from hostess.domain.problem import Problem
@@ -44,7 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteJournal:
+class SqliteJournal(BackupRows):
     """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
 
     A call that is cancelled while it waits is carried out whole or not at all. Problem "journal-failed" when SQLite cannot read or

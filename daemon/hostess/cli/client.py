@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -22,6 +24,7 @@ UPLOAD = 300.0
 QUIET = 60.0
 """Seconds without a sign of life after which a stream is taken for dead (the daemon sends one every 15)."""
 TRIES = 10
+PIECE = 1024 * 1024
 PAUSE = 1.0
 
 Json = Any
@@ -99,6 +102,15 @@ class Client:
         headers = {"Content-Type": "application/gzip", "Content-Length": str(size)}
         with self._exchange("POST", path + _query(query), archive, headers, UPLOAD) as response:
             return json.loads(_read(response))
+
+    def save(self, path: str, target: Path) -> str:
+        """Write the answer of a GET to a file, in pieces; return its SHA-256."""
+        digest = sha256()
+        with self._answer("GET", path, None, {}, TIMEOUT) as response, target.open("wb") as file:
+            while piece := response.read(PIECE):
+                digest.update(piece)
+                file.write(piece)
+        return digest.hexdigest()
 
     def _answer(
         self, method: str, path: str, body: Json, headers: Mapping[str, str], timeout: float

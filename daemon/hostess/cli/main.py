@@ -23,6 +23,7 @@ PLACES = {
     "plan": f"{_HERE}.plan:plan",
     "run": f"{_HERE}.run:run",
     "jobs": f"{_HERE}.jobs:jobs",
+    "backups": f"{_HERE}.backups:backups",
     "secrets": f"{_HERE}.secrets:secrets",
     "validate": f"{_HERE}.validate:validate",
     "detect": f"{_HERE}.detect:detect",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypedDict, Unpack
 
 from hostess.domain.route_settings import RouteSettings
-from hostess.domain.stack import Concurrency, Condition, Health, Hook, Run, ServiceType
+from hostess.domain.stack import Backups, Concurrency, Condition, Health, Hook, Run, ServiceType
 
 
 class State(StrEnum):
@@ -94,7 +94,7 @@ class Workload:
     *sealed_files* in the same way the files that are put into the container ("" for none).
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
     database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token, *proxy* is what else
-    it asks of the proxy.
+    it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept.
     """
 
     name: str
@@ -124,6 +124,7 @@ class Workload:
     inside: Inside | None = None
     sign_in: tuple[int, ...] = ()
     proxy: RouteSettings | None = None
+    backups: Backups | None = None
 
     @property
     def is_database(self) -> bool:

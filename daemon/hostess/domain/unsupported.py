@@ -21,9 +21,12 @@ def notices(stack: Stack) -> list[str]:
     """Return a sentence for each part of *stack* that is accepted and kept, and not acted upon yet."""
     found = []
     for service in stack.services.values():
-        if service.backups is not None:
-            what = "backups, and the log of every change," if service.backups.pitr else "backups"
-            found.append(f"{what} of {service.name} are noted, but this version does not take them yet")
+        if service.backups is not None and not service.is_database:
+            found.append(f"backups of {service.name} are noted, but this version does not take them yet")
+        if service.backups is not None and service.backups.pitr:
+            found.append(
+                f"{service.name}: this version takes backups of it by their schedule, and keeps no log of every change yet"
+            )
         if not service.replicas.fixed and service.type is not ServiceType.STATIC:
             found.append(_of_scaling(service))
         if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:

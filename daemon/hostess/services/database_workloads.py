@@ -52,6 +52,7 @@ class DatabaseWorkloads:
             ports=(made.port,),
             health=Health(command=made.ready),
             volumes={labels.volume_name(self._instance, project, environment, service.name, "data"): made.path},
+            backups=service.backups,
             inside=inside_of(service, await self._access.indexes(project, environment, service)),
         )
         return Made(workload, made.env, {})

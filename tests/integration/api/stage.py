@@ -391,6 +391,8 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         notifier=world.notifier,
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
+        backups=world.backups,
+        artefacts=world.artefacts,
         settings=settings,
         public_url=world.public_url,
     )

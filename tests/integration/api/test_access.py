@@ -30,6 +30,7 @@ PATHS = {
     "deployment": "0",
     "certificate": "0",
     "host": "shop.example.com",
+    "backup": "0",
 }
 BODIES = {
     "create_project": {"name": "other"},

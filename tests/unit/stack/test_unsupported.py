@@ -96,11 +96,11 @@ def test_what_changes_nothing_yet(more: str, said: list[str]) -> None:
     ]
 
 
-def test_backups_are_noted() -> None:
-    """Backups that the file asks for, point-in-time recovery too, stop no deployment, and each push says that none are taken."""
+def test_recovery_to_a_point_in_time_is_noted() -> None:
+    """Point-in-time recovery that the file asks for stops no deployment, and each push says what is done in its place."""
     stack = parse(of_service("replicas: 1").replace("postgres}", "postgres, backups: {schedule: daily, pitr: true}}"))
 
     refuse_unsupported(stack)
     assert notices(stack) == [
-        "backups, and the log of every change, of db are noted, but this version does not take them yet"
+        "db: this version takes backups of it by their schedule, and keeps no log of every change yet"
     ]

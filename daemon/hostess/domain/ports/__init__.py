@@ -4,6 +4,7 @@ Every method that waits for something outside is a coroutine. Adapters turn thei
 """
 
 from hostess.domain.ports.authority import Authority, AuthorityError
+from hostess.domain.ports.backups import Artefacts, BackupRecords, Shell
 from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
@@ -32,8 +33,10 @@ __all__ = [
     "OUTDATED",
     "AlpnChallenge",
     "Answer",
+    "Artefacts",
     "Authority",
     "AuthorityError",
+    "BackupRecords",
     "BuildOrder",
     "CanaryTargets",
     "CertificateStore",
@@ -64,6 +67,7 @@ __all__ = [
     "Repositories",
     "Router",
     "ServedCertificate",
+    "Shell",
     "SiteLimits",
     "Sites",
     "SourceOrder",

@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from hostess.domain.ports.backups import Shell
 from hostess.domain.push import Say
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +202,13 @@ class Engine(Protocol):
         *stdin* (at most 100 KB) is what it reads; no process list shows it. Where there is one, the image needs a shell.
         At *timeout* the command is killed inside the container, too, and the exit code is 124.
         """
+
+    async def within(self, container: str, mark: str, work: Callable[[Shell], T]) -> T:
+        """Return what *work* returns, which runs commands inside on a thread of its own.
+
+        When it fails or is cancelled, commands of it that still run are killed; *mark* is how `end_commands` finds those that a
+        killed daemon has left.
+        """
+
+    async def end_commands(self, container: str, mark: str) -> None:
+        """Kill the commands inside that carry *mark*; none, and a container that is gone, is no error."""

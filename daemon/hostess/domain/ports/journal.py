@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol, Unpack
 
 from hostess.domain.closures import Closure
+from hostess.domain.ports.backups import BackupRecords
 from hostess.domain.records import (
     Canary,
     EnvironmentSettings,
@@ -22,7 +23,7 @@ from hostess.domain.records import (
 from hostess.domain.release import Deployment, Moving, Release, State
 
 
-class Journal(Protocol):
+class Journal(BackupRecords, Protocol):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
 
     async def instance(self) -> str:

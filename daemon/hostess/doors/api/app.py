@@ -7,6 +7,7 @@ from aiohttp import web
 from hostess import __version__
 from hostess.domain.problem import Problem
 from hostess.doors.api import (
+    backups,
     canaries,
     closures,
     deployments,
@@ -50,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *domains.OPERATIONS,
     *kept_services.OPERATIONS,
     *jobs.OPERATIONS,
+    *backups.OPERATIONS,
     *one_off.OPERATIONS,
     *secrets.OPERATIONS,
     *releases.OPERATIONS,

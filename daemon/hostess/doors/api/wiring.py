@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from hostess.domain.ports import Clock, Engine, Journal, Redactor, Repositories, Transcripts
+from hostess.domain.ports import Artefacts, Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
+from hostess.services.backups import Backups
 from hostess.services.canaries import Canaries
 from hostess.services.certificate_imports import CertificateImports
 from hostess.services.checkups import Checkups
@@ -67,6 +68,8 @@ class ApiServices:
     preflights: Preflights
     notifier: Notifier
     job_transcripts: Transcripts
+    backups: Backups
+    artefacts: Artefacts
     settings: Settings
     public_url: Callable[[str], str]
     voucher: str = field(repr=False)

@@ -1,0 +1,194 @@
+"""Artefacts of backups in a local folder: one zstd-compressed tar each, read back from the disk, with a JSON manifest beside it.
+
+Dumps have no length that is known before they end, and tar wants one first: each part lies in the tar as a row of files of at most
+PIECE bytes (`app.dump.000000`, `app.dump.000001`, ...), which `tar -xO` joins again. Nothing is ever held but one piece.
+"""
+
+import errno
+import hashlib
+import os
+import tarfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import zstandard
+
+from hostess.adapters.folder_sync import sync_folder
+from hostess.domain.backups import Part, Written
+from hostess.domain.problem import Problem
+
+PIECE = 4 * 1024 * 1024
+READ = 1024 * 1024
+LEVEL = 3
+MANIFEST = ".json"
+BEGUN = ".part"
+_NUMBER = 6
+
+
+class FolderArtefacts:
+    """Implements `ports.Artefacts` below *folder*. A name there is that of a whole artefact, whatever was killed when."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]]) -> Written:
+        """Write an artefact; whatever *parts* raises, nothing of it is kept then."""
+        counted: list[Part] = []
+        total, digest = 0, hashlib.sha256()
+
+        def pour(file: IO[bytes]) -> None:
+            nonlocal total
+            for piece in _compressed(_archive(parts, counted)):
+                file.write(piece)
+                digest.update(piece)
+                total += len(piece)
+
+        self._make(path, pour)
+        return Written(total, digest.hexdigest(), tuple(counted))
+
+    def checksum(self, path: str) -> str:
+        """Return the SHA-256 of what is on the disk: what the system remembers of the file is dropped first."""
+        digest = hashlib.sha256()
+        for piece in self.pieces(path):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def pieces(self, path: str) -> Generator[bytes]:
+        """Yield an artefact as it is. Problem "backup-gone"."""
+        with _told("read", path), self._open(path) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while piece := file.read(READ):
+                yield piece
+
+    def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
+        try:
+            with _told("read", path), self._open(path) as file:
+                reader = zstandard.ZstdDecompressor().stream_reader(file)
+                with tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", bufsize=READ) as tar:
+                    yield from _joined(tar)
+        except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
+            raise Problem("backup-damaged", f"the artefact {path} is damaged: {error}") from error
+
+    def put_manifest(self, path: str, text: str) -> None:
+        """Write the manifest beside an artefact."""
+        self._make(path + MANIFEST, lambda file: file.write(text.encode()))
+
+    def manifest(self, path: str) -> str:
+        """Return the manifest of an artefact. Problem "backup-gone"."""
+        with _told("read", path + MANIFEST), self._open(path + MANIFEST) as file:
+            return file.read().decode()
+
+    def remove(self, path: str) -> None:
+        """Remove an artefact, its manifest first: what has none is no backup."""
+        with _told("removed", path):
+            for name in (path + MANIFEST, path + MANIFEST + BEGUN, path, path + BEGUN):
+                (self._folder / name).unlink(missing_ok=True)
+            if (self._folder / path).parent.is_dir():
+                sync_folder((self._folder / path).parent)
+
+    def _open(self, path: str) -> IO[bytes]:
+        try:
+            return (self._folder / path).open("rb")
+        except FileNotFoundError:
+            raise Problem(
+                "backup-gone",
+                f"{self._folder / path} is not there any more",
+                remedy="somebody removed it, or the disk is not mounted: is backups.dir right?",
+            ) from None
+
+    def _make(self, path: str, pour: Callable[[IO[bytes]], object]) -> None:
+        """Write a file beside its place, and give it its name when all of it is on the disk."""
+        target, begun = self._folder / path, self._folder / (path + BEGUN)
+        with _told("written", path):
+            if not self._folder.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "the folder of backups is not there", str(self._folder))
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    pour(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                begun.rename(target)
+                sync_folder(target.parent)
+            finally:
+                begun.unlink(missing_ok=True)
+
+
+def _archive(parts: Iterable[tuple[str, Iterator[bytes]]], counted: list[Part]) -> Iterator[bytes]:
+    """Yield a tar of the parts, and put what they came to into *counted*."""
+    for name, pieces in parts:
+        size = 0
+        for number, data in enumerate(_cut(pieces)):
+            info = tarfile.TarInfo(f"{name}.{number:0{_NUMBER}}")
+            info.size, info.mode = len(data), 0o600
+            yield info.tobuf(tarfile.PAX_FORMAT)
+            yield data
+            yield bytes(-len(data) % tarfile.BLOCKSIZE)
+            size += len(data)
+        counted.append(Part(name, size))
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of PIECE; at least one, so that an empty part is there, too."""
+    held = bytearray()
+    first = True
+    for piece in pieces:
+        held += piece
+        while len(held) >= PIECE:
+            yield bytes(held[:PIECE])
+            del held[:PIECE]
+            first = False
+    if held or first:
+        yield bytes(held)
+
+
+def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+    for piece in pieces:
+        if packed := packer.compress(piece):
+            yield packed
+    yield packer.flush()
+
+
+def _joined(tar: tarfile.TarFile) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield each part's name and content, out of the row of files that it lies in."""
+    members = iter(tar)
+    member = next(members, None)
+
+    def content(name: str) -> Iterator[bytes]:
+        nonlocal member
+        while member is not None and _part_of(member.name) == name:
+            file: Any = tar.extractfile(member)
+            while data := file.read(READ):
+                yield data
+            member = next(members, None)
+
+    while member is not None:
+        name = _part_of(member.name)
+        rest = content(name)
+        yield name, rest
+        for _ in rest:
+            pass
+
+
+def _part_of(member: str) -> str:
+    return member.rpartition(".")[0]
+
+
+@contextmanager
+def _told(doing: str, path: str) -> Iterator[None]:
+    """Turn errors of the system into a Problem."""
+    try:
+        yield
+    except OSError as error:
+        raise Problem(
+            "backup-target-failed",
+            f"the backup {path} could not be {doing}: {error.strerror or error}",
+            serving="the service itself, and the backups that are there",
+            remedy="is the disk of backups.dir there, writable, and not full?",
+        ) from error

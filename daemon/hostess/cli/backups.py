@@ -1,0 +1,174 @@
+"""hostess backups ..."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hostess.cli import options
+from hostess.cli.client import Client
+from hostess.cli.failure import FAILED, USAGE, Failure
+from hostess.cli.groups import Aliased, example
+from hostess.cli.output import ago, show_fields, show_json, show_table, size_text, tell
+
+LOOK_AGAIN = 0.25
+LONG = 24 * 3600.0
+
+
+@click.group(cls=Aliased)
+def backups() -> None:
+    """Take backups of databases, prove them, get them back."""
+
+
+@example("hostess backups list -p shop --service database")
+@backups.command("list")
+@options.project
+@options.environment
+@click.option("--service", default="", help="Only of this service.")
+@options.form
+@options.connected
+def list_(client: Client, project: str | None, environment: str, service: str, form: str) -> None:
+    """List backups, the newest first, and when one was last proven by restoring it."""
+    found = client.get(options.place(project, environment, "backups"), service=service)
+    if form == "json":
+        show_json(found)
+        return
+    show_table(
+        ("SERVICE", "DATE", "SIZE", "TYPE", "STATE", "PROVEN", "FILE"),
+        [
+            (
+                b["service"],
+                b["started_at"][:19].replace("T", " "),
+                size_text(b["size"]) if b["size"] else "",
+                b["trigger"],
+                b["progress"] or b["state"],
+                _proof(b),
+                b["file"] if b["state"] == "ok" else b["problem"],
+            )
+            for b in found["items"]
+        ],
+        empty="there are no backups yet: `hostess backups create SERVICE` makes one",
+    )
+    for name in sorted({b["service"] for b in found["items"]}):
+        proven = found["last_proven"].get(name)
+        tell(f"{name}: last proven restore {ago(proven) if proven else 'never'}")
+
+
+@example("hostess backups create database")
+@backups.command("create")
+@click.argument("service")
+@options.project
+@options.environment
+@options.form
+@options.connected
+def create(client: Client, service: str, project: str | None, environment: str, form: str) -> None:
+    """Take a backup of SERVICE now; it has worked when it was read back and its checksum matched."""
+    path = options.place(project, environment, "services", service, "backups")
+    begun = client.send("POST", path, {})
+    tell(f"backup {begun['id']} of {service} ({environment})")
+    done = _followed(client, options.place(project, environment, "services", service, "backups", begun["id"]))
+    if form == "json":
+        show_json(done)
+    elif done["state"] == "ok":
+        show_fields([("File", done["file"]), ("Size", size_text(done["size"])), ("SHA-256", done["sha256"])])
+    if done["state"] != "ok":
+        raise Failure(f"the backup of {service} failed: {done['problem']}", exit_code=FAILED)
+
+
+@example("hostess backups verify database/20260102-020000-3f9ac1", "hostess backups verify database")
+@backups.command("verify")
+@click.argument("backup", metavar="SERVICE[/ID]")
+@options.project
+@options.environment
+@options.form
+@options.connected
+def verify(client: Client, backup: str, project: str | None, environment: str, form: str) -> None:
+    """Read a backup back (by default the newest) and compare it with the checksum it was written with."""
+    found = client.send("POST", _path(project, environment, backup, "verify"), {}, timeout=LONG)
+    if form == "json":
+        show_json(found)
+    else:
+        click.echo(f"{found['file']} is what was written: SHA-256 {found['sha256']}")
+
+
+@example("hostess backups download database --output database.tar.zst")
+@backups.command("download")
+@click.argument("backup", metavar="SERVICE[/ID]")
+@options.project
+@options.environment
+@click.option("--output", "-O", type=click.Path(path_type=Path, dir_okay=False), help="File; by default its own name.")
+@options.connected
+def download(client: Client, backup: str, project: str | None, environment: str, output: Path | None) -> None:
+    """Fetch the artefact of a backup (by default the newest); docs/backups.md restores it with standard tools."""
+    known = client.get(_path(project, environment, backup))
+    target = output or Path(known["file"])
+    if target.exists() and not target.is_file():
+        raise Failure(f"{target} is no file: nothing was written to it", exit_code=USAGE)
+    begun = target.with_name(f"{target.name}.part")  # only a whole artefact gets the name
+    try:
+        checksum = client.save(_path(project, environment, backup, "content"), begun)
+        if checksum == known["sha256"]:
+            begun.replace(target)
+    finally:
+        begun.unlink(missing_ok=True)
+    if checksum != known["sha256"]:
+        raise Failure(
+            f"{known['file']} arrived with the SHA-256 {checksum}, and it was written with {known['sha256']}",
+            exit_code=FAILED,
+            remedy="try again; `hostess backups verify` tells whether it is damaged on the host",
+        )
+    tell(f"{target}: {size_text(known['size'])}, SHA-256 {checksum}")
+
+
+@example("hostess backups delete database/20260102-020000-3f9ac1")
+@backups.command("delete")
+@click.argument("backup", metavar="SERVICE/ID")
+@options.project
+@options.environment
+@click.option("--backup", "wanted", default="", help="Which one, when it is not said behind the service.")
+@options.force
+@options.connected
+def delete(
+    client: Client,
+    backup: str,
+    project: str | None,
+    environment: str,
+    wanted: str,
+    force: bool,  # noqa: FBT001 -- click's
+) -> None:
+    """Delete a backup for good."""
+    service, _, named = backup.partition("/")
+    if not (named or wanted):
+        raise Failure("which one? Nothing was deleted", remedy=f"`hostess backups list --service {service}` shows them")
+    path = _path(project, environment, f"{service}/{named or wanted}")
+    known = client.get(path)
+    options.confirm(f"{known['file']} will be gone for good.", force=force)
+    client.send("DELETE", path)
+    tell(f"{known['file']} is deleted")
+
+
+def _path(project: str | None, environment: str, backup: str, *rest: str) -> str:
+    """Return the API path of SERVICE[/ID]."""
+    service, _, wanted = backup.partition("/")
+    return options.place(project, environment, "services", service, "backups", wanted or "newest", *rest)
+
+
+def _followed(client: Client, path: str) -> dict[str, Any]:
+    """Wait until a backup has ended, and tell what is being done meanwhile."""
+    said = ""
+    while True:
+        found: dict[str, Any] = client.get(path)
+        if found["progress"] != said:
+            said = found["progress"]
+            tell(f"       {said}" if said else "")
+        if found["state"] != "running":
+            return found
+        time.sleep(LOOK_AGAIN)
+
+
+def _proof(backup: dict[str, Any]) -> str:
+    proof = backup["proof"]
+    if proof is None:
+        return ""
+    return f"FAILED: {proof['problem']}" if proof["problem"] else ago(proof["at"])

@@ -1,0 +1,166 @@
+"""Backups: what the journal and the manifest say of one, how its object is named, and which ones retention lets go. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hostess.domain.problem import Problem
+
+FORMAT = 1
+"""The version of the artefact's and the manifest's form."""
+
+SUFFIX = ".tar.zst"
+RUNNING, OK, FAILED = "running", "ok", "failed"
+MANUAL, SCHEDULED, SAFETY = "manual", "scheduled", "pre-restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How restoring a backup into a throw-away container went; no *problem*: all of it is there and readable."""
+
+    at: datetime
+    seconds: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup of a service. *state*: running, ok, failed (and why: *problem*). *trigger*: manual, scheduled, pre-restore.
+
+    *size* and *checksum* (SHA-256, hex) are those of the object. A backup that is not ok has no object.
+    """
+
+    id: str
+    project: str
+    environment: str
+    service: str
+    trigger: str
+    started_at: datetime
+    state: str = RUNNING
+    ended_at: datetime | None = None
+    size: int = 0
+    checksum: str = ""
+    problem: str = ""
+    proof: Proof | None = None
+
+    @property
+    def file(self) -> str:
+        """The object's file name."""
+        return f"{self.service}-{self.id}{SUFFIX}"
+
+    @property
+    def path(self) -> str:
+        """Where the object is below the target: no two backups of an installation share one."""
+        return f"{self.project}/{self.environment}/{self.service}/{self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stream in an artefact; *size* in bytes before compression."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: bytes and SHA-256 (hex) of the object, and its parts in order."""
+
+    size: int
+    checksum: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and its rows in the snapshot that was dumped."""
+
+    schema: str
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """One database within a backup, as it was in the snapshot. In redis *name* is the index and *keys* about how many it held."""
+
+    name: str
+    size: int = 0
+    owner: str = ""
+    encoding: str = ""
+    collate: str = ""
+    ctype: str = ""
+    tables: tuple[Table, ...] = ()
+    keys: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything about one artefact; it lies beside it as JSON, and is written last."""
+
+    backup: str
+    project: str
+    environment: str
+    service: str
+    type: str
+    engine: str
+    release: int
+    trigger: str
+    started_at: datetime
+    seconds: float
+    file: str
+    size: int
+    sha256: str
+    parts: tuple[Part, ...]
+    databases: tuple[Dumped, ...]
+    format: int = FORMAT
+
+
+@dataclass
+class Heard:
+    """What a database said of itself while it was dumped; filled as the dump goes on."""
+
+    engine: str = ""
+    databases: list[Dumped] = field(default_factory=list)
+
+
+def new_id(now: datetime, token: str) -> str:
+    """Return the id of a backup that begins *now*; *token* keeps two of one second apart."""
+    return f"{now:%Y%m%d-%H%M%S}-{token[:6].lower().replace('_', '0').replace('-', '0')}"
+
+
+def superfluous(backups: Iterable[Backup], keep: int) -> list[Backup]:
+    """Return which good backups of one service go so that the newest *keep* stay, oldest first.
+
+    Scheduled and manual ones count together. Those made for the sake of a restore are counted apart in the same way: a restore
+    pushes no other backup out.
+    """
+    good = sorted((each for each in backups if each.state == OK), key=lambda each: each.started_at, reverse=True)
+    chosen = [each for each in good if each.trigger != SAFETY][max(keep, 1) :]
+    chosen += [each for each in good if each.trigger == SAFETY][max(keep, 1) :]
+    return sorted(chosen, key=lambda each: each.started_at)
+
+
+def chosen(backups: Sequence[Backup], service: str, wanted: str) -> Backup:
+    """Return the good backup of that id, unique beginning of it or file name; "" means the newest. Problem "backup-not-found"."""
+    good = [each for each in backups if each.state == OK and each.service == service]
+    found = [each for each in good if wanted in {each.id, each.file}] or [
+        each for each in good if each.id.startswith(wanted)
+    ]
+    if not found or (wanted and len(found) > 1):
+        several = "is the beginning of several backups" if found else "is no good backup"
+        raise Problem(
+            "backup-not-found",
+            f"{wanted} {several} of {service}" if wanted else f"there is no good backup of {service} yet",
+            remedy=f"`hostess backups list --service {service}` shows those there are; `hostess backups create {service}` makes one",
+        )
+    return max(found, key=lambda each: each.started_at)
+
+
+def proven(backups: Iterable[Backup]) -> Mapping[str, datetime]:
+    """Return service -> when a backup of it was last proven by restoring it."""
+    found: dict[str, datetime] = {}
+    for backup in backups:
+        if backup.proof is not None and not backup.proof.problem:
+            found[backup.service] = max(backup.proof.at, found.get(backup.service, backup.proof.at))
+    return found

@@ -1,0 +1,73 @@
+"""What backups need from outside: commands whose output and input are streams, a place for artefacts, records.
+
+`Shell` and `Artefacts` block: they are used on a thread of their own, so that a stream goes from a database to the disk, or back,
+in pieces that nobody collects.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from hostess.domain.backups import Backup, Written
+
+
+class Shell(Protocol):
+    """Runs commands in one container, one after the other."""
+
+    def output(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        hear: Callable[[str], None] | None = None,
+    ) -> Iterator[bytes]:
+        """Yield what a command writes to its standard output; *hear* gets each line of its standard error.
+
+        The stream ends well only if the command did: else, and when the connection breaks off, Problem "command-failed" is raised
+        after the last piece. *stdin* is at most 100 KB.
+        """
+
+    def feed(
+        self, command: Sequence[str], pieces: Iterable[bytes], size: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Let a command read *pieces*, which are *size* bytes together; Problem "command-failed" unless it ends well."""
+
+
+class Artefacts(Protocol):
+    """Where artefacts are kept. Problem "backup-target-failed" when it is missing, full or broken."""
+
+    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]]) -> Written:
+        """Write an artefact of these parts (name and content); whatever *parts* raises, nothing of it is kept then."""
+
+    def checksum(self, path: str) -> str:
+        """Return the SHA-256 (hex) of what is really there, read back from the disk. Problem "backup-gone"."""
+
+    def pieces(self, path: str) -> Generator[bytes]:
+        """Yield an artefact as it is. Problem "backup-gone"."""
+
+    def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
+
+    def put_manifest(self, path: str, text: str) -> None:
+        """Write what lies beside an artefact."""
+
+    def manifest(self, path: str) -> str:
+        """Return what lies beside an artefact. Problem "backup-gone"."""
+
+    def remove(self, path: str) -> None:
+        """Remove an artefact, its manifest and whatever was left of writing it; absent ones are no error."""
+
+
+class BackupRecords(Protocol):
+    """The records of backups."""
+
+    async def put_backup(self, backup: Backup) -> None:
+        """Write a backup down, or replace the one with its id."""
+
+    async def backups(
+        self, project: str | None = None, environment: str | None = None, service: str | None = None
+    ) -> list[Backup]:
+        """Return backups, newest first."""
+
+    async def forget_backup(self, backup: str) -> None:
+        """Forget one."""

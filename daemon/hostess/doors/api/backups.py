@@ -1,0 +1,171 @@
+"""Backups of services: listed, taken, read back, handed out, deleted."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
+from datetime import datetime
+
+from aiohttp import web
+
+from hostess.domain.backups import Backup, proven
+from hostess.doors.api.deployments import PLACE
+from hostess.doors.api.operation import Call, Given, Nothing, View, op
+
+BACKUP = f"{PLACE}/services/{{service}}/backups"
+
+
+class ProofView(View):
+    """How restoring it into a throw-away container went; no *problem*: all of it was there and readable."""
+
+    at: datetime
+    seconds: float
+    problem: str
+
+
+class BackupView(View):
+    """A backup. *state*: running, ok, failed (*problem* says why). *trigger*: manual, scheduled, pre-restore.
+
+    *progress* is what is being done now, "" when nothing is. *size* (bytes) and *sha256* are those of the object.
+    """
+
+    id: str
+    service: str
+    environment: str
+    trigger: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    file: str
+    size: int
+    sha256: str
+    problem: str
+    progress: str
+    proof: ProofView | None
+
+
+class BackupList(View):
+    """Backups, newest first. *last_proven*: service -> when a backup of it was last proven by restoring it."""
+
+    items: tuple[BackupView, ...]
+    last_proven: dict[str, datetime]
+
+
+class Verified(View):
+    """What was read back."""
+
+    file: str
+    sha256: str
+
+
+class OfService(Given):
+    """Of which service; "" for all."""
+
+    service: str = ""
+
+
+@op(f"GET {PLACE}/backups", "read", given=OfService, returns=BackupList, makes_place=True)
+async def list_backups(call: Call, given: OfService) -> BackupList:
+    """List the backups of an environment, also of services and environments that are gone."""
+    found = await call.services.journal.backups(call.project, call.environment, given.service or None)
+    return BackupList(items=tuple(_view(call, each) for each in found), last_proven=dict(proven(found)))
+
+
+@op(f"POST {BACKUP}", "deploy", returns=BackupView, status=202)
+async def create_backup(call: Call, _: Nothing) -> BackupView:
+    """Begin a backup of a service; it is done when its state is ok or failed."""
+    backup = await call.services.backups.begin(call.project, call.environment, call.path["service"], "manual")
+    await call.audit("backup.create", f"began a backup of {backup.service}", {"backup": backup.id})
+    return _view(call, backup)
+
+
+@op(f"GET {BACKUP}/{{backup}}", "read", returns=BackupView, makes_place=True)
+async def show_backup(call: Call, _: Nothing) -> BackupView:
+    """Show one backup by its id, also one that is under way or failed."""
+    found = await call.services.journal.backups(call.project, call.environment, call.path["service"])
+    known = next((each for each in found if each.id == call.path["backup"]), None)
+    return _view(call, known or await _wanted(call))
+
+
+@op(f"POST {BACKUP}/{{backup}}/verify", "read", returns=Verified, makes_place=True)
+async def verify_backup(call: Call, _: Nothing) -> Verified:
+    """Read an artefact back and compare it with the checksum it was written with."""
+    backup = await _wanted(call)
+    return Verified(file=backup.file, sha256=await call.services.backups.verify(backup))
+
+
+@op(f"GET {BACKUP}/{{backup}}/content", "secrets", makes_place=True)
+async def download_backup(call: Call, _: Nothing) -> web.StreamResponse:
+    """Return an artefact as it is."""
+    backup = await _wanted(call)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{backup.file}"',
+        "Content-Length": str(backup.size),
+        "Content-Type": "application/zstd",
+    }
+    pieces = call.services.artefacts.pieces(backup.path)
+    with closing(pieces):
+        first = await asyncio.to_thread(next, pieces, b"")  # before the head: a Problem is told as one
+        await call.audit("backup.download", f"took {backup.file}", {"backup": backup.id})
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(call.request)
+        await response.write(first)
+        async for piece in _each(pieces):
+            await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+@op(f"GET {BACKUP}/{{backup}}/manifest", "read", makes_place=True)
+async def backup_manifest(call: Call, _: Nothing) -> web.Response:
+    """Return what lies beside an artefact: versions, databases, rows of each table, checksum."""
+    backup = await _wanted(call)
+    text = await asyncio.to_thread(call.services.artefacts.manifest, backup.path)
+    return web.Response(text=text, content_type="application/json")
+
+
+@op(f"DELETE {BACKUP}/{{backup}}", "admin", status=204, makes_place=True)
+async def delete_backup(call: Call, _: Nothing) -> None:
+    """Delete a backup for good."""
+    backup = await _wanted(call)
+    await call.services.backups.delete(backup)
+    await call.audit("backup.delete", f"deleted {backup.file}", {"backup": backup.id, "service": backup.service})
+
+
+async def _each(pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+async def _wanted(call: Call) -> Backup:
+    wanted = "" if call.path["backup"] == "newest" else call.path["backup"]
+    return await call.services.backups.find(call.project, call.environment, call.path["service"], wanted)
+
+
+def _view(call: Call, backup: Backup) -> BackupView:
+    proof = backup.proof
+    return BackupView(
+        id=backup.id,
+        service=backup.service,
+        environment=backup.environment,
+        trigger=backup.trigger,
+        state=backup.state,
+        started_at=backup.started_at,
+        ended_at=backup.ended_at,
+        file=backup.file,
+        size=backup.size,
+        sha256=backup.checksum,
+        problem=call.services.redactor.hide(backup.problem),
+        progress=call.services.backups.progress(backup),
+        proof=None if proof is None else ProofView(at=proof.at, seconds=proof.seconds, problem=proof.problem),
+    )
+
+
+OPERATIONS = (
+    list_backups,
+    create_backup,
+    show_backup,
+    verify_backup,
+    download_backup,
+    backup_manifest,
+    delete_backup,
+)

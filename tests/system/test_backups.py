@@ -1,0 +1,323 @@
+"""Backups of managed databases: real PostgreSQL and Redis, a real disk, real kills, standard tools on the other side."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.host import Host, Repository, a_repository, docker, until
+from tests.system.sources import only, pushed
+
+STACK = """version: "1.0"
+services:
+  web:
+    type: custom
+    image: hostess-test/echo:1
+    ports: [8000]
+    health: {http: /health, interval: 1s}
+    resources: {cpu: 0.5, memory: 128Mi}
+    env: {DATABASE: "${database.url}"}
+  database: {type: postgres, resources: small, databases: per_service, special: {version: 16}}
+  cache: {type: redis, resources: small, special: {version: 7}, backups: {schedule: "0 3 1 1 *", retention: 2}}
+"""
+ROWS = 20000
+FILL = f"""CREATE SCHEMA "odd name";
+CREATE TABLE "odd name"."it's" AS SELECT g AS id, md5(g::text) AS word FROM generate_series(1, {ROWS}) g;
+CREATE TABLE parts (at int) PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+INSERT INTO parts VALUES (1), (2);
+CREATE TABLE held (n int);
+CREATE VIEW seen AS SELECT count(*) FROM parts;
+SELECT lo_from_bytea(4711, 'large');
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The stack, live, with something in it."""
+
+    host: Host
+    repository: Repository
+
+    def backups(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `hostess backups ...` for the project."""
+        return self.host.hostess("backups", *words, "--project", "shop")
+
+    def made(self, service: str) -> Mapping[str, Any]:
+        """Make a backup, which must work, and return what was said of it."""
+        done = self.backups("create", service, "-o", "json")
+        assert done.returncode == 0, done.stderr + self.host.log()
+        found: Mapping[str, Any] = json.loads(done.stdout)
+        return found
+
+    def listed(self, service: str = "") -> list[Mapping[str, Any]]:
+        """Return the backups there are, newest first."""
+        done = self.backups("list", "--service", service, "-o", "json")
+        assert done.returncode == 0, done.stderr
+        found: list[Mapping[str, Any]] = json.loads(done.stdout)["items"]
+        return found
+
+    def file(self, backup: Mapping[str, Any]) -> Path:
+        """Return where an artefact lies."""
+        return self.folder(str(backup["service"])) / str(backup["file"])
+
+    def folder(self, service: str) -> Path:
+        """Return where the artefacts of a service lie."""
+        return self.host.data / "backups" / "shop" / "production" / service
+
+    def names(self, service: str) -> list[str]:
+        """Return what lies there."""
+        if not self.folder(service).exists():
+            return []
+        return sorted(path.name for path in self.folder(service).iterdir())
+
+    def psql(self, sql: str, database: str = "database__web") -> str:
+        """Ask PostgreSQL as its owner."""
+        words = ["docker", "exec", "-i", only(self.host, "shop", "database"), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(
+            [*words, "-U", "postgres", "-d", database],
+            input=sql,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout.strip()
+
+    def redis(self, *words: str) -> str:
+        """Ask Redis."""
+        return docker("exec", only(self.host, "shop", "cache"), "redis-cli", *words).strip()
+
+
+@pytest.fixture(scope="module")
+def shop(host: Host) -> Shop:
+    """Push the stack and store something in both databases."""
+    repository = a_repository(host, "shop", {"hostess.yml": STACK})
+    pushed(repository)
+    shop = Shop(host, repository)
+    shop.psql(FILL)
+    for number in range(3):
+        assert shop.redis("SET", f"key{number}", "x" * 100) == "OK"
+    assert shop.redis("-n", "1", "LPUSH", "list", "a", "b") == "2"
+    return shop
+
+
+def test_a_backup_of_postgres_is_one_object_with_a_manifest(shop: Shop) -> None:
+    """Its object has the size and checksum that are told, for the daemon's user alone; the manifest tells databases and rows."""
+    made = shop.made("database")
+
+    file = shop.file(made)
+    assert made["state"] == "ok"
+    assert (file.stat().st_size, file.stat().st_mode & 0o777) == (made["size"], 0o600)
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == made["sha256"]
+    manifest = json.loads(file.with_name(file.name + ".json").read_text())
+    assert manifest["sha256"] == made["sha256"]
+    assert manifest["engine"].startswith("15.")
+    assert [part["name"] for part in manifest["parts"]] == [
+        "globals.sql",
+        "database.dump",
+        "database__web.dump",
+        "postgres.dump",
+    ]
+    tables = {d["name"]: [(t["schema"], t["name"], t["rows"]) for t in d["tables"]] for d in manifest["databases"]}
+    assert tables["database__web"] == [
+        ("odd name", "it's", ROWS),
+        ("public", "held", 0),
+        ("public", "parts_1", 2),
+    ]
+    assert shop.names("database") == sorted(
+        name
+        for each in shop.listed("database")
+        if each["state"] == "ok"
+        for name in (each["file"], each["file"] + ".json")
+    )
+
+
+def test_a_backup_of_redis_is_what_redis_itself_reads(shop: Shop, tmp_path: Path) -> None:
+    """What tar takes out of a downloaded artefact is a snapshot that redis-check-rdb finds whole, with every key."""
+    made = shop.made("cache")
+    saved = shop.backups("download", f"cache/{made['id']}", "--output", str(tmp_path / "cache.tar.zst"))
+    assert saved.returncode == 0, saved.stderr
+
+    taken = subprocess.run(
+        f"zstd -dc {tmp_path}/cache.tar.zst | tar -xO --wildcards 'dump.rdb.*'",
+        shell=True,
+        capture_output=True,
+        check=True,
+    )
+    checked = subprocess.run(
+        [
+            "docker",
+            "run",
+            "-i",
+            "--rm",
+            "--network",
+            "none",
+            "redis:7",
+            "sh",
+            "-c",
+            "cat > /tmp/x; redis-check-rdb /tmp/x",
+        ],
+        input=taken.stdout,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert b"4 keys read" in checked.stdout
+    assert b"RDB looks OK" in checked.stdout
+
+
+def test_the_snapshot_of_the_rows_is_that_of_the_dump(shop: Shop) -> None:
+    """Rows that come while a backup is taken are in the dump exactly as far as they are in the manifest."""
+    shop.psql("CREATE TABLE ticks (n int)")
+    stop = threading.Event()
+
+    def tick() -> None:
+        while not stop.is_set():
+            shop.psql("INSERT INTO ticks SELECT generate_series(1, 100)")
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    try:
+        made = shop.made("database")
+    finally:
+        stop.set()
+        ticking.join()
+    file = shop.file(made)
+    manifest = json.loads(file.with_name(file.name + ".json").read_text())
+    [web] = [each for each in manifest["databases"] if each["name"] == "database__web"]
+    [told] = [table["rows"] for table in web["tables"] if table["name"] == "ticks"]
+    dump = f"zstd -dc {file} | tar -xO --wildcards 'database__web.dump.*' | docker exec -i {only(shop.host, 'shop', 'database')}"
+    copied = subprocess.run(
+        f"{dump} pg_restore --data-only --table=ticks -f -", shell=True, capture_output=True, text=True, check=True
+    )
+    assert copied.stdout.partition("FROM stdin;\n")[2].partition("\\.")[0].count("\n") == told
+    shop.psql("DROP TABLE ticks")
+
+
+def test_one_byte_that_changed_is_found(shop: Shop, tmp_path: Path) -> None:
+    """`verify` says of a backup that it is what was written, and of one with a single other byte that it is damaged, by name."""
+    made = shop.made("cache")
+    name = f"cache/{made['id']}"
+    assert shop.backups("verify", name).returncode == 0
+
+    file = shop.file(made)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    found = shop.backups("verify", name)
+    assert found.returncode == 1
+    assert f"{made['file']} is damaged" in found.stderr
+    fetched = shop.backups("download", name, "--output", str(tmp_path / "fetched"))
+    assert (fetched.returncode, list(tmp_path.iterdir())) == (1, [])
+    assert shop.backups("delete", name, "--force").returncode == 0
+    assert not file.exists()
+    assert made["id"] not in [each["id"] for each in shop.listed()]
+
+
+@contextmanager
+def slowed(shop: Shop) -> Iterator[None]:
+    """Hold a lock that the next dump of postgres waits for."""
+    words = ["docker", "exec", "-i", only(shop.host, "shop", "database"), "psql", "-XAtq", "-U", "postgres"]
+    with subprocess.Popen(
+        [*words, "-d", "database__web"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        holder.stdin.write("BEGIN; LOCK TABLE held; SELECT 'held';\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "held\n"
+        yield
+        holder.stdin.write("ROLLBACK;\n")
+
+
+def test_a_dump_that_is_killed_leaves_nothing(shop: Shop) -> None:
+    """A backup whose programs are killed with -9 has failed, with the reason; no object is there, and an event tells."""
+    database = only(shop.host, "shop", "database")
+    before = shop.names("database")
+    sweep = "for p in /proc/[0-9]*; do grep -qs HOSTESS_EXEC=backup $p/environ && kill -9 ${p#/proc/}; done; true"
+    with slowed(shop), closing(Begun(shop, "database")) as creating:
+        until(lambda: waits(shop), 30, "the wait for the lock")
+        docker("exec", database, "sh", "-c", sweep)
+        code, said = creating.end()
+    assert (code, "failed: " in said) == (1, True)
+    assert shop.listed("database")[0]["state"] == "failed"
+    assert shop.names("database") == before
+    events = shop.host.query("SELECT message FROM events WHERE kind = 'backup.failed' ORDER BY id DESC LIMIT 1")
+    assert "exit code 137" in str(events[0][0])
+
+
+def waits(shop: Shop) -> bool:
+    """Whether a dump waits for a lock."""
+    return shop.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0"
+
+
+class Begun:
+    """`hostess backups create`, under way."""
+
+    def __init__(self, shop: Shop, service: str) -> None:
+        environment = {
+            **shop.host.environment,
+            "HOSTESS_URL": f"http://{shop.host.api}",
+            "HOSTESS_TOKEN": shop.host.token,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hostess", "backups", "create", service, "--project", "shop"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self) -> tuple[int, str]:
+        """Return exit code and what it told."""
+        said = self._process.communicate(timeout=60)[1]
+        return self._process.returncode, said
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
+
+
+def test_a_daemon_that_is_killed_leaves_nothing(shop: Shop) -> None:
+    """After kill -9 of the daemon in the middle of a backup no dump runs on, no object is left, and the record says failed."""
+    database = only(shop.host, "shop", "database")
+    before = shop.names("database")
+    with slowed(shop), closing(Begun(shop, "database")):
+        until(lambda: waits(shop), 30, "the wait for the lock")
+        assert any(name.endswith(".part") for name in shop.names("database"))
+        shop.host.kill()
+        shop.host.start()
+        until(lambda: "pg_dump" not in docker("top", database, "-eo", "pid,args"), 30, "the end of the dump")
+        until(lambda: not waits(shop), 30, "the end of the wait")
+    assert shop.names("database") == before
+    newest = shop.listed("database")[0]
+    assert (newest["state"], newest["problem"]) == ("failed", "the daemon was stopped in the middle of it")
+
+
+def test_retention_counts_all_that_went_well(shop: Shop) -> None:
+    """Of more backups than hostess.yml keeps the oldest go, with object and manifest; the newest stay."""
+    made = [shop.made("cache")["id"] for _ in range(3)]
+
+    assert [each["id"] for each in shop.listed("cache") if each["state"] == "ok"] == made[:0:-1]
+    assert len(shop.names("cache")) == 4
+
+
+def test_what_has_no_backups_says_so(shop: Shop) -> None:
+    """A service that is no database, and one that is not there, are refused with a sentence; nothing is written down."""
+    assert "backups are taken of postgres and redis" in shop.backups("create", "web").stderr
+    assert shop.backups("create", "other").returncode == 3
+    assert "hostess backups create" in shop.backups("verify", "other").stderr
