@@ -45,6 +45,7 @@ from hostess.domain.public_networks import is_private
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.api_host import ApiHost, claims
+from hostess.services.backup_times import BackupTimes
 from hostess.services.backups import Backups
 from hostess.services.builder import Builder
 from hostess.services.canaries import Canaries
@@ -84,7 +85,7 @@ from hostess.services.report import Report
 from hostess.services.retirement import Retirement
 from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
-from hostess.services.schedules import Schedules
+from hostess.services.schedules import JobTimes, Schedules
 from hostess.services.secret_store import SecretStore
 from hostess.services.served_certificates import ServedCertificates
 from hostess.services.shutdown import Shutdown
@@ -126,6 +127,7 @@ class World:
     job_transcripts: FileTranscripts
     jobs: Jobs
     backups: Backups
+    backup_times: BackupTimes
     artefacts: FolderArtefacts
     one_off: OneOff
     kept: KeptServices
@@ -297,6 +299,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     artefacts = FolderArtefacts(settings.backups.dir)
     backups = Backups(journal, engine, replicas, artefacts, clock)
+    backup_times = BackupTimes(journal, backups, clock)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
         repositories=repositories,
@@ -312,7 +315,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         artefacts=artefacts,
         kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
-        schedules=Schedules(journal, jobs, timer, clock),
+        schedules=Schedules([JobTimes(journal, jobs, clock), backup_times], timer, clock),
+        backup_times=backup_times,
         timer=timer,
         redactor=redactor,
         replicas=replicas,

@@ -78,6 +78,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.jobs.stop)
         await world.backups.recover()
         opened.push_async_callback(world.backups.stop)
+        opened.push_async_callback(world.backup_times.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))

@@ -321,3 +321,22 @@ def test_what_has_no_backups_says_so(shop: Shop) -> None:
     assert "backups are taken of postgres and redis" in shop.backups("create", "web").stderr
     assert shop.backups("create", "other").returncode == 3
     assert "hostess backups create" in shop.backups("verify", "other").stderr
+
+
+def test_a_time_that_was_missed_is_caught_up_once(shop: Shop) -> None:
+    """A daemon that was away at the time of a schedule takes the backup once when it is back, as scheduled; then no more."""
+    before = [each["id"] for each in shop.listed("cache") if each["trigger"] == "scheduled"]
+    shop.host.stop()
+    shop.host.start(module="tests.system.punctual")
+    try:
+        until(lambda: caught_up(shop, before), 30, "the scheduled backup")
+    finally:
+        shop.host.stop()
+        shop.host.start()
+    assert [each["service"] for each in shop.listed() if each["trigger"] == "scheduled"] == ["cache"]
+
+
+def caught_up(shop: Shop, before: list[str]) -> bool:
+    """Whether a scheduled backup was taken since."""
+    found = [each for each in shop.listed("cache") if each["trigger"] == "scheduled" and each["id"] not in before]
+    return [each["state"] for each in found] == ["ok"]
