@@ -82,6 +82,9 @@ from hostess.services.removal import Removal
 from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import Report
+from hostess.services.restore_postgres import PostgresRestore
+from hostess.services.restore_redis import RedisRestore
+from hostess.services.restores import Restores
 from hostess.services.retirement import Retirement
 from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
@@ -128,6 +131,7 @@ class World:
     jobs: Jobs
     backups: Backups
     backup_times: BackupTimes
+    restores: Restores
     artefacts: FolderArtefacts
     one_off: OneOff
     kept: KeptServices
@@ -300,6 +304,11 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     artefacts = FolderArtefacts(settings.backups.dir)
     backups = Backups(journal, engine, replicas, artefacts, clock)
     backup_times = BackupTimes(journal, backups, clock)
+    by_name, by_copy = (
+        PostgresRestore(engine, artefacts),
+        RedisRestore(engine, replicas, sources.access, artefacts, clock),
+    )
+    restores = Restores(journal, backups, artefacts, by_name, by_copy, databases, turns, clock)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
         repositories=repositories,
@@ -317,6 +326,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         one_off=OneOff(engine, replicas, journal, redactor, clock),
         schedules=Schedules([JobTimes(journal, jobs, clock), backup_times], timer, clock),
         backup_times=backup_times,
+        restores=restores,
         timer=timer,
         redactor=redactor,
         replicas=replicas,

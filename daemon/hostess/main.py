@@ -77,6 +77,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await world.jobs.recover()
         opened.push_async_callback(world.jobs.stop)
         await world.backups.recover()
+        await world.restores.recover()
+        opened.push_async_callback(world.restores.stop)
         opened.push_async_callback(world.backups.stop)
         opened.push_async_callback(world.backup_times.stop)
         opened.push_async_callback(world.reconciler.stop)
@@ -177,6 +179,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         backups=world.backups,
+        restores=world.restores,
         artefacts=world.artefacts,
         replicas=world.replicas,
         checkups=world.checkups,

@@ -340,3 +340,82 @@ def caught_up(shop: Shop, before: list[str]) -> bool:
     """Whether a scheduled backup was taken since."""
     found = [each for each in shop.listed("cache") if each["trigger"] == "scheduled" and each["id"] not in before]
     return [each["state"] for each in found] == ["ok"]
+
+
+def restored(shop: Shop, *words: str) -> Mapping[str, Any]:
+    """Restore, which must work, and return what was said of it."""
+    done = shop.backups("restore", *words, "--force", "-o", "json")
+    assert done.returncode == 0, done.stderr + shop.host.log()
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
+
+
+STATE = """SELECT json_agg(x) FROM (
+    SELECT (SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM "odd name"."it's" t), (SELECT json_agg(at) FROM parts),
+    lo_get(4711), (SELECT count FROM seen), (SELECT datacl::text FROM pg_database WHERE datname = current_database()),
+    (SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database())) x"""
+
+
+def test_a_restore_of_postgres_puts_everything_back(shop: Shop) -> None:
+    """Rows, partitions, views, large objects, owner, rights and passwords are those of the backup, with clients at work meanwhile."""
+    before, made = shop.psql(STATE), shop.made("database")
+    shop.psql("""INSERT INTO parts VALUES (3); DROP TABLE "odd name"."it's"; CREATE TABLE later (n int)""")
+    lost = shop.psql("SELECT count(*) FROM parts")
+    stop = threading.Event()
+
+    def clients() -> None:
+        words = ["docker", "exec", only(shop.host, "shop", "database"), "psql", "-U", "postgres", "-d", "database__web"]
+        while not stop.is_set():
+            subprocess.run([*words, "-c", "SELECT pg_sleep(60)"], capture_output=True, check=False, timeout=90)
+
+    asking = threading.Thread(target=clients)
+    asking.start()
+    try:
+        done = restored(shop, "database", made["id"])
+    finally:
+        stop.set()
+        shop.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()"
+        )
+        asking.join()
+
+    assert shop.psql(STATE) == before
+    assert shop.psql("SELECT to_regclass('later') IS NULL") == "t"
+    assert "__hostess_" not in shop.psql("SELECT string_agg(datname, ' ') FROM pg_database")
+    url = json.loads(docker("inspect", "-f", "{{json .Config.Env}}", only(shop.host, "shop", "web")))
+    [own] = [each.partition("=")[2] for each in url if each.startswith("DATABASE=")]
+    assert docker("exec", only(shop.host, "shop", "database"), "psql", own, "-Atc", "SELECT 1") == "1\n"
+
+    restored(shop, "database", done["safety"])
+    assert (lost, shop.psql("SELECT count(*) FROM parts"), shop.psql("SELECT count(*) FROM later")) == ("3", "3", "0")
+    restored(shop, f"database/{made['id']}")
+    assert shop.psql(STATE) == before
+
+
+def test_a_restore_of_redis_puts_everything_back(shop: Shop) -> None:
+    """Keys of all indexes are those of the backup, on the disk, too: a server that is killed right afterwards has them."""
+    made = shop.made("cache")
+    shop.redis("SET", "key0", "other")
+    shop.redis("SET", "more", "x")
+    server = shop.redis("INFO", "server").partition("run_id:")[2].split()[0]
+
+    done = restored(shop, "cache", made["id"])
+
+    assert (shop.redis("GET", "key0"), shop.redis("EXISTS", "more")) == ("x" * 100, "0")
+    assert shop.redis("-n", "1", "LRANGE", "list", "0", "-1").split() == ["b", "a"]
+    assert server in shop.redis("INFO", "server")
+    assert "role:master" in shop.redis("INFO", "replication")
+    assert shop.redis("CONFIG", "GET", "masterauth").split() == ["masterauth"]
+    docker("kill", only(shop.host, "shop", "cache"))
+    until(lambda: answers(shop), 60, "the return of redis")
+    assert (shop.redis("GET", "key0"), shop.redis("EXISTS", "more")) == ("x" * 100, "0")
+    restored(shop, "cache", done["safety"])
+    assert (shop.redis("GET", "key0"), shop.redis("EXISTS", "more")) == ("other", "1")
+    restored(shop, "cache", made["id"])
+
+
+def answers(shop: Shop) -> bool:
+    """Whether redis answers."""
+    found = shop.host.containers("project=shop", "service=cache", running=True)
+    words = ["docker", "exec", *found, "redis-cli", "ping"]
+    return len(found) == 1 and "PONG" in subprocess.run(words, capture_output=True, text=True, check=False).stdout

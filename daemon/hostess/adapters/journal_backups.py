@@ -7,7 +7,7 @@ from sqlite_utils import Database
 
 from hostess.adapters.journal_projects import require
 from hostess.adapters.journal_rows import from_text, to_text
-from hostess.domain.backups import Backup
+from hostess.domain.backups import Backup, Restore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +35,29 @@ class BackupRows:
     async def forget_backup(self: Transactions, backup: str) -> None:
         """Forget one."""
         await self._do(forget, backup)
+
+    async def put_restore(self: Transactions, restore: Restore) -> None:
+        """Write a restore down, or replace the one with its id; Problem "project-not-found"."""
+        await self._do(put_restore, restore)
+
+    async def restores(self: Transactions, project: str | None = None) -> list[Restore]:
+        """Return restores, newest first."""
+        return await self._do(restores, project)
+
+
+def put_restore(db: Database, restore: Restore) -> None:
+    """Write a restore down or replace it."""
+    require(db, restore.project)
+    db.execute(
+        "INSERT INTO restores (record) VALUES (?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+        [to_text(restore)],
+    )
+
+
+def restores(db: Database, project: str | None) -> list[Restore]:
+    """Return restores, newest first."""
+    sql = "SELECT record FROM restores WHERE (? IS NULL OR project = ?) ORDER BY seq DESC"
+    return [from_text(Restore, str(row["record"])) for row in db.query(sql, [project, project])]
 
 
 def put(db: Database, backup: Backup) -> None:

@@ -224,6 +224,16 @@ CREATE TABLE backups (
 CREATE INDEX backups_by_service ON backups (project, environment, service);
 """
 
+_RESTORES = """
+CREATE TABLE restores (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    record TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE GENERATED ALWAYS AS (json_extract(record, '$.id')) STORED,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE
+) STRICT;
+"""
+
 
 @migrations()
 def m001_first_tables(db: Database) -> None:
@@ -272,6 +282,12 @@ def m007_domains_by_command(db: Database) -> None:
 def m007_backups(db: Database) -> None:
     """Make the table for backups of services."""
     db.executescript(_BACKUPS)
+
+
+@migrations()
+def m008_restores(db: Database) -> None:
+    """Make the table for restores of services."""
+    db.executescript(_RESTORES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -121,6 +121,47 @@ def download(client: Client, backup: str, project: str | None, environment: str,
     tell(f"{target}: {size_text(known['size'])}, SHA-256 {checksum}")
 
 
+@example("hostess backups restore database", "hostess backups restore database 20260102-020000-3f9ac1")
+@backups.command("restore")
+@click.argument("service", metavar="SERVICE[/ID]")
+@click.argument("backup", default="")
+@options.project
+@options.environment
+@click.option("--backup", "wanted", default="", help="Which one, when it is not said behind the service.")
+@click.option("--from-env", "source", default="", help="The environment that the backup is of, when it is another one.")
+@click.option("--no-safety-backup", "unsafe", is_flag=True, help="Of a database that cannot be backed up any more.")
+@options.force
+@options.form
+@options.connected
+def restore(  # noqa: PLR0913, PLR0917 -- one per option
+    client: Client,
+    service: str,
+    backup: str,
+    project: str | None,
+    environment: str,
+    wanted: str,
+    source: str,
+    unsafe: bool,  # noqa: FBT001 -- click's
+    force: bool,  # noqa: FBT001 -- click's
+    form: str,
+) -> None:
+    """Put the data of a backup (by default the newest) in the place of SERVICE's, after a backup of what it has now."""
+    service, _, named = service.partition("/")
+    chosen = backup or named or wanted
+    known = client.get(_path(project, source or environment, f"{service}/{chosen}"))
+    options.confirm(f"All that {service} of {environment} has will be what {known['file']} has.", force=force)
+    path = options.place(project, environment, "services", service, "restores")
+    begun = client.send("POST", path, {"backup": known["id"], "source": source, "safety": not unsafe})
+    tell(f"restore {begun['id']} of {service} ({environment}) from {known['file']}")
+    done = _followed(client, options.place(project, environment, "services", service, "restores", begun["id"]))
+    if form == "json":
+        show_json(done)
+    if done["state"] != "ok":
+        raise Failure(f"{service} was not restored: {done['problem']}", exit_code=FAILED)
+    if form != "json":
+        show_fields([("Restored", known["file"]), ("Before it", done["safety"] and f"{service}/{done['safety']}")])
+
+
 @example("hostess backups delete database/20260102-020000-3f9ac1")
 @backups.command("delete")
 @click.argument("backup", metavar="SERVICE/ID")

@@ -164,3 +164,25 @@ def proven(backups: Iterable[Backup]) -> Mapping[str, datetime]:
         if backup.proof is not None and not backup.proof.problem:
             found[backup.service] = max(backup.proof.at, found.get(backup.service, backup.proof.at))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """One restore of a service. *state*: running, ok, failed (*problem* says why; the data is as it was before).
+
+    *source* is the environment that the backup is of, *safety* the backup that was taken before, *mark* what tells new data from
+    old after a restart (redis).
+    """
+
+    id: str
+    project: str
+    environment: str
+    service: str
+    source: str
+    backup: str
+    started_at: datetime
+    state: str = RUNNING
+    ended_at: datetime | None = None
+    safety: str = ""
+    mark: str = ""
+    problem: str = ""

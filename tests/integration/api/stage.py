@@ -392,6 +392,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         backups=world.backups,
+        restores=world.restores,
         artefacts=world.artefacts,
         settings=settings,
         public_url=world.public_url,

@@ -31,6 +31,7 @@ PATHS = {
     "certificate": "0",
     "host": "shop.example.com",
     "backup": "0",
+    "restore": "0",
 }
 BODIES = {
     "create_project": {"name": "other"},

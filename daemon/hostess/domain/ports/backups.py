@@ -7,7 +7,7 @@ in pieces that nobody collects.
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from hostess.domain.backups import Backup, Written
+from hostess.domain.backups import Backup, Restore, Written
 
 
 class Shell(Protocol):
@@ -71,3 +71,9 @@ class BackupRecords(Protocol):
 
     async def forget_backup(self, backup: str) -> None:
         """Forget one."""
+
+    async def put_restore(self, restore: Restore) -> None:
+        """Write a restore down, or replace the one with its id."""
+
+    async def restores(self, project: str | None = None) -> list[Restore]:
+        """Return restores, newest first."""

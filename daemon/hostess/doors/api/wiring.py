@@ -25,6 +25,7 @@ from hostess.services.one_off import OneOff
 from hostess.services.preflights import Preflights
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
+from hostess.services.restores import Restores
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
@@ -69,6 +70,7 @@ class ApiServices:
     notifier: Notifier
     job_transcripts: Transcripts
     backups: Backups
+    restores: Restores
     artefacts: Artefacts
     settings: Settings
     public_url: Callable[[str], str]
