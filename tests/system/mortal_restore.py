@@ -1,0 +1,72 @@
+"""A daemon that dies on purpose: kill -9 of itself at one moment of a restore. `python -m tests.system.mortal_restore`.
+
+MORTAL_AT names the moment: "before" or "after" a step (load, swap, copy), or "within" it.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from hostess import main
+from hostess.adapters.engine_shell import ContainerShell
+from hostess.services.restore_postgres import PostgresRestore
+from hostess.services.restore_redis import RedisRestore
+
+AT = os.environ.get("MORTAL_AT", "")
+Step = Callable[..., Awaitable[Any]]
+
+
+def die(moment: str) -> None:
+    """Die, if this is the moment."""
+    if moment == AT:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watched(name: str, step: Step) -> Step:
+    """Return the step with two moments to die at."""
+
+    async def wrapped(*args: object) -> object:
+        die(f"before {name}")
+        result = await step(*args)
+        die(f"after {name}")
+        return result
+
+    return wrapped
+
+
+def cut(pieces: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the first half of the first piece, then die."""
+    for piece in pieces:
+        yield piece[: len(piece) // 2]
+        die("within load")
+
+
+def feed(
+    self: ContainerShell,
+    command: Sequence[str],
+    pieces: Iterable[bytes],
+    size: int,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Feed a command, and die on the way."""
+    fed(self, command, cut(pieces) if AT == "within load" else pieces, size, env)
+
+
+async def until(self: RedisRestore, container: str, true: Any, what: str, run: str = "") -> None:
+    """Die when the live server has just been told to copy."""
+    if what == "copying":
+        die("within copy")
+    await waited(self, container, true, what, run)
+
+
+fed, waited = ContainerShell.feed, RedisRestore._until
+
+if __name__ == "__main__":
+    for kind, names in ((PostgresRestore, ("load", "swap")), (RedisRestore, ("copy",))):
+        for each in names:
+            setattr(kind, each, watched(each, getattr(kind, each)))
+    setattr(ContainerShell, "feed", feed)  # noqa: B010 -- a method of a class that is not the test's
+    setattr(RedisRestore, "_until", until)  # noqa: B010 -- the same
+    sys.exit(main.main())
