@@ -60,6 +60,7 @@ from hostess.services.database_setup import DatabaseSetup
 from hostess.services.database_workloads import DatabaseWorkloads
 from hostess.services.deployer import Deployer
 from hostess.services.deployments import Deployments
+from hostess.services.drills import Drills
 from hostess.services.environment_values import EnvironmentValues
 from hostess.services.environments import Environments
 from hostess.services.gate import Gate
@@ -132,6 +133,7 @@ class World:
     backups: Backups
     backup_times: BackupTimes
     restores: Restores
+    drills: Drills
     artefacts: FolderArtefacts
     one_off: OneOff
     kept: KeptServices
@@ -308,6 +310,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         PostgresRestore(engine, artefacts),
         RedisRestore(engine, replicas, sources.access, artefacts, clock),
     )
+    drills = Drills(journal, engine, replicas, by_copy, artefacts, clock)
+    backups.then(drills.after)
     restores = Restores(journal, backups, artefacts, by_name, by_copy, databases, turns, clock)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
@@ -324,9 +328,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         artefacts=artefacts,
         kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
-        schedules=Schedules([JobTimes(journal, jobs, clock), backup_times], timer, clock),
+        schedules=Schedules([JobTimes(journal, jobs, clock), backup_times, drills], timer, clock),
         backup_times=backup_times,
         restores=restores,
+        drills=drills,
         timer=timer,
         redactor=redactor,
         replicas=replicas,

@@ -79,6 +79,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await world.backups.recover()
         await world.restores.recover()
         opened.push_async_callback(world.restores.stop)
+        opened.push_async_callback(world.drills.stop)
         opened.push_async_callback(world.backups.stop)
         opened.push_async_callback(world.backup_times.stop)
         opened.push_async_callback(world.reconciler.stop)

@@ -1,0 +1,108 @@
+"""Drills: backups that are proved by restoring them, and those that cannot be restored."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.system.host import Host, a_repository, docker, until
+from tests.system.sources import only, pushed
+
+STACK = """version: "1.0"
+services:
+  database: {type: postgres, resources: small, databases: {one: []}, special: {version: 16, extensions: [pg_trgm]}}
+  cache: {type: redis, resources: small, special: {version: 7}}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(host: Host) -> Host:
+    """Push the stack and store something."""
+    pushed(a_repository(host, "shop", {"hostess.yml": STACK}))
+    sql = "CREATE TABLE data AS SELECT generate_series(1, 1000) AS n; CREATE INDEX ON data (n)"
+    docker("exec", only(host, "shop", "database"), "psql", "-U", "postgres", "-d", "database__one", "-c", sql)
+    docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "short", "x", "EX", "1")
+    docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "word", "x")
+    return host
+
+
+def made(host: Host, service: str) -> str:
+    """Make a backup, which must work, and return its id."""
+    done = host.hostess("backups", "create", service, "--project", "shop", "-o", "json")
+    assert done.returncode == 0, done.stderr + host.log()
+    return str(json.loads(done.stdout)["id"])
+
+
+def listed(host: Host) -> Mapping[str, Any]:
+    """Return what `hostess backups list` tells."""
+    found: Mapping[str, Any] = json.loads(host.hostess("backups", "list", "-p", "shop", "-o", "json").stdout)
+    return found
+
+
+def proof(host: Host, backup: str) -> Mapping[str, Any] | None:
+    """Return how the drill of a backup went; None while it has not ended."""
+    [found] = [each["proof"] for each in listed(host)["items"] if each["id"] == backup]
+    return found  # type: ignore[no-any-return]
+
+
+def beside(host: Host) -> list[str]:
+    """Return the containers of drills."""
+    label = f"label=sh.hostess.instance={host.instance}"
+    return [
+        name for name in docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split() if "drill-" in name
+    ]
+
+
+@pytest.mark.parametrize("service", ["database", "cache"])
+def test_a_backup_is_proved_when_it_was_taken(shop: Host, service: str) -> None:
+    """A small backup is restored into a container without a network at once; the list says when that last worked, an event, too."""
+    backup = made(shop, service)
+    until(lambda: beside(shop), 30, "the throw-away container")
+    until(lambda: proof(shop, backup), 120, "the drill")
+
+    assert proof(shop, backup) == {**(proof(shop, backup) or {}), "problem": ""}
+    assert listed(shop)["last_proven"][service]
+    assert f"{service}: last proven restore" in shop.hostess("backups", "list", "-p", "shop").stderr
+    [[message]] = shop.query(
+        "SELECT message FROM events WHERE kind = 'backup.proven' AND json_extract(data, '$.backup') = ?", backup
+    )
+    assert "all of it is there" in str(message)
+    until(lambda: not beside(shop), 30, "the end of the throw-away container")
+
+
+def test_a_backup_that_cannot_be_restored_is_told(shop: Host) -> None:
+    """When what a backup has is not what its manifest tells, its drill fails: listed, as an event, and nothing is left of it."""
+    backup = made(shop, "database")
+    until(lambda: proof(shop, backup), 120, "the first drill")
+    [manifest] = (shop.data / "backups" / "shop" / "production" / "database").glob(f"*{backup}*.json")
+    told = json.loads(manifest.read_text())
+    [table] = [each["tables"][0] for each in told["databases"] if each["name"] == "database__one"]
+    table["rows"] = 999
+    manifest.write_text(json.dumps(told))
+    shop.stop()
+    shop.start(module="tests.system.punctual")
+    try:
+        until(lambda: (proof(shop, backup) or {})["problem"], 120, "the daily drill")
+    finally:
+        shop.stop()
+        shop.start()
+
+    assert "public.data has 1000 rows, and had 999" in (proof(shop, backup) or {})["problem"]
+    [[message]] = shop.query(
+        "SELECT message FROM events WHERE kind = 'backup.drill-failed' AND json_extract(data, '$.backup') = ?", backup
+    )
+    assert "could not be restored" in str(message)
+    assert "FAILED" in shop.hostess("backups", "list", "-p", "shop", "--service", "database").stdout
+    until(lambda: not beside(shop), 30, "the end of the throw-away container")
+
+
+def test_a_killed_daemon_leaves_no_drill(shop: Host) -> None:
+    """After kill -9 of the daemon in the middle of a drill its container is removed, and the backup is as good as it was."""
+    backup = made(shop, "database")
+    until(lambda: beside(shop), 30, "the throw-away container")
+    shop.kill()
+    shop.start()
+
+    until(lambda: not beside(shop), 60, "the end of the throw-away container")
+    assert [each["state"] for each in listed(shop)["items"] if each["id"] == backup] == ["ok"]
