@@ -1,7 +1,8 @@
 """A daemon that dies on purpose: kill -9 of itself right before or after the n-th write of a deployment to the journal.
 
 `python -m tests.system.mortal` with MORTAL_AT=N. Everything else is the real daemon. MORTAL_COUNT names a file that gets a line
-per write, so that a test can enumerate them first.
+per write, so that a test can enumerate them first. It is counted from the last deployment's beginning, and not before the first one: the
+daemon first finishes what the one before it left.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ class MortalJournal:
         self._at = at
         self._count = count
         self._moments = 0
+        self._counts = False
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._journal, name)
@@ -35,6 +37,8 @@ class MortalJournal:
 
     def _watched(self, name: str, method: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
         async def write(*args: object, **fields: object) -> object:
+            if name == "add_deployment":
+                self._moments, self._counts = 0, True
             self._moment(f"before {name} {_told(args)}")
             result = await method(*args, **fields)
             self._moment(f"after {name} {_told(args)}")
@@ -43,6 +47,8 @@ class MortalJournal:
         return write
 
     def _moment(self, what: str) -> None:
+        if not self._counts:
+            return
         self._moments += 1
         if self._count is not None:
             with self._count.open("a") as out:
