@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hostess.adapters.addresses_system import own_addresses
 from hostess.adapters.artefacts_folder import FolderArtefacts
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates, proxy_user
+from hostess.adapters.certificates_files import FileCertificates
 from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.engine_docker import DockerEngine
@@ -27,23 +25,22 @@ from hostess.adapters.router_socket import SocketRouter
 from hostess.adapters.sites_files import FileSites
 from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
-from hostess.domain.caa import identities
+from hostess.certificate_wiring import (
+    OwnCertificates,
+    api_host,
+    certificates_of,
+    orders_of,
+    own_certificates,
+    preflights_of,
+)
 from hostess.domain.ports import (
-    ChallengeProbe,
-    Clock,
-    Engine,
-    Firewall,
     Journal,
     Meter,
-    NameServers,
-    Prober,
-    Router,
     Vault,
 )
-from hostess.domain.preflight import Here, Means
-from hostess.domain.public_networks import is_private
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
+from hostess.outside import Outside
 from hostess.services.api_host import ApiHost, claims
 from hostess.services.backup_times import BackupTimes
 from hostess.services.backups import Backups
@@ -51,6 +48,7 @@ from hostess.services.builder import Builder
 from hostess.services.canaries import Canaries
 from hostess.services.canary_launch import CanaryLaunch
 from hostess.services.certificate_imports import CertificateImports
+from hostess.services.certificates import Certificates
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
@@ -73,7 +71,7 @@ from hostess.services.live_domains import LiveDomains
 from hostess.services.migrator import Migrator
 from hostess.services.notifier import Notifier
 from hostess.services.one_off import OneOff
-from hostess.services.preflights import Outlook, Preflights
+from hostess.services.preflights import Preflights
 from hostess.services.preparation import Preparation
 from hostess.services.preview import Preview
 from hostess.services.public_urls import PublicUrls
@@ -91,7 +89,6 @@ from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
 from hostess.services.schedules import JobTimes, Schedules
 from hostess.services.secret_store import SecretStore
-from hostess.services.served_certificates import ServedCertificates
 from hostess.services.shutdown import Shutdown
 from hostess.services.static_sites import StaticSites
 from hostess.services.steps import Steps
@@ -101,20 +98,7 @@ from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
 from hostess.services.uploads import Uploads
 
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """Everything outside that a test may bring its own of. *public_port* is where apps are reached by a scheme, 0 for nowhere."""
-
-    engine: Engine
-    router: Router
-    prober: Prober
-    name_servers: NameServers
-    challenge_probe: ChallengeProbe
-    meter: Meter
-    firewall: Firewall
-    clock: Clock
-    public_port: Callable[[str], int]
+__all__ = ["Outside", "World", "certificates_of", "compose", "outside_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +140,7 @@ class World:
     collector: Collector
     removal: Removal
     preflights: Preflights
+    orders: Certificates
     notifier: Notifier
     api_host: ApiHost
     voucher: str
@@ -211,22 +196,6 @@ def _sources(
 
 
 @dataclass(frozen=True, slots=True)
-class _Certificates:
-    """What is kept, who signs at once, and what of it the proxy shows."""
-
-    store: FileCertificates
-    internal: InternalCertificates
-    shown: ServedCertificates
-
-
-def _certificates(settings: Settings, clock: Clock) -> _Certificates:
-    """Wire the certificates of the proxy."""
-    store = certificates_of(settings, clock)
-    internal = InternalCertificates(store, internal_authority(settings, clock), clock, settings.base_domain)
-    return _Certificates(store, internal, ServedCertificates(store, internal, by_tls=settings.proxy.https is not None))
-
-
-@dataclass(frozen=True, slots=True)
 class _Running:
     """What runs containers, and leads requests to them."""
 
@@ -249,7 +218,7 @@ def _running(
     outside: Outside,
     redactor: SecretRedactor,
     access: DatabaseAccess,
-    own: _Certificates,
+    own: OwnCertificates,
 ) -> _Running:
     """Wire what starts and ends replicas and jobs, and the tables of the proxy."""
     engine, clock = outside.engine, outside.clock
@@ -276,7 +245,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     """Wire the services; nothing is started, no file is written."""
     engine, clock = outside.engine, outside.clock
     redactor = SecretRedactor()
-    own = _certificates(settings, clock)
+    own = own_certificates(settings, clock)
     plain, acme = settings.proxy.http is not None, bool(settings.acme.directory)
     urls = PublicUrls(outside.public_port, own.shown, plain=plain, acme=acme)
     sources = _sources(settings, journal, vault, outside, redactor, urls, await journal.instance())
@@ -349,6 +318,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
         preflights=preflights,
+        orders=orders_of(settings, journal, outside, own, routing, preflights),
         notifier=Notifier(
             journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
         ),
@@ -377,41 +347,9 @@ def outside_of(settings: Settings) -> Outside:
     )
 
 
-def certificates_of(settings: Settings, clock: Clock) -> FileCertificates:
-    """Return the store of certificates; a proxy that the daemon did not start runs as a user of its own, if there is one."""
-    reader = None if settings.proxy.managed else proxy_user()
-    return FileCertificates(settings.data_dir / "certs", clock, reader)
-
-
-def internal_authority(settings: Settings, clock: Clock) -> FileAuthority:
-    """Return the internal authority; where there is no ACME authority it speaks for every host."""
-    own = (settings.base_domain, *settings.public_address, *([settings.api.host] if settings.api.host else []))
-    return FileAuthority(settings.data_dir / "certs" / "internal", clock, own if settings.acme.directory else None)
-
-
-def api_host(settings: Settings) -> str:
-    """Return the host at which the proxy serves the API; "" for none, and where it does not listen for TLS."""
-    return settings.api.host if settings.proxy.https else ""
-
-
 def railpack_environment(settings: Settings) -> dict[str, str]:
     """Return the environment that Railpack is chosen from: the daemon's own, with the engine that the settings name."""
     return {**os.environ, **({"DOCKER_HOST": settings.engine.url} if settings.engine.url else {})}
-
-
-def preflights_of(settings: Settings, outside: Outside, routing: Routing) -> Preflights:
-    """Return what looks whether certificates can be issued for hosts."""
-    acme = settings.acme
-    means = Means(identities(filter(None, (acme.directory, acme.fallback))), dns_writer=bool(acme.dns.provider))
-    outlook = Outlook(outside.name_servers, outside.challenge_probe, routing.recognised)
-    return Preflights(outlook, outside.clock, partial(here_of, settings), means)
-
-
-def here_of(settings: Settings) -> Here:
-    """Return where DNS should point to; what a host behind a NAT has itself is no such address."""
-    own = own_addresses()
-    found = tuple(settings.public_address) or tuple(address for address in own if not is_private(address))
-    return Here(found, frozenset(own))
 
 
 def free_subnets(settings: Settings, meter: Meter) -> list[str]:

@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
 
 from hostess.adapters.prober_sockets import SocketProber
+from hostess.domain.certificate_names import covered
 from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
@@ -27,6 +31,7 @@ class FakeRouter:
         self.session_keys: list[str] = []
         self.certificates: list[tuple[ServedCertificate, ...]] = []
         self.challenges: list[Challenges] = []
+        self.shows: dict[str, str] = {}
         self.drains: list[tuple[str, ...]] = []
         self.proved: list[tuple[str, str]] = []
         self.proof: tuple[int, str] | Exception | None = None
@@ -113,9 +118,25 @@ class FakeRouter:
         answer = await SocketProber().http(address, int(port), path, host, SECOND)
         return (200, "") if answer.ok else (503, "unreachable")
 
+    async def presented(self, host: str) -> str | None:
+        """Return the serial number of what the newest table has for *host*; a test may say something else in `shows`."""
+        self._reached()
+        if host in self.shows:
+            return self.shows[host]
+        served = self.certificates[-1] if self.certificates else ()
+        exact = [each for each in served if host in each.names]
+        found = exact or [each for each in served if covered(each.names, host)]
+        if not found:
+            return ""
+        return _serial(found[0])
+
     def _reached(self) -> None:
         if self.unreachable:
             raise Problem("proxy-unreachable", "the proxy did not answer")
+
+
+def _serial(served: ServedCertificate) -> str:
+    return f"{x509.load_pem_x509_certificate(Path(served.chain).read_bytes()).serial_number:x}"
 
 
 def _below(path: str, prefix: str) -> bool:

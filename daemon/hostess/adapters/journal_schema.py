@@ -235,6 +235,20 @@ CREATE TABLE restores (
 """
 
 
+_ISSUANCES = """
+CREATE TABLE issuances (
+    names TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE certificate_orders (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+"""
+
+
 @migrations()
 def m001_first_tables(db: Database) -> None:
     """Make all tables of the first version, and this installation's id."""
@@ -288,6 +302,12 @@ def m007_backups(db: Database) -> None:
 def m008_restores(db: Database) -> None:
     """Make the table for restores of services."""
     db.executescript(_RESTORES)
+
+
+@migrations()
+def m009_orders_for_certificates(db: Database) -> None:
+    """Make the tables for orders for certificates."""
+    db.executescript(_ISSUANCES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -23,6 +23,7 @@ from hostess.adapters import journal_secrets as secrets
 from hostess.adapters import journal_tasks as tasks
 from hostess.adapters.journal_backups import BackupRows
 from hostess.adapters.journal_database import JournalFile
+from hostess.adapters.journal_issuances import SqliteIssuances
 from hostess.domain.closures import Closure
 from hostess.domain.problem import Problem
 from hostess.domain.records import (
@@ -55,6 +56,7 @@ class SqliteJournal(BackupRows):
     def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
         self._file = file
         self._thread = thread
+        self.issuances = SqliteIssuances(self._do)
 
     @classmethod
     async def open(cls, path: Path) -> Self:

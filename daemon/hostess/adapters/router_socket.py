@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from cryptography import x509
+
 from hostess.adapters.route_keys import keys_of
 from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
@@ -131,6 +133,19 @@ class SocketRouter:
         except (OSError, ValueError, LookupError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise unreachable(error) from error
 
+    async def presented(self, host: str) -> str | None:
+        """Return the serial number of the certificate that the HTTPS listener shows for *host*."""
+        listener = self._listener("https")
+        if listener is None:
+            return None
+        try:
+            async with asyncio.timeout(PROOF):
+                return await _serial(listener, host)
+        except ssl.SSLError:
+            return ""
+        except OSError as error:
+            raise unreachable(error) from error
+
     def public_port(self, scheme: str) -> int:
         """Return the port that apps are reached at by "http" or "https", 0 when the proxy does not listen for that.
 
@@ -197,6 +212,17 @@ async def _get(listener: Listener, host: str, path: str) -> tuple[int, str]:
     first, *fields = head.split("\r\n")
     error = next((f.split(":", 1)[1].strip() for f in fields if f.lower().startswith("x-hostess-error:")), "")
     return int(first.split(" ", 2)[1]), error
+
+
+async def _serial(listener: Listener, host: str) -> str:
+    _, writer = await asyncio.open_connection(
+        listener.address, listener.port, ssl=_trusting(), server_hostname=host.strip("[]")
+    )
+    try:
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return f"{x509.load_der_x509_certificate(shown).serial_number:x}"
+    finally:
+        writer.close()
 
 
 def _trusting() -> ssl.SSLContext:

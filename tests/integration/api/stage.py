@@ -97,6 +97,10 @@ class StandInRouter:
         self.generation += 1
         return self.generation
 
+    async def presented(self, host: str) -> str | None:
+        """Return None: it has no listener for *host*."""
+        return host[:0] or None
+
     async def in_flight(self, targets: Sequence[str]) -> int:
         """Return 0."""
         return 0

@@ -29,7 +29,7 @@ def served(tmp_path: Path, store: FileCertificates) -> ServedCertificates:
     """Give what chooses from it."""
     clock = SystemClock()
     authority = FileAuthority(tmp_path / "certs" / "internal", clock, None)
-    return ServedCertificates(store, InternalCertificates(store, authority, clock, "localhost"), by_tls=True)
+    return ServedCertificates(store, InternalCertificates(store, authority, clock, "localhost"), clock, by_tls=True)
 
 
 async def bring(store: FileCertificates, *names: str) -> None:

@@ -10,6 +10,7 @@ from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
 from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
+from hostess.domain.ports.issuances import IssuanceJournal, OrderFiles
 from hostess.domain.ports.journal import Journal
 from hostess.domain.ports.name_servers import DnsWriter, NameServers
 from hostess.domain.ports.notices import NoticeChannel
@@ -53,6 +54,7 @@ __all__ = [
     "Image",
     "InsideService",
     "InternalAuthority",
+    "IssuanceJournal",
     "Journal",
     "LogLine",
     "Maintenance",
@@ -60,6 +62,7 @@ __all__ = [
     "NameServers",
     "NewCommit",
     "NoticeChannel",
+    "OrderFiles",
     "Pause",
     "Prober",
     "Railpack",

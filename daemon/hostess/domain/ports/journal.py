@@ -6,6 +6,7 @@ from typing import Protocol, Unpack
 
 from hostess.domain.closures import Closure
 from hostess.domain.ports.backups import BackupRecords
+from hostess.domain.ports.issuances import IssuanceJournal
 from hostess.domain.records import (
     Canary,
     EnvironmentSettings,
@@ -25,6 +26,10 @@ from hostess.domain.release import Deployment, Moving, Release, State
 
 class Journal(BackupRecords, Protocol):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
+
+    @property
+    def issuances(self) -> IssuanceJournal:
+        """Return its part about orders for certificates."""
 
     async def instance(self) -> str:
         """Return this installation's id: 12 hex digits, made at the first start."""

@@ -165,3 +165,9 @@ class Router(Protocol):
 
         None when the proxy has no listener to ask through.
         """
+
+    async def presented(self, host: str) -> str | None:
+        """Return the serial number (hex) of the certificate that its own TLS listener shows for *host*; "" when it shows none.
+
+        None when it does not listen for TLS. Problem "proxy-unreachable".
+        """
