@@ -89,6 +89,7 @@ from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
 from hostess.services.schedules import JobTimes, Schedules
 from hostess.services.secret_store import SecretStore
+from hostess.services.served_certificates import ServedCertificates
 from hostess.services.shutdown import Shutdown
 from hostess.services.static_sites import StaticSites
 from hostess.services.steps import Steps
@@ -108,6 +109,7 @@ class World:
     repositories: DulwichRepositories
     tokens: Tokens
     certificates: FileCertificates
+    served: ServedCertificates
     internal: InternalCertificates
     imports: CertificateImports
     secrets: SecretStore
@@ -287,6 +289,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         repositories=repositories,
         tokens=Tokens(journal, clock),
         certificates=own.store,
+        served=own.shown,
         internal=own.internal,
         imports=running.imports,
         secrets=sources.secrets,

@@ -1,6 +1,7 @@
 """hostess tls ..."""
 
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,10 +11,11 @@ from hostess.cli import options
 from hostess.cli.client import Client, path_of
 from hostess.cli.failure import FAILED, NOT_ALLOWED, USAGE, Failure
 from hostess.cli.groups import Aliased, example
-from hostess.cli.output import show_json, tell
+from hostess.cli.output import show_json, show_table, tell
 from hostess.cli.server import Server
 
 MOST = 1024 * 1024
+SHOWN = 3
 
 
 class _Group(Aliased):
@@ -78,6 +80,59 @@ def check(client: Client, domain: str, form: str) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
+@example("hostess tls list", "hostess tls list -o json")
+@tls.command("list")
+@options.form
+@options.connected
+def list_(client: Client, form: str) -> None:
+    """List all certificates: whose they are, until when, when they are renewed, and what is the matter with those that are not there.
+
+    SOURCE is acme for those of an authority that everybody trusts, imported for those that were brought, internal for those of this
+    installation's own authority.
+    """
+    found = client.get("/v1/tls")["items"]
+    if form == "json":
+        show_json(found)
+        return
+    show_table(
+        ["NAMES", "SOURCE", "STATE", "ISSUER", "EXPIRES", "RENEWAL"],
+        [
+            (
+                _shortened(each["names"]),
+                each["source"],
+                each["state"],
+                each["issuer"],
+                (each["not_after"] or "")[:10],
+                (each["renewal"] or "")[:10],
+            )
+            for each in found
+        ],
+        empty="there are no certificates yet",
+    )
+    for each in found:
+        if each["error"]:
+            again = f" (next attempt {each['next_attempt'][:16].replace('T', ' ')} UTC)" if each["next_attempt"] else ""
+            tell(f"{each['names'][0]}: {each['error']}{again}")
+
+
+@example("hostess tls retry shop.example.com")
+@tls.command("retry")
+@click.argument("host")
+@options.form
+@options.connected
+def retry(client: Client, host: str, form: str) -> None:
+    """Order the certificate for HOST now, whatever failed before and whatever DNS says; one that is well is renewed.
+
+    The limits of the authority still count. `hostess tls list` tells what came of it.
+    """
+    found = client.send("POST", "/v1/tls/retry", {"host": host})["items"]
+    if form == "json":
+        show_json(found)
+        return
+    for names in found:
+        click.echo(f"{', '.join(names)}: ordered")
+
+
 @example("hostess tls remove shop.example.com")
 @tls.command("remove")
 @click.argument("certificate")
@@ -121,6 +176,12 @@ def root(client: Client, form: str) -> None:
         return
     click.echo(found["certificate"], nl=False)
     tell(f"{found['name']}, until {found['not_after'][:10]}; SHA-256 {found['fingerprint']}")
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _text(name: str) -> str:

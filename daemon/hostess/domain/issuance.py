@@ -36,7 +36,7 @@ class Issuance:
     """What is remembered of the certificate for *names*.
 
     *failures* are those since the last success, retry or change, *error* what the last one was. *pending* tells what DNS lacks, ""
-    for nothing; it was looked at *looks* times, last at *looked_at*. *urged*: somebody asked for another attempt, whatever DNS says.
+    for nothing; it was looked at *looks* times, last at *looked_at*. *urged*: somebody asked for an order now, whatever DNS says.
     *window* is what the authority said of the certificate *window_of*, when it was *window_asked*. *last_order* is when the last
     one was issued, *proven_by* how.
     """
@@ -118,7 +118,7 @@ def next_move(
     if known.order is not None and known.order.authority == attempt.authority:
         return Move(Act.RESUME, attempt.at, attempt.authority, known.order.grounds)
     at = attempt.at
-    if current is not None and current.authority in authorities:
+    if current is not None and current.authority in authorities and not known.urged:
         at = max(at, renewal_at(current, _window(known, current), now, known.last_order))
     if at > now:
         return Move(Act.ORDER, at, attempt.authority)

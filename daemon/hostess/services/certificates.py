@@ -159,7 +159,7 @@ class Certificates:
     async def retry(self, host: str) -> Sequence[Wanted]:
         """Let the certificate for *host* be ordered at once, whatever has failed before and whatever DNS says; return what is ordered.
 
-        Problem "certificate-not-wanted".
+        One that is well is renewed. Problem "certificate-not-wanted".
         """
         async with self._looking:
             books = await self._books()
@@ -193,7 +193,7 @@ class Certificates:
             why = known.pending or (move.wait.why if move.wait else known.error)
             renewal = renews_at(known, current, now) if current else None
             at = None if move.act is Act.NOTHING else move.at
-            found.append(Standing(wanted, self._project(wanted.names), status, current, renewal, at, why))
+            found.append(Standing(wanted, self.project_of(wanted.names), status, current, renewal, at, why))
         return found
 
     async def _books(self) -> _Books | None:
@@ -266,7 +266,7 @@ class Certificates:
                 failure = Failure(self._clock.now(), Trouble.NOT_OURS_YET, authority.directory)
                 await self._failed(wanted, failure, wrong, current)
             else:
-                await self._news.issued(made, current, self._project(wanted.names))
+                await self._news.issued(made, current, self.project_of(wanted.names))
 
     async def _failed(self, wanted: Wanted, failure: Failure, what: str, current: Certificate | None) -> None:
         known = await self._journal.one(wanted.names)
@@ -275,7 +275,7 @@ class Certificates:
         if failure.trouble is Trouble.REPLACED:
             return
         move = next_move(known, current, list(self._by_url), await self._journal.past_orders(), self._clock.now())
-        await self._news.failed(known, move, current, self._project(wanted.names))
+        await self._news.failed(known, move, current, self.project_of(wanted.names))
         await self._split(wanted, failure, what)
 
     async def _split(self, wanted: Wanted, failure: Failure, what: str) -> None:
@@ -290,7 +290,7 @@ class Certificates:
     async def _led_here(self, known: Issuance, wanted: Wanted) -> bool:
         """Whether DNS leads here, by all that is known; what does not waits."""
         checked = await self._issuers.preflights.check(wanted.names)
-        now, project = self._clock.now(), self._project(wanted.names)
+        now, project = self._clock.now(), self.project_of(wanted.names)
         if all(each.ready for each in checked):
             failures = () if known.pending else known.failures
             looks = 0 if known.pending else known.looks + 1
@@ -335,7 +335,8 @@ class Certificates:
             window = before
         await self._journal.put(replace(known, window=window, window_of=current.id, window_asked=now))
 
-    def _project(self, names: Collection[str]) -> str:
+    def project_of(self, names: Collection[str]) -> str:
+        """Return whose these names are; "" where they are nobody's, or the installation's own."""
         routed = self._shown.served.hosts or {}
         return next((project for host, project in routed.items() if host in names or covered(names, host)), "")
 

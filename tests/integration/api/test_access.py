@@ -41,6 +41,7 @@ BODIES = {
     "run_command": {"command": ["print"]},
     "create_environment": {"name": "staging"},
     "create_token": {"name": "x"},
+    "retry_certificate": {"host": "x"},
     "add_domain": {"host": "shop.example.com", "service": "web"},
     "import_certificate": {"chain": "x", "key": "y"},
 }

@@ -9,6 +9,7 @@ from hostess.domain.problem import Problem
 from hostess.doors.api import (
     backups,
     canaries,
+    certificates,
     closures,
     deployments,
     domains,
@@ -60,6 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tokens.OPERATIONS,
     *imported_certificates.OPERATIONS,
     *preflights.OPERATIONS,
+    *certificates.OPERATIONS,
     *events.OPERATIONS,
     *notices.OPERATIONS,
     *status.OPERATIONS,

@@ -24,6 +24,7 @@ STATUSES: Mapping[str, int] = {
     "backup-gone": 410,
     "backup-runs-already": 409,
     "cancelled": 409,
+    "certificate-not-wanted": 409,
     "container-not-running": 409,
     "data-gone": 409,
     "deployment-ambiguous": 409,

@@ -5,12 +5,22 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from hostess.domain.ports import Artefacts, Clock, Engine, Journal, Redactor, Repositories, Transcripts
+from hostess.domain.ports import (
+    Artefacts,
+    CertificateStore,
+    Clock,
+    Engine,
+    Journal,
+    Redactor,
+    Repositories,
+    Transcripts,
+)
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.backups import Backups
 from hostess.services.canaries import Canaries
 from hostess.services.certificate_imports import CertificateImports
+from hostess.services.certificates import Certificates
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
@@ -29,6 +39,7 @@ from hostess.services.restores import Restores
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
+from hostess.services.served_certificates import ServedCertificates
 from hostess.services.tokens import Tokens
 from hostess.services.uploads import Uploads
 
@@ -56,6 +67,9 @@ class ApiServices:
     canaries: Canaries
     secrets: SecretStore
     tokens: Tokens
+    certificates: CertificateStore
+    served: ServedCertificates
+    orders: Certificates
     imports: CertificateImports
     internal: InternalCertificates
     collector: Collector
