@@ -1,5 +1,6 @@
 """Orders for certificates on a bench: a real journal, store and files; the authority, the proxy, DNS and the time are a test's."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -165,6 +166,7 @@ class Bench:
 @asynccontextmanager
 async def a_bench(folder: Path, *, writer: Writer | None = None, count: int = 1, **fields: Any) -> AsyncIterator[Bench]:
     """Give one, with so many authorities."""
+    await asyncio.to_thread(folder.mkdir, exist_ok=True)
     journal = await SqliteJournal.open(folder / "hostess.db")
     clock, router = FakeClock(NOW, flowing=True), FakeRouter()
     authorities = [
