@@ -1,6 +1,5 @@
 """Composition root of the daemon: names every concrete class and wires them; starts nothing."""
 
-import ipaddress
 import os
 import socket
 import sys
@@ -35,15 +34,14 @@ from hostess.certificate_wiring import (
 )
 from hostess.domain.ports import (
     Journal,
-    Meter,
     Vault,
 )
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
+from hostess.domain.subnets import free_subnets
 from hostess.outside import Outside
 from hostess.services.api_host import ApiHost, claims
-from hostess.services.backup_times import BackupTimes
-from hostess.services.backups import Backups
+from hostess.services.backup_services import BackupServices, Databases
 from hostess.services.builder import Builder
 from hostess.services.canaries import Canaries
 from hostess.services.canary_launch import CanaryLaunch
@@ -58,7 +56,6 @@ from hostess.services.database_setup import DatabaseSetup
 from hostess.services.database_workloads import DatabaseWorkloads
 from hostess.services.deployer import Deployer
 from hostess.services.deployments import Deployments
-from hostess.services.drills import Drills
 from hostess.services.environment_values import EnvironmentValues
 from hostess.services.environments import Environments
 from hostess.services.gate import Gate
@@ -81,9 +78,6 @@ from hostess.services.removal import Removal
 from hostess.services.repairs import Repairs
 from hostess.services.replicas import Replicas
 from hostess.services.report import Report
-from hostess.services.restore_postgres import PostgresRestore
-from hostess.services.restore_redis import RedisRestore
-from hostess.services.restores import Restores
 from hostess.services.retirement import Retirement
 from hostess.services.route_values import RouteValues
 from hostess.services.routing import Routing
@@ -116,11 +110,7 @@ class World:
     transcripts: FileTranscripts
     job_transcripts: FileTranscripts
     jobs: Jobs
-    backups: Backups
-    backup_times: BackupTimes
-    restores: Restores
-    drills: Drills
-    artefacts: FolderArtefacts
+    backups: BackupServices
     one_off: OneOff
     kept: KeptServices
     environments: Environments
@@ -274,16 +264,8 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     pushes = Pushes(repositories, journal, preparation, deployments, report, preview)
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
-    artefacts = FolderArtefacts(settings.backups.dir)
-    backups = Backups(journal, engine, replicas, artefacts, clock)
-    backup_times = BackupTimes(journal, backups, clock)
-    by_name, by_copy = (
-        PostgresRestore(engine, artefacts),
-        RedisRestore(engine, replicas, sources.access, artefacts, clock),
-    )
-    drills = Drills(journal, engine, replicas, by_copy, artefacts, clock)
-    backups.then(drills.after)
-    restores = Restores(journal, backups, artefacts, by_name, by_copy, databases, turns, clock)
+    managed = Databases(replicas, sources.access, databases, turns)
+    backups = BackupServices.wired(journal, engine, FolderArtefacts(settings.backups.dir), clock, managed)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
         repositories=repositories,
@@ -297,13 +279,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         job_transcripts=running.job_transcripts,
         jobs=jobs,
         backups=backups,
-        artefacts=artefacts,
         kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
-        schedules=Schedules([JobTimes(journal, jobs, clock), backup_times, drills], timer, clock),
-        backup_times=backup_times,
-        restores=restores,
-        drills=drills,
+        schedules=Schedules([JobTimes(journal, jobs, clock), backups.times, backups.drills], timer, clock),
         timer=timer,
         redactor=redactor,
         replicas=replicas,
@@ -353,14 +331,6 @@ def outside_of(settings: Settings) -> Outside:
 def railpack_environment(settings: Settings) -> dict[str, str]:
     """Return the environment that Railpack is chosen from: the daemon's own, with the engine that the settings name."""
     return {**os.environ, **({"DOCKER_HOST": settings.engine.url} if settings.engine.url else {})}
-
-
-def free_subnets(settings: Settings, meter: Meter) -> list[str]:
-    """Return the subnets of the pool that the host itself has no address or route in."""
-    taken = [ipaddress.ip_network(subnet) for subnet in meter.subnets()]
-    return [
-        subnet for subnet in settings.engine.pool() if not any(ipaddress.ip_network(subnet).overlaps(t) for t in taken)
-    ]
 
 
 def hook_program() -> Path:

@@ -79,11 +79,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.orders.stop)
         opened.push_async_callback(world.jobs.stop)
         await world.backups.recover()
-        await world.restores.recover()
-        opened.push_async_callback(world.restores.stop)
-        opened.push_async_callback(world.drills.stop)
         opened.push_async_callback(world.backups.stop)
-        opened.push_async_callback(world.backup_times.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
@@ -186,8 +182,6 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         backups=world.backups,
-        restores=world.restores,
-        artefacts=world.artefacts,
         replicas=world.replicas,
         checkups=world.checkups,
         routing=world.routing,

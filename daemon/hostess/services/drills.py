@@ -128,7 +128,6 @@ class Drills:
         instance = await self._journal.instance()
         owned = labels.of_place(instance, live.project, live.environment)
         marks = {
-            labels.SERVICE: workload.name,
             labels.ROLE: labels.TASK_ROLE,
             labels.DEPLOYMENT: mark,
             labels.REPLICA: mark,

@@ -27,7 +27,7 @@ from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.release import Deployment, Kind, Release
-from hostess.domain.settings import EngineSettings, NotifySettings, Settings
+from hostess.domain.settings import BackupsSettings, EngineSettings, NotifySettings, Settings
 from hostess.doors.api.app import ApiServices, make_app
 from hostess.services.deployments import Enter, Request
 from tests.fakes.building import Recipe
@@ -173,7 +173,7 @@ class Stage:
         else:
             request = self.session.request(method, self.url + path, json=body, headers=sent)
         async with asyncio.timeout(WITHIN), request as response:
-            return Said(response.status, response.headers.copy(), await response.text())
+            return Said(response.status, response.headers.copy(), await response.text(errors="replace"))
 
     async def get(self, path: str) -> Json:
         """Return a GET's JSON answer, which must be 200."""
@@ -331,8 +331,10 @@ async def opened(
         data_dir=folder,
         public_address=(ADDRESS,),
         engine=EngineSettings(),
+        backups=BackupsSettings(dir=folder / "backups"),
         notify=notify or NotifySettings(),
     )
+    settings.backups.dir.mkdir()
     engine, router = FakeEngine(), StandInRouter()
     engine.add_image("leaky:1", Recipe({"/leaky": leaky}, entrypoint=("/leaky",), env={"PORT": "8000"}))
     journal = await SqliteJournal.open(folder / "hostess.db")
@@ -399,8 +401,6 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         backups=world.backups,
-        restores=world.restores,
-        artefacts=world.artefacts,
         settings=settings,
         public_url=world.public_url,
     )

@@ -1,7 +1,10 @@
 """Secrets, tokens and events by the API."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 
+from hostess.domain.backups import Backup, Restore
 from hostess.doors.api.app import OPERATIONS
 from tests.integration.api.jobs_stage import ran, with_jobs
 from tests.integration.api.stage import Stage
@@ -83,19 +86,31 @@ async def test_a_bad_name_or_environment_is_refused(stage: Stage) -> None:
     assert (named.status, placed.status) == (422, 422)
 
 
+async def backed_up(stage: Stage) -> str:
+    """Write a backup of web down, and a restore of it; return its id."""
+    at, artefacts = datetime(2026, 1, 1, tzinfo=UTC), stage.world.backups.artefacts
+    backup = Backup("20260101-000000-abcdef", "shop", "production", "web", "manual", at)
+    written = artefacts.write(backup.path, [("part", iter([b"content"]))])
+    artefacts.put_manifest(backup.path, "{}")
+    await stage.journal.put_backup(replace(backup, state="ok", size=written.size, checksum=written.checksum))
+    restore = Restore("20260101-000000-fedcba", "shop", "production", "web", "production", backup.id, at)
+    await stage.journal.put_restore(restore)
+    return backup.id
+
+
 async def test_no_answer_holds_a_secret_that_was_not_asked_for(stage: Stage) -> None:
     """Of all operations that read, only `values=true` gives a secret's value away, although the app prints it."""
     deployment = await with_jobs(stage, SENTINEL)
     await ran(stage, "report")
     place = {"project": "shop", "environment": "production", "service": "web", "job": "report"}
-    filled = {**place, "deployment": deployment}
+    filled = {**place, "deployment": deployment, "backup": await backed_up(stage), "restore": "20260101-000000-fedcba"}
 
     for operation in [each for each in OPERATIONS if each.method == "GET"]:
         path = re.sub(r"\{(\w+)\}", lambda found: filled[found[1]], operation.path)
         needed = [name for name, field in operation.given.model_fields.items() if field.is_required()]
         query = "&".join(f"{name}=shop.example.com" for name in needed)
         said = await stage.ask(f"GET {path}?{query}")
-        assert said.status == 200, said.text
+        assert said.status == 200, operation.name
         assert SENTINEL not in said.text, operation.name
 
 

@@ -73,7 +73,7 @@ async def list_backups(call: Call, given: OfService) -> BackupList:
 @op(f"POST {BACKUP}", "deploy", returns=BackupView, status=202)
 async def create_backup(call: Call, _: Nothing) -> BackupView:
     """Begin a backup of a service; it is done when its state is ok or failed."""
-    backup = await call.services.backups.begin(call.project, call.environment, call.path["service"], "manual")
+    backup = await call.services.backups.backups.begin(call.project, call.environment, call.path["service"], "manual")
     await call.audit("backup.create", f"began a backup of {backup.service}", {"backup": backup.id})
     return _view(call, backup)
 
@@ -90,7 +90,7 @@ async def show_backup(call: Call, _: Nothing) -> BackupView:
 async def verify_backup(call: Call, _: Nothing) -> Verified:
     """Read an artefact back and compare it with the checksum it was written with."""
     backup = await _wanted(call)
-    return Verified(file=backup.file, sha256=await call.services.backups.verify(backup))
+    return Verified(file=backup.file, sha256=await call.services.backups.backups.verify(backup))
 
 
 @op(f"GET {BACKUP}/{{backup}}/content", "secrets", makes_place=True)
@@ -102,7 +102,7 @@ async def download_backup(call: Call, _: Nothing) -> web.StreamResponse:
         "Content-Length": str(backup.size),
         "Content-Type": "application/zstd",
     }
-    pieces = call.services.artefacts.pieces(backup.path)
+    pieces = call.services.backups.artefacts.pieces(backup.path)
     with closing(pieces):
         first = await asyncio.to_thread(next, pieces, b"")  # before the head: a Problem is told as one
         await call.audit("backup.download", f"took {backup.file}", {"backup": backup.id})
@@ -119,7 +119,7 @@ async def download_backup(call: Call, _: Nothing) -> web.StreamResponse:
 async def backup_manifest(call: Call, _: Nothing) -> web.Response:
     """Return what lies beside an artefact: versions, databases, rows of each table, checksum."""
     backup = await _wanted(call)
-    text = await asyncio.to_thread(call.services.artefacts.manifest, backup.path)
+    text = await asyncio.to_thread(call.services.backups.artefacts.manifest, backup.path)
     return web.Response(text=text, content_type="application/json")
 
 
@@ -127,7 +127,7 @@ async def backup_manifest(call: Call, _: Nothing) -> web.Response:
 async def delete_backup(call: Call, _: Nothing) -> None:
     """Delete a backup for good."""
     backup = await _wanted(call)
-    await call.services.backups.delete(backup)
+    await call.services.backups.backups.delete(backup)
     await call.audit("backup.delete", f"deleted {backup.file}", {"backup": backup.id, "service": backup.service})
 
 
@@ -138,7 +138,7 @@ async def _each(pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
 
 async def _wanted(call: Call) -> Backup:
     wanted = "" if call.path["backup"] == "newest" else call.path["backup"]
-    return await call.services.backups.find(call.project, call.environment, call.path["service"], wanted)
+    return await call.services.backups.backups.find(call.project, call.environment, call.path["service"], wanted)
 
 
 def _view(call: Call, backup: Backup) -> BackupView:
@@ -155,7 +155,7 @@ def _view(call: Call, backup: Backup) -> BackupView:
         size=backup.size,
         sha256=backup.checksum,
         problem=call.services.redactor.hide(backup.problem),
-        progress=call.services.backups.progress(backup),
+        progress=call.services.backups.backups.progress(backup),
         proof=None if proof is None else ProofView(at=proof.at, seconds=proof.seconds, problem=proof.problem),
     )
 

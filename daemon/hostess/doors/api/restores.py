@@ -41,9 +41,9 @@ class RestoreView(View):
 async def restore_service(call: Call, given: NewRestore) -> RestoreView:
     """Begin to restore a service from a backup; it is done when its state is ok or failed."""
     services, service = call.services, call.path["service"]
-    target = await services.backups.target(call.project, call.environment, service)
-    backup = await services.backups.find(call.project, given.source or call.environment, service, given.backup)
-    begun = await services.restores.begin(target, backup, safety=given.safety)
+    target = await services.backups.backups.target(call.project, call.environment, service)
+    backup = await services.backups.backups.find(call.project, given.source or call.environment, service, given.backup)
+    begun = await services.backups.restores.begin(target, backup, safety=given.safety)
     data = {"restore": begun.id, "backup": backup.id, "safety": given.safety}
     await call.audit("backup.restore", f"began to restore {service} from {backup.file}", data)
     return _view(call, begun)
@@ -72,7 +72,7 @@ def _view(call: Call, restore: Restore) -> RestoreView:
         started_at=restore.started_at,
         ended_at=restore.ended_at,
         problem=call.services.redactor.hide(restore.problem),
-        progress=call.services.restores.progress(restore),
+        progress=call.services.backups.restores.progress(restore),
     )
 
 

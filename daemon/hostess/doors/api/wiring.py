@@ -5,19 +5,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from hostess.domain.ports import (
-    Artefacts,
-    CertificateStore,
-    Clock,
-    Engine,
-    Journal,
-    Redactor,
-    Repositories,
-    Transcripts,
-)
+from hostess.domain.ports import CertificateStore, Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
-from hostess.services.backups import Backups
+from hostess.services.backup_services import BackupServices
 from hostess.services.canaries import Canaries
 from hostess.services.certificate_imports import CertificateImports
 from hostess.services.certificates import Certificates
@@ -35,7 +26,6 @@ from hostess.services.one_off import OneOff
 from hostess.services.preflights import Preflights
 from hostess.services.removal import Removal
 from hostess.services.replicas import Replicas
-from hostess.services.restores import Restores
 from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
@@ -83,9 +73,7 @@ class ApiServices:
     preflights: Preflights
     notifier: Notifier
     job_transcripts: Transcripts
-    backups: Backups
-    restores: Restores
-    artefacts: Artefacts
+    backups: BackupServices
     settings: Settings
     public_url: Callable[[str], str]
     voucher: str = field(repr=False)

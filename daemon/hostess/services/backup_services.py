@@ -1,0 +1,59 @@
+"""Everything about backups, wired: taking them, their times, drills, restores."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from hostess.domain.ports import Artefacts, Clock, Engine, Journal
+from hostess.services.backup_times import BackupTimes
+from hostess.services.backups import Backups
+from hostess.services.database_access import DatabaseAccess
+from hostess.services.database_setup import DatabaseSetup
+from hostess.services.drills import Drills
+from hostess.services.replicas import Replicas
+from hostess.services.restore_postgres import PostgresRestore
+from hostess.services.restore_redis import RedisRestore
+from hostess.services.restores import Restores
+from hostess.services.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """What backups need of those who run databases."""
+
+    replicas: Replicas
+    access: DatabaseAccess
+    setup: DatabaseSetup
+    turns: Turns
+
+
+@dataclass(frozen=True, slots=True)
+class BackupServices:
+    """The services, and where artefacts are."""
+
+    artefacts: Artefacts
+    backups: Backups
+    times: BackupTimes
+    drills: Drills
+    restores: Restores
+
+    @classmethod
+    def wired(cls, journal: Journal, engine: Engine, artefacts: Artefacts, clock: Clock, databases: Databases) -> Self:
+        """Return them; nothing is started."""
+        replicas = databases.replicas
+        backups = Backups(journal, engine, replicas, artefacts, clock)
+        postgres = PostgresRestore(engine, artefacts)
+        redis = RedisRestore(engine, replicas, databases.access, artefacts, clock)
+        drills = Drills(journal, engine, replicas, redis, artefacts, clock)
+        backups.then(drills.after)
+        restores = Restores(journal, backups, artefacts, postgres, redis, databases.setup, databases.turns, clock)
+        return cls(artefacts, backups, BackupTimes(journal, backups, clock), drills, restores)
+
+    async def recover(self) -> None:
+        """After a restart: finish or undo what was under way."""
+        await self.backups.recover()
+        await self.restores.recover()
+
+    async def stop(self) -> None:
+        """End what is under way, so that nothing half done is left."""
+        for each in (self.times, self.restores, self.drills, self.backups):
+            await each.stop()
