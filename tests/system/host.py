@@ -148,6 +148,17 @@ class Host:
             check=False,
         )
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command line against this host and return its process."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "hostess", *arguments],
+            env={**self.environment, "HOSTESS_URL": f"http://{self.api}", "HOSTESS_TOKEN": self.token},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def get(self, host: str, path: str = "/") -> tuple[int, str, Mapping[str, str]]:
         """Ask the proxy for a page; return status, body and headers (lower-case names)."""
         address, port = self.proxy
