@@ -14,6 +14,7 @@ from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
+from hostess.domain.ports import FileSystem
 from hostess.domain.push import ZERO, Push, RefUpdate, Verdict
 from hostess.domain.release import Release
 from hostess.domain.settings import ApiSettings, EngineSettings, Settings
@@ -56,6 +57,10 @@ class FixedMeter:
     def free_disk(self, path: str) -> int:
         """Return the same for every *path*."""
         return self.disk if path else 0
+
+    def file_system(self, path: str) -> FileSystem:
+        """Return the same for every *path*."""
+        return FileSystem(1, 50 * 1024**3, self.free_disk(path))
 
     def memory(self) -> tuple[int, int]:
         """Return total and available memory."""

@@ -87,6 +87,7 @@ from hostess.services.served_certificates import ServedCertificates
 from hostess.services.shutdown import Shutdown
 from hostess.services.static_sites import StaticSites
 from hostess.services.steps import Steps
+from hostess.services.storage_watch import StorageWatch
 from hostess.services.tokens import Tokens
 from hostess.services.tree_values import TreeValues
 from hostess.services.turns import Turns
@@ -133,6 +134,7 @@ class World:
     removal: Removal
     preflights: Preflights
     orders: Certificates
+    storage: StorageWatch
     notifier: Notifier
     api_host: ApiHost
     voucher: str
@@ -300,6 +302,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         removal=removal,
         preflights=preflights,
         orders=orders_of(settings, journal, outside, own, routing, preflights),
+        storage=StorageWatch(
+            journal, engine, replicas, outside.meter, clock, (str(settings.data_dir), str(settings.backups.dir))
+        ),
         notifier=Notifier(
             journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
         ),

@@ -40,6 +40,7 @@ SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
 ORDER_CERTIFICATES_EVERY = timedelta(minutes=1)
 WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
+WATCH_STORAGE_EVERY = timedelta(minutes=5)
 NOTIFY_EVERY = timedelta(seconds=5)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
@@ -178,6 +179,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         schedules=world.schedules,
         uploads=world.uploads,
         preflights=world.preflights,
+        storage=world.storage,
         notifier=world.notifier,
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
@@ -239,6 +241,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)
     timer.every(WATCH_CERTIFICATES_EVERY, "renew certificates", world.routing.renew)
     timer.every(ORDER_CERTIFICATES_EVERY, "look after certificates", world.orders.look)
+    timer.every(WATCH_STORAGE_EVERY, "watch storage", world.storage.look)
     timer.every(NOTIFY_EVERY, "send notices", world.notifier.look)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))

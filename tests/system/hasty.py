@@ -1,4 +1,4 @@
-"""The daemon as it is, but that it looks for environments whose time is over each second: `python -m tests.system.hasty`."""
+"""The daemon as it is, but that it looks each second what is over and how full storage is: `python -m tests.system.hasty`."""
 
 import sys
 from datetime import timedelta
@@ -7,4 +7,5 @@ from hostess import main
 
 if __name__ == "__main__":
     main.EXPIRE_EVERY = timedelta(seconds=1)
+    main.WATCH_STORAGE_EVERY = timedelta(seconds=1)
     sys.exit(main.main())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from hostess.domain.ports import FileSystem
+
 UP = 0x1
 COLUMNS = 8
 
@@ -22,10 +24,15 @@ class HostMeter:
 
         Of a folder that is not there (a remote engine's, or one that this process may not see), its nearest parent's.
         """
+        return self.file_system(path).free
+
+    def file_system(self, path: str) -> FileSystem:
+        """Return the file system that holds *path*; what is free is so for anybody but root, and so is the size."""
         place = Path(path).absolute()
         while not place.exists():
             place = place.parent
-        return psutil.disk_usage(str(place)).free
+        usage = psutil.disk_usage(str(place))
+        return FileSystem(place.stat().st_dev, usage.used + usage.free, usage.free)
 
     def memory(self) -> tuple[int, int]:
         """Return total and available memory in bytes."""

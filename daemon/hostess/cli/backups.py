@@ -10,7 +10,8 @@ from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, USAGE, Failure
 from hostess.cli.groups import Aliased, example
-from hostess.cli.output import ago, show_fields, show_json, show_table, size_text, tell
+from hostess.cli.output import ago, show_fields, show_json, show_table, tell
+from hostess.domain.quantities import size_text
 
 LOOK_AGAIN = 0.25
 LONG = 24 * 3600.0

@@ -12,8 +12,9 @@ from hostess.cli.client import Client, path_of
 from hostess.cli.failure import NOT_FOUND, USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import example
-from hostess.cli.output import size_text, tell
+from hostess.cli.output import tell
 from hostess.cli.server import find_server
+from hostess.domain.quantities import size_text
 
 if TYPE_CHECKING:
     from hostess.domain.stack import Stack

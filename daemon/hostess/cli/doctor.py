@@ -17,8 +17,9 @@ from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, Failure
 from hostess.cli.groups import example
-from hostess.cli.output import show_json, show_table, size_text
+from hostess.cli.output import show_json, show_table
 from hostess.cli.server import Server, data_dir
+from hostess.domain.quantities import size_text
 
 GIT = (2, 29)
 LITTLE_DISK = 2 * 1024**3

@@ -37,4 +37,6 @@ def events(client: Client, project: str | None, follow: bool, limit: int, form: 
 def _show(event: dict[str, Any], raw: str) -> None:
     place = "/".join(part for part in (event["project"], event["environment"]) if part)
     at = event["at"][:19].replace("T", " ")
-    click.echo(raw or "  ".join(part for part in (at, event["kind"], place, event["message"]) if part))
+    remedy = event["data"].get("remedy")
+    message = f"{event['message']}; {remedy}" if remedy else event["message"]
+    click.echo(raw or "  ".join(part for part in (at, event["kind"], place, message) if part))

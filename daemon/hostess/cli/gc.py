@@ -5,7 +5,8 @@ import click
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.groups import example
-from hostess.cli.output import show_json, size_text
+from hostess.cli.output import show_json
+from hostess.domain.quantities import size_text
 
 COLLECT_WITHIN = 300.0
 

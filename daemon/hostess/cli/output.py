@@ -53,15 +53,6 @@ def ago(text: str | None, now: datetime | None = None) -> str:
     return "just now"
 
 
-def size_text(size: float) -> str:
-    """Return bytes as people read them: "1.2 GiB"."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:  # noqa: PLR2004 -- a kibibyte
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
-
-
 def _cell(value: object) -> str:
     """Return a value on one line, without anything that would move a terminal's cursor."""
     text = "" if value is None else str(value)

@@ -12,6 +12,7 @@ from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_json, show_table, tell
+from hostess.domain.quantities import size_text
 
 REMOVE_WITHIN = 300.0
 ASKS = "  (asks for sign-in)"
@@ -197,7 +198,13 @@ def _count(text: str) -> tuple[str, int]:
 
 
 def _status(service: dict[str, Any]) -> str:
-    return f"{service['state']}, pending restart" if service["pending_restart"] else str(service["state"])
+    pending = ", pending restart" if service["pending_restart"] else ""
+    return f"{service['state']}{pending}{_fill(service)}"
+
+
+def _fill(service: dict[str, Any]) -> str:
+    state = (service["storage"] or {}).get("state", "fine")
+    return "" if state == "fine" else f", storage {state}"
 
 
 def _ports(service: dict[str, Any]) -> str:
@@ -216,6 +223,9 @@ def _show_detail(service: dict[str, Any]) -> None:
     for port in service["ports"]:
         for url in port["urls"] or ("private",):
             click.echo(f"  port {port['number']}  {url}{ASKS if port['sign_in'] else ''}")
+    if service["storage"]:
+        used = "not measured yet" if service["storage"]["used"] is None else size_text(service["storage"]["used"])
+        click.echo(f"  storage {used} of {size_text(service['storage']['size'])}{_fill(service)}")
     for each in service["containers"]:
         ending = f", exit code {each['exit_code']}" if each["exit_code"] not in {None, 0} else ""
         memory = ", out of memory" if each["out_of_memory"] else ""

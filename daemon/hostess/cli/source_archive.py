@@ -13,8 +13,8 @@ from typing import IO
 import click
 
 from hostess.cli.failure import USAGE, Failure
-from hostess.cli.output import size_text
 from hostess.cli.source_tree import HOSTESS, STACK_FILE, Source, Tree
+from hostess.domain.quantities import size_text
 
 PACKED = 500 * 1024**2
 EXPANDED = 2 * 1024**3

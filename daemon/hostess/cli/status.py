@@ -1,11 +1,15 @@
 """hostess status."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.groups import example
-from hostess.cli.output import ago, show_fields, show_json, show_table, size_text, tell
+from hostess.cli.output import ago, show_fields, show_json, show_table, tell
+from hostess.domain.quantities import size_text
 
 
 @example("hostess status")
@@ -26,6 +30,7 @@ def status(client: Client, form: str) -> None:
             ("Engine", f"Docker {host['engine']}" if host["engine"] else "does not answer: `hostess doctor`"),
             ("Host", machine),
             ("Base domain", host["base_domain"]),
+            *(("Disk", _disk(each)) for each in host["disks"]),
         ]
     )
     click.echo()
@@ -52,8 +57,16 @@ def status(client: Client, form: str) -> None:
             tell(f"{where}: {closed} (`hostess maintenance status`)")
         if place["canary"]:
             tell(f"{where}: canary {place['canary']} of clients (`hostess canary status`)")
+        for full in place["storage"]:
+            tell(f"{where}: {full} of its storage is used (`hostess events` tells what to do)")
         if place["pending_restart"]:
             tell(
                 f"pending restart in {where}: {', '.join(place['pending_restart'])}"
                 " (changed secrets; `hostess services restart` brings them in)"
             )
+
+
+def _disk(disk: Mapping[str, Any]) -> str:
+    full = "" if disk["state"] == "fine" else f"  {str(disk['state']).upper()}"
+    percent = disk["used"] * 100 // max(disk["size"], 1)
+    return f"{size_text(disk['used'])} of {size_text(disk['size'])} used, {percent} % ({disk['folder']}){full}"

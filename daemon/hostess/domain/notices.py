@@ -90,6 +90,9 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "certificate.renewed": _Rule(Level.INFO, ends=_CERTIFICATE_TROUBLES),
     "audit.certificate.imported": _Rule(Level.INFO, ends=_CERTIFICATE_TROUBLES),
     "audit.certificate.removed": _Rule(Level.INFO, ends=frozenset({"certificate.expiring", "certificate.expired"})),
+    "storage.warning": _Rule(Level.WARNING),
+    "storage.critical": _Rule(Level.ERROR),
+    "storage.recovered": _Rule(Level.INFO, ends=frozenset({"storage.warning", "storage.critical"})),
     "notify.failed": _Rule(Level.WARNING, remedy="mend it, then try `hostess notify test`; what is due is sent then"),
     "notify.works": _Rule(Level.INFO, ends=frozenset({"notify.failed"})),
 }

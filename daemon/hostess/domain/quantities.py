@@ -52,3 +52,12 @@ def memory_text(size: int) -> str:
     """Return bytes in the largest unit of 1024 that keeps the number whole: "512Mi", "2Gi"."""
     unit = next((unit for unit in ("Ti", "Gi", "Mi", "Ki") if size % _BYTES[unit] == 0), "")
     return f"{size // _BYTES[unit]}{unit}"
+
+
+def size_text(size: float) -> str:
+    """Return bytes as people read them: "1.2 GiB"."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:  # noqa: PLR2004 -- a kibibyte
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -94,7 +94,8 @@ class Workload:
     *sealed_files* in the same way the files that are put into the container ("" for none).
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
     database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token, *proxy* is what else
-    it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept.
+    it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept. *storage* are the bytes that a database
+    declares to need on the disk; they are watched.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Workload:
     sign_in: tuple[int, ...] = ()
     proxy: RouteSettings | None = None
     backups: Backups | None = None
+    storage: int | None = None
 
     @property
     def is_database(self) -> bool:

@@ -53,6 +53,7 @@ class DatabaseWorkloads:
             health=Health(command=made.ready),
             volumes={labels.volume_name(self._instance, project, environment, service.name, "data"): made.path},
             backups=service.backups,
+            storage=service.resources.storage,
             inside=inside_of(service, await self._access.indexes(project, environment, service)),
         )
         return Made(workload, made.env, {})

@@ -379,6 +379,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         checkups=world.checkups,
         closures=world.closures,
         domains=world.domains,
+        storage=world.storage,
         canaries=world.canaries,
         routing=world.routing,
         secrets=world.secrets,

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hostess.cli.output import ago, show_fields, show_table, size_text
+from hostess.cli.output import ago, show_fields, show_table
+from hostess.domain.quantities import size_text
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hostess.domain.ports.backups import Artefacts, BackupRecords, Shell
 from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
-from hostess.domain.ports.host import Answer, Clock, Firewall, Meter, Prober, Redactor, Transcripts, Vault
+from hostess.domain.ports.host import Answer, Clock, FileSystem, Firewall, Meter, Prober, Redactor, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.issuances import IssuanceJournal, OrderFiles
 from hostess.domain.ports.journal import Journal
@@ -49,6 +49,7 @@ __all__ = [
     "DnsWriter",
     "Engine",
     "EngineFacts",
+    "FileSystem",
     "Firewall",
     "Heard",
     "Image",

@@ -32,8 +32,20 @@ class Clock(Protocol):
         """Return lower-case hex chance of so many bits."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """A file system: *device* tells it from others, *size* and *free* (for anybody but root) are bytes."""
+
+    device: int
+    size: int
+    free: int
+
+
 class Meter(Protocol):
     """What the host has."""
+
+    def file_system(self, path: str) -> FileSystem:
+        """Return what holds *path*; of a folder that is not there, its nearest parent's."""
 
     def free_disk(self, path: str) -> int:
         """Return the free bytes of the file system that holds *path*."""

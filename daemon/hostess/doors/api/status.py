@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
+from operator import attrgetter
 
 from aiohttp import web
 
@@ -9,6 +10,7 @@ from hostess import __version__
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.release import State
+from hostess.domain.storage import Fill, fill_of
 from hostess.doors.api.operation import Call, Nothing, View, op
 from hostess.doors.api.workloads import services_of
 
@@ -22,6 +24,15 @@ class Health(View):
     version: str
 
 
+class DiskView(View):
+    """A file system that Hostess keeps something on, named by a folder; bytes. *state*: fine, warning, critical."""
+
+    folder: str
+    used: int
+    size: int
+    state: str
+
+
 class HostView(View):
     """The machine and its engine; *engine* is empty when it does not answer."""
 
@@ -31,12 +42,13 @@ class HostView(View):
     cpus: float
     memory: int
     base_domain: str
+    disks: tuple[DiskView, ...]
 
 
 class PlaceView(View):
     """An environment at a glance. *last* is the newest deployment's state, *closed* says what is in maintenance or paused.
 
-    *canary* is the release that is tried out, with its share.
+    *canary* is the release that is tried out, with its share. *storage* says which databases fill what they declare.
     """
 
     project: str
@@ -49,6 +61,7 @@ class PlaceView(View):
     pending_restart: tuple[str, ...]
     closed: tuple[str, ...]
     canary: str
+    storage: tuple[str, ...]
     urls: tuple[str, ...]
     last: str
     last_at: datetime | None
@@ -120,6 +133,7 @@ async def metrics(call: Call, _: Nothing) -> web.Response:
     journal = call.services.journal
     deployments = Counter(each.state for each in await journal.deployments(limit=RECENT))
     places = await journal.places()
+    services_measured = call.services.storage.measured()
     counted = await call.services.routing.metrics()
     figures = [
         ("hostess_proxy_up", "Whether the proxy answers.", [("", int(bool(counted)))]),
@@ -140,6 +154,20 @@ async def metrics(call: Call, _: Nothing) -> web.Response:
             "Containers that wait to be retired, and other work to be done.",
             [("", len(await journal.tasks()))],
         ),
+    ]
+    figures += [
+        (
+            f"hostess_storage_{what}_bytes",
+            f"Bytes of {meaning}.",
+            [
+                (f'{{project="{use.project}",environment="{use.environment}",service="{use.service}"}}', size(use))
+                for use in services_measured
+            ],
+        )
+        for what, meaning, size in (
+            ("used", "a database on the disk", attrgetter("used")),
+            ("declared", "storage that it declares", attrgetter("size")),
+        )
     ]
     lines = [
         line
@@ -170,6 +198,10 @@ async def _host(call: Call) -> HostView:
         cpus=cpus,
         memory=memory,
         base_domain=services.settings.base_domain,
+        disks=tuple(
+            DiskView(folder=use.name, used=use.used, size=use.size, state=str(fill_of(use.percent)))
+            for use in await services.storage.disks()
+        ),
     )
 
 
@@ -191,6 +223,11 @@ async def _place(call: Call, place: Place) -> PlaceView:
         pending_restart=tuple(service.name for service in found if service.pending_restart),
         closed=tuple(f"{closure.kind} of {closure.service or 'all services'}" for closure in closures),
         canary=f"{canary.release.title}, {canary.share.percent} %" if canary else "",
+        storage=tuple(
+            f"{service.name} {service.storage.used * 100 // service.storage.size} %"
+            for service in found
+            if service.storage and service.storage.used is not None and service.storage.state != Fill.FINE
+        ),
         urls=tuple(url for service in found for url in service.urls),
         last=str(newest[0].state) if newest else "",
         last_at=newest[0].created_at if newest else None,

@@ -30,6 +30,7 @@ from hostess.services.routing import Routing
 from hostess.services.schedules import Schedules
 from hostess.services.secret_store import SecretStore
 from hostess.services.served_certificates import ServedCertificates
+from hostess.services.storage_watch import StorageWatch
 from hostess.services.tokens import Tokens
 from hostess.services.uploads import Uploads
 
@@ -71,6 +72,7 @@ class ApiServices:
     schedules: Schedules
     uploads: Uploads
     preflights: Preflights
+    storage: StorageWatch
     notifier: Notifier
     job_transcripts: Transcripts
     backups: BackupServices

@@ -13,6 +13,7 @@ from hostess.domain.ports import Container
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
 from hostess.domain.routes import path_of
+from hostess.domain.storage import Fill, fill_of
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 from hostess.doors.api.pending import pending_restart, running_secrets
@@ -46,6 +47,14 @@ class ContainerView(View):
     started_at: datetime | None
 
 
+class StorageView(View):
+    """Bytes on the disk: *size* is what the service declares, *used* None until it is measured. *state*: fine, warning, critical."""
+
+    used: int | None
+    size: int
+    state: str
+
+
 class ServiceView(View):
     """A service of the live release. *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, down."""
 
@@ -61,6 +70,7 @@ class ServiceView(View):
     urls: tuple[str, ...]
     containers: tuple[ContainerView, ...]
     pending_restart: bool
+    storage: StorageView | None
 
 
 class ServiceList(View):
@@ -160,6 +170,16 @@ def _view(
         urls=tuple(port.urls[0] for port in ports if port.urls),
         containers=tuple(_container(container, unwell) for container in own),
         pending_restart=pending,
+        storage=_storage(services, release, workload),
+    )
+
+
+def _storage(services: ApiServices, release: Release, workload: Workload) -> StorageView | None:
+    if workload.storage is None:
+        return None
+    use = services.storage.of(release.project, release.environment, workload)
+    return StorageView(
+        used=use and use.used, size=workload.storage, state=str(fill_of(use.percent) if use else Fill.FINE)
     )
 
 
