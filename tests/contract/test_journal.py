@@ -563,6 +563,18 @@ async def test_domains_by_command(journal: Journal) -> None:
         await journal.put_domain(other)
 
 
+async def test_a_domain_of_a_release_and_by_command(journal: Journal) -> None:
+    """What a release leads somewhere is not moved to another environment by command: no host leads to two of them."""
+    await switched(journal, a_release(), {"a.x": "api"})
+    await journal.open_place("shop", "staging", (*SUBNETS, "10.213.2.0/24"), NOW)
+    domain = LiveDomain("a.x", "shop", "production", "api", NOW, "ann")
+    await journal.put_domain(domain)
+
+    with pytest.raises(Problem, match=r"belongs to service api of shop \(production\)"):
+        await journal.put_domain(replace(domain, environment="staging"))
+    assert await journal.domains() == [domain]
+
+
 async def test_canaries(journal: Journal) -> None:
     """There is one canary in an environment; another share is kept while it is that one; a switch there ends it."""
     await switched(journal, a_release(), {})

@@ -2,7 +2,7 @@
 
 from sqlite_utils import Database
 
-from hostess.adapters.journal_releases import host_owners, refuse_taken, require_place
+from hostess.adapters.journal_releases import host_owners, refuse_taken, release_owners, require_place
 from hostess.adapters.journal_rows import from_text, to_text
 from hostess.domain.records import LiveDomain
 
@@ -11,10 +11,10 @@ def put(db: Database, domain: LiveDomain) -> None:
     """Write a domain down, or move it within its project. Problem "environment-not-found", "host-taken"."""
     require_place(db, domain.project, domain.environment)
     known = next((each for each in every(db) if each.host == domain.host), None)
-    own = {(domain.project, domain.environment)}
-    if known is not None and known.project == domain.project:
-        own.add((known.project, known.environment))
-    refuse_taken(host_owners(db, [domain.host]), own)
+    if known is not None and known.project != domain.project:
+        refuse_taken(host_owners(db, [domain.host]), ())
+    # What was said by command moves with it; what a release says stays, and no host leads to two environments.
+    refuse_taken(release_owners(db, [domain.host]), {(domain.project, domain.environment)})
     db.execute(
         "INSERT INTO domains (record) VALUES (?) ON CONFLICT (host) DO UPDATE SET record = excluded.record",
         [to_text(domain)],

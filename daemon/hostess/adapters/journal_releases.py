@@ -89,17 +89,28 @@ def amend(db: Database, release: Release) -> None:
 
 def host_owners(db: Database, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
     """Return host -> (project, environment, service) of those that are taken, by a release or by command."""
-    # The last one counts: what the release says.
+    asked = to_text(tuple(hosts))
     rows = db.query(
         """
         SELECT host, project, environment, json_extract(record, '$.service') AS service FROM domains
-            WHERE host IN (SELECT value FROM json_each(:hosts))
-        UNION ALL
-        SELECT host, project, environment, service FROM hosts WHERE host IN (SELECT value FROM json_each(:hosts))
+            WHERE host IN (SELECT value FROM json_each(?))
         """,
-        {"hosts": to_text(tuple(hosts))},
+        [asked],
     )
+    # What the release says counts where both say something.
+    return _owners(rows) | _owners(db.query(_OF_RELEASES, [asked]))
+
+
+def release_owners(db: Database, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+    """Return host -> (project, environment, service) of those that are taken by a release."""
+    return _owners(db.query(_OF_RELEASES, [to_text(tuple(hosts))]))
+
+
+def _owners(rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[str, str, str]]:
     return {str(row["host"]): (str(row["project"]), str(row["environment"]), str(row["service"])) for row in rows}
+
+
+_OF_RELEASES = "SELECT * FROM hosts WHERE host IN (SELECT value FROM json_each(?))"
 
 
 def _save(db: Database, release: Release) -> None:

@@ -114,6 +114,22 @@ async def test_moved(stage: Stage) -> None:
     assert services_of(stage, "shop.example.com") == []
 
 
+async def test_one_of_the_file_is_not_moved(stage: Stage) -> None:
+    """A host of hostess.yml that was added, too, is not moved to another environment, where it would lead to both: nothing changes."""
+    await stage.project()
+    await stage.secret("a")
+    await stage.ask("POST /v1/projects/shop/environments", {"name": "staging"})
+    assert (await stage.push(WITH_DOMAIN)).accepted
+    await stage.ask(f"POST {BASE}", {"host": "www.shop.example.com", "service": "web"})
+
+    said = await stage.ask(f"PATCH {BASE}/www.shop.example.com", {"environment": "staging"})
+
+    assert (said.status, said.code) == (409, "host-taken"), said.text
+    assert [(each["environment"], each["service"]) for each in (await stage.get(BASE))["items"]] == [
+        ("production", "web")
+    ]
+
+
 async def test_of_another_project(stage: Stage) -> None:
     """A domain that another project has is refused with who has it: by command where a file has it, and the other way round."""
     await stage.project()
