@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 
@@ -20,9 +20,10 @@ def _networks(*texts: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 _PRIVATE = _networks(
     "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16",
-    "::/128 ::1/128 fc00::/7 fe80::/10",
+    "224.0.0.0/3 ::/128 ::1/128 fc00::/7 fe80::/10 ff00::/8",
 )
-"""Not reachable from the internet (RFC 1918, 4193, 6598 and those for one host or link)."""
+"""Not reachable from the internet (RFC 1918, 4193, 6598 and those for one host or link), or no one host's (multicast)."""
+_ENDING_IN_IPV4 = _networks("::/96 64:ff9b::/96")
 _OWNERS: Final[Mapping[Owner, tuple[IPv4Network | IPv6Network, ...]]] = {
     Owner("Cloudflare", cdn=True): _networks(
         "103.21.244.0/22 103.22.200.0/22 103.31.4.0/22 104.16.0.0/13 104.24.0.0/14 108.162.192.0/18 131.0.72.0/22",
@@ -50,5 +51,14 @@ def owner_of(address: str) -> Owner | None:
 
 
 def _within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    parsed = ip_address(address)
+    parsed = _meant(ip_address(address))
     return any(parsed in network for network in networks if network.version == parsed.version)
+
+
+def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return whom packets to an address reach: IPv6 has ways to write one of IPv4 (RFC 4291 §2.5.5, RFC 6052, RFC 3056)."""
+    if isinstance(address, IPv4Address):
+        return address
+    if any(address in network for network in _ENDING_IN_IPV4):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address

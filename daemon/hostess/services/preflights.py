@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 WITHIN = timedelta(seconds=5)
 AT_ONCE = 20
+MOST_ADDRESSES = 16
+"""So many a host may have: each is asked, and whoever runs a domain's name servers must not choose whom we ask a thousand times."""
 TOKEN_BITS = 128
 
 
@@ -73,7 +75,7 @@ class Preflights:
                     )
                 except Problem as problem:
                     return replace(found, address_fault=str(problem))
-                found = replace(found, addresses=(*four, *six))
+                found = _with_addresses(found, (*four, *six))
             return await self._with_caa(found, within) if public(_bare(domain)) else found
 
     async def _with_caa(self, found: Found, within: timedelta) -> Found:
@@ -118,6 +120,12 @@ class Preflights:
     def _worth(self, address: str, here: Here) -> bool:
         """Whether to ask at an address: not at one of a private network, where no public authority (one that is known) comes."""
         return address in here.addresses or not is_private(address) or not self._means.issuers
+
+
+def _with_addresses(found: Found, addresses: tuple[str, ...]) -> Found:
+    if len(addresses) > MOST_ADDRESSES:
+        return replace(found, address_fault=f"it has {len(addresses)} addresses, more than {MOST_ADDRESSES}")
+    return replace(found, addresses=addresses)
 
 
 def _bare(domain: str) -> str:

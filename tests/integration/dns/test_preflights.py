@@ -17,6 +17,7 @@ from tests.name_server import NameServer, loopback, name_server
 
 WITHIN = timedelta(seconds=5)
 OURS, THEIRS, NOBODY, EXTERNAL = loopback(), loopback(), loopback(), "203.0.113.7"
+MANY = "\n".join(f"many A {OURS.rpartition('.')[0]}.{number}" for number in range(1, 101))
 ZONE = f"""
 shop A {OURS}
 www CNAME shop
@@ -26,6 +27,7 @@ both A {THEIRS}
 down A {NOBODY}
 stale A {OURS}
 stale AAAA ::1
+{MANY}
 forbidden A {OURS}
 forbidden CAA 0 issue "pki.goog"
 *.forbidden A {OURS}
@@ -114,6 +116,16 @@ async def test_a_host_at_which_we_hear_ourselves_is_ready(server: NameServer, th
     assert (await preflights(server, there).check_one(host)).ready
     assert there.opened == 1
     assert there.answers == {}
+
+
+async def test_a_host_of_very_many_addresses_is_not_asked_for(server: NameServer, there: Web) -> None:
+    """Where a name server tells of a hundred addresses, none of them is asked: it is said that these are too many."""
+    checked = await preflights(server, there, EXTERNAL).check_one("many.example.com")
+
+    assert there.opened == 0
+    [finding] = checked.findings
+    assert (finding.code, "it has 100 addresses, more than 16" in finding.sentence) == ("dns-failed", True)
+    assert [record.brief for record in checked.records] == [f"A {EXTERNAL}"]
 
 
 async def test_a_host_at_which_another_answers_is_not(server: NameServer, there: Web) -> None:
