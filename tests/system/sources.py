@@ -80,8 +80,9 @@ def ids(host: Host, project: str, *services: str) -> dict[str, list[str]]:
 
 
 def only(host: Host, project: str, service: str) -> str:
-    """Return the id of the one running container of a service."""
-    [found] = host.containers(f"project={project}", f"service={service}", running=True)
+    """Return the id of the one running container of a service; what was started beside it for a task does not count."""
+    labels = (f"project={project}", f"service={service}", "role=replica")
+    [found] = host.containers(*labels, running=True)
     return found
 
 

@@ -418,8 +418,23 @@ def test_a_restore_of_redis_puts_everything_back(shop: Shop) -> None:
     restored(shop, "cache", made["id"])
 
 
+def test_what_is_restored_is_not_pushed_out(shop: Shop) -> None:
+    """The oldest backup that is kept is restored, though one more is taken before: it goes when it is not needed any more."""
+    shop.redis("SET", "word", "first")
+    first = restored(shop, "cache", shop.made("cache")["id"])["safety"]
+    shop.redis("SET", "word", "second")
+    restored(shop, "cache", "newest")
+
+    shop.redis("SET", "word", "third")
+    restored(shop, "cache", first)
+
+    assert shop.redis("GET", "word") == "first"
+    shop.made("cache")
+    assert first not in [each["id"] for each in shop.listed("cache")]
+
+
 def answers(shop: Shop) -> bool:
     """Whether redis answers."""
-    found = shop.host.containers("project=shop", "service=cache", running=True)
+    found = shop.host.containers("project=shop", "service=cache", "role=replica", running=True)
     words = ["docker", "exec", *found, "redis-cli", "ping"]
     return len(found) == 1 and "PONG" in subprocess.run(words, capture_output=True, text=True, check=False).stdout

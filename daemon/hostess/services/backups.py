@@ -121,7 +121,17 @@ class Backups:
         return found
 
     async def delete(self, backup: Backup) -> None:
-        """Remove an artefact and its record. The artefact goes first: a record without one is told as such, never the other way."""
+        """Remove an artefact and its record. The artefact goes first: a record without one is told as such, never the other way.
+
+        Problem "backup-in-use" while it is being restored.
+        """
+        if backup.id in await self._in_use(backup.project):
+            raise Problem(
+                "backup-in-use",
+                f"{backup.file} is being restored",
+                serving="the backup stays",
+                remedy="delete it when the restore has ended",
+            )
         await asyncio.to_thread(self._artefacts.remove, backup.path)
         await self._journal.forget_backup(backup.id)
 
@@ -252,14 +262,20 @@ class Backups:
             await self._after(done)
 
     async def prune(self, project: str, environment: str, service: str) -> None:
-        """Remove the oldest backups of a service beyond its retention; the newest good one always stays."""
+        """Remove the oldest backups of a service beyond its retention; the newest good one stays, and what is being restored."""
         live = await self._journal.live(project, environment)
         workload = live.workloads.get(service) if live else None
         keep = workload.backups.retention if workload and workload.backups else None
         if keep is None:  # nobody has said how many
             return
+        used = await self._in_use(project)
         for old in superfluous(await self._journal.backups(project, environment, service), keep):
-            await self.delete(old)
+            if old.id not in used:
+                await self.delete(old)
+
+    async def _in_use(self, project: str) -> set[str]:
+        """Return the backups that are being restored: the one that is taken before a restore must not push them out."""
+        return {each.backup for each in await self._journal.restores(project) if each.state == RUNNING}
 
     async def _failed(self, backup: Backup, why: str) -> Backup:
         failed = replace(backup, state=FAILED, ended_at=self._clock.now(), problem=why)
