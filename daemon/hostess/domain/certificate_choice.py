@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from hostess.domain.certificate import Certificate, Source
+from hostess.domain.certificate_names import wildcard_of
 
 
 def chosen(
@@ -22,7 +23,7 @@ def chosen(
                 best[name] = max(best.get(name, each), each, key=lambda one: _rank(one, now))
     found = {}
     for host in hosts:
-        exact, wildcard = best.get(host), best.get(f"*.{host.partition('.')[2]}")
+        exact, wildcard = best.get(host), best.get(wildcard_of(host))
         if exact is not None and (wildcard is None or _valid(exact, now) or not _valid(wildcard, now)):
             found[host] = exact
         elif wildcard is not None:

@@ -1,7 +1,7 @@
 """Names as certificates carry them (RFC 6125, RFC 9525): which there may be, and which hosts they are good for."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -32,6 +32,22 @@ def covers(name: str, host: str) -> bool:
         first, dot, rest = host.partition(".")
         return bool(first and dot) and rest == name[2:]
     return name == host
+
+
+def coverage(names: Iterable[str]) -> Callable[[str], bool]:
+    """Return what tells whether one of *names* is good for a host: `covered`, for many hosts and many names."""
+    known = frozenset(names)
+
+    def is_covered(host: str) -> bool:
+        return host in known or wildcard_of(host) in known
+
+    return is_covered
+
+
+def wildcard_of(host: str) -> str:
+    """Return the wildcard that is good for *host*; "" where none can be."""
+    first, dot, rest = host.partition(".")
+    return f"*.{rest}" if first and dot and not is_address(host) else ""
 
 
 def covered(names: Iterable[str], host: str) -> bool:

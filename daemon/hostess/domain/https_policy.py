@@ -3,10 +3,10 @@
 A certificate of the internal authority is a warning for who was not told to trust it, and a way back must stay.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from hostess.domain.certificate_names import covers
+from hostess.domain.certificate_names import wildcard_of
 from hostess.domain.ports import ServedCertificate, Upstreams
 from hostess.domain.ports.proxy import Hsts
 from hostess.domain.route_settings import RouteSettings
@@ -15,15 +15,27 @@ from hostess.domain.stack import Remembered
 
 def secured(routes: Iterable[Upstreams], certificates: Sequence[ServedCertificate]) -> list[Upstreams]:
     """Return the routes as they are when these certificates are shown: what their services ask for, where it may be."""
-    return [_secured(route) if trusted(certificates, route.host) else route for route in routes]
+    shown = _by_name(certificates)
+    return [_secured(route) if _is_trusted(shown, route.host) else route for route in routes]
 
 
 def trusted(certificates: Sequence[ServedCertificate], host: str) -> bool:
     """Whether the certificate that the proxy shows for *host* is one to trust: that for the very name goes before wildcards."""
-    shown = next((each for each in certificates if host in each.names), None) or next(
-        (each for each in certificates if any(covers(name, host) for name in each.names)), None
-    )
-    return shown is not None and shown.trusted
+    return _is_trusted(_by_name(certificates), host)
+
+
+def _by_name(certificates: Iterable[ServedCertificate]) -> Mapping[str, ServedCertificate]:
+    """Return the certificate for each name: of several the first."""
+    found: dict[str, ServedCertificate] = {}
+    for each in certificates:
+        for name in each.names:
+            found.setdefault(name, each)
+    return found
+
+
+def _is_trusted(shown: Mapping[str, ServedCertificate], host: str) -> bool:
+    found = shown.get(host) or shown.get(wildcard_of(host))
+    return found is not None and found.trusted
 
 
 def _secured(route: Upstreams) -> Upstreams:

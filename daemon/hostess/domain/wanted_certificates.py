@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hostess.domain.certificate_names import covered, is_address, takes_wildcard
+from hostess.domain.certificate_names import coverage, covered, is_address, takes_wildcard
 from hostess.domain.certificate_order import Kind
 from hostess.domain.names import deployment_host, distinct_host
 from hostess.domain.release import Release
@@ -87,7 +87,8 @@ def wanted_certificates(
     one when they belong to one project and neither is among those *waiting* for their DNS. Hosts directly below a public base
     domain share its wildcard where it can be proven.
     """
-    rest = [host for host in hosts if not covered(imported, host.name)]
+    brought = coverage(imported)
+    rest = [host for host in hosts if not brought(host.name)]
     ordered = {
         host.name: host.project
         for host in rest
@@ -99,8 +100,8 @@ def wanted_certificates(
     single = {name: project for name, project in ordered.items() if name not in below}
     groups = {_group(name, single, waiting) for name in single}
     wanted = [*([Wanted((wild,), BY_ZONE)] if below else []), *map(Wanted, groups)]
-    names = [name for each in wanted for name in each.names]
-    return Wants(tuple(sorted(wanted)), frozenset(host.name for host in rest if not covered(names, host.name)))
+    ours = coverage(name for each in wanted for name in each.names)
+    return Wants(tuple(sorted(wanted)), frozenset(host.name for host in rest if not ours(host.name)))
 
 
 def hosts_of(release: Release, base_domain: str, *, ephemeral: bool) -> list[Host]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from hostess.domain.certificate import Certificate
-from hostess.domain.certificate_names import covered
+from hostess.domain.certificate_names import covered, wildcard_of
 from hostess.domain.certificate_order import Trouble
 from hostess.domain.certificate_retention import forgettable
 from hostess.domain.issuance import (
@@ -36,6 +38,8 @@ from hostess.services.served_certificates import ServedCertificates
 
 AT_ONCE = 4
 """Orders that are under way together: a table is published for each."""
+ASKED_AT_ONCE = 10
+"""Questions when to renew."""
 _MOVES = 4
 """What is done about one certificate without another look from above."""
 _FAR = 1000
@@ -84,6 +88,7 @@ class _Books:
     wanted: tuple[Wanted, ...]
     known: Mapping[tuple[str, ...], Issuance]
     certificates: Sequence[Certificate]
+    by_name: Mapping[str, Sequence[Certificate]]
 
 
 class Certificates:
@@ -108,8 +113,10 @@ class Certificates:
         self._clock = clock
         self._by_url = {each.directory: each for each in issuers.authorities}
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._looking = asyncio.Lock()
         self._tending: dict[tuple[str, ...], asyncio.Task[None]] = {}
+        self._busy: set[str] = set()
 
     async def run(self) -> None:
         """Look whenever other hosts are routed than before."""
@@ -140,7 +147,8 @@ class Certificates:
                 if not self._is_busy(wanted.names) and (asks or (move.act is not Act.NOTHING and move.at <= now)):
                     task = asyncio.create_task(self._tend(wanted))
                     self._tending[wanted.names] = task
-                    task.add_done_callback(lambda done, names=wanted.names: self._done(names, done))  # type: ignore[misc]
+                    self._busy.update(wanted.names)
+                    task.add_done_callback(partial(self._done, wanted.names))
             await self._news.watch([each for wanted in books.wanted if (each := self._of(wanted, books)[1])])
 
     async def settled(self) -> None:
@@ -202,16 +210,23 @@ class Certificates:
             return None
         known = {each.names: each for each in await self._journal.all()}
         wants = await self._wants.of(routed, waiting(known.values()))
-        return _Books(wants.certificates, known, await self._store.all())
+        certificates = await self._store.all()
+        by_name: dict[str, list[Certificate]] = defaultdict(list)
+        for each in certificates:
+            for name in each.names:
+                by_name[name].append(each)
+        return _Books(wants.certificates, known, certificates, by_name)
 
     def _of(self, wanted: Wanted, books: _Books) -> tuple[Issuance, Certificate | None]:
-        return books.known.get(wanted.names, Issuance(wanted.names)), current_of(wanted.names, books.certificates)
+        known = books.known.get(wanted.names, Issuance(wanted.names))
+        return known, current_of(wanted.names, books.by_name.get(wanted.names[0], ()))
 
     def _is_busy(self, names: Collection[str]) -> bool:
-        return any(set(names) & set(each) for each in self._tending)
+        return not self._busy.isdisjoint(names)
 
     def _done(self, names: tuple[str, ...], task: asyncio.Task[None]) -> None:
         self._tending.pop(names, None)
+        self._busy.difference_update(names)
         if not task.cancelled() and task.exception() is not None:
             log.error("the certificate for %s was not looked after", ", ".join(names), exc_info=task.exception())
 
@@ -329,7 +344,8 @@ class Certificates:
             return
         before = known.window if known.window_of == current.id else None
         try:
-            window = await authority.window(current.renewal_id)
+            async with self._asking:
+                window = await authority.window(current.renewal_id)
         except (AuthorityError, Problem) as error:
             log.info("when to renew the certificate for %s could not be asked: %s", ", ".join(wanted.names), error)
             window = before
@@ -338,7 +354,11 @@ class Certificates:
     def project_of(self, names: Collection[str]) -> str:
         """Return whose these names are; "" where they are nobody's, or the installation's own."""
         routed = self._shown.served.hosts or {}
-        return next((project for host, project in routed.items() if host in names or covered(names, host)), "")
+        exact = next((routed[name] for name in names if name in routed), None)
+        if exact is not None:
+            return exact
+        wild = {name for name in names if name.startswith("*.")}
+        return next((project for host, project in routed.items() if wildcard_of(host) in wild), "") if wild else ""
 
     async def _forget(self, books: _Books) -> None:
         """Remove certificates that nothing needs any more, keys of orders that are none, and old books."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from hostess.domain.certificate import Certificate, Source
 from hostess.domain.certificate_choice import chosen
-from hostess.domain.certificate_names import covered
+from hostess.domain.certificate_names import coverage
 from hostess.domain.https_policy import trusted
 from hostess.domain.ports import CertificateStore, Clock, ServedCertificate
 from hostess.domain.problem import Problem
@@ -52,8 +52,8 @@ class ServedCertificates:
         try:
             kept = await self._store.all()
             brought = [each for each in kept if each.source is Source.IMPORTED]
-            names = [name for each in brought for name in each.names]
-            rest = {host: project for host, project in hosts.items() if not covered(names, host)}
+            is_brought = coverage(name for each in brought for name in each.names)
+            rest = {host: project for host, project in hosts.items() if not is_brought(host)}
             public = chosen({host.strip("[]") for host in rest}, kept, self._clock.now(), self._withheld)
             alone = {host: project for host, project in rest.items() if host not in public}
             own = await self._internal.ensure(alone) if alone else []
@@ -81,8 +81,8 @@ class ServedCertificates:
             (each, tuple(name for name in each.names if "*" in name or public.get(name) == each))
             for each in {each.id: each for each in public.values()}.values()
         ]
-        taken = [name for _, names in found for name in names]
-        found += [(each, tuple(name for name in each.names if not covered(taken, name))) for each in own]
+        is_taken = coverage(name for _, names in found for name in names)
+        found += [(each, tuple(name for name in each.names if not is_taken(name))) for each in own]
         return [self._shown(each, names) for each, names in found if names]
 
     def _shown(self, certificate: Certificate, names: Iterable[str]) -> ServedCertificate:
