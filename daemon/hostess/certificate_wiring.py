@@ -85,7 +85,7 @@ def orders_of(
     policy = Policy(bool(settings.acme.directory), settings.base_domain, writer is not None)
     files = FileOrders(folder, None if settings.proxy.managed else proxy_user())
     proofs = Proofs(ChallengeAnswers(routing.challenge), writer)
-    issuing = Issuing(journal.issuances, own.store, files, proofs, clock)
+    issuing = Issuing(journal.issuances, own.store, files, proofs, clock, settings.acme.profile)
     return Certificates(
         journal.issuances,
         own.store,

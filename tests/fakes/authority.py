@@ -23,6 +23,7 @@ class Asked:
     names: tuple[str, ...]
     at: datetime
     replaces: str
+    profile: str = ""
     proven: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
     chain: str = ""
@@ -59,8 +60,8 @@ class FakeAuthority:
         """Take an order down."""
         self._speak()
         if replaces and replaces in self.replaced:
-            raise AuthorityError(Trouble.REPLACED, f"{replaces} has been replaced {profile}")
-        self.orders.append(Asked(tuple(names), self._clock.now(), replaces))
+            raise AuthorityError(Trouble.REPLACED, f"{replaces} has been replaced")
+        self.orders.append(Asked(tuple(names), self._clock.now(), replaces, profile))
         return self._order(len(self.orders) - 1)
 
     async def order(self, url: str) -> Order:

@@ -110,12 +110,14 @@ class DnsSettings(Table):
 class AcmeSettings(Table):
     """Where certificates come from. An empty *directory* turns ACME off; *fallback* is asked while the first cannot issue.
 
+    *profile* is the kind of certificate to ask for (such as "shortlived": six days), where the authority offers it.
     *ca_file* holds further roots that the TLS certificates of both may come from. The pairs of a key id and a file with a key in
     base64url say who is the customer, where an authority wants to know (external account binding, RFC 8555 §7.3.4).
     """
 
     directory: Directory = LETS_ENCRYPT
     email: str = ""
+    profile: Annotated[str, Field(pattern=r"^[\w.-]*$", max_length=64)] = ""
     ca_file: Unless[Folder] = None
     fallback: Directory = ""
     eab_kid: str = ""

@@ -45,13 +45,21 @@ class Issuing:
     """Takes orders from their beginning, or from where a former life of the daemon left them, to their end."""
 
     def __init__(
-        self, journal: IssuanceJournal, store: CertificateStore, files: OrderFiles, proofs: Proofs, clock: Clock
+        self,
+        journal: IssuanceJournal,
+        store: CertificateStore,
+        files: OrderFiles,
+        proofs: Proofs,
+        clock: Clock,
+        profile: str = "",
     ) -> None:
+        """*profile* is asked for where an authority offers it."""
         self._journal = journal
         self._store = store
         self._files = files
         self._proofs = proofs
         self._clock = clock
+        self._profile = profile
         self._booking = asyncio.Lock()
 
     async def issue(self, known: Issuance, kinds: Sequence[Kind], authority: Authority, move: Move) -> Certificate:
@@ -105,7 +113,7 @@ class Issuing:
             known = replace(known, order=opened)
             await self._journal.put(known, opened.id, _past(known, opened, Outcome.OPEN))
         try:
-            order = await authority.begin(known.names, replaces=move.replaces)
+            order = await authority.begin(known.names, replaces=move.replaces, profile=self._profile)
         except (AuthorityError, Problem):
             await self.drop(known)
             raise

@@ -69,6 +69,7 @@ class Bench:
     hosts: dict[str, str] = field(default_factory=dict)
     watched: Callable[[Journal], Journal] = lambda journal: journal
     challenges: Challenges = NO_CHALLENGES
+    profile: str = ""
 
     def __post_init__(self) -> None:
         """Wire it."""
@@ -85,7 +86,7 @@ class Bench:
         preflights = Preflights(outlook, self.clock, lambda: Here((HERE,)), Means(("ca.example.org",), dns_writer=True))
         self.files = FileOrders(folder)
         proofs = Proofs(ChallengeAnswers(self.challenge), self.writer)
-        issuing = Issuing(journal.issuances, self.store, self.files, proofs, self.clock)
+        issuing = Issuing(journal.issuances, self.store, self.files, proofs, self.clock, self.profile)
         policy = Policy(acme=True, base_domain="apps.example.org", dns_writer=self.writer is not None)
         self.service = Certificates(
             journal.issuances,

@@ -191,6 +191,15 @@ async def test_six_days(bench: Bench) -> None:
     assert len(bench.authority.orders) <= 11
 
 
+async def test_a_profile_is_asked_for(tmp_path: Path) -> None:
+    """Every order asks for the kind of certificate that the settings name."""
+    async with a_bench(tmp_path, profile="shortlived") as bench:
+        await bench.route(SHOP)
+        await bench.look()
+
+        assert [order.profile for order in bench.authority.orders] == ["shortlived"]
+
+
 async def test_an_authority_that_is_down_for_long(bench: Bench) -> None:
     """While the authority is away at the renewal the certificate goes on being served, even when it has ended; then it is renewed."""
     await bench.route(SHOP)

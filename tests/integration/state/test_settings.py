@@ -39,6 +39,7 @@ metrics = "127.0.0.1:9101"
 [acme]
 directory = ""
 email = "ops@example.com"
+profile = "shortlived"
 ca_file = "/etc/ca.pem"
 fallback = "https://ca.example/directory"
 eab_kid = "customer-1"
