@@ -84,7 +84,7 @@ def orders_of(
     writer = dns_writer_of(settings.acme.dns, outside.name_servers, clock)
     policy = Policy(bool(settings.acme.directory), settings.base_domain, writer is not None)
     files = FileOrders(folder, None if settings.proxy.managed else proxy_user())
-    proofs = Proofs(ChallengeAnswers(routing.challenge), writer)
+    proofs = Proofs(ChallengeAnswers(routing.challenge), writer, plain=settings.proxy.http is not None)
     issuing = Issuing(journal.issuances, own.store, files, proofs, clock, settings.acme.profile)
     return Certificates(
         journal.issuances,

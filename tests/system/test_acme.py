@@ -20,7 +20,7 @@ from tests.pebble import Names, Pebble, authority, name_server
 from tests.system.acting import done, pushed
 from tests.system.host import Host, Repository, a_host, a_repository, echo_files, until
 
-SOON = 90.0
+SOON = 180.0
 CLOSED = 9
 """A port (discard) at which nobody listens."""
 WRITER = """#!{python}

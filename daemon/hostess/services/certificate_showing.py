@@ -41,12 +41,21 @@ class CertificateShowing:
         if not wrong:
             return ""
         self._served.withhold(made)
+        await self.forget([made])
+        return wrong
+
+    async def forget(self, certificates: Sequence[Certificate]) -> None:
+        """Remove certificates, once the proxy has a table without them: it reads their files when it needs them."""
+        if not certificates:
+            return
         try:
             await self._publish()
         except Problem as problem:
-            log.warning("the proxy is told of the certificate before when it is back: %s", problem)
-        await self._store.remove(made)
-        return wrong
+            log.info("certificates that are not needed any more are kept until the proxy is back: %s", problem)
+            return
+        for each in certificates:
+            if each.id not in self._served.used:
+                await self._store.remove(each)
 
     async def _wrong(self, made: Certificate, names: Sequence[str]) -> str:
         if made.id not in self._served.used:

@@ -42,7 +42,8 @@ ASKED_AT_ONCE = 10
 """Questions when to renew."""
 _MOVES = 4
 """What is done about one certificate without another look from above."""
-_FAR = 1000
+_REMEMBERED = 50
+"""Failures."""
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +286,7 @@ class Certificates:
 
     async def _failed(self, wanted: Wanted, failure: Failure, what: str, current: Certificate | None) -> None:
         known = await self._journal.one(wanted.names)
-        known = replace(known, failures=(*known.failures, failure)[-_FAR:], error=what, urged=False)
+        known = replace(known, failures=(*known.failures, failure)[-_REMEMBERED:], error=what, urged=False)
         await self._journal.put(known)
         if failure.trouble is Trouble.REPLACED:
             return
@@ -368,7 +369,6 @@ class Certificates:
             await self._issuers.files.keep_only(orders)
         await self._journal.forget_orders(now - KEPT)
         used = self._shown.served.used
-        for each in forgettable(books.certificates, used, await self._news.last_used(books.certificates, used), now):
-            # One that was saved a moment ago is in no table yet.
-            if not self._is_busy(each.names):
-                await self._store.remove(each)
+        gone = forgettable(books.certificates, used, await self._news.last_used(books.certificates, used), now)
+        # One that was saved a moment ago is in no table yet.
+        await self._shown.showing.forget([each for each in gone if not self._is_busy(each.names)])

@@ -31,10 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """How names are proven: the proxy's *answers*, and who writes records (None: nobody)."""
+    """How names are proven: the proxy's *answers*, and who writes records (None: nobody).
+
+    Without *plain* the proxy does not listen for HTTP, and http-01 is not tried.
+    """
 
     answers: ChallengeAnswers
     writer: DnsWriter | None = None
+    plain: bool = True
 
 
 class LimitReachedError(Exception):
@@ -72,7 +76,7 @@ class Issuing:
         if order is None:
             known, order = await self._begun(await self.drop(known), authority, move)
         error: AuthorityError | None = None
-        for kind in sorted(kinds, key=lambda each: each is not known.proven_by):
+        for kind in self._ways(known, kinds):
             if order is None:
                 try:
                     known, order = await self._begun(known, authority, move)
@@ -90,6 +94,11 @@ class Issuing:
             order = None
         await self.drop(known)
         raise error or _no_way(known, kinds, authority)
+
+    def _ways(self, known: Issuance, kinds: Sequence[Kind]) -> list[Kind]:
+        """Return the kinds of challenges to try, in their order."""
+        ways = [each for each in kinds if self._proofs.plain or each is not Kind.HTTP]
+        return sorted(ways, key=lambda each: each is not known.proven_by)
 
     async def drop(self, known: Issuance) -> Issuance:
         """Give an open order up."""

@@ -70,6 +70,7 @@ class Bench:
     watched: Callable[[Journal], Journal] = lambda journal: journal
     challenges: Challenges = NO_CHALLENGES
     profile: str = ""
+    plain: bool = True
 
     def __post_init__(self) -> None:
         """Wire it."""
@@ -85,7 +86,7 @@ class Bench:
         outlook = Outlook(self.names, FakeChallengeProbe(), self.recognised)
         preflights = Preflights(outlook, self.clock, lambda: Here((HERE,)), Means(("ca.example.org",), dns_writer=True))
         self.files = FileOrders(folder)
-        proofs = Proofs(ChallengeAnswers(self.challenge), self.writer)
+        proofs = Proofs(ChallengeAnswers(self.challenge), self.writer, plain=self.plain)
         issuing = Issuing(journal.issuances, self.store, self.files, proofs, self.clock, self.profile)
         policy = Policy(acme=True, base_domain="apps.example.org", dns_writer=self.writer is not None)
         self.service = Certificates(

@@ -87,6 +87,49 @@ async def test_tls_alpn_where_port_80_is_not_reached(bench: Bench) -> None:
     assert bench.authority.kinds == [Kind.HTTP, Kind.ALPN, Kind.ALPN]
 
 
+async def test_no_http_where_the_proxy_does_not_listen_for_it(tmp_path: Path) -> None:
+    """A proxy that listens for TLS alone proves its hosts by tls-alpn-01 at once."""
+    async with a_bench(tmp_path, plain=False) as bench:
+        await bench.route(SHOP)
+        await bench.look()
+
+        assert bench.authority.kinds == [Kind.ALPN]
+        assert await bench.shown(SHOP) is not None
+
+
+async def test_files_stay_while_the_proxy_may_read_them(bench: Bench) -> None:
+    """A certificate that was renewed is not removed before the proxy has a table without it."""
+    await bench.route(SHOP)
+    await bench.look()
+    before = await bench.shown(SHOP)
+    bench.clock.advance(DAY.total_seconds())
+    await bench.service.retry(SHOP)
+    await bench.service.settled()
+    bench.router.unreachable = True
+    await bench.look()
+    assert before in await bench.acme()
+
+    bench.router.unreachable = False
+    await bench.look()
+    assert before not in await bench.acme()
+
+
+async def test_a_proxy_that_is_away_fails_no_authority(bench: Bench) -> None:
+    """While the proxy cannot be told of challenges nothing is said to be ready; the order is gone on with when it is back."""
+    await bench.route(SHOP)
+    bench.router.unreachable = True
+    await bench.look()
+    standing = await bench.standing(SHOP)
+    assert standing.status is Status.FAILED
+    assert "the proxy did not answer" in standing.error
+    assert not bench.authority.kinds
+
+    bench.router.unreachable = False
+    await bench.after(3 * MINUTE, MINUTE)
+    assert await bench.shown(SHOP) is not None
+    assert len(bench.authority.orders) == 1
+
+
 async def test_a_wildcard_by_dns(tmp_path: Path) -> None:
     """Hosts below the base domain share its wildcard, proven by a TXT record that is taken away again."""
     writer = Writer()

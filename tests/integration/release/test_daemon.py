@@ -25,7 +25,12 @@ WITHIN = 10
 
 def settings(folder: Path) -> Settings:
     """Return settings of a daemon without a proxy of its own, on a free port."""
-    given = {"data_dir": folder, "api": {"listen": "127.0.0.1:0"}, "proxy": {"managed": False}}
+    given = {
+        "data_dir": folder,
+        "api": {"listen": "127.0.0.1:0"},
+        "proxy": {"managed": False},
+        "acme": {"directory": ""},
+    }
     return Settings.model_validate(given)
 
 
