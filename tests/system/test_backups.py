@@ -429,6 +429,7 @@ def test_what_is_restored_is_not_pushed_out(shop: Shop) -> None:
     restored(shop, "cache", first)
 
     assert shop.redis("GET", "word") == "first"
+    shop.redis("DEL", "word")
     shop.made("cache")
     assert first not in [each["id"] for each in shop.listed("cache")]
 
