@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hostess.adapters.artefacts_folder import FolderArtefacts
+from hostess.adapters.artefacts_both import artefacts_of
 from hostess.adapters.certificates_files import FileCertificates
 from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
 from hostess.adapters.clock_system import SystemClock
@@ -267,7 +267,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     managed = Databases(replicas, sources.access, databases, turns)
-    backups = BackupServices.wired(journal, engine, FolderArtefacts(settings.backups.dir), clock, managed)
+    backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     return World(
         repositories=repositories,

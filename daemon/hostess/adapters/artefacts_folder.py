@@ -64,13 +64,11 @@ class FolderArtefacts:
 
     def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
-        try:
-            with _told("read", path), self._open(path) as file:
-                reader = zstandard.ZstdDecompressor().stream_reader(file)
-                with tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", bufsize=READ) as tar:
-                    yield from _joined(tar)
-        except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
-            raise Problem("backup-damaged", f"the artefact {path} is damaged: {error}") from error
+        return unpacked(path, self.pieces(path))
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name is there."""
+        return (self._folder / name).is_file()
 
     def put_manifest(self, path: str, text: str) -> None:
         """Write the manifest beside an artefact."""
@@ -118,6 +116,41 @@ class FolderArtefacts:
                 begun.unlink(missing_ok=True)
 
 
+def unpacked(path: str, pieces: Iterator[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield the parts of an artefact that comes in *pieces*. Problem "backup-damaged"."""
+    reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Reader(pieces)))
+    with _whole(path), tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", bufsize=READ) as tar:
+        yield from _joined(tar, path)
+
+
+@contextmanager
+def _whole(path: str) -> Iterator[None]:
+    """Turn what damaged archives raise into a Problem."""
+    try:
+        yield
+    except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
+        raise Problem("backup-damaged", f"the artefact {path} is damaged: {error}") from error
+
+
+class _Reader:
+    """Pieces, read like a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = bytearray()
+
+    def read(self, size: int) -> bytes:
+        """Return so many bytes, fewer only at the end."""
+        while len(self._held) < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._held += piece
+        found = bytes(self._held[:size])
+        del self._held[:size]
+        return found
+
+
 def _archive(parts: Iterable[tuple[str, Iterator[bytes]]], counted: list[Part]) -> Iterator[bytes]:
     """Yield a tar of the parts, and put what they came to into *counted*."""
     for name, pieces in parts:
@@ -148,25 +181,27 @@ def _cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+    # A thread of its own compresses while the next piece comes.
+    packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=1).compressobj()
     for piece in pieces:
         if packed := packer.compress(piece):
             yield packed
     yield packer.flush()
 
 
-def _joined(tar: tarfile.TarFile) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _joined(tar: tarfile.TarFile, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield each part's name and content, out of the row of files that it lies in."""
     members = iter(tar)
     member = next(members, None)
 
     def content(name: str) -> Iterator[bytes]:
         nonlocal member
-        while member is not None and _part_of(member.name) == name:
-            file: Any = tar.extractfile(member)
-            while data := file.read(READ):
-                yield data
-            member = next(members, None)
+        with _whole(path):
+            while member is not None and _part_of(member.name) == name:
+                file: Any = tar.extractfile(member)
+                while data := file.read(READ):
+                    yield data
+                member = next(members, None)
 
     while member is not None:
         name = _part_of(member.name)

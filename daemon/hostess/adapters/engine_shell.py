@@ -114,7 +114,7 @@ class ContainerShell:
             url = url_of(self._api, f"/exec/{execution}/start")
             response = checked(self._api.post(url, json=PLAIN, headers=UPGRADE, stream=True, timeout=(10, None)))
             with self._line.hold(response):
-                _talk(response, pieces, complaints)
+                _talk(response, _whole(pieces, size), complaints)
         except (OSError, HTTPError, requests.RequestException, APIError, AttributeError) as error:
             raise self._broken(command, error) from error
         complaints.end()
@@ -153,6 +153,16 @@ class ContainerShell:
     @staticmethod
     def _broken(command: Sequence[str], error: Exception) -> Problem:
         return Problem("command-failed", f"the connection to {command[0]} broke off: {error}")
+
+
+def _whole(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the same; Problem when they are fewer bytes than the command waits for."""
+    left = size
+    for piece in pieces:
+        left -= len(piece)
+        yield piece
+    if left > 0:
+        raise Problem("command-failed", f"what was to be read ends {left} bytes too early")
 
 
 def _talk(response: requests.Response, pieces: Iterable[bytes], complaints: Complaints) -> None:

@@ -1,0 +1,90 @@
+"""Artefacts in a local folder and in a bucket, both at once: what is not in both, whole, is no backup."""
+
+import hashlib
+from collections.abc import Generator, Iterable, Iterator
+
+from hostess.adapters.artefacts_folder import MANIFEST, FolderArtefacts, unpacked
+from hostess.adapters.bucket_obstore import Bucket
+from hostess.domain.backups import Written
+from hostess.domain.ports import Artefacts
+from hostess.domain.problem import Problem
+from hostess.domain.settings import BackupsSettings
+
+GONE = "backup-gone"
+
+
+class BothArtefacts:
+    """Implements `ports.Artefacts`. What was lost here is read from there."""
+
+    def __init__(self, here: FolderArtefacts, there: Bucket) -> None:
+        self._here = here
+        self._there = there
+
+    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]]) -> Written:
+        """Write an artefact here, then there, each read back; no dump has to wait for a slow line."""
+        written = self._here.write(path, parts)
+        try:
+            self._there.put(path, self._here.pieces(path))
+            self._compare(path, written.checksum)
+        except BaseException:
+            self._here.remove(path)
+            raise
+        return written
+
+    def checksum(self, path: str) -> str:
+        """Return the checksum of what is here (there, if it is lost here). Problem "backup-damaged" when the two differ."""
+        try:
+            found = self._here.checksum(path)
+        except Problem as problem:
+            if problem.code != GONE:
+                raise
+            return _digest(self._there.pieces(path))
+        self._compare(path, found)
+        return found
+
+    def pieces(self, path: str) -> Generator[bytes]:
+        """Yield an artefact as it is."""
+        yield from self._here.pieces(path) if self._here.has(path) else self._there.pieces(path)
+
+    def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Yield the parts of an artefact."""
+        return self._here.parts(path) if self._here.has(path) else unpacked(path, self._there.pieces(path))
+
+    def put_manifest(self, path: str, text: str) -> None:
+        """Write the manifest there, then here."""
+        self._there.put(path + MANIFEST, [text.encode()])
+        self._here.put_manifest(path, text)
+
+    def manifest(self, path: str) -> str:
+        """Return the manifest."""
+        if self._here.has(path + MANIFEST):
+            return self._here.manifest(path)
+        return b"".join(self._there.pieces(path + MANIFEST)).decode()
+
+    def remove(self, path: str) -> None:
+        """Remove an artefact and its manifest from both."""
+        self._here.remove(path)
+        self._there.remove(path + MANIFEST)
+        self._there.remove(path)
+
+    def _compare(self, path: str, checksum: str) -> None:
+        found = _digest(self._there.pieces(path))
+        if found != checksum:
+            raise Problem(
+                "backup-damaged",
+                f"{path} in the bucket is damaged: its SHA-256 is {found}, and that of the local one {checksum}",
+                remedy="make a new backup, then delete this one",
+            )
+
+
+def artefacts_of(settings: BackupsSettings) -> Artefacts:
+    """Return where artefacts are kept: in the folder, and in the bucket, if there is one."""
+    folder = FolderArtefacts(settings.dir)
+    return BothArtefacts(folder, Bucket(settings.s3)) if settings.s3.bucket else folder
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

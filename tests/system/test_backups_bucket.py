@@ -1,0 +1,166 @@
+"""Backups that go to a bucket as well: a real S3 look-alike that is there, or gone; objects that changed; a folder that was lost."""
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+from moto.server import ThreadedMotoServer
+from obstore.store import S3Store
+
+from tests.system.host import Host, a_host, a_repository, docker
+from tests.system.sources import only, pushed
+
+STACK = """version: "1.0"
+services:
+  cache: {type: redis, resources: small, special: {version: 7}}
+"""
+SECRET = "a-key-that-nobody-sees"
+
+
+class Server:
+    """An S3 look-alike that can go away and come back; it keeps its objects."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        """Listen."""
+        self._running = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self._running.start()
+        _, self.port = self._running.get_host_and_port()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._running.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An installation whose backups go there, too."""
+
+    host: Host
+    server: Server
+
+    @property
+    def bucket(self) -> S3Store:
+        """The bucket, as somebody else sees it."""
+        return S3Store(
+            "safe",
+            endpoint=self.server.url,
+            region="us-east-1",
+            access_key_id="other",
+            secret_access_key="other",
+            virtual_hosted_style_request=False,
+            client_options={"allow_http": True},
+        )
+
+    def objects(self) -> dict[str, bytes]:
+        """Return all objects of the bucket."""
+        found = [each["path"] for page in obstore.list(self.bucket) for each in page]
+        return {path.rpartition("/")[2]: bytes(obstore.get(self.bucket, path).bytes()) for path in found}
+
+    @property
+    def folder(self) -> Path:
+        """The local folder."""
+        return self.host.data / "backups" / "shop"
+
+    def files(self) -> dict[str, bytes]:
+        """Return all local files."""
+        return {path.name: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+
+    def made(self, code: int = 0) -> Mapping[str, Any]:
+        """Ask for a backup and return what was said of it."""
+        done = self.host.hostess("backups", "create", "cache", "--project", "shop", "-o", "json")
+        assert done.returncode == code, done.stderr + self.host.log()
+        found: Mapping[str, Any] = json.loads(done.stdout)
+        return found
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Push the stack to an installation that has the bucket in its settings."""
+    server = Server()
+    made = urllib.request.Request(f"{server.url}/safe", method="PUT")
+    urllib.request.urlopen(made).close()
+    settings = {
+        "HOSTESS_BACKUPS__S3__ENDPOINT": server.url,
+        "HOSTESS_BACKUPS__S3__BUCKET": "safe",
+        "HOSTESS_BACKUPS__S3__PREFIX": "one/host",
+        "HOSTESS_BACKUPS__S3__ACCESS_KEY_ID": "key",
+        "HOSTESS_BACKUPS__S3__SECRET_ACCESS_KEY": SECRET,
+    }
+    try:
+        with a_host(tmp_path_factory.mktemp("host"), settings) as host:
+            pushed(a_repository(host, "shop", {"hostess.yml": STACK}))
+            docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "word", "kept")
+            yield Shop(host, server)
+    finally:
+        server.stop()
+
+
+def test_a_backup_is_in_both_places(shop: Shop) -> None:
+    """Artefact and manifest are the same in folder and bucket; deleted, they are gone from both."""
+    made = shop.made()
+
+    assert made["file"] in shop.objects()
+    assert shop.objects() == shop.files()
+    assert shop.host.hostess("backups", "delete", f"cache/{made['id']}", "-p", "shop", "--force").returncode == 0
+    assert shop.objects() == shop.files()
+    assert made["file"] not in shop.files()
+
+
+def test_a_bucket_that_is_gone(shop: Shop) -> None:
+    """A backup that cannot be written to the bucket has failed and is in neither place; the next one, when it is back, works."""
+    before = shop.files()
+    shop.server.stop()
+    try:
+        failed = shop.made(code=1)
+    finally:
+        shop.server.start()
+
+    assert "could not be written to the bucket safe" in failed["problem"]
+    assert (shop.files(), shop.objects()) == (before, before)
+    assert SECRET not in (shop.host.folder / "daemon.log").read_text() + failed["problem"]
+    assert shop.made()["state"] == "ok"
+
+
+def test_an_object_that_changed_is_found(shop: Shop) -> None:
+    """`verify` reads both places back, and says which of them is damaged."""
+    made = shop.made()
+    path = f"one/host/shop/production/cache/{made['file']}"
+    content = bytearray(obstore.get(shop.bucket, path).bytes())
+    content[-1] ^= 1
+    obstore.put(shop.bucket, path, bytes(content))
+
+    found = shop.host.hostess("backups", "verify", f"cache/{made['id']}", "-p", "shop")
+
+    assert found.returncode == 1
+    assert "in the bucket is damaged" in found.stderr
+    assert shop.host.hostess("backups", "delete", f"cache/{made['id']}", "-p", "shop", "--force").returncode == 0
+
+
+def test_a_folder_that_was_lost(shop: Shop) -> None:
+    """What is gone from the folder is read back, and restored, from the bucket."""
+    made = shop.made()
+    docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "SET", "word", "lost")
+    shutil.rmtree(shop.folder)
+
+    assert shop.host.hostess("backups", "verify", f"cache/{made['id']}", "-p", "shop").returncode == 0
+    done = shop.host.hostess("backups", "restore", "cache", made["id"], "-p", "shop", "--force")
+
+    assert done.returncode == 0, done.stderr
+    assert docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "GET", "word") == "kept\n"
+    for name in shop.objects().keys() - shop.files().keys():  # what only the bucket has is nobody's concern any more
+        obstore.delete(shop.bucket, f"one/host/shop/production/cache/{name}")
