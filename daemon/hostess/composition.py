@@ -50,6 +50,7 @@ from hostess.services.certificates import Certificates
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
+from hostess.services.connections import Connections
 from hostess.services.database_access import DatabaseAccess
 from hostess.services.database_phase import DatabasePhase
 from hostess.services.database_setup import DatabaseSetup
@@ -135,6 +136,7 @@ class World:
     preflights: Preflights
     orders: Certificates
     storage: StorageWatch
+    connections: Connections
     notifier: Notifier
     api_host: ApiHost
     voucher: str
@@ -302,6 +304,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         removal=removal,
         preflights=preflights,
         orders=orders_of(settings, journal, outside, own, routing, preflights),
+        connections=Connections(journal, engine, replicas, sources.access, clock),
         storage=StorageWatch(
             journal, engine, replicas, outside.meter, clock, (str(settings.data_dir), str(settings.backups.dir))
         ),

@@ -180,6 +180,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         uploads=world.uploads,
         preflights=world.preflights,
         storage=world.storage,
+        connections=world.connections,
         notifier=world.notifier,
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,

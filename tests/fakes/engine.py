@@ -3,14 +3,14 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
 
 from hostess.adapters.engine_pull import refused
-from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell
+from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from tests.fakes.building import Recipe, build, packed
@@ -310,6 +310,15 @@ class FakeEngine:
         """Refuse: no image here brings a database's programs."""
         self._enter("within", container)
         raise Problem("container-not-running", f"{container} has no programs whose output is a stream ({mark}, {work})")
+
+    @asynccontextmanager
+    async def terminal(
+        self, container: str, command: Sequence[str], mark: str, *, tty: bool
+    ) -> AsyncIterator[Terminal]:
+        """Refuse: no image here brings a program to talk to."""
+        self._enter("terminal", f"{container} {command} {mark} {tty}")
+        raise Problem("container-not-running", f"{container} has no programs that one can talk to")
+        yield
 
     async def end_commands(self, container: str, mark: str) -> None:
         """There are none."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from hostess.adapters import engine_logs
+from hostess.adapters import engine_logs, engine_terminal
 from hostess.adapters.build_limits import BuildLimits, Limit
 from hostess.adapters.engine_build import Building
 from hostess.adapters.engine_calls import PATIENCE, Api, Calls, Line, checked, image_details, reason, url_of
@@ -19,7 +19,7 @@ from hostess.adapters.engine_exec import Executor
 from hostess.adapters.engine_files import export, give_folders, put_files
 from hostess.adapters.engine_pull import fetch
 from hostess.adapters.engine_values import container_of, creation, facts_of, image_of, instant, label_filter
-from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell
+from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 
@@ -305,6 +305,17 @@ class DockerEngine:
     async def within(self, container: str, mark: str, work: Callable[[Shell], T]) -> T:
         """Return what *work* returns, which runs commands inside on a thread of its own."""
         return await self._executor.within(container, mark, work)
+
+    @asynccontextmanager
+    async def terminal(
+        self, container: str, command: Sequence[str], mark: str, *, tty: bool
+    ) -> AsyncIterator[Terminal]:
+        """Give a command inside that somebody talks to; leaving ends it. Problem "container-not-running"."""
+        try:
+            async with engine_terminal.opened(self._calls, container, command, mark, tty=tty) as terminal:
+                yield terminal
+        finally:
+            await asyncio.shield(self._executor.end(container, mark))
 
     async def end_commands(self, container: str, mark: str) -> None:
         """Kill the commands inside that carry *mark*; none, and a container that is gone, is no error."""

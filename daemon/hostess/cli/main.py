@@ -22,6 +22,7 @@ PLACES = {
     "services": f"{_HERE}.services:services",
     "plan": f"{_HERE}.plan:plan",
     "run": f"{_HERE}.run:run",
+    "connect": f"{_HERE}.connect:connect",
     "jobs": f"{_HERE}.jobs:jobs",
     "backups": f"{_HERE}.backups:backups",
     "secrets": f"{_HERE}.secrets:secrets",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from hostess.domain.ports import Clock, Redactor
+from hostess.domain.release import Workload
 from hostess.domain.scopes import Access, group_of, indexes, scoped_name
 from hostess.domain.stack import Service, ServiceType
 from hostess.services.secret_store import SecretStore
@@ -41,6 +42,19 @@ class DatabaseAccess:
             else:
                 found[group] = Access(password, group, str(numbers[group]))
         return found
+
+    async def reach(self, project: str, environment: str, workload: Workload, group: str) -> Access:
+        """Return with which user, database and password a group reaches a live database; "" means the database's own user."""
+        postgres = workload.type is ServiceType.POSTGRES
+        if not group:
+            own = (await self.own(project, environment, workload.name)).password
+            return Access(own, "postgres", workload.name) if postgres else Access(own, "default", "0")
+        password = await self.password(project, environment, workload.name, group)
+        if postgres:
+            name = scoped_name(workload.name, group)
+            return Access(password, name, name)
+        numbers = workload.inside.groups if workload.inside else {}
+        return Access(password, group, str(numbers.get(group, 0)))
 
     async def password(self, project: str, environment: str, service: str, group: str) -> str:
         """Return the password of a group, made the first time."""

@@ -380,6 +380,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         closures=world.closures,
         domains=world.domains,
         storage=world.storage,
+        connections=world.connections,
         canaries=world.canaries,
         routing=world.routing,
         secrets=world.secrets,

@@ -29,6 +29,7 @@ from hostess.domain.ports.proxy import (
 from hostess.domain.ports.railpack import Railpack, SourceOrder
 from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
 from hostess.domain.ports.sites import SiteLimits, Sites
+from hostess.domain.ports.terminal import Terminal
 
 __all__ = [
     "OUTDATED",
@@ -75,6 +76,7 @@ __all__ = [
     "SiteLimits",
     "Sites",
     "SourceOrder",
+    "Terminal",
     "Transcripts",
     "TreeLimits",
     "Upstreams",

@@ -1,11 +1,13 @@
 """The container engine, in our words."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from hostess.domain.ports.backups import Shell
+from hostess.domain.ports.terminal import Terminal
 from hostess.domain.push import Say
 
 T = TypeVar("T")
@@ -208,6 +210,14 @@ class Engine(Protocol):
 
         When it fails or is cancelled, commands of it that still run are killed; *mark* is how `end_commands` finds those that a
         killed daemon has left.
+        """
+
+    def terminal(
+        self, container: str, command: Sequence[str], mark: str, *, tty: bool
+    ) -> AbstractAsyncContextManager[Terminal]:
+        """Give a command inside that somebody talks to, with a terminal or without; leaving ends it. Problem "container-not-running".
+
+        *mark* is how `end_commands` finds it.
         """
 
     async def end_commands(self, container: str, mark: str) -> None:

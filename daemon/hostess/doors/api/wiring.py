@@ -15,6 +15,7 @@ from hostess.services.certificates import Certificates
 from hostess.services.checkups import Checkups
 from hostess.services.closures import Closures
 from hostess.services.collector import Collector
+from hostess.services.connections import Connections
 from hostess.services.deployments import Deployments
 from hostess.services.environments import Environments
 from hostess.services.internal_certificates import InternalCertificates
@@ -73,6 +74,7 @@ class ApiServices:
     uploads: Uploads
     preflights: Preflights
     storage: StorageWatch
+    connections: Connections
     notifier: Notifier
     job_transcripts: Transcripts
     backups: BackupServices
