@@ -42,6 +42,7 @@ ORDER_CERTIFICATES_EVERY = timedelta(minutes=1)
 WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
 WATCH_STORAGE_EVERY = timedelta(minutes=5)
 NOTIFY_EVERY = timedelta(seconds=5)
+SHIP_EVERY = timedelta(seconds=2)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
 INSIDE_PORT = 7655
@@ -244,6 +245,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(ORDER_CERTIFICATES_EVERY, "look after certificates", world.orders.look)
     timer.every(WATCH_STORAGE_EVERY, "watch storage", world.storage.look)
     timer.every(NOTIFY_EVERY, "send notices", world.notifier.look)
+    timer.every(SHIP_EVERY, "ship the logs of databases", world.backups.wal.look)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:

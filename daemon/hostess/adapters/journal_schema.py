@@ -5,6 +5,8 @@ import secrets
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from hostess.adapters import journal_wal_schema
+
 migrations = Migrations("hostess")
 
 # Deployments and releases are kept whole, as JSON; the columns that are searched for are computed from it by SQLite itself,
@@ -308,6 +310,12 @@ def m008_restores(db: Database) -> None:
 def m009_orders_for_certificates(db: Database) -> None:
     """Make the tables for orders for certificates."""
     db.executescript(_ISSUANCES)
+
+
+@migrations()
+def m009_point_in_time(db: Database) -> None:
+    """Make the tables for what is kept of the logs of databases."""
+    db.executescript(journal_wal_schema.TABLES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -24,6 +24,7 @@ from hostess.adapters import journal_tasks as tasks
 from hostess.adapters.journal_backups import BackupRows
 from hostess.adapters.journal_database import JournalFile
 from hostess.adapters.journal_issuances import SqliteIssuances
+from hostess.adapters.journal_wal import WalRows
 from hostess.domain.closures import Closure
 from hostess.domain.problem import Problem
 from hostess.domain.records import (
@@ -46,7 +47,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteJournal(BackupRows):
+class SqliteJournal(BackupRows, WalRows):
     """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
 
     A call that is cancelled while it waits is carried out whole or not at all. Problem "journal-failed" when SQLite cannot read or

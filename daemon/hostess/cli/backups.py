@@ -1,6 +1,7 @@
 """hostess backups ..."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ def list_(client: Client, project: str | None, environment: str, service: str, f
     for name in sorted({b["service"] for b in found["items"]}):
         proven = found["last_proven"].get(name)
         tell(f"{name}: last proven restore {ago(proven) if proven else 'never'}")
+    for name, windows in sorted(found["recoverable"].items()):
+        for window in windows:
+            tell(f"{name}: can be recovered to any moment from {_moment(window['start'])} to {_moment(window['end'])}")
 
 
 @example("hostess backups create database")
@@ -122,13 +126,16 @@ def download(client: Client, backup: str, project: str | None, environment: str,
     tell(f"{target}: {size_text(known['size'])}, SHA-256 {checksum}")
 
 
-@example("hostess backups restore database", "hostess backups restore database 20260102-020000-3f9ac1")
+@example("hostess backups restore database", 'hostess backups restore database --to "2026-01-02 03:04:05"')
 @backups.command("restore")
 @click.argument("service", metavar="SERVICE[/ID]")
 @click.argument("backup", default="")
 @options.project
 @options.environment
 @click.option("--backup", "wanted", default="", help="Which one, when it is not said behind the service.")
+@click.option(
+    "--to", "moment", default="", help='A moment, "2026-01-02 03:04:05" (UTC, or with an offset like +02:00).'
+)
 @click.option("--from-env", "source", default="", help="The environment that the backup is of, when it is another one.")
 @click.option("--no-safety-backup", "unsafe", is_flag=True, help="Of a database that cannot be backed up any more.")
 @options.force
@@ -141,14 +148,22 @@ def restore(  # noqa: PLR0913, PLR0917 -- one per option
     project: str | None,
     environment: str,
     wanted: str,
+    moment: str,
     source: str,
     unsafe: bool,  # noqa: FBT001 -- click's
     force: bool,  # noqa: FBT001 -- click's
     form: str,
 ) -> None:
-    """Put the data of a backup (by default the newest) in the place of SERVICE's, after a backup of what it has now."""
+    """Put the data of a backup (by default the newest) in the place of SERVICE's, after a backup of what it has now.
+
+    With --to it is what SERVICE had at that moment: that is recovered beside it and shown first.
+    """
     service, _, named = service.partition("/")
     chosen = backup or named or wanted
+    if moment:
+        if chosen:
+            raise Failure("a backup or a moment, not both; nothing was done", exit_code=USAGE)
+        chosen = _recovered(client, options.place(project, source or environment, "services", service), moment)
     known = client.get(_path(project, source or environment, f"{service}/{chosen}"))
     options.confirm(f"All that {service} of {environment} has will be what {known['file']} has.", force=force)
     path = options.place(project, environment, "services", service, "restores")
@@ -188,6 +203,38 @@ def delete(
     options.confirm(f"{known['file']} will be gone for good.", force=force)
     client.send("DELETE", path)
     tell(f"{known['file']} is deleted")
+
+
+def _recovered(client: Client, service: str, moment: str) -> str:
+    """Have a service recovered to a moment beside what it has now, show what was found, and return the backup of it."""
+    begun = client.send("POST", f"{service}/recoveries", {"to": _instant(moment).isoformat()})
+    done = _followed(client, f"{service}/backups/{begun['id']}")
+    if done["state"] != "ok":
+        raise Failure(
+            f"{done['service']} was not recovered: {done['problem']}; its data is as it was", exit_code=FAILED
+        )
+    manifest = client.get(f"{service}/backups/{begun['id']}/manifest")
+    last = _moment(done["reached"]) if done["reached"] else "none since the base backup"
+    tell(f"found: the last transaction is {last}")
+    for database in manifest["databases"]:
+        rows = sum(table["rows"] for table in database["tables"])
+        tell(f"found: {database['name']} has {len(database['tables'])} tables with {rows} rows")
+    return str(done["id"])
+
+
+def _instant(moment: str) -> datetime:
+    """Return the moment that was written; without an offset it is UTC."""
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        raise Failure(
+            f"{moment} is no moment; nothing was done", exit_code=USAGE, remedy='write it like "2026-01-02 03:04:05"'
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _path(project: str | None, environment: str, backup: str, *rest: str) -> str:

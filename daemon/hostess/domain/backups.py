@@ -11,7 +11,9 @@ FORMAT = 1
 
 SUFFIX = ".tar.zst"
 RUNNING, OK, FAILED = "running", "ok", "failed"
-MANUAL, SCHEDULED, SAFETY = "manual", "scheduled", "pre-restore"
+MANUAL, SCHEDULED, SAFETY, RECOVERED = "manual", "scheduled", "pre-restore", "recovered"
+FOR_RESTORES = frozenset({SAFETY, RECOVERED})
+"""Those that are made for the sake of a restore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """One backup of a service. *state*: running, ok, failed (and why: *problem*). *trigger*: manual, scheduled, pre-restore.
+    """One backup of a service. *state*: running, ok, failed (and why: *problem*). *trigger*: manual, scheduled, pre-restore, recovered.
 
-    *size* and *checksum* (SHA-256, hex) are those of the object. A backup that is not ok has no object.
+    *size* and *checksum* (SHA-256, hex) are those of the object. A backup that is not ok has no object. *reached* is the last
+    transaction that it has, of one that was recovered to a moment.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Backup:
     checksum: str = ""
     problem: str = ""
     proof: Proof | None = None
+    reached: datetime | None = None
 
     @property
     def file(self) -> str:
@@ -136,8 +140,8 @@ def superfluous(backups: Iterable[Backup], keep: int) -> list[Backup]:
     pushes no other backup out.
     """
     good = sorted((each for each in backups if each.state == OK), key=lambda each: each.started_at, reverse=True)
-    chosen = [each for each in good if each.trigger != SAFETY][max(keep, 1) :]
-    chosen += [each for each in good if each.trigger == SAFETY][max(keep, 1) :]
+    chosen = [each for each in good if each.trigger not in FOR_RESTORES][max(keep, 1) :]
+    chosen += [each for each in good if each.trigger in FOR_RESTORES][max(keep, 1) :]
     return sorted(chosen, key=lambda each: each.started_at)
 
 

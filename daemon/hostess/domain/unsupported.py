@@ -23,10 +23,6 @@ def notices(stack: Stack) -> list[str]:
     for service in stack.services.values():
         if service.backups is not None and not service.is_database:
             found.append(f"backups of {service.name} are noted, but this version does not take them yet")
-        if service.backups is not None and service.backups.pitr:
-            found.append(
-                f"{service.name}: this version takes backups of it by their schedule, and keeps no log of every change yet"
-            )
         if not service.replicas.fixed and service.type is not ServiceType.STATIC:
             found.append(_of_scaling(service))
         if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:

@@ -1,4 +1,4 @@
-"""Everything about backups, wired: taking them, their times, drills, restores."""
+"""Everything about backups, wired: taking them, their times, drills, restores, the logs that lead to any moment."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,14 +6,17 @@ from typing import Self
 from hostess.domain.ports import Artefacts, Clock, Engine, Journal
 from hostess.services.backup_times import BackupTimes
 from hostess.services.backups import Backups
+from hostess.services.base_backups import BaseBackups
 from hostess.services.database_access import DatabaseAccess
 from hostess.services.database_setup import DatabaseSetup
 from hostess.services.drills import Drills
+from hostess.services.recoveries import Recoveries
 from hostess.services.replicas import Replicas
 from hostess.services.restore_postgres import PostgresRestore
 from hostess.services.restore_redis import RedisRestore
 from hostess.services.restores import Restores
 from hostess.services.turns import Turns
+from hostess.services.wal_archive import WalArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class BackupServices:
     times: BackupTimes
     drills: Drills
     restores: Restores
+    bases: BaseBackups
+    wal: WalArchive
+    recoveries: Recoveries
 
     @classmethod
     def wired(cls, journal: Journal, engine: Engine, artefacts: Artefacts, clock: Clock, databases: Databases) -> Self:
@@ -46,14 +52,18 @@ class BackupServices:
         drills = Drills(journal, engine, replicas, redis, artefacts, clock)
         backups.then(drills.after)
         restores = Restores(journal, backups, artefacts, postgres, redis, databases.setup, databases.turns, clock)
-        return cls(artefacts, backups, BackupTimes(journal, backups, clock), drills, restores)
+        times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
+        wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
+        recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)
+        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries)
 
     async def recover(self) -> None:
         """After a restart: finish or undo what was under way."""
         await self.backups.recover()
+        await self.bases.recover()
         await self.restores.recover()
 
     async def stop(self) -> None:
         """End what is under way, so that nothing half done is left."""
-        for each in (self.times, self.restores, self.drills, self.backups):
+        for each in (self.wal, self.bases, self.times, self.restores, self.drills, self.backups):
             await each.stop()

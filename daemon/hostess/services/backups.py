@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from hostess.domain import labels
 from hostess.domain.backups import (
@@ -46,6 +48,17 @@ class Target:
     container: Container
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The container that a backup is read from; *reached* is the last transaction that was recovered in it."""
+
+    container: str
+    reached: datetime | None = None
+
+
+Beside = Callable[[Backup], AbstractAsyncContextManager[Source]]
+
+
 class Backups:
     """Takes backups. One that is under way belongs to this object, not to whoever asked for it.
 
@@ -70,8 +83,13 @@ class Backups:
         """Call *after* with each backup that went well."""
         self._after = after
 
-    async def begin(self, project: str, environment: str, service: str, trigger: str) -> Backup:
-        """Write a backup down and start it; `ended` waits for it. Problem "backup-runs-already", "not-backed-up" and more."""
+    async def begin(
+        self, project: str, environment: str, service: str, trigger: str, beside: Beside | None = None
+    ) -> Backup:
+        """Write a backup down and start it; `ended` waits for it. Problem "backup-runs-already", "not-backed-up" and more.
+
+        *beside* gives another container to read from than the live one.
+        """
         await self.target(project, environment, service)
         key = f"{project}/{environment}/{service}"
         if key in self._running:
@@ -88,7 +106,7 @@ class Backups:
             trigger=trigger,
             started_at=self._clock.now(),
         )
-        self._own(key, self._carried_out(backup))
+        self._own(key, self._carried_out(backup, beside))
         await self._journal.put_backup(backup)
         return backup
 
@@ -98,6 +116,11 @@ class Backups:
         if task is not None:
             return await asyncio.shield(task)
         return next((each for each in await self._journal.backups(backup.project) if each.id == backup.id), backup)
+
+    async def over(self, project: str, environment: str, service: str) -> None:
+        """Wait until no backup of a service is under way."""
+        while (task := self._running.get(f"{project}/{environment}/{service}")) is not None:
+            await asyncio.wait([task])
 
     def progress(self, backup: Backup) -> str:
         """Return what is being done for a backup now; "" when nothing is."""
@@ -192,11 +215,11 @@ class Backups:
         self._running[key] = task
         task.add_done_callback(lambda _: self._running.pop(key, None))
 
-    async def _carried_out(self, backup: Backup) -> Backup:
+    async def _carried_out(self, backup: Backup, beside: Beside | None) -> Backup:
         self._progress[backup.id] = "waiting for other backups"
         try:
             async with self._room, asyncio.timeout(LONGEST):
-                done = await self._taken(backup)
+                done = await self._taken(backup, beside)
         except Problem as problem:
             return await self._failed(backup, str(problem))
         except TimeoutError:
@@ -214,15 +237,26 @@ class Backups:
         await self._followed(done)
         return done
 
-    async def _taken(self, backup: Backup) -> Backup:
+    async def _taken(self, backup: Backup, beside: Beside | None) -> Backup:
         target = await self.target(backup.project, backup.environment, backup.service)
+        async with AsyncExitStack() as opened:
+            source = Source(target.container.id)
+            if beside is not None:
+                self._progress[backup.id] = "recovering it beside the live data"
+                source = await opened.enter_async_context(beside(backup))
+            done = await self._stored(replace(backup, reached=source.reached), target, source.container)
+        await self._journal.put_backup(done)
+        await self._tell(done, "backup.completed", f"{done.file} was written and read back ({done.trigger})")
+        return done
+
+    async def _stored(self, backup: Backup, target: Target, container: str) -> Backup:
         heard, kind = Heard(), ServiceType(target.workload.type)
         self._progress[backup.id] = "dumping"
 
         def work(shell: Shell) -> Written:
             return self._artefacts.write(backup.path, dump(kind, shell, heard))
 
-        written = await self._engine.within(target.container.id, _mark(backup), work)
+        written = await self._engine.within(container, _mark(backup), work)
         self._progress[backup.id] = f"reading {written.size} bytes back"
         found = await asyncio.to_thread(self._artefacts.checksum, backup.path)
         if found != written.checksum:
@@ -247,10 +281,7 @@ class Backups:
         )
         text = json.dumps(to_json(manifest), indent=1, ensure_ascii=False)
         await asyncio.to_thread(self._artefacts.put_manifest, backup.path, f"{text}\n")
-        done = replace(backup, state=OK, ended_at=now, size=written.size, checksum=written.checksum)
-        await self._journal.put_backup(done)
-        await self._tell(done, "backup.completed", f"{done.file} was written and read back ({done.trigger})")
-        return done
+        return replace(backup, state=OK, ended_at=now, size=written.size, checksum=written.checksum)
 
     async def _followed(self, done: Backup) -> None:
         """Let go what retention does not keep, and hand the backup on; what goes wrong here does not undo the backup."""

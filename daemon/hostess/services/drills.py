@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hostess.domain import drills, labels, redis_backup
-from hostess.domain.backups import OK, SAFETY, Backup, Proof, proven
+from hostess.domain.backups import FOR_RESTORES, OK, Backup, Proof, proven
 from hostess.domain.ports import Artefacts, Clock, Container, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
@@ -51,7 +51,7 @@ class Drills:
 
     async def after(self, backup: Backup) -> None:
         """Begin to prove a backup that was just taken, if it is small; others wait for the daily drill."""
-        if backup.trigger != SAFETY and backup.size <= drills.SMALL:
+        if backup.trigger not in FOR_RESTORES and backup.size <= drills.SMALL:
             self._begin(backup)
 
     async def due(self) -> list[Due]:

@@ -119,6 +119,7 @@ class Restores:
     async def _safe(self, restore: Restore, say: Say) -> Restore:
         """Take a backup of what is live now."""
         say("taking a safety backup")
+        await self._backups.over(restore.project, restore.environment, restore.service)
         begun = await self._backups.begin(restore.project, restore.environment, restore.service, SAFETY)
         taken = await self._backups.ended(begun)
         if taken.state != OK:

@@ -96,11 +96,9 @@ def test_what_changes_nothing_yet(more: str, said: list[str]) -> None:
     ]
 
 
-def test_recovery_to_a_point_in_time_is_noted() -> None:
-    """Point-in-time recovery that the file asks for stops no deployment, and each push says what is done in its place."""
+def test_recovery_to_a_point_in_time_is_served() -> None:
+    """Point-in-time recovery that the file asks for is served, so no push says anything of it."""
     stack = parse(of_service("replicas: 1").replace("postgres}", "postgres, backups: {schedule: daily, pitr: true}}"))
 
     refuse_unsupported(stack)
-    assert notices(stack) == [
-        "db: this version takes backups of it by their schedule, and keeps no log of every change yet"
-    ]
+    assert notices(stack) == []

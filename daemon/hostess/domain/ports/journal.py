@@ -7,6 +7,7 @@ from typing import Protocol, Unpack
 from hostess.domain.closures import Closure
 from hostess.domain.ports.backups import BackupRecords
 from hostess.domain.ports.issuances import IssuanceJournal
+from hostess.domain.ports.wal import WalRecords
 from hostess.domain.records import (
     Canary,
     EnvironmentSettings,
@@ -24,7 +25,7 @@ from hostess.domain.records import (
 from hostess.domain.release import Deployment, Moving, Release, State
 
 
-class Journal(BackupRecords, Protocol):
+class Journal(BackupRecords, WalRecords, Protocol):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
 
     @property

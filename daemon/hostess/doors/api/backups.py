@@ -8,6 +8,7 @@ from datetime import datetime
 from aiohttp import web
 
 from hostess.domain.backups import Backup, proven
+from hostess.domain.wal import windows
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 
@@ -23,9 +24,10 @@ class ProofView(View):
 
 
 class BackupView(View):
-    """A backup. *state*: running, ok, failed (*problem* says why). *trigger*: manual, scheduled, pre-restore.
+    """A backup. *state*: running, ok, failed (*problem* says why). *trigger*: manual, scheduled, pre-restore, recovered.
 
-    *progress* is what is being done now, "" when nothing is. *size* (bytes) and *sha256* are those of the object.
+    *progress* is what is being done now, "" when nothing is. *size* (bytes) and *sha256* are those of the object. *reached* is the
+    last transaction that it has, of one that was recovered to a moment.
     """
 
     id: str
@@ -41,13 +43,25 @@ class BackupView(View):
     problem: str
     progress: str
     proof: ProofView | None
+    reached: datetime | None
+
+
+class WindowView(View):
+    """Moments that a service can be recovered to, both ends included."""
+
+    start: datetime
+    end: datetime
 
 
 class BackupList(View):
-    """Backups, newest first. *last_proven*: service -> when a backup of it was last proven by restoring it."""
+    """Backups, newest first. *last_proven*: service -> when a backup of it was last proven by restoring it.
+
+    *recoverable*: service -> the moments it can be recovered to, oldest first; between two windows something is missing.
+    """
 
     items: tuple[BackupView, ...]
     last_proven: dict[str, datetime]
+    recoverable: dict[str, tuple[WindowView, ...]]
 
 
 class Verified(View):
@@ -67,7 +81,11 @@ class OfService(Given):
 async def list_backups(call: Call, given: OfService) -> BackupList:
     """List the backups of an environment, also of services and environments that are gone."""
     found = await call.services.journal.backups(call.project, call.environment, given.service or None)
-    return BackupList(items=tuple(_view(call, each) for each in found), last_proven=dict(proven(found)))
+    return BackupList(
+        items=tuple(view(call, each) for each in found),
+        last_proven=dict(proven(found)),
+        recoverable=await _recoverable(call, given.service),
+    )
 
 
 @op(f"POST {BACKUP}", "deploy", returns=BackupView, status=202)
@@ -75,7 +93,7 @@ async def create_backup(call: Call, _: Nothing) -> BackupView:
     """Begin a backup of a service; it is done when its state is ok or failed."""
     backup = await call.services.backups.backups.begin(call.project, call.environment, call.path["service"], "manual")
     await call.audit("backup.create", f"began a backup of {backup.service}", {"backup": backup.id})
-    return _view(call, backup)
+    return view(call, backup)
 
 
 @op(f"GET {BACKUP}/{{backup}}", "read", returns=BackupView, makes_place=True)
@@ -83,7 +101,7 @@ async def show_backup(call: Call, _: Nothing) -> BackupView:
     """Show one backup by its id, also one that is under way or failed."""
     found = await call.services.journal.backups(call.project, call.environment, call.path["service"])
     known = next((each for each in found if each.id == call.path["backup"]), None)
-    return _view(call, known or await _wanted(call))
+    return view(call, known or await _wanted(call))
 
 
 @op(f"POST {BACKUP}/{{backup}}/verify", "read", returns=Verified, makes_place=True)
@@ -136,12 +154,22 @@ async def _each(pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
         yield piece
 
 
+async def _recoverable(call: Call, service: str) -> dict[str, tuple[WindowView, ...]]:
+    journal, found = call.services.journal, {}
+    for archive in await journal.archives(call.project):
+        if archive.environment == call.environment and service in {"", archive.service}:
+            kept = await journal.kept(archive.project, archive.environment, archive.service)
+            found[archive.service] = tuple(WindowView(start=each.start, end=each.end) for each in windows(kept))
+    return found
+
+
 async def _wanted(call: Call) -> Backup:
     wanted = "" if call.path["backup"] == "newest" else call.path["backup"]
     return await call.services.backups.backups.find(call.project, call.environment, call.path["service"], wanted)
 
 
-def _view(call: Call, backup: Backup) -> BackupView:
+def view(call: Call, backup: Backup) -> BackupView:
+    """Return how a backup is shown."""
     proof = backup.proof
     return BackupView(
         id=backup.id,
@@ -157,6 +185,7 @@ def _view(call: Call, backup: Backup) -> BackupView:
         problem=call.services.redactor.hide(backup.problem),
         progress=call.services.backups.backups.progress(backup),
         proof=None if proof is None else ProofView(at=proof.at, seconds=proof.seconds, problem=proof.problem),
+        reached=backup.reached,
     )
 
 
