@@ -1,7 +1,7 @@
 """Orders for certificates on a bench: a real journal, store and files; the authority, the proxy, DNS and the time are a test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +13,7 @@ from hostess.adapters.certificates_files import FileCertificates
 from hostess.adapters.journal_sqlite import SqliteJournal
 from hostess.adapters.order_files import FileOrders
 from hostess.domain.certificate import Certificate, Source
-from hostess.domain.ports import Challenges, Journal
+from hostess.domain.ports import Authority, Challenges, Journal
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.preflight import Here, Means
 from hostess.domain.records import Event
@@ -64,7 +64,7 @@ class Bench:
     router: FakeRouter
     names: FakeNameServers
     store: FileCertificates
-    authorities: list[FakeAuthority]
+    authorities: Sequence[Authority]
     writer: Writer | None = None
     hosts: dict[str, str] = field(default_factory=dict)
     watched: Callable[[Journal], Journal] = lambda journal: journal
@@ -101,8 +101,10 @@ class Bench:
 
     @property
     def authority(self) -> FakeAuthority:
-        """The first authority."""
-        return self.authorities[0]
+        """The first authority, where it is a fake one."""
+        first = self.authorities[0]
+        assert isinstance(first, FakeAuthority)
+        return first
 
     async def route(self, *hosts: str, project: str = "shop", dns: bool = True) -> None:
         """Have these hosts served, and those before; *dns*: they lead here."""
