@@ -22,6 +22,7 @@ ROLES = (*ADMIN, "-c", "SELECT rolname FROM pg_roles")
 _ROLE = re.compile(r'^(?:CREATE|ALTER) ROLE ("(?:[^"]|"")+"|[^\s;]+)')
 _MEMBER = re.compile(r"^GRANT .+ TO .+;$")
 CREATE = r"""DROP DATABASE IF EXISTS :"new" WITH (FORCE);
+DROP DATABASE IF EXISTS :"old" WITH (FORCE);
 CREATE DATABASE :"new" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' OWNER :"owner";
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'new')
     FROM pg_database WHERE datname = :'live' AND datacl IS NOT NULL \gexec
@@ -78,6 +79,7 @@ def create(database: Dumped, owners: Collection[str]) -> str:
     """Return what makes the database that a dump is loaded into, with owner, rights and settings of the live one, if there is one."""
     values = {
         "new": new_name(database.name),
+        "old": old_name(database.name),
         "live": database.name,
         "encoding": database.encoding,
         "collate": database.collate,

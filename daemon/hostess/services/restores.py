@@ -20,6 +20,9 @@ from hostess.services.restore_redis import RedisRestore
 from hostess.services.turns import Turns
 
 AGAIN = 2.0
+INTERRUPTED = "the daemon was stopped in the middle of it"
+RENAMED = "renamed"
+"""The mark of a restore whose databases have their names."""
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,7 @@ class Restores:
         """After a restart: find out whether each restore that was under way has put new data in place, and tidy up."""
         for restore in await self._journal.restores():
             if restore.state == RUNNING:
-                self._own(restore, self._recovered(restore))
+                self._own(restore, self._found_out(restore.id, INTERRUPTED))
 
     async def stop(self) -> None:
         """End the restores that are under way: those that have not put new data in place have changed nothing."""
@@ -98,14 +101,18 @@ class Restores:
     async def _carried_out(self, restore: Restore, backup: Backup, manifest: Manifest, *, safety: bool) -> Restore:
         say = self._say(restore)
         say("waiting for its turn")
+        begun = False
         try:
             async with self._turns.turn(restore.project, restore.environment):
                 if safety:
                     restore = await self._safe(restore, say)
                 say("reading the backup")
                 await self._backups.verify(backup)
+                begun = True
                 await self._put_in_place(restore, backup, manifest, say)
         except Problem as problem:
+            if begun:
+                return await self._found_out(restore.id, str(problem))
             return await self._failed(restore, f"{problem}; the data is as it was")
         except Exception:
             log.exception("restore %s of %s ended in a bug", restore.id, restore.service)
@@ -132,12 +139,11 @@ class Restores:
         target = await self._target(restore)
         say("loading it beside the live data, and checking it")
         if target.workload.type is ServiceType.POSTGRES:
-            try:
-                databases = await self._postgres.load(target, restore, backup, manifest)
-                say("putting it in place")
-                await self._postgres.swap(target, restore, databases)
-            finally:
-                await self._postgres.tidy(target, restore)
+            databases = await self._postgres.load(target, restore, backup, manifest)
+            say("putting it in place")
+            await self._postgres.swap(target, restore, databases)
+            await self._journal.put_restore(replace(restore, mark=RENAMED))
+            await self._postgres.tidy(target, restore)
         else:
             place = await self._place(restore)
             async with self._redis.beside(place, target, restore, backup, manifest) as beside:
@@ -147,26 +153,27 @@ class Restores:
                 await self._redis.copy(target, beside)
         await self._setup.make(target.release, target.workload, say)
 
-    async def _recovered(self, restore: Restore) -> Restore:
+    async def _found_out(self, restore_id: str, why: str) -> Restore:
+        """End a restore that broke off after loading had begun: the database itself tells whether it has the new data."""
         while True:
+            restore = next(each for each in await self._journal.restores() if each.id == restore_id)
             try:
                 async with self._turns.turn(restore.project, restore.environment):
                     target = await self._target(restore)
                     postgres = target.workload.type is ServiceType.POSTGRES
                     swapped = await (self._postgres if postgres else self._redis).tidy(target, restore)
+                    swapped = swapped or restore.mark == RENAMED
                     if swapped:
                         await self._setup.make(target.release, target.workload, log.info)
                 break
             except Problem as problem:
                 log.info("restore %s of %s: %s; looking again", restore.id, restore.service, problem)
                 if problem.code in {"nothing-live", "service-not-found", "project-not-found"}:
-                    return await self._failed(
-                        restore, "the daemon was stopped in the middle of it, and the service is gone"
-                    )
+                    return await self._failed(restore, f"{why}, and the service is gone")
             await self._clock.sleep(AGAIN)
         if swapped:
             return await self._done(restore)
-        return await self._failed(restore, "the daemon was stopped in the middle of it; the data is as it was")
+        return await self._failed(restore, f"{why}; the data is as it was")
 
     async def _target(self, restore: Restore) -> Target:
         return await self._backups.target(restore.project, restore.environment, restore.service)
