@@ -42,7 +42,7 @@ ORDER_CERTIFICATES_EVERY = timedelta(minutes=1)
 WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
 WATCH_STORAGE_EVERY = timedelta(minutes=5)
 NOTIFY_EVERY = timedelta(seconds=5)
-SHIP_EVERY = timedelta(seconds=2)
+SHIP_EVERY = timedelta(seconds=5)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
 INSIDE_PORT = 7655

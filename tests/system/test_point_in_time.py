@@ -1,12 +1,19 @@
 """Recovery of PostgreSQL to a moment: base backups and the log of every change, with real kills, gaps and damage."""
 
 import json
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.host import Host, a_repository, docker, until
+from tests.system.host import Host, Repository, a_repository, docker, until
 from tests.system.sources import only, pushed
 
 STACK = """version: "1.0"
@@ -17,13 +24,14 @@ services:
     special: {version: 16}
     backups: {schedule: "0 3 1 1 *", retention: 7, pitr: true}
 """
+DOCS = Path(__file__).parents[2] / "docs" / "backups.md"
 
 
 @pytest.fixture(scope="module")
 def shop(host: Host) -> Host:
     """Push the stack, make a table, and wait until moments can be recovered to."""
     pushed(a_repository(host, "shop", {"hostess.yml": STACK}))
-    psql(host, "CREATE TABLE data (word text, at timestamptz DEFAULT clock_timestamp())")
+    psql(host, "CREATE TABLE data (word text)")
     until(lambda: windows(host), 60, "the first base backup")
     return host
 
@@ -34,6 +42,19 @@ def psql(host: Host, sql: str) -> str:
     return docker("exec", only(host, "shop", "database"), *words).strip()
 
 
+def write(host: Host, word: str) -> str:
+    """Let the table have one row with that word alone; return a moment after it and before whatever is written next."""
+    psql(host, f"BEGIN; DELETE FROM data; INSERT INTO data VALUES ('{word}'); COMMIT")
+    moment = psql(host, "SELECT clock_timestamp()")
+    psql(host, "SELECT pg_sleep(0.01)")
+    return moment
+
+
+def read(host: Host) -> str:
+    """Return the word."""
+    return psql(host, "SELECT word FROM data")
+
+
 def windows(host: Host) -> list[Mapping[str, Any]]:
     """Return the moments that can be recovered to."""
     listed = host.hostess("backups", "list", "-p", "shop", "-o", "json")
@@ -42,22 +63,266 @@ def windows(host: Host) -> list[Mapping[str, Any]]:
     return found
 
 
-def now(host: Host) -> str:
-    """Return the moment that it is, once another one has come: what is written next is written later."""
-    moment = psql(host, "SELECT clock_timestamp()")
-    psql(host, "SELECT pg_sleep(0.01)")
-    return moment
+def reachable(host: Host, moment: str) -> bool:
+    """Whether a moment lies in one of the windows."""
+    wanted = datetime.fromisoformat(moment)
+    return any(
+        datetime.fromisoformat(each["start"]) <= wanted <= datetime.fromisoformat(each["end"]) for each in windows(host)
+    )
+
+
+def restore(host: Host, moment: str) -> subprocess.CompletedProcess[str]:
+    """Restore to a moment."""
+    return host.hostess("backups", "restore", "database", "--to", moment, "--force", "--no-safety-backup", "-p", "shop")
+
+
+def events(host: Host, kind: str) -> list[str]:
+    """Return what was told of that kind, oldest first."""
+    return [str(message) for [message] in host.query("SELECT message FROM events WHERE kind = ? ORDER BY id", kind)]
+
+
+def shipped(host: Host) -> Path:
+    """Let the segment that is being written be shipped whole, and return its object."""
+    name = psql(host, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+    psql(host, "SELECT pg_switch_wal()")
+    wal = folder(host) / "wal"
+    until(lambda: list(wal.glob(f"*/{name}.tar.zst")), 30, f"the shipping of {name}")
+    return max(wal.glob(f"*/{name}.tar.zst"))
+
+
+def beside(host: Host) -> list[str]:
+    """Return the containers of recoveries."""
+    label = f"label=sh.hostess.instance={host.instance}"
+    names = docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
+    return [name for name in names if "recovery-" in name]
 
 
 def test_a_moment_is_recovered(shop: Host) -> None:
-    """A database gets what it had at a moment, of which base and log are told; what came later is in the safety backup."""
-    psql(shop, "INSERT INTO data VALUES ('wanted')")
-    moment = now(shop)
-    psql(shop, "INSERT INTO data VALUES ('unwanted'); DELETE FROM data WHERE word = 'wanted'")
+    """A database gets what it had at a moment, in any time zone; what is found is told, and what it had lies in a safety backup."""
+    moment = write(shop, "wanted")
+    write(shop, "unwanted")
+    shipped(shop)
+    elsewhere = datetime.fromisoformat(moment).astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat(" ")
 
-    done = shop.hostess("backups", "restore", "database", "--to", moment, "--force", "-p", "shop")
+    done = shop.hostess("backups", "restore", "database", "--to", elsewhere, "--force", "-p", "shop")
 
     assert done.returncode == 0, done.stderr + shop.log()
-    assert psql(shop, "SELECT word FROM data") == "wanted"
+    assert read(shop) == "wanted"
     assert "found: the last transaction is" in done.stderr
     assert "found: database has 1 tables with 1 rows" in done.stderr
+    assert "Before it" in done.stdout
+    assert not beside(shop)
+
+
+def test_a_moment_after_the_last_change_is_recovered(shop: Host) -> None:
+    """After kill -9 of the server its log goes on without a gap; a moment after its last change finds all that there was."""
+    write(shop, "before")
+    gaps = events(shop, "backup.wal-gap")
+    kill_server(shop)
+    moment = write(shop, "last")
+
+    done = restore(shop, moment)
+
+    assert done.returncode == 0, done.stderr + shop.log()
+    assert read(shop) == "last"
+    assert events(shop, "backup.wal-gap") == gaps
+
+
+def kill_server(host: Host, before: str = "true") -> None:
+    """Run *before* in the container, kill -9 the server, and wait until it takes connections again."""
+    server = only(host, "shop", "database")
+    count = int(docker("inspect", "-f", "{{.RestartCount}}", server))
+    with suppress(subprocess.CalledProcessError):  # it may go down with the server
+        docker("exec", server, "sh", "-c", f'pid=$(head -n 1 "$PGDATA/postmaster.pid"); {before}; kill -9 $pid')
+    until(lambda: int(docker("inspect", "-f", "{{.RestartCount}}", server)) > count, 60, "its restart")
+    until(lambda: takes_connections(server), 60, "its recovery")
+
+
+def takes_connections(server: str) -> bool:
+    """Whether a server does so over TCP: while a data directory is made it does not."""
+    try:
+        docker("exec", server, "pg_isready", "-h", "127.0.0.1")
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("moment", ["2001-02-03 04:05:06", "2999-01-01"])
+def test_a_moment_that_is_not_kept_is_refused(shop: Host, moment: str) -> None:
+    """What can be recovered to is told instead, and nothing is begun."""
+    write(shop, "now")
+
+    failed = restore(shop, moment)
+
+    assert failed.returncode == 2
+    assert f"cannot be recovered to {moment[:10]}" in failed.stderr
+    assert "UTC to 2" in failed.stderr
+    assert read(shop) == "now"
+
+
+def test_what_is_no_moment_is_refused(shop: Host) -> None:
+    """A moment that nobody can read is told with how one is written."""
+    failed = restore(shop, "yesterday")
+
+    assert failed.returncode == 2
+    assert 'write it like "2026-01-02 03:04:05"' in failed.stderr
+
+
+def test_a_changed_byte_in_the_log_is_found(shop: Host) -> None:
+    """A segment with one byte changed is used for nothing: it is named, and the data is as it was."""
+    moment = write(shop, "before the damage")
+    file = shipped(shop)
+    write(shop, "live")
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+
+    failed = restore(shop, moment)
+    file.write_bytes(whole)
+
+    assert failed.returncode == 1
+    assert f"{file.name} is damaged" in failed.stderr
+    assert "its data is as it was" in failed.stderr
+    assert read(shop) == "live"
+
+
+def test_a_killed_daemon_leaves_no_recovery(shop: Host) -> None:
+    """After kill -9 of the daemon in the middle of a recovery nothing is left beside, the data is as it was, and the log goes on."""
+    moment = write(shop, "wanted")
+    write(shop, "live")
+    with _restoring(shop, moment):
+        until(lambda: beside(shop), 60, "the server beside")
+        shop.kill()
+    shop.start()
+
+    until(lambda: not beside(shop), 60, "the end of the server beside")
+    assert read(shop) == "live"
+    until(lambda: reachable(shop, moment), 60, "the log to go on")
+
+
+@contextmanager
+def _restoring(host: Host, moment: str) -> Iterator[None]:
+    words = ["backups", "restore", "database", "--to", moment, "--force", "--project", "shop"]
+    environment = {**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token}
+    with subprocess.Popen(
+        [sys.executable, "-m", "hostess", *words], env=environment, stderr=subprocess.DEVNULL
+    ) as command:
+        yield
+        command.kill()
+
+
+def test_a_gap_is_told_and_begun_anew(shop: Host) -> None:
+    """When the server has thrown away what was not shipped yet, that is told, and moments before and after it can be recovered to."""
+    before = write(shop, "before the gap")
+    until(lambda: reachable(shop, before), 60, "the shipping of it")
+    make_gap(shop)
+
+    assert "that were not kept yet; a base backup begins it anew" in events(shop, "backup.wal-gap")[-1]
+    until(lambda: reachable(shop, long_ago(shop)), 90, "another base backup")
+    assert reachable(shop, before)
+    assert len(windows(shop)) > 1
+    done = restore(shop, before)
+    assert done.returncode == 0, done.stderr + shop.log()
+    assert read(shop) == "before the gap"
+
+
+def test_a_killed_daemon_takes_a_base_backup_anew(shop: Host) -> None:
+    """After kill -9 of the daemon in the middle of a base backup nothing of that is left, and another one is taken."""
+    until(lambda: set(bases(shop).values()) == {"ok"}, 60, "the end of what is under way")
+    known = set(bases(shop))
+    make_gap(shop)
+    until(lambda: set(bases(shop)) - known, 60, "a base backup")
+    shop.kill()
+    shop.start()
+
+    until(lambda: reachable(shop, long_ago(shop)), 90, "another base backup")
+    assert set(bases(shop).values()) == {"ok"}
+    names = {each.name.partition(".")[0] for each in (folder(shop) / "base").iterdir()}
+    assert names == set(bases(shop))
+
+
+def test_what_is_left_of_a_lost_data_directory(shop: Host) -> None:
+    """When a data directory is gone and the server has begun another one, the last seconds of the old one can be recovered."""
+    lost = write(shop, "lost")
+    until(lambda: reachable(shop, lost), 60, "the shipping of it")
+    gaps = len(events(shop, "backup.wal-gap"))
+    kill_server(shop, before='rm -rf "$PGDATA"')
+
+    until(lambda: len(events(shop, "backup.wal-gap")) > gaps, 90, "the event")
+    assert "its data directory is another one" in events(shop, "backup.wal-gap")[-1]
+    done = restore(shop, lost)
+    assert done.returncode == 0, done.stderr + shop.log()
+    assert read(shop) == "lost"
+
+
+def make_gap(host: Host) -> None:
+    """Let the server throw log away while the daemon is away, and wait until that is told."""
+    gaps = len(events(host, "backup.wal-gap"))
+    host.stop()
+    psql(host, "SELECT pg_drop_replication_slot('hostess')")
+    for _ in range(3):
+        write(host, "in the gap")
+        psql(host, "SELECT pg_switch_wal()")
+        psql(host, "CHECKPOINT")
+    host.start()
+    until(lambda: len(events(host, "backup.wal-gap")) > gaps, 60, "the event")
+
+
+def long_ago(host: Host) -> str:
+    """Return a moment that is old enough to be kept, if new ones are."""
+    return psql(host, "SELECT clock_timestamp() - interval '5s'")
+
+
+def folder(host: Host) -> Path:
+    """Return where the objects lie."""
+    return host.data / "backups" / "shop" / "production" / "database"
+
+
+def bases(host: Host) -> Mapping[str, str]:
+    """Return the base backups: id -> state."""
+    return {str(name): str(state) for name, state in host.query("SELECT id, state FROM base_backups")}
+
+
+def test_without_pitr_the_server_keeps_nothing(shop: Host) -> None:
+    """When `pitr` leaves the file the server holds nothing back any more, and what was kept stays; back again, it begins anew."""
+    moment = write(shop, "before")
+    until(lambda: reachable(shop, moment), 60, "the shipping of it")
+    server = only(shop, "shop", "database")
+    repository = Repository(shop.folder / "work" / "shop", shop, "shop")
+    for word, slots in (("false", ""), ("true", "hostess")):
+        repository.write({"hostess.yml": STACK.replace("pitr: true", f"pitr: {word}")})
+        repository.commit(f"pitr: {word}")
+        pushed(repository)
+        until(lambda wanted=slots: psql(shop, "SELECT slot_name FROM pg_replication_slots") == wanted, 60, "the slot")  # type: ignore[misc]
+        assert reachable(shop, moment)
+
+    assert only(shop, "shop", "database") == server
+    until(lambda: reachable(shop, long_ago(shop)), 90, "another base backup")
+
+
+def test_standard_tools_go_back_to_a_moment(shop: Host, tmp_path: Path) -> None:
+    """What the page on backups says leads from the objects alone to what the database had at a moment."""
+    moment = write(shop, "wanted")
+    write(shop, "unwanted")
+    until(lambda: reachable(shop, moment), 60, "the shipping of it")
+    manifest = max((folder(shop) / "base").glob("*.json"))
+    base = json.loads(manifest.read_text())
+    text = DOCS.read_text()
+    block = text[text.index("    zstd -dc base/ID.tar.zst") : text.index('    pg_ctl start -w -D "$PGDATA"')]
+    script = textwrap.dedent(block).replace("ID", base["id"]).replace("CHAIN", base["chain"])
+    assert "2026-01-02 03:04:05+00" in script
+    (tmp_path / "data").mkdir(mode=0o700)
+    environment = {**os.environ, "PGDATA": str(tmp_path / "data")}
+    command = ["bash", "-euo", "pipefail", "-c", script.replace("2026-01-02 03:04:05+00", moment)]
+    subprocess.run(command, cwd=folder(shop), env=environment, check=True, capture_output=True)
+
+    server = docker("run", "-d", "--network", "none", "postgres:16", "sleep", "600").strip()
+    try:
+        docker("cp", str(tmp_path / "data"), f"{server}:/restored")
+        docker("exec", server, "chown", "-R", "postgres", "/restored")
+        docker("exec", "-u", "postgres", server, "pg_ctl", "start", "-w", "-D", "/restored", "-l", "/tmp/log")
+        until(lambda: "- accepting" in docker("exec", server, "sh", "-c", "pg_isready || true"), 60, "the moment")
+        words = ["psql", "-XAtq", "-U", "postgres", "-d", "database", "-c", "SELECT word FROM data"]
+        assert docker("exec", server, *words).strip() == "wanted"
+    finally:
+        docker("rm", "-f", "-v", server)

@@ -44,11 +44,14 @@ LET_GO = f"{DROP}ALTER SYSTEM RESET max_slot_wal_keep_size;\nSELECT pg_reload_co
 UNPACK = ("sh", "-c", 'umask 077; mkdir -p "$PGDATA" && chmod 700 "$PGDATA" && tar -x -f - -C "$PGDATA"')
 ADD_WAL = ("sh", "-c", 'umask 077; mkdir -p "$PGDATA/hostess_wal" && tar -x -f - -C "$PGDATA/hostess_wal"')
 CONFIGURE = ("sh", "-c", 'cat >> "$PGDATA/postgresql.auto.conf" && touch "$PGDATA/recovery.signal"')
-_START_UP = """pg_ctl start -D "$PGDATA" -l "$PGDATA/hostess.log" -w -t 86400 >/dev/null 2>&1 </dev/null && exit 0
+_START_UP = """pg_ctl start -D "$PGDATA" -l "$PGDATA/hostess.log" -w -t 86400 >/dev/null 2>&1 </dev/null
+while pg_ctl status -D "$PGDATA" >/dev/null 2>&1
+do pg_isready -q && exit 0; sleep 0.2
+done
 grep -E 'FATAL|PANIC' "$PGDATA/hostess.log" | tail -n 3 >&2
 exit 1"""
 START = ("sh", "-c", _START_UP)
-"""Ends when the server has reached the moment and takes connections, or has failed."""
+"""Ends when the server has reached the moment and takes connections, or has failed; for pg_ctl it is started long before."""
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 ANYWAY = "recovery_target_time = ''\n"
 """For a log that ends before the moment because nothing was written any more."""

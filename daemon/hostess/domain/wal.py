@@ -1,13 +1,14 @@
 """The log of every change (WAL) of a PostgreSQL: what of it is kept, to which moments that leads, and what goes with time. Pure.
 
-A segment is a file of the log, of a fixed size; its number is that of its place in the log. A chain is the log of one data directory.
+A segment is a file of the log, of a fixed size; its number is that of its place in the log. A chain is a part of the log of one data
+directory that has no gap.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hostess.domain.backups import FAILED, OK, RUNNING, SUFFIX
+from hostess.domain.backups import FAILED, OK, RUNNING, SUFFIX, Proof
 from hostess.domain.problem import Problem
 
 BASE_AGE = timedelta(days=1)
@@ -22,7 +23,10 @@ FIRST, SECOND = "a", "b"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A whole segment that is kept. *until*: everything before that moment is in it or in one before it."""
+    """A segment that is kept. *until*: everything before that moment is in it or in one before it.
+
+    The last one of a chain may be its beginning alone, with the *copy* it lies in.
+    """
 
     project: str
     environment: str
@@ -33,11 +37,13 @@ class Segment:
     size: int
     checksum: str
     until: datetime
+    copy: str = ""
 
     @property
     def path(self) -> str:
         """Where its object is below the target."""
-        return wal_path(self.project, self.environment, self.service, self.chain, self.name)
+        name = f"{self.name}.partial-{self.copy}" if self.copy else self.name
+        return f"{self.project}/{self.environment}/{self.service}/wal/{self.chain}/{name}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,6 @@ class Begun:
     """The copy of a segment that is being written: its first *length* bytes."""
 
     number: int
-    name: str
     length: int
     size: int
     checksum: str
@@ -54,7 +59,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """How far the log of a service is kept. *chain* and *timeline* name the log, *segment* is the size of a segment.
+    """How far the log of a service is kept. *system* and *timeline* tell whose log it is, *segment* is the size of a segment.
 
     *next* is the first segment that is not kept whole yet, *until* the moment up to which everything is kept. *problem* says why
     nothing was kept for a while, "" when all is well. One that is not *on* is added to no more.
@@ -63,6 +68,7 @@ class Archive:
     project: str
     environment: str
     service: str
+    system: str
     chain: str
     timeline: int
     segment: int
@@ -72,9 +78,27 @@ class Archive:
     problem: str = ""
     on: bool = True
 
-    def begun_path(self, copy: str, name: str) -> str:
-        """Where a copy of a begun segment is below the target."""
-        return wal_path(self.project, self.environment, self.service, self.chain, f"{name}.partial-{copy}")
+    def piece(self, number: int, copy: str = "", size: int = 0, checksum: str = "") -> Segment:
+        """Return a segment of it, or a copy of the beginning of one."""
+        return Segment(
+            project=self.project,
+            environment=self.environment,
+            service=self.service,
+            chain=self.chain,
+            number=number,
+            name=name_of(self.timeline, number, self.segment),
+            size=size,
+            checksum=checksum,
+            until=self.until,
+            copy=copy,
+        )
+
+    @property
+    def end(self) -> Segment | None:
+        """The beginning of the segment that is being written, as far as it is kept."""
+        if self.begun is None or self.begun.number != self.next:
+            return None
+        return self.piece(self.next, self.begun.copy, self.begun.size, self.begun.checksum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,7 @@ class Base:
     content: int = 0
     checksum: str = ""
     problem: str = ""
+    proof: Proof | None = None
 
     @property
     def path(self) -> str:
@@ -135,17 +160,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a moment is reached: from a base backup through segments in order, then a begun one."""
+    """How a moment is reached: from a base backup through segments in order, each *segment* bytes long."""
 
     base: Base
     segments: tuple[Segment, ...]
-    begun: Begun | None
-    archive: Archive
-
-
-def wal_path(project: str, environment: str, service: str, chain: str, name: str) -> str:
-    """Return where a segment is below the target."""
-    return f"{project}/{environment}/{service}/wal/{chain}/{name}{SUFFIX}"
+    segment: int
 
 
 def place_of(lsn: str) -> int:
@@ -167,7 +186,7 @@ def number_of(name: str, segment: int) -> int:
 
 def gap(archive: Archive, server: Server) -> str:
     """Return what of the log can never be kept any more, in words; "" when nothing is missing."""
-    if (archive.chain, archive.timeline, archive.segment) != (server.system, server.timeline, server.segment):
+    if (archive.system, archive.timeline, archive.segment) != (server.system, server.timeline, server.segment):
         return "its data directory is another one"
     if not archive.on:
         return "it was not kept for a while"
@@ -188,7 +207,8 @@ def started(place: tuple[str, str, str], server: Server) -> Archive:
         project=project,
         environment=environment,
         service=service,
-        chain=server.system,
+        system=server.system,
+        chain=f"{server.system}-{server.now:%Y%m%d-%H%M%S}",
         timeline=server.timeline,
         segment=server.segment,
         next=first,
@@ -236,8 +256,10 @@ def way(kept: Kept, moment: datetime, service: str) -> Way:
     for segment in _run(kept, base):
         segments.append(segment)
         if segment.until >= moment:
-            return Way(base, tuple(segments), None, kept.archive)
-    return Way(base, tuple(segments), kept.archive.begun, kept.archive)
+            break
+    else:
+        segments += [end for end in [kept.archive.end] if end and _reach(kept, base).current]
+    return Way(base, tuple(segments), kept.archive.segment)
 
 
 def outdated(kept: Kept, since: datetime) -> tuple[list[Base], list[Segment]]:
@@ -280,7 +302,7 @@ def _following(known: dict[int, Segment], number: int) -> Iterable[Segment]:
 def _reach(kept: Kept, base: Base) -> _Reach:
     run, archive = _run(kept, base), kept.archive
     after = base.first + len(run)
-    if archive is not None and archive.on and archive.chain == base.chain and archive.next == after:
+    if archive is not None and archive.chain == base.chain and archive.next == after:
         return _Reach(archive.until, current=True)
     return _Reach(run[-1].until if run else base.started_at, current=False)
 

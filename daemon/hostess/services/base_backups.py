@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hostess.domain import postgres_wal
 from hostess.domain.backups import FAILED, OK, RUNNING, Written, new_id
@@ -14,6 +15,10 @@ from hostess.domain.problem import Problem
 from hostess.domain.wal import Base, Server, outdated, wants_base
 from hostess.services.backups import Backups, Target
 from hostess.services.database_dumps import lines
+
+EVERY = timedelta(minutes=1)
+
+After = Callable[[Base], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +33,31 @@ class BaseBackups:
         self._artefacts = artefacts
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._after: After | None = None
+        self._looked: dict[str, tuple[str, datetime]] = {}
 
-    async def look(self, target: Target) -> None:
-        """Begin one if one is due."""
+    def then(self, after: After) -> None:
+        """Call *after* with each base backup that went well."""
+        self._after = after
+
+    async def look(self, target: Target, chain: str) -> None:
+        """Begin one if one is due: looked for at once in a new *chain* of the log, and each minute."""
         place = (target.release.project, target.release.environment, target.workload.name)
         key = "/".join(place)
-        if key not in self._running and wants_base(await self._journal.kept(*place), self._clock.now()):
-            now = self._clock.now()
-            base = Base(new_id(now, self._clock.token(48)), *place, started_at=now, image=target.workload.image)
+        now = self._clock.now()
+        known, looked = self._looked.get(key, ("", now))
+        if key in self._running or (known == chain and now - looked < EVERY):
+            return
+        self._looked[key] = chain, now
+        kept = await self._journal.kept(*place)
+        if kept.archive is not None and wants_base(kept, now):
+            base = Base(
+                new_id(now, self._clock.token(48)),
+                *place,
+                started_at=now,
+                chain=kept.archive.chain,
+                image=target.workload.image,
+            )
             await self._journal.put_base(base)
             self._running[key] = asyncio.create_task(self._carried_out(target, base))
             self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
@@ -60,8 +82,10 @@ class BaseBackups:
 
     async def _carried_out(self, target: Target, base: Base) -> None:
         try:
-            await self._taken(target, base)
+            done = await self._taken(target, base)
             await self._prune(target)
+            if self._after is not None:
+                await self._after(done)
         except Problem as problem:
             await self._failed(base, str(problem))
         except asyncio.CancelledError:
@@ -71,7 +95,7 @@ class BaseBackups:
             log.exception("base backup %s of %s ended in a bug", base.id, base.service)
             await self._failed(base, "something in Hostess itself went wrong; the daemon's log has the details")
 
-    async def _taken(self, target: Target, base: Base) -> None:
+    async def _taken(self, target: Target, base: Base) -> Base:
         listener = postgres_wal.BaseListener()
 
         def work(shell: Shell) -> tuple[Written, Server]:
@@ -88,7 +112,6 @@ class BaseBackups:
             base,
             state=OK,
             ended_at=server.now,
-            chain=server.system,
             first=listener.start // server.segment,
             size=written.size,
             content=written.parts[0].size,
@@ -98,6 +121,7 @@ class BaseBackups:
         await asyncio.to_thread(self._artefacts.put_manifest, base.path, f"{text}\n")
         await self._journal.put_base(done)
         await self._tell(done, "backup.base-completed", f"a base backup of {base.service} was written and read back")
+        return done
 
     async def _prune(self, target: Target) -> None:
         """Remove what leads to no moment that is still wanted: artefacts first, records after them."""

@@ -15,7 +15,7 @@ from hostess.domain.backups import RECOVERED, Backup
 from hostess.domain.ports import Artefacts, Clock, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.stack import ServiceType
-from hostess.domain.wal import Way, way
+from hostess.domain.wal import Segment, Way, way
 from hostess.services.backups import Backups, Source, Target
 from hostess.services.database_dumps import lines
 from hostess.services.replicas import Replicas
@@ -60,13 +60,14 @@ class Recoveries:
 
         @asynccontextmanager
         async def beside(backup: Backup) -> AsyncIterator[Source]:
-            async with self._recovered(target, found, moment, f"recovery-{backup.id}") as source:
+            async with self.recovered(target, found, moment, f"recovery-{backup.id}") as source:
                 yield source
 
         return await self._backups.begin(project, environment, service, RECOVERED, beside)
 
     @asynccontextmanager
-    async def _recovered(self, target: Target, found: Way, moment: datetime, mark: str) -> AsyncIterator[Source]:
+    async def recovered(self, target: Target, found: Way, moment: datetime, mark: str) -> AsyncIterator[Source]:
+        """Give a server that has what *target* had at a moment; it is gone afterwards."""
         workload, live = target.workload, target.release
         instance = await self._journal.instance()
         image = found.base.image if await self._engine.image(found.base.image) else workload.image
@@ -108,8 +109,7 @@ def recover(shell: Shell, artefacts: Artefacts, found: Way, settings: str) -> da
     _check(artefacts, found.base.path, found.base.checksum)
     for _, pieces in artefacts.parts(found.base.path):
         shell.feed(postgres_wal.UNPACK, pieces, found.base.content)
-    count = len(found.segments) + (found.begun is not None)
-    size = count * (tarfile.BLOCKSIZE + found.archive.segment) + 2 * tarfile.BLOCKSIZE
+    size = len(found.segments) * (tarfile.BLOCKSIZE + found.segment) + 2 * tarfile.BLOCKSIZE
     shell.feed(postgres_wal.ADD_WAL, _packed(artefacts, found), size)
     shell.feed(postgres_wal.CONFIGURE, [settings.encode()], len(settings.encode()))
     try:
@@ -125,22 +125,18 @@ def recover(shell: Shell, artefacts: Artefacts, found: Way, settings: str) -> da
 
 def _packed(artefacts: Artefacts, found: Way) -> Iterator[bytes]:
     """Yield a tar of the log, each segment compared with its checksum before; one that was begun is filled with zeros."""
-    length = found.archive.segment
     for segment in found.segments:
-        yield from _file(artefacts, segment.path, segment.checksum, segment.name, length)
-    if found.begun is not None:
-        path = found.archive.begun_path(found.begun.copy, found.begun.name)
-        yield from _file(artefacts, path, found.begun.checksum, found.begun.name, length)
+        yield from _file(artefacts, segment, found.segment)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _file(artefacts: Artefacts, path: str, checksum: str, name: str, length: int) -> Iterator[bytes]:
-    _check(artefacts, path, checksum)
-    info = tarfile.TarInfo(name)
+def _file(artefacts: Artefacts, segment: Segment, length: int) -> Iterator[bytes]:
+    _check(artefacts, segment.path, segment.checksum)
+    info = tarfile.TarInfo(segment.name)
     info.size, info.mode = length, 0o600
     yield info.tobuf(tarfile.USTAR_FORMAT)
     left = length
-    for _, pieces in artefacts.parts(path):
+    for _, pieces in artefacts.parts(segment.path):
         for piece in pieces:
             left -= len(piece)
             yield piece

@@ -19,7 +19,7 @@ from hostess.domain.postgres import PSQL
 from hostess.domain.problem import Problem
 from hostess.domain.release import Workload
 from hostess.domain.stack import ServiceType
-from hostess.domain.wal import FIRST, LATE, SECOND, Archive, Begun, Segment, Server, gap, name_of, started
+from hostess.domain.wal import FIRST, LATE, SECOND, Archive, Begun, Segment, Server, gap, started
 from hostess.services.backups import Backups, Target
 from hostess.services.base_backups import BaseBackups
 from hostess.services.database_dumps import lines
@@ -100,7 +100,7 @@ class WalArchive:
         except Exception:
             log.exception("shipping the log of %s ended in a bug", key[2])
             return
-        await self._bases.look(target)
+        await self._bases.look(target, archive.chain)
 
     async def _is_late(self, archive: Archive | None, why: str) -> None:
         if archive is None or archive.problem or self._clock.now() - archive.until < LATE:
@@ -137,6 +137,8 @@ class WalArchive:
 
     async def _begun_anew(self, key: Place, old: Archive | None, server: Server, missing: str) -> Archive:
         archive = started(key, server)
+        if old is not None and old.end is not None:  # the last seconds of a server that may be lost
+            await self._journal.put_segment(old.end, archive)
         await self._journal.put_archive(archive)
         if old is not None:
             await self._tell(
@@ -149,25 +151,13 @@ class WalArchive:
 
     async def _whole(self, target: Target, archive: Archive, server: Server) -> Archive:
         """Ship a segment that the server has filled, and tell the server that it need not keep it for us."""
-        name = name_of(archive.timeline, archive.next, archive.segment)
-        segment = Segment(
-            project=archive.project,
-            environment=archive.environment,
-            service=archive.service,
-            chain=archive.chain,
-            number=archive.next,
-            name=name,
-            size=0,
-            checksum="",
-            until=server.now,
-        )
-        written = await self._written(
-            target, segment.path, name, postgres_wal.whole(server.data, name), archive.segment
-        )
+        segment = archive.piece(archive.next)
+        command = postgres_wal.whole(server.data, segment.name)
+        written = await self._written(target, segment, command, archive.segment)
         after = replace(archive, next=archive.next + 1, begun=None)
         await self._journal.put_segment(replace(segment, size=written.size, checksum=written.checksum), after)
         for copy in (FIRST, SECOND):
-            await asyncio.to_thread(self._artefacts.remove, archive.begun_path(copy, name))
+            await asyncio.to_thread(self._artefacts.remove, archive.piece(archive.next, copy).path)
         await self._engine.within(
             target.container.id,
             MARK,
@@ -181,13 +171,14 @@ class WalArchive:
         if not length or (begun and (begun.number, begun.length) == (archive.next, length)):
             return archive
         copy = SECOND if begun and begun.copy == FIRST else FIRST
-        name = name_of(archive.timeline, archive.next, archive.segment)
-        command = postgres_wal.beginning(server.data, name, length)
-        written = await self._written(target, archive.begun_path(copy, name), name, command, length)
-        return replace(archive, begun=Begun(archive.next, name, length, written.size, written.checksum, copy))
+        piece = archive.piece(archive.next, copy)
+        command = postgres_wal.beginning(server.data, piece.name, length)
+        written = await self._written(target, piece, command, length)
+        return replace(archive, begun=Begun(archive.next, length, written.size, written.checksum, copy))
 
-    async def _written(self, target: Target, path: str, name: str, command: Sequence[str], length: int) -> Written:
+    async def _written(self, target: Target, segment: Segment, command: Sequence[str], length: int) -> Written:
         """Write what a command gives, and read it back."""
+        path, name = segment.path, segment.name
 
         def work(shell: Shell) -> Written:
             written = self._artefacts.write(path, iter([(name, shell.output(command))]))
