@@ -1,6 +1,6 @@
 """A daemon that dies on purpose: kill -9 of itself at one moment of a restore. `python -m tests.system.mortal_restore`.
 
-MORTAL_AT names the moment: "before" or "after" a step (load, swap, copy), or "within" it.
+MORTAL_AT names the moment: "before" or "after" a step (load, swap, copy, make), or "within" it.
 """
 
 import os
@@ -11,6 +11,7 @@ from typing import Any
 
 from hostess import main
 from hostess.adapters.engine_shell import ContainerShell
+from hostess.services.database_setup import DatabaseSetup
 from hostess.services.restore_postgres import PostgresRestore
 from hostess.services.restore_redis import RedisRestore
 
@@ -64,7 +65,7 @@ async def until(self: RedisRestore, container: str, true: Any, what: str, run: s
 fed, waited = ContainerShell.feed, RedisRestore._until
 
 if __name__ == "__main__":
-    for kind, names in ((PostgresRestore, ("load", "swap")), (RedisRestore, ("copy",))):
+    for kind, names in ((PostgresRestore, ("load", "swap")), (RedisRestore, ("copy",)), (DatabaseSetup, ("make",))):
         for each in names:
             setattr(kind, each, watched(each, getattr(kind, each)))
     setattr(ContainerShell, "feed", feed)  # noqa: B010 -- a method of a class that is not the test's

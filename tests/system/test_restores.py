@@ -1,5 +1,6 @@
 """Restores that go wrong: damaged artefacts, other rows than told, a daemon that is killed at every step. Old data or new, never half."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -86,6 +87,7 @@ KILLED = [
     ("database", "within load", "live"),
     ("database", "before swap", "live"),
     ("database", "after swap", "backed up"),
+    ("database", "before make", "backed up"),
     ("cache", "before copy", "live"),
     ("cache", "within copy", ""),
     ("cache", "after copy", "backed up"),
@@ -118,6 +120,19 @@ def test_a_killed_daemon_leaves_old_or_new(
     assert not wanted or found == {wanted}
     write(host, "written afterwards")
     assert read(host, service) == {"written afterwards"}
+
+
+def test_what_a_restore_has_left_is_in_no_ones_way(host: Host, stocked: Mapping[str, str]) -> None:
+    """Databases that a restore could not remove at its end, because its server was gone, are removed by the next one."""
+    write(host, "live")
+    for prefix in ("new", "old"):
+        name = f"__hostess_{prefix}_{hashlib.sha256(b'database').hexdigest()[:12]}"
+        psql(host, f'CREATE DATABASE "{name}"', "template1")
+
+    hostess(host, "restore", f"database/{stocked['database']}", "--force", "--no-safety-backup")
+
+    assert read(host, "database") == {"backed up"}
+    assert left(host) == []
 
 
 def test_a_damaged_artefact_is_not_restored(host: Host, stocked: Mapping[str, str]) -> None:

@@ -47,18 +47,28 @@ class PostgresRestore:
                 await asyncio.gather(swapping, return_exceptions=True)
         await swapping
 
-    async def tidy(self, target: Target, restore: Restore) -> bool:
-        """Remove the databases that a restore has left; return whether it had put new ones in their place."""
+    async def is_swapped(self, target: Target, restore: Restore) -> bool:
+        """Whether a restore has put new databases in the place of old ones, which are still there."""
 
         def work(shell: Shell) -> bool:
+            return bool(postgres_restore.leftovers(lines(shell, postgres_restore.LIST), postgres_restore.OLD))
+
+        return await self._engine.within(target.container.id, f"{mark_of(restore)}-look", work)
+
+    async def tidy(self, target: Target, restore: Restore) -> None:
+        """Remove the databases that a restore has left."""
+
+        def work(shell: Shell) -> None:
             names = lines(shell, postgres_restore.LIST)
-            old = postgres_restore.leftovers(names, postgres_restore.OLD)
-            spare = [*postgres_restore.leftovers(names, postgres_restore.NEW), *old]
+            spare = [
+                each
+                for prefix in (postgres_restore.NEW, postgres_restore.OLD)
+                for each in postgres_restore.leftovers(names, prefix)
+            ]
             if spare:
                 lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare))
-            return bool(old)
 
-        return await self._engine.within(target.container.id, f"{mark_of(restore)}-tidy", work)
+        await self._engine.within(target.container.id, f"{mark_of(restore)}-tidy", work)
 
     async def _close_sessions(self, target: Target, restore: Restore, databases: list[str]) -> None:
         script = postgres_restore.close_sessions(databases)

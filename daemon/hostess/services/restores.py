@@ -21,8 +21,8 @@ from hostess.services.turns import Turns
 
 AGAIN = 2.0
 INTERRUPTED = "the daemon was stopped in the middle of it"
-RENAMED = "renamed"
-"""The mark of a restore whose databases have their names."""
+SWAPPED = "swapped"
+"""The mark of a restore of PostgreSQL whose new databases have their names."""
 
 log = logging.getLogger(__name__)
 
@@ -139,11 +139,11 @@ class Restores:
         target = await self._target(restore)
         say("loading it beside the live data, and checking it")
         if target.workload.type is ServiceType.POSTGRES:
+            await self._postgres.tidy(target, restore)  # what one before could not remove is in the way of the names
             databases = await self._postgres.load(target, restore, backup, manifest)
             say("putting it in place")
             await self._postgres.swap(target, restore, databases)
-            await self._journal.put_restore(replace(restore, mark=RENAMED))
-            await self._postgres.tidy(target, restore)
+            await self._tidied(target, restore)
         else:
             place = await self._place(restore)
             async with self._redis.beside(place, target, restore, backup, manifest) as beside:
@@ -153,6 +153,17 @@ class Restores:
                 await self._redis.copy(target, beside)
         await self._setup.make(target.release, target.workload, say)
 
+    async def _tidied(self, target: Target, restore: Restore) -> bool:
+        """Remove the databases that a restore of PostgreSQL has left, and return whether its own are in place.
+
+        That is written down first: afterwards nothing in the server tells it any more.
+        """
+        swapped = restore.mark == SWAPPED or await self._postgres.is_swapped(target, restore)
+        if swapped:
+            await self._journal.put_restore(replace(restore, mark=SWAPPED))
+        await self._postgres.tidy(target, restore)
+        return swapped
+
     async def _found_out(self, restore_id: str, why: str) -> Restore:
         """End a restore that broke off after loading had begun: the database itself tells whether it has the new data."""
         while True:
@@ -160,9 +171,10 @@ class Restores:
             try:
                 async with self._turns.turn(restore.project, restore.environment):
                     target = await self._target(restore)
-                    postgres = target.workload.type is ServiceType.POSTGRES
-                    swapped = await (self._postgres if postgres else self._redis).tidy(target, restore)
-                    swapped = swapped or restore.mark == RENAMED
+                    if target.workload.type is ServiceType.POSTGRES:
+                        swapped = await self._tidied(target, restore)
+                    else:
+                        swapped = await self._redis.tidy(target, restore)
                     if swapped:
                         await self._setup.make(target.release, target.workload, log.info)
                 break
