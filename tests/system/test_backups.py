@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -290,6 +291,22 @@ class Begun:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe:
                 pipe.close()
+
+
+MUTE = """CREATE TRIGGER mute BEFORE INSERT ON events WHEN NEW.kind = 'backup.completed'
+    BEGIN SELECT RAISE(ABORT, 'no room'); END"""
+
+
+def test_a_backup_that_cannot_be_told_of_is_one(shop: Shop) -> None:
+    """Where there is no room left for the event, the backup that was written and read back stays."""
+    with closing(sqlite3.connect(shop.host.data / "hostess.db")) as journal:
+        journal.execute(MUTE)
+        try:
+            made = shop.made("cache")
+        finally:
+            journal.execute("DROP TRIGGER mute")
+
+    assert shop.backups("verify", f"cache/{made['id']}").returncode == 0
 
 
 def test_a_daemon_that_is_killed_leaves_nothing(shop: Shop) -> None:

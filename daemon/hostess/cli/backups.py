@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -107,7 +107,7 @@ def verify(client: Client, backup: str, project: str | None, environment: str, f
 def download(client: Client, backup: str, project: str | None, environment: str, output: Path | None) -> None:
     """Fetch the artefact of a backup (by default the newest); docs/backups.md restores it with standard tools."""
     known = client.get(_path(project, environment, backup))
-    target = output or Path(known["file"])
+    target = output or own_name(known["file"])
     if target.exists() and not target.is_file():
         raise Failure(f"{target} is no file: nothing was written to it", exit_code=USAGE)
     begun = target.with_name(f"{target.name}.part")  # only a whole artefact gets the name
@@ -235,6 +235,11 @@ def _instant(moment: str) -> datetime:
 
 def _moment(text: str) -> str:
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def own_name(told: str) -> Path:
+    """Return where a file is written that the host gives this name: here, whatever folders the host names."""
+    return Path(PurePosixPath(told).name or "backup")
 
 
 def _path(project: str | None, environment: str, backup: str, *rest: str) -> str:

@@ -246,7 +246,6 @@ class Backups:
                 source = await opened.enter_async_context(beside(backup))
             done = await self._stored(replace(backup, reached=source.reached), target, source.container)
         await self._journal.put_backup(done)
-        await self._tell(done, "backup.completed", f"{done.file} was written and read back ({done.trigger})")
         return done
 
     async def _stored(self, backup: Backup, target: Target, container: str) -> Backup:
@@ -284,11 +283,14 @@ class Backups:
         return replace(backup, state=OK, ended_at=now, size=written.size, checksum=written.checksum)
 
     async def _followed(self, done: Backup) -> None:
-        """Let go what retention does not keep, and hand the backup on; what goes wrong here does not undo the backup."""
+        """Tell of it, let go what retention does not keep, and hand it on; what goes wrong here does not undo the backup."""
         try:
+            await self._tell(done, "backup.completed", f"{done.file} was written and read back ({done.trigger})")
             await self.prune(done.project, done.environment, done.service)
         except Problem as problem:
-            log.warning("old backups of %s stay for now: %s", done.service, problem)
+            log.warning(
+                "of %s nothing is told, or old backups of %s stay for now: %s", done.file, done.service, problem
+            )
         if self._after is not None:
             await self._after(done)
 
