@@ -65,7 +65,9 @@ class FakeRouter:
     ) -> int:
         """Keep the table."""
         self._reached()
-        if self.outdated and any(route.maintenance or route.pause or route.canary for route in routes):
+        if self.outdated and any(
+            route.maintenance or route.pause or route.canary or route.voucher or route.hsts for route in routes
+        ):
             raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
         self.tables.append(tuple(routes))
         self.insides.append(tuple(inside))

@@ -13,7 +13,17 @@ from hostess.domain.closures import Closing, Closure, closing, over
 from hostess.domain.https_policy import secured
 from hostess.domain.inside import first_served, inside_services
 from hostess.domain.live_domains import attached
-from hostess.domain.ports import Challenges, Clock, Container, Engine, InsideService, Journal, Router, Upstreams
+from hostess.domain.ports import (
+    OUTDATED,
+    Challenges,
+    Clock,
+    Container,
+    Engine,
+    InsideService,
+    Journal,
+    Router,
+    Upstreams,
+)
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
@@ -143,9 +153,25 @@ class Routing:
             hosts = {route.host: route.project for route in routes}
             certificates = await self._certificates.of(hosts)
             challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
-            return await self._router.publish(
-                secured(routes, certificates), inside, self._session_key, certificates, challenges
-            )
+            shown = secured(routes, certificates)
+
+            async def told(table: Sequence[Upstreams]) -> int:
+                return await self._router.publish(table, inside, self._session_key, certificates, challenges)
+
+            try:
+                return await told(shown)
+            except Problem as problem:
+                plain = self._without_extras(shown)
+                if problem.code != OUTDATED or plain == shown:
+                    raise
+                generation = await told(plain)
+                log.warning("the API's own host and HSTS are not served until the proxy is restarted: %s", problem)
+                return generation
+
+    def _without_extras(self, table: Sequence[Upstreams]) -> list[Upstreams]:
+        """Return a table for a proxy that is older than the daemon, which must not be in the way of what people deploy meanwhile."""
+        own = self.own_hosts
+        return [replace(route, hsts=None) for route in table if route.host not in own]
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""

@@ -95,3 +95,18 @@ async def test_a_proxy_that_is_not_there(bench: Bench) -> None:
     await bench.world.routing.publish()
 
     assert router.routes == {HOST: ("127.0.0.1:7654",)}
+
+
+async def test_a_proxy_that_is_older(bench: Bench) -> None:
+    """A proxy that does not know such a route serves all others, whatever is pushed, and this one when it was restarted."""
+    router: FakeRouter = bench.router
+    router.outdated = True
+    await bench.world.api_host.listens("127.0.0.1", 7654)
+    verdict = await bench.push("shop", web())
+
+    assert verdict.accepted, bench.text()
+    assert HOST not in router.routes
+    assert router.routes["shop-web.localhost"]
+    router.outdated = False
+    await bench.world.routing.publish()
+    assert router.routes[HOST] == ("127.0.0.1:7654",)
