@@ -105,7 +105,8 @@ async def test_no_answer_holds_a_secret_that_was_not_asked_for(stage: Stage) -> 
     place = {"project": "shop", "environment": "production", "service": "web", "job": "report"}
     filled = {**place, "deployment": deployment, "backup": await backed_up(stage), "restore": "20260101-000000-fedcba"}
 
-    for operation in [each for each in OPERATIONS if each.method == "GET"]:
+    # Tunnels and terminals have no answer: they lead to what runs.
+    for operation in [e for e in OPERATIONS if e.method == "GET" and e.name not in {"tunnel", "terminal"}]:
         path = re.sub(r"\{(\w+)\}", lambda found: filled[found[1]], operation.path)
         needed = [name for name, field in operation.given.model_fields.items() if field.is_required()]
         query = "&".join(f"{name}=shop.example.com" for name in needed)
