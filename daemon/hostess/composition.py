@@ -93,6 +93,7 @@ from hostess.services.tokens import Tokens
 from hostess.services.tree_values import TreeValues
 from hostess.services.turns import Turns
 from hostess.services.undoing import Undoing
+from hostess.services.upgrades import Upgrades
 from hostess.services.uploads import Uploads
 
 __all__ = ["Outside", "World", "certificates_of", "compose", "outside_of"]
@@ -137,6 +138,7 @@ class World:
     orders: Certificates
     storage: StorageWatch
     connections: Connections
+    upgrades: Upgrades
     notifier: Notifier
     api_host: ApiHost
     voucher: str
@@ -182,7 +184,7 @@ def _sources(
         EnvironmentValues(secrets, access, redactor, urls, settings.base_domain),
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
-        DatabaseWorkloads(access, instance),
+        DatabaseWorkloads(journal, access, instance),
         RouteValues(repositories, secrets, vault),
         instance=instance,
         base_domain=settings.base_domain,
@@ -304,6 +306,18 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         removal=removal,
         preflights=preflights,
         orders=orders_of(settings, journal, outside, own, routing, preflights),
+        upgrades=Upgrades(
+            journal,
+            engine,
+            replicas,
+            backups.backups,
+            backups.artefacts,
+            deployments,
+            preparation,
+            sources.access,
+            vault,
+            clock,
+        ),
         connections=Connections(journal, engine, replicas, sources.access, clock),
         storage=StorageWatch(
             journal, engine, replicas, outside.meter, clock, (str(settings.data_dir), str(settings.backups.dir))

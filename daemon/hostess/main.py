@@ -81,6 +81,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.orders.stop)
         opened.push_async_callback(world.jobs.stop)
         await world.backups.recover()
+        await world.upgrades.recover()
+        opened.push_async_callback(world.upgrades.stop)
         opened.push_async_callback(world.backups.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
@@ -182,6 +184,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         preflights=world.preflights,
         storage=world.storage,
         connections=world.connections,
+        upgrades=world.upgrades,
         notifier=world.notifier,
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,

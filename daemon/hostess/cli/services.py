@@ -12,6 +12,7 @@ from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_json, show_table, tell
+from hostess.cli.upgrade import upgrade
 from hostess.domain.quantities import size_text
 
 REMOVE_WITHIN = 300.0
@@ -117,6 +118,9 @@ def scale(client: Client, counts: tuple[str, ...], project: str | None, environm
     """Change how many replicas services have, until the next deployment."""
     begun = client.send("POST", _place(project, environment, "scale"), {"services": dict(map(_count, counts))})
     carried_out(client, begun, form)
+
+
+services.add_command(upgrade)
 
 
 @example("hostess services destroy database --data")

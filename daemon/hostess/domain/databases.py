@@ -27,12 +27,17 @@ class Recipe:
     ready: tuple[str, ...]
 
 
+def version_of(service: Service) -> str:
+    """Return the version that a database is of, as it is written or by default."""
+    return str(service.special.get("version") or DEFAULT_VERSIONS[service.type])
+
+
 def recipe(service: Service, password: str) -> Recipe:
     """Return how to run *service*; its data is below `path`. Postgres: user postgres, database named like the service (spec 2.5).
 
     What `inside_of` tells is no part of it: that is made while the database runs, and changes without a restart.
     """
-    version = str(service.special.get("version") or DEFAULT_VERSIONS[service.type])
+    version = version_of(service)
     if service.type is ServiceType.POSTGRES:
         return Recipe(
             image=f"postgres:{version}",

@@ -26,6 +26,9 @@ EXTENSIONS: Mapping[str, str] = {
 LIBRARIES = frozenset({"citus", "pg_cron", "pg_stat_statements", "pgaudit", "timescaledb"})
 """The extensions whose library must be there from the server's start."""
 
+WRITE = "SET default_transaction_read_only = off;"
+"""What is made here is made in a server, too, that an upgrade keeps from changing meanwhile."""
+
 AVAILABLE = "SELECT name FROM pg_available_extensions;\n"
 
 
@@ -107,7 +110,7 @@ def script(database: str, scoped: Mapping[str, str], extensions: Iterable[str]) 
     made in all databases. It may be run again at any time.
     """
     wanted = list(extensions)
-    lines = [_unless("pg_database", "datname", database, f"CREATE DATABASE {_name(database)}")]
+    lines = [WRITE, _unless("pg_database", "datname", database, f"CREATE DATABASE {_name(database)}")]
     for name, secret in scoped.items():
         lines += [
             _unless("pg_roles", "rolname", name, f"CREATE ROLE {_name(name)}"),
@@ -116,7 +119,7 @@ def script(database: str, scoped: Mapping[str, str], extensions: Iterable[str]) 
             f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC;",
         ]
     for name in (database, *scoped) if wanted else ():
-        lines += [f"\\connect {_name(name)}", "SET client_min_messages = warning;", *_extensions(wanted)]
+        lines += [f"\\connect {_name(name)}", WRITE, "SET client_min_messages = warning;", *_extensions(wanted)]
     return "\n".join([*lines, ""])
 
 

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     RESTART = "restart"
     SCALE = "scale"
     PROMOTE = "promote"
+    UPGRADE = "upgrade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Workload:
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
     database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token, *proxy* is what else
     it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept. *storage* are the bytes that a database
-    declares to need on the disk; they are watched.
+    declares to need on the disk; they are watched. *version* is what a postgres's data is of.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Workload:
     proxy: RouteSettings | None = None
     backups: Backups | None = None
     storage: int | None = None
+    version: str = ""
 
     @property
     def is_database(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from hostess.domain.database_versions import Data
 from hostess.domain.ports import Clock, Redactor
 from hostess.domain.release import Workload
 from hostess.domain.scopes import Access, group_of, indexes, scoped_name
@@ -10,6 +11,7 @@ from hostess.domain.stack import Service, ServiceType
 from hostess.services.secret_store import SecretStore
 
 PASSWORD_BITS = 192
+DATA = ":data"
 
 
 class DatabaseAccess:
@@ -75,6 +77,16 @@ class DatabaseAccess:
         """Let no other group ever have these indexes: there may be data in them from now on."""
         for group, number in numbers.items():
             await self._secrets.credential(project, environment, f"{service}:{group}:index", partial(str, number))
+
+    async def data(self, project: str, environment: str) -> dict[str, Data]:
+        """Return where the data of each postgres was last written down to be."""
+        stored = await self._secrets.values(project, environment, credentials=True)
+        found = {name.removesuffix(DATA): value.split(" ") for name, value in stored.items() if name.endswith(DATA)}
+        return {service: Data(*words) for service, words in found.items()}
+
+    async def keep_data(self, project: str, environment: str, service: str, data: Data) -> None:
+        """Write down where a postgres's data is: it is found there when the service comes back after a while."""
+        await self._secrets.put_credential(project, environment, service + DATA, f"{data.version} {data.volume}")
 
     async def _password(self, project: str, environment: str, name: str) -> str:
         value = await self._secrets.credential(project, environment, name, lambda: self._clock.token(PASSWORD_BITS))

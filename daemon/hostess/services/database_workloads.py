@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hostess.domain import labels, pooler
-from hostess.domain.databases import inside_of, recipe
+from hostess.domain.database_versions import Data, as_kept, data_of
+from hostess.domain.databases import inside_of, recipe, version_of
+from hostess.domain.ports import Journal
 from hostess.domain.release import Deployment, Workload
-from hostess.domain.stack import Health, Job, Resources, Service, ServiceType, Stack
+from hostess.domain.stack import Condition, Health, Job, Resources, Service, ServiceType, Stack
 from hostess.services.database_access import DatabaseAccess
 
 
@@ -23,9 +25,14 @@ class Made:
 class DatabaseWorkloads:
     """Makes them out of the services that they are in hostess.yml."""
 
-    def __init__(self, access: DatabaseAccess, instance: str) -> None:
+    def __init__(self, journal: Journal, access: DatabaseAccess, instance: str) -> None:
+        self._journal = journal
         self._access = access
         self._instance = instance
+
+    async def as_kept(self, deployment: Deployment, stack: Stack) -> tuple[Stack, list[str]]:
+        """Return the stack with databases of the major that their data is of, and what is to be said of that."""
+        return as_kept(stack, await self._kept(deployment))
 
     async def of(self, deployment: Deployment, service: Service, images: Mapping[str, str]) -> list[Made]:
         """Return the workload of a database and, where it has one, of its pooler; *images* has theirs by name."""
@@ -38,6 +45,8 @@ class DatabaseWorkloads:
     async def _database(self, deployment: Deployment, service: Service, password: str, image: str) -> Made:
         made = recipe(service, password)
         project, environment = deployment.project, deployment.environment
+        first = labels.volume_name(self._instance, project, environment, service.name, "data")
+        kept = (await self._kept(deployment)).get(service.name)
         workload = Workload(
             name=service.name,
             type=service.type,
@@ -51,12 +60,25 @@ class DatabaseWorkloads:
             command=made.command,
             ports=(made.port,),
             health=Health(command=made.ready),
-            volumes={labels.volume_name(self._instance, project, environment, service.name, "data"): made.path},
+            volumes={kept.volume if kept else first: made.path},
+            version=version_of(service) if service.type is ServiceType.POSTGRES else "",
             backups=service.backups,
             storage=service.resources.storage,
             inside=inside_of(service, await self._access.indexes(project, environment, service)),
         )
         return Made(workload, made.env, {})
+
+    async def _kept(self, deployment: Deployment) -> dict[str, Data]:
+        """Return where the data of each postgres is: what is live knows, and is written down for when it is not live any more."""
+        project, environment = deployment.project, deployment.environment
+        found = await self._access.data(project, environment)
+        live = await self._journal.live(project, environment)
+        for name, workload in live.workloads.items() if live else ():
+            now = data_of(workload)
+            if now is not None and found.get(name) != now:
+                await self._access.keep_data(project, environment, name, now)
+                found[name] = now
+        return found
 
     def _pooler(self, service: Service, password: str, image: str) -> Made:
         files = pooler.files(service, password)
@@ -98,6 +120,11 @@ def poolers_used(part: Service | Job, stack: Stack) -> tuple[str, ...]:
         and pooler.has_pooler(service)
         and any(f"${{{service.name}.pooled_url}}" in value for value in part.env.values())
     )
+
+
+def after_poolers(job: Job, stack: Stack) -> Job:
+    """Return a job that waits for the poolers that it uses, too."""
+    return replace(job, depends_on={**job.depends_on, **dict.fromkeys(poolers_used(job, stack), Condition.HEALTHY)})
 
 
 def _encoded(text: str) -> str:

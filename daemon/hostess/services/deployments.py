@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hostess.domain.ahead import ahead, later
+from hostess.domain.database_versions import with_data_of
 from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
@@ -132,7 +133,7 @@ class Deployments:
             say("       no build and no migration: the database stays as the newer release left it")
             if told := await self._ahead(target):
                 say(f"       {told}")
-            return await self._preparation.renumbered(target)
+            return await self._preparation.renumbered(with_data_of(target, now))
 
         return await self.begin(Request(project, environment, Kind.ROLLBACK, actor, prepare, commit=target.commit))
 

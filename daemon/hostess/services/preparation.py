@@ -13,11 +13,11 @@ from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.release import Deployment, Release, ReleaseJob, StaticSite, Workload
 from hostess.domain.rollback import check_data
-from hostess.domain.stack import Condition, Job, Service, ServiceType, Stack
+from hostess.domain.stack import Job, Service, ServiceType, Stack
 from hostess.domain.stack_file import parse, stack_for
 from hostess.domain.unsupported import refuse_unsupported
 from hostess.services.builder import Builder, Source
-from hostess.services.database_workloads import DatabaseWorkloads, Made, images_of, poolers_used
+from hostess.services.database_workloads import DatabaseWorkloads, Made, after_poolers, images_of, poolers_used
 from hostess.services.environment_values import Context, EnvironmentValues
 from hostess.services.route_values import RouteValues
 from hostess.services.static_sites import StaticSites, static_services
@@ -40,6 +40,7 @@ class Draft:
     stack: Stack
     text: str
     hosts: Hosts
+    notes: tuple[str, ...] = ()
 
 
 class Preparation:
@@ -93,7 +94,7 @@ class Preparation:
     async def draft(self, deployment: Deployment, stack: Stack, text: str) -> Draft:
         """Check everything that can be known before a build: bounds, unsupported parts, hosts, secrets."""
         await self._repositories.check_tree(deployment.project, deployment.commit, TreeLimits())
-        stack = stack_for(stack, deployment.environment)
+        stack, notes = await self._databases.as_kept(deployment, stack_for(stack, deployment.environment))
         refuse_unsupported(stack)
         hosts = await self._claimed(deployment, stack, self._hosts(deployment, stack))
         await self._values.check_secrets(deployment.project, deployment.environment, stack)
@@ -102,7 +103,7 @@ class Preparation:
             await self._files(deployment, part)
         for service in stack.services.values():
             await self._asked.of(deployment, service)
-        return Draft(stack, text, hosts)
+        return Draft(stack, text, hosts, tuple(notes))
 
     async def _with_env_files(self, deployment: Deployment, stack: Stack) -> Stack:
         """Return the stack with the variables of `env_file` in `env`, as the text that they are."""
@@ -118,7 +119,7 @@ class Preparation:
     async def from_draft(self, deployment: Deployment, draft: Draft, say: Say, *, fresh: bool) -> Release:
         """Build what is missing and return the wanted release."""
         facts = await self._engine.facts()
-        for notice in above_host(draft.stack, facts.cpus, facts.memory):
+        for notice in (*draft.notes, *above_host(draft.stack, facts.cpus, facts.memory)):
             say(f"       note: {notice}")
         source = Source(deployment.project, deployment.commit, fresh=fresh)
         images = await self._builder.images(source, _buildable(draft.stack), say)
@@ -216,7 +217,7 @@ class Preparation:
             file=draft.text,
             jobs={
                 job.name: self._job(
-                    deployment, _after_poolers(job, draft.stack), images[job.name], env[job.name], files[job.name]
+                    deployment, after_poolers(job, draft.stack), images[job.name], env[job.name], files[job.name]
                 )
                 for job in draft.stack.jobs.values()
             },
@@ -376,11 +377,6 @@ def _buildable(stack: Stack) -> dict[str, Service]:
     }
     static = {service.name for service in static_services(stack)}
     return {name: part for name, part in {**stack.services, **images_of(stack), **jobs}.items() if name not in static}
-
-
-def _after_poolers(job: Job, stack: Stack) -> Job:
-    """Return a job that waits for the poolers that it uses, too."""
-    return replace(job, depends_on={**job.depends_on, **dict.fromkeys(poolers_used(job, stack), Condition.HEALTHY)})
 
 
 def _literal(values: Mapping[str, str]) -> dict[str, str]:

@@ -94,6 +94,13 @@ class SecretStore:
             await self._put(project, environment, name, value)
             return value
 
+    async def put_credential(self, project: str, environment: str, name: str, value: str) -> None:
+        """Store a generated credential in place of the one there is. Its *name* holds a ":"."""
+        if ":" not in name:
+            raise ValueError(f"a credential's name needs a colon to be out of users' reach: {name}")
+        async with self._writing:
+            await self._put(project, environment, name, value)
+
     async def _find(self, project: str, environment: str, name: str) -> Secret | None:
         stored = await self._journal.secrets(project, environment)
         return next((each for each in stored if each.name == name), None)

@@ -381,6 +381,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         domains=world.domains,
         storage=world.storage,
         connections=world.connections,
+        upgrades=world.upgrades,
         canaries=world.canaries,
         routing=world.routing,
         secrets=world.secrets,

@@ -29,6 +29,7 @@ from hostess.doors.api import (
     secrets,
     status,
     tokens,
+    upgrades,
     uploads,
     workloads,
 )
@@ -59,6 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *backups.OPERATIONS,
     *restores.OPERATIONS,
     *recoveries.OPERATIONS,
+    *upgrades.OPERATIONS,
     *one_off.OPERATIONS,
     *secrets.OPERATIONS,
     *releases.OPERATIONS,

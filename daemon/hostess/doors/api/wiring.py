@@ -33,6 +33,7 @@ from hostess.services.secret_store import SecretStore
 from hostess.services.served_certificates import ServedCertificates
 from hostess.services.storage_watch import StorageWatch
 from hostess.services.tokens import Tokens
+from hostess.services.upgrades import Upgrades
 from hostess.services.uploads import Uploads
 
 
@@ -75,6 +76,7 @@ class ApiServices:
     preflights: Preflights
     storage: StorageWatch
     connections: Connections
+    upgrades: Upgrades
     notifier: Notifier
     job_transcripts: Transcripts
     backups: BackupServices
