@@ -40,6 +40,7 @@ from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.domain.subnets import free_subnets
 from hostess.outside import Outside
+from hostess.services.alert_watch import AlertWatch, Watched
 from hostess.services.api_host import ApiHost, claims
 from hostess.services.backup_services import BackupServices, Databases
 from hostess.services.builder import Builder
@@ -139,6 +140,7 @@ class World:
     storage: StorageWatch
     connections: Connections
     upgrades: Upgrades
+    alerts: AlertWatch
     notifier: Notifier
     api_host: ApiHost
     voucher: str
@@ -273,6 +275,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     managed = Databases(replicas, sources.access, databases, turns)
     backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed)
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
+    folders = str(settings.data_dir), str(settings.backups.dir)
+    storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
+    checkups = Checkups(journal, replicas, gate, routing, turns, clock)
+    orders = orders_of(settings, journal, outside, own, routing, preflights)
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
@@ -301,11 +307,10 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         pushes=pushes,
         uploads=Uploads(repositories, journal, preparation, pushes, clock),
         reconciler=reconciler,
-        checkups=Checkups(journal, replicas, gate, routing, turns, clock),
+        checkups=checkups,
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
         preflights=preflights,
-        orders=orders_of(settings, journal, outside, own, routing, preflights),
         upgrades=Upgrades(
             journal,
             engine,
@@ -319,9 +324,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
             clock,
         ),
         connections=Connections(journal, engine, replicas, sources.access, clock),
-        storage=StorageWatch(
-            journal, engine, replicas, outside.meter, clock, (str(settings.data_dir), str(settings.backups.dir))
-        ),
+        orders=orders,
+        storage=storage,
+        alerts=AlertWatch(journal, Watched(replicas, checkups, storage, orders, own.store), clock),
         notifier=Notifier(
             journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
         ),

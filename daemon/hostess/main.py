@@ -41,6 +41,7 @@ EXPIRE_EVERY = timedelta(minutes=1)
 ORDER_CERTIFICATES_EVERY = timedelta(minutes=1)
 WATCH_CERTIFICATES_EVERY = timedelta(hours=1)
 WATCH_STORAGE_EVERY = timedelta(minutes=5)
+WATCH_ALERTS_EVERY = timedelta(seconds=15)
 NOTIFY_EVERY = timedelta(seconds=5)
 SHIP_EVERY = timedelta(seconds=5)
 COLLECT_EVERY = timedelta(hours=6)
@@ -185,6 +186,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         storage=world.storage,
         connections=world.connections,
         upgrades=world.upgrades,
+        alerts=world.alerts,
         notifier=world.notifier,
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
@@ -247,6 +249,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(WATCH_CERTIFICATES_EVERY, "renew certificates", world.routing.renew)
     timer.every(ORDER_CERTIFICATES_EVERY, "look after certificates", world.orders.look)
     timer.every(WATCH_STORAGE_EVERY, "watch storage", world.storage.look)
+    timer.every(WATCH_ALERTS_EVERY, "watch for alerts", world.alerts.look)
     timer.every(NOTIFY_EVERY, "send notices", world.notifier.look)
     timer.every(SHIP_EVERY, "ship the logs of databases", world.backups.wal.look)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)

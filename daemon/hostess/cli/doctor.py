@@ -40,7 +40,7 @@ class Finding:
 @click.command()
 @options.form
 def doctor(form: str) -> None:
-    """Look at this host: git, engine, disk, data folder, daemon and proxy; exit code 1 when something is wrong."""
+    """Look at this host: git, engine, disk, data folder, daemon, proxy and alerts; exit code 1 when something is wrong."""
     findings = [finding for look in LOOKS for finding in look()]
     if form == "json":
         show_json([asdict(finding) for finding in findings])
@@ -116,6 +116,18 @@ def _daemon() -> Iterator[Finding]:
     yield Finding("ok", "daemon", f"version {found['version']} answers at {socket}")
 
 
+def _alerts() -> Iterator[Finding]:
+    try:
+        found = Client(Server(socket=data_dir() / "run" / "api.sock")).send("GET", "/v1/alerts", timeout=30)
+    except Failure:  # it does not answer, which is told already
+        return
+    for alert in found["items"]:
+        about = f"{alert['project']}: " if alert["project"] else ""
+        yield Finding("fail" if alert["level"] == "error" else "warn", "alert", about + alert["what"], alert["remedy"])
+    if not found["items"]:
+        yield Finding("ok", "alerts", "there are none")
+
+
 def _proxy() -> Iterator[Finding]:
     path = data_dir() / "run" / "proxy.json"
     try:
@@ -166,4 +178,4 @@ def _inside(listener: str) -> Iterator[Finding]:
     yield Finding("ok", "inside stacks", f"callers of {led} environments are led to {listener}")
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (_git, _engine, _folder, _daemon, _proxy)
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (_git, _engine, _folder, _daemon, _proxy, _alerts)

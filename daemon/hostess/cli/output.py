@@ -19,7 +19,7 @@ def show_json(value: Json) -> None:
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
     """Print aligned columns on standard output; without a row, *empty* on standard error."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[shown(value) for value in row] for row in rows]
     if not cells:
         tell(empty)
         return
@@ -30,9 +30,9 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empt
 
 def show_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Print "Name: value" lines on standard output; empty values are left out."""
-    shown = [(name, _cell(value)) for name, value in fields if value not in {None, ""}]
-    width = max((len(name) for name, _ in shown), default=0) + 1
-    for name, value in shown:
+    cells = [(name, shown(value)) for name, value in fields if value not in {None, ""}]
+    width = max((len(name) for name, _ in cells), default=0) + 1
+    for name, value in cells:
         click.echo(f"{name + ':':<{width}} {value}")
 
 
@@ -53,7 +53,7 @@ def ago(text: str | None, now: datetime | None = None) -> str:
     return "just now"
 
 
-def _cell(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value on one line, without anything that would move a terminal's cursor."""
     text = "" if value is None else str(value)
     return "".join(letter if letter.isprintable() else "?" for letter in text)

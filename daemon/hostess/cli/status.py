@@ -1,15 +1,17 @@
 """hostess status."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.groups import example
-from hostess.cli.output import ago, show_fields, show_json, show_table, tell
+from hostess.cli.output import ago, show_fields, show_json, show_table, shown, tell
 from hostess.domain.quantities import size_text
+
+_COLOURS: Final = {"error": "red", "warning": "yellow"}
 
 
 @example("hostess status")
@@ -22,6 +24,7 @@ def status(client: Client, form: str) -> None:
     if form == "json":
         show_json(found)
         return
+    show_alerts(found["alerts"])
     host = found["host"]
     machine = f"{host['cpus']:g} cores, {size_text(host['memory'])}" if host["engine"] else ""
     show_fields(
@@ -59,11 +62,24 @@ def status(client: Client, form: str) -> None:
             tell(f"{where}: canary {place['canary']} of clients (`hostess canary status`)")
         for full in place["storage"]:
             tell(f"{where}: {full} of its storage is used (`hostess events` tells what to do)")
+        for unsaved in place["unsaved"]:
+            tell(f"{where}: no backups are taken of {unsaved} (give it `backups: daily` in hostess.yml)")
         if place["pending_restart"]:
             tell(
                 f"pending restart in {where}: {', '.join(place['pending_restart'])}"
                 " (changed secrets; `hostess services restart` brings them in)"
             )
+
+
+def show_alerts(alerts: Sequence[Mapping[str, Any]]) -> None:
+    """Print what is wrong, the gravest first, in colour on a terminal; nothing when nothing is."""
+    for alert in alerts:
+        mark = click.style(f"{alert['level']}:", fg=_COLOURS.get(alert["level"]), bold=True)
+        about = f"{alert['project']}: " if alert["project"] else ""
+        click.echo(f"{mark} {shown(about + alert['what'])} ({ago(alert['since'])})")
+        click.echo(f"    what to do: {shown(alert['remedy'])}")
+    if alerts:
+        click.echo()
 
 
 def _disk(disk: Mapping[str, Any]) -> str:

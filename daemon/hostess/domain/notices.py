@@ -76,6 +76,8 @@ class _Rule:
 _CERTIFICATE_TROUBLES = frozenset(
     {"certificate.failed", "certificate.pending-dns", "certificate.expiring", "certificate.expired"}
 )
+_DRILL_TROUBLES = frozenset({"backup.drill-failed", "backup.drill-overdue"})
+_BACKUPS = "the database itself, and the good backups that there are"
 _STILL = "the certificate before, or one of this installation's own authority, which browsers warn of"
 _RULES: Final[Mapping[str, _Rule]] = {
     "certificate.failed": _Rule(
@@ -93,10 +95,24 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "storage.warning": _Rule(Level.WARNING),
     "storage.critical": _Rule(Level.ERROR),
     "storage.recovered": _Rule(Level.INFO, ends=frozenset({"storage.warning", "storage.critical"})),
+    "backup.failed": _Rule(Level.ERROR, serving=_BACKUPS, remedy="`hostess backups list` shows what became of each"),
+    "backup.overdue": _Rule(Level.ERROR, serving=_BACKUPS),
+    "backup.completed": _Rule(Level.INFO, ends=frozenset({"backup.failed", "backup.overdue"})),
+    "backup.drill-failed": _Rule(
+        Level.ERROR,
+        serving="the database itself, which a drill does not touch",
+        remedy="do not rely on that backup: take one with `hostess backups create`; `hostess backups list` shows which are proven",
+    ),
+    "backup.drill-overdue": _Rule(Level.WARNING),
+    "backup.proven": _Rule(Level.INFO, ends=_DRILL_TROUBLES),
+    "backup.recovered": _Rule(Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", *_DRILL_TROUBLES})),
+    "service.unwell": _Rule(Level.ERROR),
+    "service.crash-loop": _Rule(Level.ERROR),
+    "service.recovered": _Rule(Level.INFO, ends=frozenset({"service.unwell", "service.crash-loop"})),
     "notify.failed": _Rule(Level.WARNING, remedy="mend it, then try `hostess notify test`; what is due is sent then"),
     "notify.works": _Rule(Level.INFO, ends=frozenset({"notify.failed"})),
 }
-"""Backups and supervision get theirs here. Whatever has no rule is for `hostess events` alone."""
+"""Whatever has no rule is for `hostess events` alone."""
 
 
 def judge(

@@ -88,11 +88,12 @@ def judge(uses: Iterable[Use], told: Mapping[str, Told], now: datetime) -> tuple
                 news.append(News(use, "storage.recovered", f"{_what(use)} again"))
         elif before is None or before.fill is not fill or now - before.at >= REMIND:
             after[use.subject] = Told(fill, now)
-            news.append(_trouble(use, fill))
+            news.append(trouble_with(use, fill))
     return news, after
 
 
-def _trouble(use: Use, fill: Fill) -> News:
+def trouble_with(use: Use, fill: Fill) -> News:
+    """Return what is told of storage that is so full."""
     if use.service:
         return News(
             use,

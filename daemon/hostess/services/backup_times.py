@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 from functools import partial
 
+from hostess.domain.alerts import backup_subject
 from hostess.domain.backups import OK, SCHEDULED
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
@@ -78,7 +79,11 @@ class BackupTimes:
                     self._clock.now(),
                     project=release.project,
                     environment=release.environment,
-                    data={"service": service, "trigger": SCHEDULED},
+                    data={
+                        "service": service,
+                        "trigger": SCHEDULED,
+                        "subject": backup_subject(release.project, release.environment, service),
+                    },
                 )
             if left:
                 await self._clock.sleep(PAUSE)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hostess.domain import labels
+from hostess.domain.alerts import subject_of
 from hostess.domain.backups import (
     FAILED,
     OK,
@@ -331,7 +332,12 @@ class Backups:
             self._clock.now(),
             project=backup.project,
             environment=backup.environment,
-            data={"service": backup.service, "backup": backup.id, "trigger": backup.trigger},
+            data={
+                "service": backup.service,
+                "backup": backup.id,
+                "trigger": backup.trigger,
+                **subject_of(backup),
+            },
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hostess.domain import drills, labels, redis_backup
+from hostess.domain.alerts import drill_subject
 from hostess.domain.backups import FOR_RESTORES, OK, Backup, Proof, proven
 from hostess.domain.ports import Artefacts, Clock, Container, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
@@ -187,7 +188,12 @@ class Drills:
             self._clock.now(),
             project=backup.project,
             environment=backup.environment,
-            data={"service": backup.service, "backup": backup.id, "seconds": proof.seconds},
+            data={
+                "service": backup.service,
+                "backup": backup.id,
+                "seconds": proof.seconds,
+                "subject": drill_subject(backup.project, backup.environment, backup.service),
+            },
         )
 
 

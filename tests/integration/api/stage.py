@@ -382,6 +382,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         storage=world.storage,
         connections=world.connections,
         upgrades=world.upgrades,
+        alerts=world.alerts,
         canaries=world.canaries,
         routing=world.routing,
         secrets=world.secrets,

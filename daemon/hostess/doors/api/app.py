@@ -7,6 +7,7 @@ from aiohttp import web
 from hostess import __version__
 from hostess.domain.problem import Problem
 from hostess.doors.api import (
+    alerts,
     backups,
     canaries,
     certificates,
@@ -68,6 +69,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *imported_certificates.OPERATIONS,
     *preflights.OPERATIONS,
     *certificates.OPERATIONS,
+    *alerts.OPERATIONS,
     *events.OPERATIONS,
     *notices.OPERATIONS,
     *status.OPERATIONS,

@@ -11,6 +11,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.release import State
 from hostess.domain.storage import Fill, fill_of
+from hostess.doors.api.alerts import AlertView, alerts_for, figures_of
 from hostess.doors.api.operation import Call, Nothing, View, op
 from hostess.doors.api.workloads import services_of
 
@@ -48,7 +49,8 @@ class HostView(View):
 class PlaceView(View):
     """An environment at a glance. *last* is the newest deployment's state, *closed* says what is in maintenance or paused.
 
-    *canary* is the release that is tried out, with its share. *storage* says which databases fill what they declare.
+    *canary* is the release that is tried out, with its share. *storage* says which databases fill what they declare,
+    *unsaved* which ones have no schedule of backups.
     """
 
     project: str
@@ -62,16 +64,18 @@ class PlaceView(View):
     closed: tuple[str, ...]
     canary: str
     storage: tuple[str, ...]
+    unsaved: tuple[str, ...]
     urls: tuple[str, ...]
     last: str
     last_at: datetime | None
 
 
 class StatusView(View):
-    """One screen."""
+    """One screen. *alerts*: what is wrong, the gravest first."""
 
     host: HostView
     places: tuple[PlaceView, ...]
+    alerts: tuple[AlertView, ...]
 
 
 class SettingView(View):
@@ -107,7 +111,11 @@ async def healthz(call: Call, _: Nothing) -> Health:
 async def status(call: Call, _: Nothing) -> StatusView:
     """Show the host and everything on it that the caller may see, at a glance."""
     places = [place for place in await call.services.journal.places() if call.sees(place.project)]
-    return StatusView(host=await _host(call), places=tuple([await _place(call, place) for place in places]))
+    return StatusView(
+        host=await _host(call),
+        places=tuple([await _place(call, place) for place in places]),
+        alerts=await alerts_for(call),
+    )
 
 
 @op("GET /v1/config", "admin", returns=SettingList)
@@ -169,6 +177,9 @@ async def metrics(call: Call, _: Nothing) -> web.Response:
             ("declared", "storage that it declares", attrgetter("size")),
         )
     ]
+    figures.append(
+        ("hostess_alerts", "What is wrong now, by level and kind.", figures_of(await call.services.alerts.now()))
+    )
     lines = [
         line
         for name, meaning, samples in figures
@@ -227,6 +238,9 @@ async def _place(call: Call, place: Place) -> PlaceView:
             f"{service.name} {service.storage.used * 100 // service.storage.size} %"
             for service in found
             if service.storage and service.storage.used is not None and service.storage.state != Fill.FINE
+        ),
+        unsaved=tuple(
+            each.name for each in (live.workloads.values() if live else ()) if each.is_database and not each.backups
         ),
         urls=tuple(url for service in found for url in service.urls),
         last=str(newest[0].state) if newest else "",

@@ -8,6 +8,7 @@ from aiohttp import web
 from hostess.domain.ports import CertificateStore, Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
+from hostess.services.alert_watch import AlertWatch
 from hostess.services.backup_services import BackupServices
 from hostess.services.canaries import Canaries
 from hostess.services.certificate_imports import CertificateImports
@@ -77,6 +78,7 @@ class ApiServices:
     storage: StorageWatch
     connections: Connections
     upgrades: Upgrades
+    alerts: AlertWatch
     notifier: Notifier
     job_transcripts: Transcripts
     backups: BackupServices

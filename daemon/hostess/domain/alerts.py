@@ -1,0 +1,341 @@
+"""Alerts: what is wrong now, as a function of what is known; and what of it is to be told again, or is over. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from hostess.domain.backups import FAILED, FOR_RESTORES, OK, RUNNING, Backup
+from hostess.domain.cron import next_fire
+from hostess.domain.notices import Level
+from hostess.domain.storage import Fill, Use, fill_of, trouble_with
+
+LATE: Final = timedelta(hours=1)
+"""How long after its time a backup may take, with the tries that follow one that failed."""
+UNPROVEN: Final = timedelta(days=3)
+"""So long a backup may go without a drill that went well; they are daily."""
+PATIENCE: Final = timedelta(minutes=1)
+"""How long a service may be unwell before that is an alert: most are well again after their restart."""
+CRASHES: Final = 3
+CRASHED_LATELY: Final = timedelta(minutes=5)
+"""So many restarts by the engine, the last one so lately, are a loop."""
+REMIND: Final = timedelta(days=1, minutes=1)
+"""A little more than a day: notices tell nothing twice within one."""
+
+_OVER: Final[Mapping[str, str]] = {
+    "backup.failed": "backup.recovered",
+    "backup.overdue": "backup.recovered",
+    "backup.drill-failed": "backup.recovered",
+    "backup.drill-overdue": "backup.recovered",
+    "service.unwell": "service.recovered",
+    "service.crash-loop": "service.recovered",
+}
+"""Alerts that are told from here, and the event of their end. Storage and certificates tell of themselves."""
+_TOLD_AT_ONCE: Final = frozenset({"backup.failed", "backup.drill-failed"})
+"""Their beginning is an event where it happens."""
+
+LEVELS: Final[Mapping[str, Level]] = {
+    "backup.failed": Level.ERROR,
+    "backup.overdue": Level.ERROR,
+    "backup.drill-failed": Level.ERROR,
+    "backup.drill-overdue": Level.WARNING,
+    "service.unwell": Level.ERROR,
+    "service.crash-loop": Level.ERROR,
+    "storage.warning": Level.WARNING,
+    "storage.critical": Level.ERROR,
+    "certificate.failed": Level.ERROR,
+    "certificate.expiring": Level.WARNING,
+    "certificate.expired": Level.ERROR,
+}
+"""All kinds of alerts, and how much each matters."""
+
+_GRAVITY: Final = (Level.ERROR, Level.WARNING, Level.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that is wrong now. *subject* is what it is about, the same for as long as it lasts; *project* "": the host.
+
+    It is none before it has lasted for *patience*.
+    """
+
+    kind: str
+    subject: str
+    what: str
+    since: datetime
+    remedy: str
+    project: str = ""
+    environment: str = ""
+    service: str = ""
+    patience: timedelta = timedelta(0)
+
+    @property
+    def level(self) -> Level:
+        """How much it matters."""
+        return LEVELS[self.kind]
+
+    @property
+    def key(self) -> str:
+        """What it is known by."""
+        return f"{self.kind} {self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A live database with a `backups` block, and what is known of its backups, newest first.
+
+    *wanted_since* is when backups of it were first wanted; *proven_at* when one was last proven, or before the first proof when the
+    first one was there to be proven (None: there was none yet).
+    """
+
+    project: str
+    environment: str
+    service: str
+    schedule: str
+    backups: Sequence[Backup]
+    wanted_since: datetime
+    proven_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unwell:
+    """A live service of which *evidence* is told. *looping*: the engine restarts it over and over."""
+
+    project: str
+    environment: str
+    service: str
+    evidence: str
+    looping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A certificate that could not be had, or (*ends*) that ends soon; *imported*: nobody renews it."""
+
+    names: tuple[str, ...]
+    project: str
+    error: str = ""
+    ends: datetime | None = None
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What alerts are drawn from; *unwell* is None when services could not be looked at."""
+
+    databases: Sequence[Database] = ()
+    unwell: Sequence[Unwell] | None = ()
+    uses: Sequence[Use] = ()
+    certificates: Sequence[Troubled] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What outlives the daemon, by key: *since* when each alert was first seen, *told* when it was last told.
+
+    *wanted* and *proven* keep what `Database` has, by the service's place: releases and backups go, and take their times along.
+    """
+
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    wanted: Mapping[str, datetime] = field(default_factory=dict)
+    proven: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """An event to tell about an alert."""
+
+    kind: str
+    message: str
+    alert: Alert
+
+
+def backup_subject(project: str, environment: str, service: str) -> str:
+    """Return what alerts and notices call the backups of a service."""
+    return f"backups of {project}/{environment}/{service}"
+
+
+def drill_subject(project: str, environment: str, service: str) -> str:
+    """Return what alerts and notices call the drills of a service."""
+    return f"drills of {project}/{environment}/{service}"
+
+
+def subject_of(backup: Backup) -> Mapping[str, str]:
+    """Return what the event of a backup says it is about; one that was taken for the sake of a restore is nobody's alert."""
+    if backup.trigger in FOR_RESTORES:
+        return {}
+    return {"subject": backup_subject(backup.project, backup.environment, backup.service)}
+
+
+def alerts_of(facts: Facts, memory: Memory, now: datetime) -> list[Alert]:
+    """Return all that is wrong, the gravest first, also what has not lasted long enough to be an alert."""
+    found = [
+        *(alert for each in facts.databases for alert in _of_database(each, now)),
+        *(_of_service(each, now) for each in facts.unwell or ()),
+        *(alert for use in facts.uses if (alert := _of_use(use, now))),
+        *(_of_certificate(each, now) for each in facts.certificates),
+    ]
+    dated = (replace(each, since=min(each.since, memory.since.get(each.key, each.since))) for each in found)
+    return sorted(dated, key=lambda each: (_GRAVITY.index(each.level), each.since, each.key))
+
+
+def lasting(alerts: Iterable[Alert], now: datetime) -> list[Alert]:
+    """Return those that have lasted long enough to be alerts."""
+    return [each for each in alerts if now - each.since >= each.patience]
+
+
+def judge(
+    alerts: Sequence[Alert], memory: Memory, now: datetime, *, services_seen: bool = True
+) -> tuple[list[News], Memory]:
+    """Return what is told now, and what is remembered after it: each at its beginning, daily while it lasts, and its end.
+
+    What others tell of is only remembered. Where services could not be *services_seen*, theirs stay as they are.
+    """
+    news, told = [], dict(memory.told)
+    for each in lasting(alerts, now):
+        if each.kind not in _OVER:
+            continue
+        last = told.get(each.key)
+        if last is None and each.kind in _TOLD_AT_ONCE:
+            told[each.key] = each.since
+        elif last is None or now - last >= REMIND:
+            told[each.key] = now
+            news.append(News(each.kind, each.what, each))
+    since = {each.key: each.since for each in alerts}
+    if not services_seen:
+        since |= {key: at for key, at in memory.since.items() if key.startswith("service.")}
+    there = {each.subject for each in alerts}
+    for key in [each for each in told if each not in since]:
+        del told[key]
+        alert = _ended(key, now)
+        if alert.subject not in there:
+            news.append(News(_OVER[alert.kind], f"{alert.subject}: this is over, all is as it should be again", alert))
+    return news, replace(memory, since=since, told=told)
+
+
+def crash_loops(state: str, restarts: int, started_at: datetime | None, now: datetime) -> bool:
+    """Whether a container that the engine has restarted so often is in a loop."""
+    lately = started_at is not None and now - started_at <= CRASHED_LATELY
+    return restarts >= CRASHES and (state == "restarting" or lately)
+
+
+def remembered(
+    database: tuple[str, str, str], backups: Sequence[Backup], wanted_since: datetime, memory: Memory
+) -> tuple[datetime, datetime | None]:
+    """Return since when backups of a service are wanted, and when one was last proven, as `Database` has it."""
+    place = "/".join(database)
+    good = _good(backups)
+    proofs = [each.proof.at for each in backups if each.proof is not None and not each.proof.problem]
+    first = memory.proven.get(place) or (good[-1].started_at if good else None)
+    times = [*proofs, *([first] if first else [])]
+    return min(wanted_since, memory.wanted.get(place, wanted_since)), max(times, default=None)
+
+
+def after_look(memory: Memory, databases: Iterable[Database]) -> Memory:
+    """Return a memory that has the times of the databases that there are, and of no others."""
+    present = {f"{each.project}/{each.environment}/{each.service}": each for each in databases}
+    return replace(
+        memory,
+        wanted={place: each.wanted_since for place, each in present.items()},
+        proven={place: each.proven_at for place, each in present.items() if each.proven_at},
+    )
+
+
+def _good(backups: Iterable[Backup]) -> list[Backup]:
+    return [each for each in backups if each.state == OK and each.trigger not in FOR_RESTORES]
+
+
+def _of_database(database: Database, now: datetime) -> Iterable[Alert]:
+    names = (database.project, database.environment, database.service)
+    service, good = database.service, _good(database.backups)
+    making = f"`hostess backups create {service} -p {database.project} -e {database.environment}` takes one now"
+    last = f"the newest good one is of {good[0].started_at:%Y-%m-%d %H:%M} UTC" if good else "there is no good one"
+    told = _teller(database.project, database.environment, service)
+    ended = [each for each in database.backups if each.state in {OK, FAILED} and each.trigger not in FOR_RESTORES]
+    if ended and ended[0].state == FAILED:
+        what = f"the last backup of {service} ({database.environment}) failed: {ended[0].problem}; {last}"
+        since = ended[0].ended_at or ended[0].started_at
+        remedy = f"mend what it says; {making}"
+        yield told("backup.failed", backup_subject(*names), what, since, remedy)
+    due = _overdue(database, good, now)
+    if due is not None:
+        what = f"a backup of {service} ({database.environment}) is overdue since {due:%Y-%m-%d %H:%M} UTC; {last}"
+        remedy = f"`hostess backups list --service {service} -p {database.project}` tells what became of it; {making}"
+        yield told("backup.overdue", backup_subject(*names), what, due, remedy)
+    drills = [each for each in good if each.proof is not None]
+    newest = max(drills, key=lambda each: each.proof.at if each.proof else now, default=None)
+    if newest is not None and newest.proof is not None and newest.proof.problem:
+        what = f"{newest.file} could not be restored into a throw-away container: {newest.proof.problem}"
+        remedy = f"do not rely on it: {making}; `hostess backups list` shows which ones are proven"
+        yield told("backup.drill-failed", drill_subject(*names), what, newest.proof.at, remedy)
+    if good and database.proven_at is not None and now - database.proven_at > UNPROVEN:
+        what = f"no backup of {service} ({database.environment}) was proven by restoring it since {database.proven_at:%Y-%m-%d %H:%M} UTC"
+        remedy = "drills run daily at 04:30 UTC while the daemon runs; `hostess events` tells what became of them"
+        since = database.proven_at + UNPROVEN
+        yield told("backup.drill-overdue", drill_subject(*names), what, since, remedy)
+
+
+def _teller(project: str, environment: str, service: str) -> Callable[[str, str, str, datetime, str], Alert]:
+    def alert(kind: str, subject: str, what: str, since: datetime, remedy: str) -> Alert:
+        return Alert(kind, subject, what, since, remedy, project, environment, service)
+
+    return alert
+
+
+def _overdue(database: Database, good: Sequence[Backup], now: datetime) -> datetime | None:
+    """Return since when there should be a newer good backup: two of its times went by, or the first one did.
+
+    None while it is as it should be, or one is under way that may mend it.
+    """
+    if any(each.state == RUNNING for each in database.backups):
+        return None
+    first = next_fire(database.schedule, good[0].started_at if good else database.wanted_since)
+    due = next_fire(database.schedule, first) if first and good else first
+    return due if due and now >= due + LATE else None
+
+
+def _of_service(each: Unwell, now: datetime) -> Alert:
+    return Alert(
+        "service.crash-loop" if each.looping else "service.unwell",
+        f"service {each.project}/{each.environment}/{each.service}",
+        f"{each.service} ({each.environment}) {each.evidence}",
+        now,
+        f"`hostess logs {each.service} -p {each.project} -e {each.environment}` shows its last words",
+        each.project,
+        each.environment,
+        each.service,
+        patience=PATIENCE,
+    )
+
+
+def _of_use(use: Use, now: datetime) -> Alert | None:
+    fill = fill_of(use.percent)
+    if fill is Fill.FINE:
+        return None
+    news = trouble_with(use, fill)
+    return Alert(news.kind, use.subject, news.message, now, news.remedy, use.project, use.environment, use.service)
+
+
+def _of_certificate(each: Troubled, now: datetime) -> Alert:
+    names = ", ".join(each.names)
+    if each.ends is None:
+        what = f"no certificate for {names}: {each.error}"
+        remedy = f"`hostess tls check {each.names[0]}` tells what is in the way; it is tried again by itself"
+        return Alert("certificate.failed", names, what, now, remedy, each.project)
+    ended = each.ends <= now
+    what = f"the certificate for {names} {'ended' if ended else 'ends'} on {each.ends:%Y-%m-%d at %H:%M} UTC"
+    remedy = (
+        "bring its successor with `hostess tls import`, or remove it with `hostess tls remove`"
+        if each.imported
+        else f"`hostess tls list` tells why it is not renewed; `hostess tls retry {each.names[0]}` tries at once"
+    )
+    return Alert("certificate.expired" if ended else "certificate.expiring", names, what, now, remedy, each.project)
+
+
+def _ended(key: str, now: datetime) -> Alert:
+    """Return an alert that is over: no more is known of it than its key, which says whose it was."""
+    kind, _, subject = key.partition(" ")
+    place = subject.rpartition(" ")[2].split("/")
+    project, environment, service = place if len(place) == 3 else ("", "", "")  # noqa: PLR2004 -- as the subjects have it
+    return Alert(kind, subject, "", now, "", project, environment, service)
