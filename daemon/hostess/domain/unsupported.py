@@ -4,6 +4,11 @@ from hostess.domain.problem import Problem
 from hostess.domain.references import references
 from hostess.domain.stack import Job, Service, ServiceType, Stack
 
+_NO_COPIES = {
+    ServiceType.POSTGRES: "read replicas are copies on other hosts, and this is one host: read_url is the url",
+    ServiceType.REDIS: "failover needs copies on other hosts, and this is one host: its data is on the disk, and backups are kept",
+}
+
 
 def refuse_unsupported(stack: Stack) -> None:
     """Raise Problem "not-served-yet" that lists everything in *stack* that this version would have to ignore."""
@@ -30,7 +35,24 @@ def notices(stack: Stack) -> list[str]:
                 f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
                 f"${{{service.name}.url}} names each group's own"
             )
+    found += [
+        f"${{{name}.read_url}} is ${{{name}.url}}: on one host there are no read replicas"
+        for name in _read_apart(stack)
+    ]
     return found
+
+
+def _read_apart(stack: Stack) -> list[str]:
+    """Return the databases that somebody reads by a URL of its own."""
+    parts: list[Service | Job] = [*stack.services.values(), *stack.jobs.values()]
+    asked = {
+        reference.target
+        for part in parts
+        for value in part.env.values()
+        for reference in references(value)
+        if reference.property == "read_url"
+    }
+    return [name for name, service in stack.services.items() if name in asked and service.is_database]
 
 
 def _of_scaling(service: Service) -> str:
@@ -61,7 +83,7 @@ def _service(service: Service) -> list[str]:
     if service.type is ServiceType.STATIC:
         found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
     if service.is_database and service.replicas.high > 1:
-        found.append("replicas above 1 (one host keeps one copy of a database: read_url is the url)")
+        found.append(f"replicas above 1 ({_NO_COPIES[service.type]})")
     return found
 
 

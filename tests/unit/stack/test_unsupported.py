@@ -102,3 +102,22 @@ def test_recovery_to_a_point_in_time_is_served() -> None:
 
     refuse_unsupported(stack)
     assert notices(stack) == []
+
+
+@pytest.mark.parametrize(("database", "said"), [("postgres", "read replicas"), ("redis", "failover")])
+def test_copies_of_databases_are_refused(database: str, said: str) -> None:
+    """One host offers neither read replicas nor failover, and each is said by its name."""
+    stack = parse(of_service("replicas: 1").replace(f"{database}}}", f"{database}, replicas: 3}}"))
+
+    with pytest.raises(Problem) as refused:
+        refuse_unsupported(stack)
+    assert said in str(refused.value)
+    assert "one host" in str(refused.value)
+
+
+def test_who_reads_apart_is_told() -> None:
+    """A URL for reads alone leads to the one server there is, and the person who pushes is told."""
+    stack = parse(of_service("replicas: 1, env: {READS: '${db.read_url}'}"))
+
+    refuse_unsupported(stack)
+    assert notices(stack) == ["${db.read_url} is ${db.url}: on one host there are no read replicas"]
