@@ -321,6 +321,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
             preparation,
             sources.access,
             vault,
+            outside.meter,
             clock,
         ),
         connections=Connections(journal, engine, replicas, sources.access, clock),

@@ -105,6 +105,32 @@ def test_a_database_is_brought_to_a_later_major(host: Host, stocked: Repository)
     assert as_consumer(host, "SELECT count(*) FROM data") == "5002"
 
 
+def test_a_new_server_that_is_killed_in_the_hand_over_leaves_the_old_one(host: Host, stocked: Repository) -> None:
+    """When the new server dies before it is well, the old one serves with every row, takes writes, and the upgrade can be tried again."""
+    assert stocked.project == "shop"
+    before = volumes(host)
+    environment = {**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token}
+    command = ["services", "upgrade", "database", "--version", "17", "--force", "-p", "shop"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "hostess", *command], env=environment, stderr=subprocess.PIPE, text=True
+    ) as upgrading:
+        until(lambda: host.containers("service=database", "release=2", "role=replica"), 90, "the hand-over")
+        [new] = host.containers("service=database", "release=2", "role=replica")
+        until(lambda: docker("inspect", "--format", "{{.State.Running}}", new).strip() == "true", 30, "its start")
+        docker("kill", new)
+        assert upgrading.stderr is not None
+        said = upgrading.stderr.read()
+        assert upgrading.wait(90) == 1, said
+
+    assert server(host) == OLD
+    until(lambda: "data-" not in under_way(host), 60, "the end of it")
+    assert as_consumer(host, "INSERT INTO data VALUES (0, 'new'); SELECT count(*) FROM data") == "5001"
+    assert volumes(host) == before
+    assert upgrade(host, "--version", "17").returncode == 0
+    assert server(host) == NEW
+    assert as_consumer(host, "SELECT count(*) FROM data") == "5001"
+
+
 def under_way(host: Host) -> str:
     """Return what the journal has of upgrades that are not finished."""
     [[notes]] = host.query("SELECT value FROM facts WHERE name LIKE '%upgrades under way'")

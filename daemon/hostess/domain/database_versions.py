@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hostess.domain.databases import version_of
+from hostess.domain.problem import Problem
+from hostess.domain.quantities import size_text
 from hostess.domain.release import Release, Workload
 from hostess.domain.stack import ServiceType, Stack
 
@@ -26,6 +28,11 @@ SETTINGS = (
 """Prints what sets the settings of each database in another server; those of roles come with the roles."""
 
 
+SIZE = "SELECT sum(pg_database_size(oid)) FROM pg_database;\n"
+ROOM = 2.5
+"""What an upgrade takes on the disk for each byte of databases, at most: a dump, a second volume, and some of its log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """Where a database's data is: the *version* that it was made by, as hostess.yml writes it, and its *volume*."""
@@ -46,22 +53,33 @@ def major(version: str) -> str:
     return version.partition(".")[0]
 
 
+def check_room(service: str, size: int, free: int) -> None:
+    """Raise Problem "disk-short" when an upgrade of databases of so many bytes would fill the disk that everything is on."""
+    needed = int(size * ROOM)
+    if needed > free:
+        raise Problem(
+            "disk-short",
+            f"upgrading {service} takes up to {size_text(needed)} beside its {size_text(size)}, and {size_text(free)} are free",
+            serving="the database as it is; nothing was changed",
+            remedy="`hostess gc` and `hostess backups delete` make room, or give the host a larger disk",
+        )
+
+
 def as_kept(stack: Stack, kept: Mapping[str, Data]) -> tuple[Stack, list[str]]:
-    """Return the stack with databases of the major that their data is of, and a sentence for each that is written otherwise."""
+    """Return the stack with databases of the major that their data is of, and a sentence for each that the file has otherwise."""
     services, notes = dict(stack.services), []
     for name, service in stack.services.items():
         known = kept.get(name)
         if service.type is not ServiceType.POSTGRES or known is None:
             continue
-        if major(version_of(service)) == major(known.version):
+        written = version_of(service)
+        if major(written) == major(known.version):
             continue
         services[name] = replace(service, special={**service.special, "version": known.version})
-        written = service.special.get("version")
-        if written:
-            notes.append(
-                f"{name} stays at PostgreSQL {known.version}, which its data is of, not {written}: "
-                f"`hostess services upgrade {name} --version {major(str(written))}` brings it to a later one"
-            )
+        notes.append(
+            f"{name} stays at PostgreSQL {known.version}, which its data is of, not {written}: "
+            f"`hostess services upgrade {name} --version {major(written)}` brings it to a later one"
+        )
     return replace(stack, services=services), notes
 
 

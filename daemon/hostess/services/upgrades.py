@@ -13,7 +13,7 @@ from hostess.domain import database_versions, labels, postgres, postgres_restore
 from hostess.domain.backups import OK, SAFETY, Backup
 from hostess.domain.database_versions import Data
 from hostess.domain.fingerprint import fingerprint
-from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, Shell, Vault
+from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, Meter, Shell, Vault
 from hostess.domain.problem import Problem
 from hostess.domain.push import Say
 from hostess.domain.release import Deployment, Kind, Release, Workload
@@ -51,6 +51,7 @@ class Upgrades:
         preparation: Preparation,
         access: DatabaseAccess,
         vault: Vault,
+        meter: Meter,
         clock: Clock,
     ) -> None:
         self._journal = journal
@@ -62,6 +63,7 @@ class Upgrades:
         self._preparation = preparation
         self._access = access
         self._vault = vault
+        self._meter = meter
         self._clock = clock
         self._notes = UpgradeNotes(journal)
         self._recovering: list[asyncio.Task[None]] = []
@@ -130,6 +132,9 @@ class Upgrades:
         volume = labels.volume_name(instance, *place, f"data-{deployment.id}")
         [path] = target.workload.volumes.values()
         new = replace(target.workload, image=image.id, version=version, volumes={volume: path})
+        size = int(await self._ask(target.container, database_versions.SIZE))
+        root = (await self._engine.facts()).root
+        database_versions.check_room(service, size, self._meter.free_disk(root))
         await self._notes.put(UpgradeNote(deployment.id, *place, volume))
         say(f"-----> upgrading {service} to PostgreSQL {version}")
         say(f"       from now on {service} is read as before, and takes no writes")
@@ -224,8 +229,13 @@ class Upgrades:
 
     async def _ended(self, deployment: Deployment) -> None:
         for note in await self._notes.all():
-            if note.deployment == deployment.id:
+            if note.deployment != deployment.id:
+                continue
+            try:
                 await self._finish(note)
+            except Problem as problem:
+                log.warning("the upgrade of %s is not tidied up yet: %s; this is tried again", note.service, problem)
+                self._recovering.append(asyncio.create_task(self._recovered(note)))
 
     async def _finish(self, note: UpgradeNote) -> None:
         """Let what is live be written to; remove the new volume when it is not what is live. May be done again at any time."""
