@@ -68,7 +68,7 @@ class FolderArtefacts:
 
     def has(self, name: str) -> bool:
         """Whether a file of that name is there."""
-        return (self._folder / name).is_file()
+        return self._at(name).is_file()
 
     def put_manifest(self, path: str, text: str) -> None:
         """Write the manifest beside an artefact."""
@@ -83,13 +83,20 @@ class FolderArtefacts:
         """Remove an artefact, its manifest first: what has none is no backup."""
         with _told("removed", path):
             for name in (path + MANIFEST, path + MANIFEST + BEGUN, path, path + BEGUN):
-                (self._folder / name).unlink(missing_ok=True)
-            if (self._folder / path).parent.is_dir():
-                sync_folder((self._folder / path).parent)
+                self._at(name).unlink(missing_ok=True)
+            if self._at(path).parent.is_dir():
+                sync_folder(self._at(path).parent)
+
+    def _at(self, path: str) -> Path:
+        """Return where an artefact lies: below the folder, or ValueError."""
+        parts = path.split("/")
+        if not all(parts) or not {".", ".."}.isdisjoint(parts):
+            raise ValueError(f"{path!r} is no path of an artefact")
+        return self._folder / path
 
     def _open(self, path: str) -> IO[bytes]:
         try:
-            return (self._folder / path).open("rb")
+            return self._at(path).open("rb")
         except FileNotFoundError:
             raise Problem(
                 "backup-gone",
@@ -99,7 +106,7 @@ class FolderArtefacts:
 
     def _make(self, path: str, pour: Callable[[IO[bytes]], object]) -> None:
         """Write a file beside its place, and give it its name when all of it is on the disk."""
-        target, begun = self._folder / path, self._folder / (path + BEGUN)
+        target, begun = self._at(path), self._at(path + BEGUN)
         with _told("written", path):
             if not self._folder.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "the folder of backups is not there", str(self._folder))

@@ -7,8 +7,10 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from hostess.domain.postgres import LIBRARIES, PSQL
+from hostess.domain.problem import Problem
 from hostess.domain.wal import Server, place_of
 
 HELD = "1GB"
@@ -18,6 +20,10 @@ BASE = ("pg_basebackup", "-U", "postgres", "-D", "-", "-F", "tar", "-X", "fetch"
 """Writes a tar of the data directory, with checksums of pages verified and a manifest in it."""
 PLAIN = {"LC_ALL": "C"}
 BASE_PART = "base.tar"
+_SYSTEM = re.compile(r"[0-9]{1,20}")
+_NAME = re.compile(r"[0-9A-F]{24}")
+_SEGMENTS = frozenset(1 << power for power in range(20, 31))
+_TIMELINES, _PLACES = 1 << 32, 1 << 64
 _START = re.compile(r"write-ahead log start point: ([0-9A-F]+/[0-9A-F]+)")
 
 _STATE = """SELECT json_build_object('system', system_identifier::text, 'timeline', timeline_id, 'now', clock_timestamp(),
@@ -61,10 +67,18 @@ WAIT = ("sleep", "86400")
 
 
 def state(lines: Iterable[str]) -> Server:
-    """Return what STATE told."""
-    told = json.loads("\n".join(lines))
-    held = told["held"]
-    return Server(
+    """Return what STATE told. Problem "command-failed" where that is nothing that a server says.
+
+    Whoever may do everything in a container may put another psql there, and what is told becomes the names of files.
+    """
+    try:
+        return _server(json.loads("\n".join(lines)))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        raise Problem("command-failed", "psql told nothing of the server's log that could be so") from None
+
+
+def _server(told: dict[str, Any]) -> Server:
+    found = Server(
         system=told["system"],
         timeline=told["timeline"],
         segment=told["segment"],
@@ -72,8 +86,19 @@ def state(lines: Iterable[str]) -> Server:
         flushed=place_of(told["flushed"]),
         oldest=told["oldest"],
         data=told["data"],
-        held=None if held is None else place_of(held),
+        held=None if told["held"] is None else place_of(told["held"]),
     )
+    fits = (
+        _SYSTEM.fullmatch(found.system),
+        _NAME.fullmatch(found.oldest),
+        type(found.timeline) is int and 0 < found.timeline < _TIMELINES,
+        found.segment in _SEGMENTS,
+        all(0 <= place < _PLACES for place in (found.flushed, found.held or 0)),
+        found.data.startswith("/"),
+    )
+    if not all(fits):
+        raise ValueError
+    return found
 
 
 def advance(place: int) -> str:

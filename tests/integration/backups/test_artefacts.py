@@ -66,3 +66,20 @@ def test_what_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         artefacts.checksum(PATH)
     assert caught.value.code == "backup-gone"
     artefacts.remove(PATH)
+
+
+@pytest.mark.parametrize("path", ["../a", "a/../../b", "/etc/a", "a//b"])
+def test_nothing_is_written_elsewhere(tmp_path: Path, path: str) -> None:
+    """A path that leads out of the folder is none, whoever made it up."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    artefacts = FolderArtefacts(folder)
+
+    for use in (
+        lambda: artefacts.put_manifest(path, "{}"),
+        lambda: artefacts.manifest(path),
+        lambda: artefacts.remove(path),
+    ):
+        with pytest.raises(ValueError, match="no path of an artefact"):
+            use()
+    assert list(tmp_path.rglob("*")) == [folder]
