@@ -77,6 +77,7 @@ class Backups:
         self._clock = clock
         self._running: dict[str, asyncio.Task[Backup]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._reading = asyncio.Semaphore(AT_ONCE)
         self._progress: dict[str, str] = {}
         self._after: After | None = None
 
@@ -133,7 +134,8 @@ class Backups:
 
     async def verify(self, backup: Backup) -> str:
         """Read an artefact back and return its checksum. Problem "backup-damaged" when it is not the one that was written."""
-        found = await asyncio.to_thread(self._artefacts.checksum, backup.path)
+        async with self._reading:  # each holds a thread, and there are few for everything else
+            found = await asyncio.to_thread(self._artefacts.checksum, backup.path)
         if found != backup.checksum:
             await self._tell(backup, "backup.damaged", f"{backup.file} is damaged: its checksum is another one")
             raise Problem(

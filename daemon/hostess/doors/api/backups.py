@@ -104,7 +104,7 @@ async def show_backup(call: Call, _: Nothing) -> BackupView:
     return view(call, known or await _wanted(call))
 
 
-@op(f"POST {BACKUP}/{{backup}}/verify", "read", returns=Verified, makes_place=True)
+@op(f"POST {BACKUP}/{{backup}}/verify", "deploy", returns=Verified, makes_place=True)
 async def verify_backup(call: Call, _: Nothing) -> Verified:
     """Read an artefact back and compare it with the checksum it was written with."""
     backup = await _wanted(call)
