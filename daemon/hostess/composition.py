@@ -14,6 +14,7 @@ from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.engine_docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
+from hostess.adapters.heartbeat_aiohttp import HttpHeart
 from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.name_servers_dnspython import DnsNameServers
 from hostess.adapters.notice_channels import channels_of
@@ -273,7 +274,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
     managed = Databases(replicas, sources.access, databases, turns)
-    backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed)
+    backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
     removal = Removal(journal, engine, repositories, routing, retirement, deployments, turns)
     folders = str(settings.data_dir), str(settings.backups.dir)
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)

@@ -154,13 +154,17 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """When and how a service is backed up; *schedule* is a preset's name or five cron fields."""
+    """When and how a service is backed up; *schedule* is a preset's name or five cron fields.
+
+    *heartbeat* is the URL that is fetched after each good backup, "" for none.
+    """
 
     schedule: str
     retention: int = 7
     pitr: bool = False
     command: tuple[str, ...] = ()
     restore_command: tuple[str, ...] = ()
+    heartbeat: str = ""
 
 
 class Protocol(StrEnum):

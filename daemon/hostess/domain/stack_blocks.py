@@ -153,6 +153,14 @@ class BackupsPart(Part):
             example=["tar", "xzf", "/backup/data.tgz", "-C", "/"],
         ),
     ] = None
+    heartbeat: Annotated[
+        stack_values.WebUrl | None,
+        about(
+            "Fetched (GET) after each good backup, so that a service that waits for it can tell you when none came.",
+            otherwise="none",
+            example="https://hc.example.com/ping/5f0c8a77",
+        ),
+    ] = None
 
 
 BackupsForm = Annotated[

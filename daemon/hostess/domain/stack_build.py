@@ -264,6 +264,7 @@ def _full_backups(part: BackupsPart) -> Backups:
         pitr=bool(part.pitr),
         command=part.command or (),
         restore_command=part.restore_command or (),
+        heartbeat=part.heartbeat or "",
     )
 
 

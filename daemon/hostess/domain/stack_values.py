@@ -27,6 +27,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,254}", re.ASCII)
 _ITEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
 _MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
+_WEB_URL = re.compile(r"https?://[a-zA-Z0-9][a-zA-Z0-9.-]{0,252}(?::[0-9]{1,5})?(?:[/?][!#%-~]{0,1023})?", re.ASCII)
 _URL_PATH = re.compile(r"/[!-~]{0,1023}", re.ASCII)
 _POSTGRES = re.compile(r"(?:16|17|18)(?:\.\d{1,2})?", re.ASCII)
 _REDIS = re.compile(r"[1-9]\d?(?:\.\d{1,2}){0,2}", re.ASCII)
@@ -348,6 +349,11 @@ Owner = Annotated[
     str,
     BeforeValidator(_matching(_OWNER, "an owner", 'write it like "1000:1000"')),
     _shape(_OWNER.pattern, title="user:group"),
+]
+WebUrl = Annotated[
+    str,
+    BeforeValidator(_matching(_WEB_URL, "an http or https URL", "write it like https://hc.example.com/ping/5f0c8a77")),
+    _shape(_WEB_URL.pattern, title="URL"),
 ]
 UrlPath = Annotated[
     str,

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Self
 
-from hostess.domain.ports import Artefacts, Clock, Engine, Journal
+from hostess.domain.ports import Artefacts, Clock, Engine, Heart, Journal
 from hostess.services.backup_times import BackupTimes
 from hostess.services.backups import Backups
 from hostess.services.base_backups import BaseBackups
 from hostess.services.database_access import DatabaseAccess
 from hostess.services.database_setup import DatabaseSetup
 from hostess.services.drills import Drills
+from hostess.services.heartbeats import Heartbeats
 from hostess.services.recoveries import Recoveries
 from hostess.services.replicas import Replicas
 from hostess.services.restore_postgres import PostgresRestore
@@ -41,21 +42,26 @@ class BackupServices:
     bases: BaseBackups
     wal: WalArchive
     recoveries: Recoveries
+    heartbeats: Heartbeats
 
     @classmethod
-    def wired(cls, journal: Journal, engine: Engine, artefacts: Artefacts, clock: Clock, databases: Databases) -> Self:
+    def wired(
+        cls, journal: Journal, engine: Engine, artefacts: Artefacts, clock: Clock, databases: Databases, heart: Heart
+    ) -> Self:
         """Return them; nothing is started."""
         replicas = databases.replicas
         backups = Backups(journal, engine, replicas, artefacts, clock)
         postgres = PostgresRestore(engine, artefacts)
         redis = RedisRestore(engine, replicas, databases.access, artefacts, clock)
         drills = Drills(journal, engine, replicas, redis, artefacts, clock)
+        heartbeats = Heartbeats(journal, heart, clock)
+        backups.then(heartbeats.after)
         backups.then(drills.after)
         restores = Restores(journal, backups, artefacts, postgres, redis, databases.setup, databases.turns, clock)
         times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
         wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
         recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)
-        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries)
+        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats)
 
     async def recover(self) -> None:
         """After a restart: finish or undo what was under way."""
@@ -65,5 +71,5 @@ class BackupServices:
 
     async def stop(self) -> None:
         """End what is under way, so that nothing half done is left."""
-        for each in (self.wal, self.bases, self.times, self.restores, self.drills, self.backups):
+        for each in (self.heartbeats, self.wal, self.bases, self.times, self.restores, self.drills, self.backups):
             await each.stop()

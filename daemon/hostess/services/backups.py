@@ -79,11 +79,11 @@ class Backups:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._progress: dict[str, str] = {}
-        self._after: After | None = None
+        self._after: list[After] = []
 
     def then(self, after: After) -> None:
         """Call *after* with each backup that went well."""
-        self._after = after
+        self._after.append(after)
 
     async def begin(
         self, project: str, environment: str, service: str, trigger: str, beside: Beside | None = None
@@ -294,8 +294,8 @@ class Backups:
             log.warning(
                 "of %s nothing is told, or old backups of %s stay for now: %s", done.file, done.service, problem
             )
-        if self._after is not None:
-            await self._after(done)
+        for after in self._after:
+            await after(done)
 
     async def prune(self, project: str, environment: str, service: str) -> None:
         """Remove the oldest backups of a service beyond its retention; the newest good one stays, and what is being restored."""

@@ -8,6 +8,7 @@ from hostess.domain.ports.backups import Artefacts, BackupRecords, Shell
 from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
 from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
+from hostess.domain.ports.heartbeat import Heart
 from hostess.domain.ports.host import Answer, Clock, FileSystem, Firewall, Meter, Prober, Redactor, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.issuances import IssuanceJournal, OrderFiles
@@ -53,6 +54,7 @@ __all__ = [
     "FileSystem",
     "Firewall",
     "Heard",
+    "Heart",
     "Image",
     "InsideService",
     "InternalAuthority",
