@@ -88,6 +88,8 @@ def test_a_place_for_backups_that_goes_away_and_comes_back(tmp_path: Path) -> No
             first = host.hostess("status").stdout
             assert "error: shop: the last backup of database (production) failed" in first.partition("Hostess:")[0]
             assert "the folder of backups is not there" in first
+            found = json.loads(host.hostess("doctor", "-o", "json").stdout)
+            assert [each["state"] for each in found if "the last backup of database" in each["what"]] == ["fail"]
             assert heard.fetched == []
 
             target.mkdir()

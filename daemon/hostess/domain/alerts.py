@@ -9,6 +9,7 @@ from hostess.domain.backups import FAILED, FOR_RESTORES, OK, RUNNING, Backup
 from hostess.domain.cron import next_fire
 from hostess.domain.notices import Level
 from hostess.domain.storage import Fill, Use, fill_of, trouble_with
+from hostess.domain.wal import Archive
 
 LATE: Final = timedelta(hours=1)
 """How long after its time a backup may take, with the tries that follow one that failed."""
@@ -27,11 +28,12 @@ _OVER: Final[Mapping[str, str]] = {
     "backup.overdue": "backup.recovered",
     "backup.drill-failed": "backup.recovered",
     "backup.drill-overdue": "backup.recovered",
+    "backup.wal-late": "backup.recovered",
     "service.unwell": "service.recovered",
     "service.crash-loop": "service.recovered",
 }
 """Alerts that are told from here, and the event of their end. Storage and certificates tell of themselves."""
-_TOLD_AT_ONCE: Final = frozenset({"backup.failed", "backup.drill-failed"})
+_TOLD_AT_ONCE: Final = frozenset({"backup.failed", "backup.drill-failed", "backup.wal-late"})
 """Their beginning is an event where it happens."""
 
 LEVELS: Final[Mapping[str, Level]] = {
@@ -39,6 +41,7 @@ LEVELS: Final[Mapping[str, Level]] = {
     "backup.overdue": Level.ERROR,
     "backup.drill-failed": Level.ERROR,
     "backup.drill-overdue": Level.WARNING,
+    "backup.wal-late": Level.ERROR,
     "service.unwell": Level.ERROR,
     "service.crash-loop": Level.ERROR,
     "storage.warning": Level.WARNING,
@@ -124,6 +127,7 @@ class Facts:
     """What alerts are drawn from; *unwell* is None when services could not be looked at."""
 
     databases: Sequence[Database] = ()
+    archives: Sequence[Archive] = ()
     unwell: Sequence[Unwell] | None = ()
     uses: Sequence[Use] = ()
     certificates: Sequence[Troubled] = ()
@@ -161,6 +165,11 @@ def drill_subject(project: str, environment: str, service: str) -> str:
     return f"drills of {project}/{environment}/{service}"
 
 
+def log_subject(project: str, environment: str, service: str) -> str:
+    """Return what alerts and notices call the log of every change of a service."""
+    return f"log of {project}/{environment}/{service}"
+
+
 def subject_of(backup: Backup) -> Mapping[str, str]:
     """Return what the event of a backup says it is about; one that was taken for the sake of a restore is nobody's alert."""
     if backup.trigger in FOR_RESTORES:
@@ -172,6 +181,7 @@ def alerts_of(facts: Facts, memory: Memory, now: datetime) -> list[Alert]:
     """Return all that is wrong, the gravest first, also what has not lasted long enough to be an alert."""
     found = [
         *(alert for each in facts.databases for alert in _of_database(each, now)),
+        *(_of_archive(each) for each in facts.archives if each.on and each.problem),
         *(_of_service(each, now) for each in facts.unwell or ()),
         *(alert for use in facts.uses if (alert := _of_use(use, now))),
         *(_of_certificate(each, now) for each in facts.certificates),
@@ -293,6 +303,18 @@ def _overdue(database: Database, good: Sequence[Backup], now: datetime) -> datet
     first = next_fire(database.schedule, good[0].started_at if good else database.wanted_since)
     due = next_fire(database.schedule, first) if first and good else first
     return due if due and now >= due + LATE else None
+
+
+def _of_archive(archive: Archive) -> Alert:
+    names = (archive.project, archive.environment, archive.service)
+    return _teller(*names)(
+        "backup.wal-late",
+        log_subject(*names),
+        f"changes of {archive.service} ({archive.environment}) are kept up to {archive.until:%Y-%m-%d %H:%M:%S} UTC, "
+        f"and not since: {archive.problem}",
+        archive.until,
+        "mend what it says; what was written meanwhile is kept then, too, unless it is more than the server holds back",
+    )
 
 
 def _of_service(each: Unwell, now: datetime) -> Alert:

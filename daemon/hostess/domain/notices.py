@@ -105,7 +105,15 @@ _RULES: Final[Mapping[str, _Rule]] = {
     ),
     "backup.drill-overdue": _Rule(Level.WARNING),
     "backup.proven": _Rule(Level.INFO, ends=_DRILL_TROUBLES),
-    "backup.recovered": _Rule(Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", *_DRILL_TROUBLES})),
+    "backup.wal-late": _Rule(
+        Level.ERROR,
+        serving="the database itself, and the moments that are kept until then",
+        remedy="mend what it says; what was written meanwhile is kept then, too",
+    ),
+    "backup.wal-resumed": _Rule(Level.INFO, ends=frozenset({"backup.wal-late"})),
+    "backup.recovered": _Rule(
+        Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", "backup.wal-late", *_DRILL_TROUBLES})
+    ),
     "service.unwell": _Rule(Level.ERROR),
     "service.crash-loop": _Rule(Level.ERROR),
     "service.recovered": _Rule(Level.INFO, ends=frozenset({"service.unwell", "service.crash-loop"})),

@@ -33,6 +33,7 @@ from hostess.services.certificates import Certificates
 from hostess.services.checkups import Checkups
 from hostess.services.replicas import Replicas
 from hostess.services.storage_watch import StorageWatch
+from hostess.services.wal_archive import wanted
 
 NOTE: Final = "alerts that were told"
 
@@ -83,6 +84,14 @@ class AlertWatch:
         ]
         return Facts(
             databases=[each for live in lives for each in await self._databases(live, memory)],
+            archives=[
+                archive
+                for archive in await self._journal.archives()
+                for live in lives
+                if (archive.project, archive.environment) == (live.project, live.environment)
+                and (workload := live.workloads.get(archive.service)) is not None
+                and wanted(workload)
+            ],
             unwell=await self._unwell(lives),
             uses=[*self._watched.storage.measured(), *await self._watched.storage.disks()],
             certificates=await self._certificates(),
@@ -95,8 +104,8 @@ class AlertWatch:
                 continue
             names = (live.project, live.environment, workload.name)
             backups = await self._journal.backups(*names)
-            wanted, proven = remembered(names, backups, live.created_at, memory)
-            found.append(Database(*names, workload.backups.schedule, backups, wanted, proven))
+            since, proven = remembered(names, backups, live.created_at, memory)
+            found.append(Database(*names, workload.backups.schedule, backups, since, proven))
         return found
 
     async def _unwell(self, lives: Iterable[Release]) -> list[Unwell] | None:

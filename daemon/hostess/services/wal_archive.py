@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hostess.domain import postgres_wal
+from hostess.domain.alerts import log_subject
 from hostess.domain.backups import Written
 from hostess.domain.ports import Artefacts, Clock, Engine, Journal, Shell
 from hostess.domain.postgres import PSQL
@@ -209,7 +210,10 @@ class WalArchive:
             self._clock.now(),
             project=archive.project,
             environment=archive.environment,
-            data={"service": archive.service},
+            data={
+                "service": archive.service,
+                "subject": log_subject(archive.project, archive.environment, archive.service),
+            },
         )
 
 

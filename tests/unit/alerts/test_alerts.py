@@ -23,6 +23,7 @@ from hostess.domain.alerts import (
 )
 from hostess.domain.backups import FAILED, OK, RUNNING, SAFETY, SCHEDULED, Backup, Proof
 from hostess.domain.storage import Use
+from hostess.domain.wal import Archive
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -104,6 +105,14 @@ def test_times_outlive_releases_and_backups() -> None:
     before = after_look(Memory(), [database(proven=MIDNIGHT)])
     assert remembered(names, [backup(DAY)], MIDNIGHT + DAY, before) == (MIDNIGHT, MIDNIGHT)
     assert after_look(before, []) == Memory()
+
+
+def test_a_log_that_is_not_kept() -> None:
+    """It is an alert while the archive says why nothing is kept, and none for one that nobody wants any more."""
+    late = Archive("shop", "production", "db", "1", "1", 1, 16, 3, MIDNIGHT, problem="the bucket does not answer")
+
+    assert kinds(Facts(archives=[late, replace(late, service="a", problem="")]), HOUR) == ["backup.wal-late"]
+    assert kinds(Facts(archives=[replace(late, on=False)]), HOUR) == []
 
 
 def test_a_service_is_given_a_minute() -> None:
