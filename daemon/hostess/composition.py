@@ -294,7 +294,9 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
         backups=backups,
         kept=KeptServices(journal, engine, retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
-        schedules=Schedules([JobTimes(journal, jobs, clock), backups.times, backups.drills], timer, clock),
+        schedules=Schedules(
+            [JobTimes(journal, jobs, clock), backups.times, backups.drills, backups.wal_drills], timer, clock
+        ),
         timer=timer,
         redactor=redactor,
         replicas=replicas,

@@ -300,6 +300,13 @@ def test_without_pitr_the_server_keeps_nothing(shop: Host) -> None:
     until(lambda: reachable(shop, long_ago(shop)), 90, "another base backup")
 
 
+def test_what_is_kept_is_proved(shop: Host) -> None:
+    """After a base backup it and the log are played in a throw-away container, and that all of it could be read is told."""
+    until(lambda: events(shop, "backup.proven"), 90, "the drill")
+
+    assert "the log of database was played to its end" in events(shop, "backup.proven")[-1]
+
+
 def test_standard_tools_go_back_to_a_moment(shop: Host, tmp_path: Path) -> None:
     """What the page on backups says leads from the objects alone to what the database had at a moment."""
     moment = write(shop, "wanted")

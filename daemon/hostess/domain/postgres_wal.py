@@ -42,6 +42,8 @@ HOLD = (
     "SELECT pg_create_physical_replication_slot('hostess', true);\n"
 )
 """Lets the server keep its log for us from now on, as far as HELD."""
+SWITCH = "SELECT pg_switch_wal();\n"
+"""Lets the server begin a new segment, if it has written anything to the one it is in."""
 _ADVANCE = """SELECT pg_replication_slot_advance(slot_name, :'place') FROM pg_replication_slots
     WHERE slot_name = 'hostess' AND restart_lsn < :'place';
 """

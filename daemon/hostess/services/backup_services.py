@@ -18,6 +18,7 @@ from hostess.services.restore_redis import RedisRestore
 from hostess.services.restores import Restores
 from hostess.services.turns import Turns
 from hostess.services.wal_archive import WalArchive
+from hostess.services.wal_drills import WalDrills
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class BackupServices:
     wal: WalArchive
     recoveries: Recoveries
     heartbeats: Heartbeats
+    wal_drills: WalDrills
 
     @classmethod
     def wired(
@@ -61,7 +63,9 @@ class BackupServices:
         times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
         wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
         recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)
-        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats)
+        wal_drills = WalDrills(journal, engine, backups, recoveries, clock)
+        bases.then(wal_drills.after)
+        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats, wal_drills)
 
     async def recover(self) -> None:
         """After a restart: finish or undo what was under way."""
@@ -71,5 +75,6 @@ class BackupServices:
 
     async def stop(self) -> None:
         """End what is under way, so that nothing half done is left."""
-        for each in (self.heartbeats, self.wal, self.bases, self.times, self.restores, self.drills, self.backups):
+        first = (self.heartbeats, self.wal_drills, self.wal, self.bases, self.times)
+        for each in (*first, self.restores, self.drills, self.backups):
             await each.stop()

@@ -68,10 +68,12 @@ class WalArchive:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def ship(self, target: Target) -> None:
-        """Ship everything that has been written until now."""
+        """Ship everything that has been written until now, in whole segments: copies of a begun one are replaced before long."""
         key = (target.release.project, target.release.environment, target.workload.name)
         async with self._locks[key]:
-            await self._shipped(key, target, await self._archive(key), at_once=True)
+            archive = await self._shipped(key, target, await self._archive(key), at_once=True)
+            await self._tell_server(target, postgres_wal.SWITCH)
+            await self._shipped(key, target, archive, at_once=True)
 
     def _own(self, key: Place, work: Coroutine[object, object, None]) -> None:
         if key in self._running:
@@ -159,11 +161,7 @@ class WalArchive:
         await self._journal.put_segment(replace(segment, size=written.size, checksum=written.checksum), after)
         for copy in (FIRST, SECOND):
             await asyncio.to_thread(self._artefacts.remove, archive.piece(archive.next, copy).path)
-        await self._engine.within(
-            target.container.id,
-            MARK,
-            lambda shell: lines(shell, PSQL, stdin=postgres_wal.advance(after.next * after.segment)),
-        )
+        await self._tell_server(target, postgres_wal.advance(after.next * after.segment))
         return after
 
     async def _rest(self, target: Target, archive: Archive, server: Server) -> Archive:
@@ -191,13 +189,14 @@ class WalArchive:
 
         return await self._engine.within(target.container.id, MARK, work)
 
+    async def _tell_server(self, target: Target, script: str) -> None:
+        await self._engine.within(target.container.id, MARK, lambda shell: lines(shell, PSQL, stdin=script))
+
     async def _let_go(self, archive: Archive) -> None:
         """Let a server whose `pitr` is gone from hostess.yml keep nothing for us any more."""
         try:
             target = await self._backups.target(archive.project, archive.environment, archive.service)
-            await self._engine.within(
-                target.container.id, MARK, lambda shell: lines(shell, PSQL, stdin=postgres_wal.LET_GO)
-            )
+            await self._tell_server(target, postgres_wal.LET_GO)
         except Problem as problem:
             log.info("the log of %s is still held: %s", archive.service, problem)
             return
