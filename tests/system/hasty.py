@@ -1,11 +1,16 @@
-"""The daemon as it is, but that it looks each second what is over and how full storage is: `python -m tests.system.hasty`."""
+"""The daemon as it is, but that it looks each second what is over and how full storage is, and calls a log late after a second.
+
+`python -m tests.system.hasty`.
+"""
 
 import sys
 from datetime import timedelta
 
 from hostess import main
+from hostess.services import wal_archive
 
 if __name__ == "__main__":
     main.EXPIRE_EVERY = timedelta(seconds=1)
     main.WATCH_STORAGE_EVERY = timedelta(seconds=1)
+    setattr(wal_archive, "LATE", timedelta(seconds=1))  # noqa: B010 -- a constant of the module above it
     sys.exit(main.main())

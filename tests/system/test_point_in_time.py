@@ -255,6 +255,24 @@ def test_what_is_left_of_a_lost_data_directory(shop: Host) -> None:
     assert read(shop) == "lost"
 
 
+def test_a_target_that_cannot_be_reached_is_told(shop: Host) -> None:
+    """While nothing can be shipped that is told and shown by the status; afterwards nothing is missing, and that is told, too."""
+    told = len(events(shop, "backup.wal-late")), len(events(shop, "backup.wal-resumed"))
+    target = shop.data / "backups"
+    shop.stop()
+    shop.start(module="tests.system.hasty")
+    target.rename(target.with_name("away"))
+    moment = write(shop, "meanwhile")
+    until(lambda: len(events(shop, "backup.wal-late")) > told[0], 60, "the event")
+    status = shop.hostess("status").stdout
+    target.with_name("away").rename(target)
+
+    assert "the folder of backups is not there" in events(shop, "backup.wal-late")[-1]
+    assert "changes of database (production) are not kept at the moment" in status
+    until(lambda: len(events(shop, "backup.wal-resumed")) > told[1], 60, "its end")
+    assert reachable(shop, moment)
+
+
 def make_gap(host: Host) -> None:
     """Let the server throw log away while the daemon is away, and wait until that is told."""
     gaps = len(events(host, "backup.wal-gap"))

@@ -107,9 +107,11 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "backup.proven": _Rule(Level.INFO, ends=_DRILL_TROUBLES),
     "backup.wal-late": _Rule(
         Level.ERROR,
-        serving="the database itself, and the moments that are kept until then",
-        remedy="mend what it says; what was written meanwhile is kept then, too",
+        serving="the database itself, and every moment that is kept already",
+        remedy="mend what it says; all that was written meanwhile is kept then, if it is no more than 1 GB",
     ),
+    "backup.wal-gap": _Rule(Level.WARNING),
+    "backup.base-completed": _Rule(Level.INFO, ends=frozenset({"backup.wal-gap"})),
     "backup.wal-resumed": _Rule(Level.INFO, ends=frozenset({"backup.wal-late"})),
     "backup.recovered": _Rule(
         Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", "backup.wal-late", *_DRILL_TROUBLES})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hostess.domain import postgres_wal
+from hostess.domain.alerts import log_subject
 from hostess.domain.backups import FAILED, OK, RUNNING, Written, new_id
 from hostess.domain.codec import to_json
 from hostess.domain.ports import Artefacts, Clock, Engine, Journal, Shell
@@ -157,7 +158,11 @@ class BaseBackups:
             self._clock.now(),
             project=base.project,
             environment=base.environment,
-            data={"service": base.service, "base": base.id},
+            data={
+                "service": base.service,
+                "base": base.id,
+                "subject": log_subject(base.project, base.environment, base.service),
+            },
         )
 
 

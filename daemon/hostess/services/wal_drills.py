@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from hostess.domain import drills
+from hostess.domain.alerts import log_subject
 from hostess.domain.backups import OK, Heard, Proof
 from hostess.domain.ports import Clock, Engine, Journal, Shell
 from hostess.domain.problem import Problem
@@ -121,7 +122,12 @@ class WalDrills:
             self._clock.now(),
             project=base.project,
             environment=base.environment,
-            data={"service": base.service, "base": base.id, "seconds": proof.seconds},
+            data={
+                "service": base.service,
+                "subject": f"drills of the {log_subject(base.project, base.environment, base.service)}",
+                "base": base.id,
+                "seconds": proof.seconds,
+            },
         )
 
 
