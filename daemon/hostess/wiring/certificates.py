@@ -15,7 +15,6 @@ from hostess.domain.preflight import Here, Means
 from hostess.domain.public_networks import is_private
 from hostess.domain.settings import Settings
 from hostess.domain.wanted_certificates import Policy
-from hostess.outside import Outside
 from hostess.services.certificate_news import CertificateNews
 from hostess.services.certificate_showing import CertificateShowing
 from hostess.services.certificate_wants import CertificateWants
@@ -26,6 +25,7 @@ from hostess.services.issuing import Issuing, Proofs
 from hostess.services.preflights import Outlook, Preflights
 from hostess.services.routing import Routing
 from hostess.services.served_certificates import ServedCertificates
+from hostess.wiring.outside import Outside
 
 
 @dataclass(frozen=True, slots=True)

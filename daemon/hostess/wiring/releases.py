@@ -1,0 +1,250 @@
+"""The part of the composition root that is about releases: what they are made from, what carries them out, what looks after them."""
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hostess.adapters.artefacts_both import artefacts_of
+from hostess.adapters.heartbeat_aiohttp import HttpHeart
+from hostess.adapters.railpack_process import RailpackProcess
+from hostess.adapters.repositories_dulwich import DulwichRepositories
+from hostess.adapters.sites_files import FileSites
+from hostess.adapters.transcripts_files import FileTranscripts
+from hostess.domain.ports import (
+    Journal,
+    Vault,
+)
+from hostess.domain.redaction import SecretRedactor
+from hostess.domain.settings import Settings
+from hostess.domain.subnets import free_subnets
+from hostess.services.alert_watch import AlertWatch, Watched
+from hostess.services.api_host import claims
+from hostess.services.backup_services import BackupServices, Databases
+from hostess.services.builder import Builder
+from hostess.services.canary_launch import CanaryLaunch
+from hostess.services.certificate_imports import CertificateImports
+from hostess.services.certificates import Certificates
+from hostess.services.checkups import Checkups
+from hostess.services.database_access import DatabaseAccess
+from hostess.services.database_phase import DatabasePhase
+from hostess.services.database_setup import DatabaseSetup
+from hostess.services.database_workloads import DatabaseWorkloads
+from hostess.services.deployer import Deployer
+from hostess.services.deployments import Deployments
+from hostess.services.environment_values import EnvironmentValues
+from hostess.services.gate import Gate
+from hostess.services.inside_names import InsideNames
+from hostess.services.jobs import Jobs
+from hostess.services.launch import Launch
+from hostess.services.migrator import Migrator
+from hostess.services.preflights import Preflights
+from hostess.services.preparation import Preparation
+from hostess.services.preview import Preview
+from hostess.services.public_urls import PublicUrls
+from hostess.services.pushes import Pushes
+from hostess.services.reconciler import Reconciler
+from hostess.services.repairs import Repairs
+from hostess.services.replicas import Replicas
+from hostess.services.report import Report
+from hostess.services.retirement import Retirement
+from hostess.services.route_values import RouteValues
+from hostess.services.routing import Routing
+from hostess.services.secret_store import SecretStore
+from hostess.services.shutdown import Shutdown
+from hostess.services.static_sites import StaticSites
+from hostess.services.steps import Steps
+from hostess.services.storage_watch import StorageWatch
+from hostess.services.tree_values import TreeValues
+from hostess.services.turns import Turns
+from hostess.services.undoing import Undoing
+from hostess.services.upgrades import Upgrades
+from hostess.wiring.certificates import (
+    OwnCertificates,
+    api_host,
+    orders_of,
+    preflights_of,
+)
+from hostess.wiring.outside import Outside
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything stands on."""
+
+    settings: Settings
+    journal: Journal
+    vault: Vault
+    outside: Outside
+    redactor: SecretRedactor
+    own: OwnCertificates
+    urls: PublicUrls
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a release is made from, and by."""
+
+    repositories: DulwichRepositories
+    secrets: SecretStore
+    access: DatabaseAccess
+    sites: FileSites
+    preparation: Preparation
+
+
+def sources_of(ground: Ground, instance: str) -> Sources:
+    """Wire what reads pushed trees, builds them and resolves their values."""
+    settings, journal, vault = ground.settings, ground.journal, ground.vault
+    engine, clock = ground.outside.engine, ground.outside.clock
+    repositories = DulwichRepositories(settings.data_dir / "repos", hook_program())
+    secrets = SecretStore(journal, vault, clock)
+    access = DatabaseAccess(secrets, clock, ground.redactor)
+    railpack = RailpackProcess(settings.data_dir / "railpack", railpack_environment(settings))
+    builder = Builder(
+        engine, repositories, journal, ground.outside.meter, clock, settings=settings.build, railpack=railpack
+    )
+    sites = FileSites(settings.data_dir / "static")
+    preparation = Preparation(
+        repositories,
+        journal,
+        engine,
+        vault,
+        clock,
+        builder,
+        EnvironmentValues(secrets, access, ground.redactor, ground.urls, settings.base_domain),
+        TreeValues(repositories, secrets),
+        StaticSites(engine, repositories, journal, builder, sites),
+        DatabaseWorkloads(journal, access, instance),
+        RouteValues(repositories, secrets, vault),
+        instance=instance,
+        base_domain=settings.base_domain,
+        own_hosts=claims(api_host(settings)),
+    )
+    return Sources(repositories, secrets, access, sites, preparation)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs containers, and leads requests to them."""
+
+    names: InsideNames
+    replicas: Replicas
+    gate: Gate
+    jobs: Jobs
+    job_transcripts: FileTranscripts
+    migrator: Migrator
+    databases: DatabaseSetup
+    imports: CertificateImports
+    routing: Routing
+    retirement: Retirement
+
+
+def running_of(ground: Ground, access: DatabaseAccess) -> Running:
+    """Wire what starts and ends replicas and jobs, and the tables of the proxy."""
+    journal, vault, outside, own = ground.journal, ground.vault, ground.outside, ground.own
+    engine, clock, redactor = outside.engine, outside.clock, ground.redactor
+    transcripts = FileTranscripts(ground.settings.data_dir / "logs" / "jobs")
+    names = InsideNames(journal, outside.firewall)
+    replicas = Replicas(engine, journal, vault, clock, names)
+    jobs = Jobs(engine, replicas, journal, transcripts, redactor, clock)
+    routing = Routing(engine, journal, outside.router, names, own.shown, clock, vault.digest("sessions at the proxy"))
+    return Running(
+        names=names,
+        replicas=replicas,
+        gate=Gate(engine, outside.prober, clock, redactor.hide),
+        jobs=jobs,
+        job_transcripts=transcripts,
+        migrator=Migrator(engine, replicas, jobs, redactor.hide),
+        databases=DatabaseSetup(engine, replicas, access, clock),
+        imports=CertificateImports(own.store, journal, clock, routing.publish),
+        routing=routing,
+        retirement=Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Deploying:
+    """What leads from a push to the live release, and what undoes it."""
+
+    transcripts: FileTranscripts
+    turns: Turns
+    preflights: Preflights
+    report: Report
+    undoing: Undoing
+    deployments: Deployments
+    pushes: Pushes
+    reconciler: Reconciler
+
+
+def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deploying:
+    """Wire what carries releases out."""
+    settings, journal, outside, clock = ground.settings, ground.journal, ground.outside, ground.outside.clock
+    replicas, gate, jobs, migrator = running.replicas, running.gate, running.jobs, running.migrator
+    databases, routing, retirement = running.databases, running.routing, running.retirement
+    preparation, transcripts = sources.preparation, FileTranscripts(settings.data_dir / "logs" / "deployments")
+    steps, turns = Steps(journal, clock), Turns()
+    phase, subnets = DatabasePhase(databases, steps), partial(free_subnets, settings, outside.meter)
+    launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
+    undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
+    deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
+    preflights = preflights_of(settings, outside, routing)
+    report = Report(preflights, ground.urls.of, settings.base_domain, journal.domains)
+    trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
+    deployments = Deployments(
+        journal, deployer, trial, preparation, turns, report, transcripts, ground.redactor, clock, subnets
+    )
+    preview = Preview(journal, preparation, replicas, clock)
+    pushes = Pushes(sources.repositories, journal, preparation, deployments, report, preview)
+    repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
+    reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
+    return Deploying(transcripts, turns, preflights, report, undoing, deployments, pushes, reconciler)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What looks after everything that is live."""
+
+    backups: BackupServices
+    storage: StorageWatch
+    checkups: Checkups
+    orders: Certificates
+    alerts: AlertWatch
+    upgrades: Upgrades
+
+
+def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
+    """Wire backups, certificates, and what notices trouble."""
+    settings, journal, outside, own = ground.settings, ground.journal, ground.outside, ground.own
+    engine, clock, replicas, turns = outside.engine, outside.clock, running.replicas, deploying.turns
+    managed = Databases(replicas, sources.access, running.databases, turns)
+    backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
+    folders = str(settings.data_dir), str(settings.backups.dir)
+    storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
+    checkups = Checkups(journal, replicas, running.gate, running.routing, turns, clock)
+    orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
+    alerts = AlertWatch(journal, Watched(replicas, checkups, storage, orders, own.store), clock)
+    upgrades = Upgrades(
+        journal,
+        engine,
+        replicas,
+        backups.backups,
+        backups.artefacts,
+        deploying.deployments,
+        sources.preparation,
+        sources.access,
+        ground.vault,
+        outside.meter,
+        clock,
+    )
+    return Watching(backups, storage, checkups, orders, alerts, upgrades)
+
+
+def railpack_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment that Railpack is chosen from: the daemon's own, with the engine that the settings name."""
+    return {**os.environ, **({"DOCKER_HOST": settings.engine.url} if settings.engine.url else {})}
+
+
+def hook_program() -> Path:
+    """Return the installed program that git calls for each push."""
+    return Path(sys.executable).parent / "hostess-proc-receive"
