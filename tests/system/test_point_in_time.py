@@ -268,7 +268,7 @@ def test_a_target_that_cannot_be_reached_is_told(shop: Host) -> None:
     target.with_name("away").rename(target)
 
     assert "the folder of backups is not there" in events(shop, "backup.wal-late")[-1]
-    assert "changes of database (production) are not kept at the moment" in status
+    assert "changes of database (production) are kept up to" in status
     until(lambda: len(events(shop, "backup.wal-resumed")) > told[1], 60, "its end")
     assert reachable(shop, moment)
 
