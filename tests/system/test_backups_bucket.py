@@ -1,9 +1,13 @@
 """Backups that go to a bucket as well: a real S3 look-alike that is there, or gone; objects that changed; a folder that was lost."""
 
+import contextlib
 import json
+import math
 import shutil
+import socket
+import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
-from tests.system.host import Host, a_host, a_repository, docker
+from tests.system.host import Host, a_host, a_repository, docker, until
 from tests.system.sources import only, pushed
 
 STACK = """version: "1.0"
@@ -23,12 +27,64 @@ services:
 SECRET = "a-key-that-nobody-sees"
 
 
+class Line:
+    """The way to the server, which can be cut after so many bytes."""
+
+    def __init__(self, server: "Server") -> None:
+        self.left: float = math.inf
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where it begins."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        """Take nobody any more."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._lead, args=(client,), daemon=True).start()
+
+    def _lead(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            if self.left > 0:
+                with socket.create_connection(("127.0.0.1", self._server.port)) as server:
+                    back = threading.Thread(target=_carry, args=(server, client, self._taken), daemon=True)
+                    back.start()
+                    _carry(client, server, self._counted)
+                    back.join()
+
+    def _counted(self, size: int) -> bool:
+        self.left -= size
+        return self.left > 0
+
+    def _taken(self, _size: int) -> bool:
+        return self.left > 0
+
+
+def _carry(source: socket.socket, target: socket.socket, passes: Callable[[int], bool]) -> None:
+    with contextlib.suppress(OSError):
+        while (data := source.recv(65536)) and passes(len(data)):
+            target.sendall(data)
+    for each in (source, target):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
 class Server:
     """An S3 look-alike that can go away and come back; it keeps its objects."""
 
     def __init__(self) -> None:
         self.port = 0
         self.start()
+        self.line = Line(self)
 
     def start(self) -> None:
         """Listen."""
@@ -80,6 +136,11 @@ class Shop:
         """Return all local files."""
         return {path.name: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
 
+    def states(self) -> set[str]:
+        """Return the states of all backups."""
+        found = json.loads(self.host.hostess("backups", "list", "--project", "shop", "-o", "json").stdout)
+        return {each["state"] for each in found["items"]}
+
     def made(self, code: int = 0) -> Mapping[str, Any]:
         """Ask for a backup and return what was said of it."""
         done = self.host.hostess("backups", "create", "cache", "--project", "shop", "-o", "json")
@@ -95,7 +156,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     made = urllib.request.Request(f"{server.url}/safe", method="PUT")
     urllib.request.urlopen(made).close()
     settings = {
-        "HOSTESS_BACKUPS__S3__ENDPOINT": server.url,
+        "HOSTESS_BACKUPS__S3__ENDPOINT": server.line.url,
         "HOSTESS_BACKUPS__S3__BUCKET": "safe",
         "HOSTESS_BACKUPS__S3__PREFIX": "one/host",
         "HOSTESS_BACKUPS__S3__ACCESS_KEY_ID": "key",
@@ -107,6 +168,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "word", "kept")
             yield Shop(host, server)
     finally:
+        server.line.close()
         server.stop()
 
 
@@ -121,19 +183,49 @@ def test_a_backup_is_in_both_places(shop: Shop) -> None:
     assert made["file"] not in shop.files()
 
 
-def test_a_bucket_that_is_gone(shop: Shop) -> None:
-    """A backup that cannot be written to the bucket has failed and is in neither place; the next one, when it is back, works."""
-    before = shop.files()
-    shop.server.stop()
+def test_a_bucket_that_goes_away_in_the_middle(shop: Shop) -> None:
+    """What the bucket took only a part of is whole in the folder, said to be partial, proven, restored, and copied when it is back."""
+    cache = only(shop.host, "shop", "cache")
+    docker("exec", cache, "sh", "-c", "head -c 3000000 /dev/urandom | base64 -w0 | redis-cli -x SET noise")
+    shop.server.line.left = 1_000_000
     try:
-        failed = shop.made(code=1)
+        partial = shop.made(code=1)
+        assert partial["file"] not in shop.objects()
+        assert shop.host.hostess("backups", "verify", f"cache/{partial['id']}", "-p", "shop").returncode == 0
+        docker("exec", cache, "redis-cli", "SET", "word", "lost")
+        done = shop.host.hostess("backups", "restore", "cache", partial["id"], "-p", "shop", "--force")
+        assert done.returncode == 0, done.stderr
+        assert docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "GET", "word") == "kept\n"
     finally:
-        shop.server.start()
+        shop.server.line.left = math.inf
 
-    assert "could not be written to the bucket safe" in failed["problem"]
-    assert (shop.files(), shop.objects()) == (before, before)
-    assert SECRET not in (shop.host.folder / "daemon.log").read_text() + failed["problem"]
+    assert (partial["state"], partial["missing"]) == ("partial", "bucket")
+    assert "is whole in the folder" in partial["problem"]
+    assert "backup.partial" in shop.host.hostess("events", "-p", "shop").stdout
+    assert SECRET not in (shop.host.folder / "daemon.log").read_text() + partial["problem"]
     assert shop.made()["state"] == "ok"
+    until(lambda: shop.states() <= {"ok"}, 60, "all backups are complete")
+    assert shop.objects()[partial["file"]] == shop.files()[partial["file"]]
+
+
+def test_a_folder_that_cannot_be_written_to(shop: Shop) -> None:
+    """A backup that has no room in the folder is whole in the bucket, and is copied back when there is room."""
+    aside = shop.folder.with_name("aside")
+    shop.made()
+    shop.folder.rename(aside)
+    shop.folder.write_text("in the way")
+    try:
+        partial = shop.made(code=1)
+        assert shop.host.hostess("backups", "verify", f"cache/{partial['id']}", "-p", "shop").returncode == 0
+    finally:
+        shop.folder.unlink()
+        aside.rename(shop.folder)
+
+    assert (partial["state"], partial["missing"]) == ("partial", "folder")
+    assert partial["file"] in shop.objects()
+    assert shop.made()["state"] == "ok"
+    until(lambda: shop.states() <= {"ok"}, 60, "all backups are complete")
+    assert shop.objects()[partial["file"]] == shop.files()[partial["file"]]
 
 
 def test_an_object_that_changed_is_found(shop: Shop) -> None:

@@ -1,11 +1,11 @@
-"""Artefacts in a local folder and in a bucket, both at once: what is not in both, whole, is no backup."""
+"""Artefacts in a local folder and in a bucket: in both, or whole in the one of them that could be written to."""
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator
 
-from hostess.adapters.artefacts_folder import MANIFEST, FolderArtefacts, unpacked
+from hostess.adapters.artefacts_folder import MANIFEST, FolderArtefacts, Packed, unpacked
 from hostess.adapters.bucket_obstore import Bucket
-from hostess.domain.backups import Written
+from hostess.domain.backups import BUCKET, FOLDER, Written
 from hostess.domain.ports import Artefacts
 from hostess.domain.problem import Problem
 from hostess.domain.settings import BackupsSettings
@@ -20,26 +20,52 @@ class BothArtefacts:
         self._here = here
         self._there = there
 
-    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]]) -> Written:
+    @property
+    def twofold(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]], missing: str = "") -> Written:
         """Write an artefact here, then there, each read back; no dump has to wait for a slow line."""
+        if missing == FOLDER:
+            packed = Packed(parts)
+            self._there.put(path, packed)
+            return packed.written
         written = self._here.write(path, parts)
-        try:
-            self._there.put(path, self._here.pieces(path))
-            self._compare(path, written.checksum)
-        except BaseException:
-            self._here.remove(path)
-            raise
+        if missing != BUCKET:
+            try:
+                self._sent(path, written.checksum)
+            except BaseException:
+                self._here.remove(path)
+                raise
         return written
 
-    def checksum(self, path: str) -> str:
+    def copy(self, path: str, missing: str) -> None:
+        """Copy artefact and manifest here or there; the manifest comes last. Problem "backup-damaged" for a copy that differs."""
+        if missing == BUCKET:
+            self._sent(path, self._here.checksum(path))
+            self._there.put(path + MANIFEST, [self._here.manifest(path).encode()])
+            return
+        self._here.put(path, self._there.pieces(path))
+        try:
+            self._compare(path, self._here.checksum(path))
+        except Problem:
+            self._here.remove(path)
+            raise
+        self._here.put_manifest(path, self.manifest(path))
+
+    def checksum(self, path: str, missing: str = "") -> str:
         """Return the checksum of what is here (there, if it is lost here). Problem "backup-damaged" when the two differ."""
+        if missing == FOLDER:
+            return _digest(self._there.pieces(path))
         try:
             found = self._here.checksum(path)
         except Problem as problem:
-            if problem.code != GONE:
+            if problem.code != GONE or missing:
                 raise
             return _digest(self._there.pieces(path))
-        self._compare(path, found)
+        if missing != BUCKET:
+            self._compare(path, found)
         return found
 
     def pieces(self, path: str) -> Generator[bytes]:
@@ -50,10 +76,12 @@ class BothArtefacts:
         """Yield the parts of an artefact."""
         return self._here.parts(path) if self._here.has(path) else unpacked(path, self._there.pieces(path))
 
-    def put_manifest(self, path: str, text: str) -> None:
+    def put_manifest(self, path: str, text: str, missing: str = "") -> None:
         """Write the manifest there, then here."""
-        self._there.put(path + MANIFEST, [text.encode()])
-        self._here.put_manifest(path, text)
+        if missing != BUCKET:
+            self._there.put(path + MANIFEST, [text.encode()])
+        if missing != FOLDER:
+            self._here.put_manifest(path, text)
 
     def manifest(self, path: str) -> str:
         """Return the manifest."""
@@ -66,6 +94,10 @@ class BothArtefacts:
         self._here.remove(path)
         self._there.remove(path + MANIFEST)
         self._there.remove(path)
+
+    def _sent(self, path: str, checksum: str) -> None:
+        self._there.put(path, self._here.pieces(path))
+        self._compare(path, checksum)
 
     def _compare(self, path: str, checksum: str) -> None:
         found = _digest(self._there.pieces(path))

@@ -33,22 +33,25 @@ class FolderArtefacts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]]) -> Written:
+    @property
+    def twofold(self) -> bool:
+        """No: there is nothing but the folder."""
+        return False
+
+    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]], missing: str = "") -> Written:  # noqa: ARG002 -- no other place
         """Write an artefact; whatever *parts* raises, nothing of it is kept then."""
-        counted: list[Part] = []
-        total, digest = 0, hashlib.sha256()
+        packed = Packed(parts)
+        self.put(path, packed)
+        return packed.written
 
-        def pour(file: IO[bytes]) -> None:
-            nonlocal total
-            for piece in _compressed(_archive(parts, counted)):
-                file.write(piece)
-                digest.update(piece)
-                total += len(piece)
+    def copy(self, path: str, missing: str) -> None:
+        """There is no other place."""
 
-        self._make(path, pour)
-        return Written(total, digest.hexdigest(), tuple(counted))
+    def put(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write a file of these pieces; whatever they raise, there is none then."""
+        self._make(path, lambda file: file.writelines(pieces))
 
-    def checksum(self, path: str) -> str:
+    def checksum(self, path: str, missing: str = "") -> str:  # noqa: ARG002 -- no other place
         """Return the SHA-256 of what is on the disk: what the system remembers of the file is dropped first."""
         digest = hashlib.sha256()
         for piece in self.pieces(path):
@@ -70,9 +73,9 @@ class FolderArtefacts:
         """Whether a file of that name is there."""
         return self._at(name).is_file()
 
-    def put_manifest(self, path: str, text: str) -> None:
+    def put_manifest(self, path: str, text: str, missing: str = "") -> None:  # noqa: ARG002 -- no other place
         """Write the manifest beside an artefact."""
-        self._make(path + MANIFEST, lambda file: file.write(text.encode()))
+        self.put(path + MANIFEST, [text.encode()])
 
     def manifest(self, path: str) -> str:
         """Return the manifest of an artefact. Problem "backup-gone"."""
@@ -121,6 +124,28 @@ class FolderArtefacts:
                 sync_folder(target.parent)
             finally:
                 begun.unlink(missing_ok=True)
+
+
+class Packed:
+    """An artefact of these parts in pieces; *written* tells what it came to when all of them were taken."""
+
+    def __init__(self, parts: Iterable[tuple[str, Iterator[bytes]]]) -> None:
+        self._parts = parts
+        self._counted: list[Part] = []
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces; once."""
+        for piece in _compressed(_archive(self._parts, self._counted)):
+            self._digest.update(piece)
+            self._size += len(piece)
+            yield piece
+
+    @property
+    def written(self) -> Written:
+        """What was taken."""
+        return Written(self._size, self._digest.hexdigest(), tuple(self._counted))
 
 
 def unpacked(path: str, pieces: Iterator[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:

@@ -20,7 +20,7 @@ PATIENCE = timedelta(minutes=2)
 
 
 class Bucket:
-    """The bucket of the settings. Problem "backup-target-failed" when it cannot be reached or refuses."""
+    """The bucket of the settings. Problem "backup-bucket-failed" when it cannot be reached or refuses."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._name = settings.bucket
@@ -73,7 +73,7 @@ class Bucket:
     def _failed(self, doing: str, path: str, error: Exception) -> Problem:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return Problem(
-            "backup-target-failed",
+            "backup-bucket-failed",
             f"the backup {path} could not be {doing} the bucket {self._name}: {said[:300]}",
             serving="the service itself, and the backups that are there",
             remedy="look at backups.s3.* (endpoint, bucket, keys), and whether the host reaches it",

@@ -12,6 +12,7 @@ from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, USAGE, Failure
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_fields, show_json, show_table, tell
+from hostess.domain.backups import GOOD, PARTIAL
 from hostess.domain.quantities import size_text
 
 LOOK_AGAIN = 0.25
@@ -46,7 +47,7 @@ def list_(client: Client, project: str | None, environment: str, service: str, f
                 b["trigger"],
                 b["progress"] or b["state"],
                 _proof(b),
-                b["file"] if b["state"] == "ok" else b["problem"],
+                b["file"] if b["state"] in GOOD else b["problem"],
             )
             for b in found["items"]
         ],
@@ -77,6 +78,8 @@ def create(client: Client, service: str, project: str | None, environment: str, 
         show_json(done)
     elif done["state"] == "ok":
         show_fields([("File", done["file"]), ("Size", size_text(done["size"])), ("SHA-256", done["sha256"])])
+    if done["state"] == PARTIAL:
+        raise Failure(f"{done['file']} {done['problem']}", exit_code=FAILED)
     if done["state"] != "ok":
         raise Failure(f"the backup of {service} failed: {done['problem']}", exit_code=FAILED)
 
@@ -209,7 +212,7 @@ def _recovered(client: Client, service: str, moment: str) -> str:
     """Have a service recovered to a moment beside what it has now, show what was found, and return the backup of it."""
     begun = client.send("POST", f"{service}/recoveries", {"to": _instant(moment).isoformat()})
     done = _followed(client, f"{service}/backups/{begun['id']}")
-    if done["state"] != "ok":
+    if done["state"] not in GOOD:
         raise Failure(
             f"{done['service']} was not recovered: {done['problem']}; its data is as it was", exit_code=FAILED
         )

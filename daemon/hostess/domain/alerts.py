@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from hostess.domain.backups import FAILED, FOR_RESTORES, OK, RUNNING, Backup
+from hostess.domain.backups import FAILED, FOR_RESTORES, GOOD, PARTIAL, RUNNING, Backup
 from hostess.domain.cron import next_fire
 from hostess.domain.notices import Level
 from hostess.domain.storage import Fill, Use, fill_of, trouble_with
@@ -25,6 +25,7 @@ REMIND: Final = timedelta(days=1, minutes=1)
 
 _OVER: Final[Mapping[str, str]] = {
     "backup.failed": "backup.recovered",
+    "backup.partial": "backup.recovered",
     "backup.overdue": "backup.recovered",
     "backup.drill-failed": "backup.recovered",
     "backup.drill-overdue": "backup.recovered",
@@ -33,11 +34,12 @@ _OVER: Final[Mapping[str, str]] = {
     "service.crash-loop": "service.recovered",
 }
 """Alerts that are told from here, and the event of their end. Storage and certificates tell of themselves."""
-_TOLD_AT_ONCE: Final = frozenset({"backup.failed", "backup.drill-failed", "backup.wal-late"})
+_TOLD_AT_ONCE: Final = frozenset({"backup.failed", "backup.partial", "backup.drill-failed", "backup.wal-late"})
 """Their beginning is an event where it happens."""
 
 LEVELS: Final[Mapping[str, Level]] = {
     "backup.failed": Level.ERROR,
+    "backup.partial": Level.WARNING,
     "backup.overdue": Level.ERROR,
     "backup.drill-failed": Level.ERROR,
     "backup.drill-overdue": Level.WARNING,
@@ -253,7 +255,7 @@ def after_look(memory: Memory, databases: Iterable[Database]) -> Memory:
 
 
 def _good(backups: Iterable[Backup]) -> list[Backup]:
-    return [each for each in backups if each.state == OK and each.trigger not in FOR_RESTORES]
+    return [each for each in backups if each.state in GOOD and each.trigger not in FOR_RESTORES]
 
 
 def _of_database(database: Database, now: datetime) -> Iterable[Alert]:
@@ -262,12 +264,18 @@ def _of_database(database: Database, now: datetime) -> Iterable[Alert]:
     making = f"`hostess backups create {service} -p {database.project} -e {database.environment}` takes one now"
     last = f"the newest good one is of {good[0].started_at:%Y-%m-%d %H:%M} UTC" if good else "there is no good one"
     told = _teller(database.project, database.environment, service)
-    ended = [each for each in database.backups if each.state in {OK, FAILED} and each.trigger not in FOR_RESTORES]
+    ended = [each for each in database.backups if each.state in {*GOOD, FAILED} and each.trigger not in FOR_RESTORES]
     if ended and ended[0].state == FAILED:
         what = f"the last backup of {service} ({database.environment}) failed: {ended[0].problem}; {last}"
         since = ended[0].ended_at or ended[0].started_at
         remedy = f"mend what it says; {making}"
         yield told("backup.failed", backup_subject(*names), what, since, remedy)
+    if ended and ended[0].state == PARTIAL:
+        what = f"{ended[0].file} {ended[0].problem}"
+        since = ended[0].ended_at or ended[0].started_at
+        yield told(
+            "backup.partial", backup_subject(*names), what, since, "mend what it says; it is copied by itself then"
+        )
     due = _overdue(database, good, now)
     if due is not None:
         what = f"a backup of {service} ({database.environment}) is overdue since {due:%Y-%m-%d %H:%M} UTC; {last}"

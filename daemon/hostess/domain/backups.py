@@ -1,7 +1,7 @@
 """Backups: what the journal and the manifest say of one, how its object is named, and which ones retention lets go. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hostess.domain.problem import Problem
@@ -10,7 +10,11 @@ FORMAT = 1
 """The version of the artefact's and the manifest's form."""
 
 SUFFIX = ".tar.zst"
-RUNNING, OK, FAILED = "running", "ok", "failed"
+RUNNING, OK, PARTIAL, FAILED = "running", "ok", "partial", "failed"
+GOOD = frozenset({OK, PARTIAL})
+"""What can be restored: an object was read back, and is what was written."""
+FOLDER, BUCKET = "folder", "bucket"
+"""The two places for artefacts."""
 MANUAL, SCHEDULED, SAFETY, RECOVERED = "manual", "scheduled", "pre-restore", "recovered"
 FOR_RESTORES = frozenset({SAFETY, RECOVERED})
 """Those that are made for the sake of a restore."""
@@ -27,10 +31,12 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """One backup of a service. *state*: running, ok, failed (and why: *problem*). *trigger*: manual, scheduled, pre-restore, recovered.
+    """One backup of a service.
 
-    *size* and *checksum* (SHA-256, hex) are those of the object. A backup that is not ok has no object. *reached* is the last
-    transaction that it has, of one that was recovered to a moment.
+    *state*: running, ok, partial, failed (why: *problem*). *trigger*: manual, scheduled, pre-restore, recovered.
+
+    *size* and *checksum* (SHA-256, hex) are those of the object. A partial one is whole in one place, and absent in the other
+    (*missing*); one that failed has no object. *reached* is the last transaction that it has, of one that was recovered to a moment.
     """
 
     id: str
@@ -46,6 +52,7 @@ class Backup:
     problem: str = ""
     proof: Proof | None = None
     reached: datetime | None = None
+    missing: str = ""
 
     @property
     def file(self) -> str:
@@ -133,21 +140,29 @@ def new_id(now: datetime, token: str) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{token[:6].lower().replace('_', '0').replace('-', '0')}"
 
 
+def partial_for(backup: Backup, missing: str, why: str) -> Backup:
+    """Return a backup that is whole, but not in the place *missing*."""
+    has = FOLDER if missing == BUCKET else BUCKET
+    problem = f"is whole in the {has}, can be restored, and is not in the {missing}, which is tried again: {why}"
+    return replace(backup, state=PARTIAL, missing=missing, problem=problem)
+
+
 def superfluous(backups: Iterable[Backup], keep: int) -> list[Backup]:
     """Return which good backups of one service go so that the newest *keep* stay, oldest first.
 
     Scheduled and manual ones count together. Those made for the sake of a restore are counted apart in the same way: a restore
-    pushes no other backup out.
+    pushes no other backup out. Partial ones count, but do not push out the newest one that is in every place.
     """
-    good = sorted((each for each in backups if each.state == OK), key=lambda each: each.started_at, reverse=True)
+    good = sorted((each for each in backups if each.state in GOOD), key=lambda each: each.started_at, reverse=True)
+    complete = next((each for each in good if each.state == OK), None)
     chosen = [each for each in good if each.trigger not in FOR_RESTORES][max(keep, 1) :]
     chosen += [each for each in good if each.trigger in FOR_RESTORES][max(keep, 1) :]
-    return sorted(chosen, key=lambda each: each.started_at)
+    return sorted((each for each in chosen if each is not complete), key=lambda each: each.started_at)
 
 
 def chosen(backups: Sequence[Backup], service: str, wanted: str) -> Backup:
     """Return the good backup of that id, unique beginning of it or file name; "" means the newest. Problem "backup-not-found"."""
-    good = [each for each in backups if each.state == OK and each.service == service]
+    good = [each for each in backups if each.state in GOOD and each.service == service]
     found = [each for each in good if wanted in {each.id, each.file}] or [
         each for each in good if each.id.startswith(wanted)
     ]

@@ -97,7 +97,9 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "storage.recovered": _Rule(Level.INFO, ends=frozenset({"storage.warning", "storage.critical"})),
     "backup.failed": _Rule(Level.ERROR, serving=_BACKUPS, remedy="`hostess backups list` shows what became of each"),
     "backup.overdue": _Rule(Level.ERROR, serving=_BACKUPS),
-    "backup.completed": _Rule(Level.INFO, ends=frozenset({"backup.failed", "backup.overdue"})),
+    "backup.partial": _Rule(Level.WARNING, serving=_BACKUPS),
+    "backup.copied": _Rule(Level.INFO, ends=frozenset({"backup.partial"})),
+    "backup.completed": _Rule(Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", "backup.partial"})),
     "backup.drill-failed": _Rule(
         Level.ERROR,
         serving="the database itself, which a drill does not touch",
@@ -114,7 +116,8 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "backup.base-completed": _Rule(Level.INFO, ends=frozenset({"backup.wal-gap"})),
     "backup.wal-resumed": _Rule(Level.INFO, ends=frozenset({"backup.wal-late"})),
     "backup.recovered": _Rule(
-        Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", "backup.wal-late", *_DRILL_TROUBLES})
+        Level.INFO,
+        ends=frozenset({"backup.failed", "backup.partial", "backup.overdue", "backup.wal-late", *_DRILL_TROUBLES}),
     ),
     "service.unwell": _Rule(Level.ERROR),
     "service.crash-loop": _Rule(Level.ERROR),

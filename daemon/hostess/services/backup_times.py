@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 
 from hostess.domain.alerts import backup_subject
-from hostess.domain.backups import OK, SCHEDULED
+from hostess.domain.backups import GOOD, SCHEDULED
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
@@ -55,7 +55,7 @@ class BackupTimes:
     async def _since(self, release: Release, workload: Workload) -> datetime:
         """Return when the last scheduled one that went well began: one that did not is caught up."""
         found = await self._journal.backups(release.project, release.environment, workload.name)
-        last = next((each.started_at for each in found if (each.trigger, each.state) == (SCHEDULED, OK)), None)
+        last = next((each.started_at for each in found if each.trigger == SCHEDULED and each.state in GOOD), None)
         return max(last, release.created_at) if last else release.created_at
 
     async def _fire(self, release: Release, workload: Workload) -> None:
@@ -68,7 +68,7 @@ class BackupTimes:
         for left in reversed(range(TRIES)):
             try:
                 begun = await self._backups.begin(release.project, release.environment, service, SCHEDULED)
-                if (await self._backups.ended(begun)).state == OK:
+                if (await self._backups.ended(begun)).state in GOOD:
                     return
             except Problem as problem:
                 kind = "backup.skipped" if problem.code == "backup-runs-already" else "backup.failed"

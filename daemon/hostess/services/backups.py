@@ -11,8 +11,11 @@ from datetime import datetime
 from hostess.domain import labels
 from hostess.domain.alerts import subject_of
 from hostess.domain.backups import (
+    BUCKET,
     FAILED,
+    FOLDER,
     OK,
+    PARTIAL,
     RUNNING,
     Backup,
     Heard,
@@ -20,6 +23,7 @@ from hostess.domain.backups import (
     Written,
     chosen,
     new_id,
+    partial_for,
     superfluous,
 )
 from hostess.domain.codec import to_json
@@ -63,8 +67,8 @@ Beside = Callable[[Backup], AbstractAsyncContextManager[Source]]
 class Backups:
     """Takes backups. One that is under way belongs to this object, not to whoever asked for it.
 
-    The order is: record (running), object, read back, manifest, record (ok). Whatever is found in state running at a start was
-    cut short, and all of it is removed.
+    The order is: record (running), object, read back, manifest, the same in the second place, record (ok, or partial when only one
+    place has it). Whatever is found in state running at a start was cut short, and all of it is removed.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Backups:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._progress: dict[str, str] = {}
+        self._completing = asyncio.Lock()
         self._after: list[After] = []
 
     def then(self, after: After) -> None:
@@ -135,7 +140,7 @@ class Backups:
     async def verify(self, backup: Backup) -> str:
         """Read an artefact back and return its checksum. Problem "backup-damaged" when it is not the one that was written."""
         async with self._reading:  # each holds a thread, and there are few for everything else
-            found = await asyncio.to_thread(self._artefacts.checksum, backup.path)
+            found = await asyncio.to_thread(self._artefacts.checksum, backup.path, backup.missing)
         if found != backup.checksum:
             await self._tell(backup, "backup.damaged", f"{backup.file} is damaged: its checksum is another one")
             raise Problem(
@@ -145,6 +150,14 @@ class Backups:
                 remedy=f"make a new one: `hostess backups create {backup.service}`; then delete this one",
             )
         return found
+
+    async def complete(self) -> None:
+        """Try again to put each partial backup into the place that has none of it."""
+        async with self._completing:
+            for backup in await self._journal.backups():
+                if backup.state == PARTIAL:
+                    done = await self._copied(replace(backup, state=OK, missing="", problem=""), backup.missing)
+                    await self._completed(backup, done)
 
     async def delete(self, backup: Backup) -> None:
         """Remove an artefact and its record. The artefact goes first: a record without one is told as such, never the other way.
@@ -252,15 +265,36 @@ class Backups:
         return done
 
     async def _stored(self, backup: Backup, target: Target, container: str) -> Backup:
+        try:
+            return await self._copied(await self._whole(backup, target, container, BUCKET), BUCKET)
+        except Problem as problem:
+            if problem.code != "backup-target-failed" or not self._artefacts.twofold:
+                raise
+            log.warning("%s goes to the bucket alone: %s", backup.file, problem)
+            return partial_for(await self._whole(backup, target, container, FOLDER), FOLDER, str(problem))
+
+    async def _copied(self, whole: Backup, missing: str) -> Backup:
+        """Put what one place has into the other one, too; if that fails, the first stays, and the backup is partial."""
+        if not self._artefacts.twofold:
+            return whole
+        self._progress[whole.id] = f"copying {whole.size} bytes to the {missing}"
+        try:
+            await asyncio.to_thread(self._artefacts.copy, whole.path, missing)
+        except Problem as problem:
+            return partial_for(whole, missing, str(problem))
+        return replace(whole, ended_at=self._clock.now())
+
+    async def _whole(self, backup: Backup, target: Target, container: str, missing: str) -> Backup:
+        """Write a backup to one place, and read it back."""
         heard, kind = Heard(), ServiceType(target.workload.type)
         self._progress[backup.id] = "dumping"
 
         def work(shell: Shell) -> Written:
-            return self._artefacts.write(backup.path, dump(kind, shell, heard))
+            return self._artefacts.write(backup.path, dump(kind, shell, heard), missing)
 
         written = await self._engine.within(container, _mark(backup), work)
         self._progress[backup.id] = f"reading {written.size} bytes back"
-        found = await asyncio.to_thread(self._artefacts.checksum, backup.path)
+        found = await asyncio.to_thread(self._artefacts.checksum, backup.path, missing)
         if found != written.checksum:
             raise Problem("backup-damaged", f"what was read back is not what was written (SHA-256 {found})")
         now = self._clock.now()
@@ -282,13 +316,28 @@ class Backups:
             databases=tuple(heard.databases),
         )
         text = json.dumps(to_json(manifest), indent=1, ensure_ascii=False)
-        await asyncio.to_thread(self._artefacts.put_manifest, backup.path, f"{text}\n")
+        await asyncio.to_thread(self._artefacts.put_manifest, backup.path, f"{text}\n", missing)
         return replace(backup, state=OK, ended_at=now, size=written.size, checksum=written.checksum)
+
+    async def _completed(self, before: Backup, done: Backup) -> None:
+        """Write down how it went; one that was deleted meanwhile stays so."""
+        self._progress.pop(done.id, None)
+        known = await self._journal.backups(done.project, done.environment, done.service)
+        now = next((each for each in known if each.id == done.id), None)
+        if now is None:
+            await asyncio.to_thread(self._artefacts.remove, done.path)
+        elif done.state == OK:
+            await self._journal.put_backup(replace(done, proof=now.proof, ended_at=before.ended_at))
+            await self._tell(done, "backup.copied", f"{done.file} is in the {before.missing}, too")
 
     async def _followed(self, done: Backup) -> None:
         """Tell of it, let go what retention does not keep, and hand it on; what goes wrong here does not undo the backup."""
         try:
-            await self._tell(done, "backup.completed", f"{done.file} was written and read back ({done.trigger})")
+            if done.state == OK:
+                await self._tell(done, "backup.completed", f"{done.file} was written and read back ({done.trigger})")
+                await self.complete()  # both places are there
+            else:
+                await self._tell(done, "backup.partial", f"{done.file} {done.problem}")
             await self.prune(done.project, done.environment, done.service)
         except Problem as problem:
             log.warning(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from hostess.domain import drills, labels, redis_backup
 from hostess.domain.alerts import drill_subject
-from hostess.domain.backups import FOR_RESTORES, OK, Backup, Proof, proven
+from hostess.domain.backups import FOR_RESTORES, GOOD, Backup, Proof, proven
 from hostess.domain.ports import Artefacts, Clock, Container, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.release import Release, Workload
@@ -60,7 +60,8 @@ class Drills:
         found = []
         for place in await self._journal.places():
             live = await self._journal.live(place.project, place.environment)
-            good = [each for each in await self._journal.backups(place.project, place.environment) if each.state == OK]
+            known = await self._journal.backups(place.project, place.environment)
+            good = [each for each in known if each.state in GOOD]
             if live is not None:
                 services = sorted({each.service for each in good} & live.workloads.keys())
                 found += [self._of(live, name, [each for each in good if each.service == name]) for name in services]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Final
 
-from hostess.domain.backups import FOR_RESTORES, Backup
+from hostess.domain.backups import FOR_RESTORES, OK, Backup
 from hostess.domain.ports import Clock, Heart, Journal
 from hostess.domain.problem import Problem
 
@@ -29,7 +29,7 @@ class Heartbeats:
         live = await self._journal.live(backup.project, backup.environment)
         workload = live.workloads.get(backup.service) if live else None
         url = workload.backups.heartbeat if workload and workload.backups else ""
-        if not url or backup.trigger in FOR_RESTORES:
+        if not url or backup.state != OK or backup.trigger in FOR_RESTORES:
             return
         task = asyncio.create_task(self._sent(backup, url))
         self._sending.add(task)

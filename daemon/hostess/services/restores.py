@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import replace
 
-from hostess.domain.backups import FAILED, OK, RUNNING, SAFETY, Backup, Manifest, Restore, new_id
+from hostess.domain.backups import FAILED, GOOD, OK, RUNNING, SAFETY, Backup, Manifest, Restore, new_id
 from hostess.domain.codec import CodecError, from_json
 from hostess.domain.ports import Artefacts, Clock, Journal
 from hostess.domain.problem import Problem
@@ -129,7 +129,7 @@ class Restores:
         await self._backups.over(restore.project, restore.environment, restore.service)
         begun = await self._backups.begin(restore.project, restore.environment, restore.service, SAFETY)
         taken = await self._backups.ended(begun)
-        if taken.state != OK:
+        if taken.state not in GOOD:
             raise Problem("restore-unsafe", f"the safety backup failed: {taken.problem}")
         restore = replace(restore, safety=taken.id)
         await self._journal.put_restore(restore)

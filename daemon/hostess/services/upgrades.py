@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hostess.domain import database_versions, labels, postgres, postgres_restore
-from hostess.domain.backups import OK, SAFETY, Backup
+from hostess.domain.backups import GOOD, SAFETY, Backup
 from hostess.domain.database_versions import Data
 from hostess.domain.fingerprint import fingerprint
 from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, Meter, Shell, Vault
@@ -165,7 +165,7 @@ class Upgrades:
         release = target.release
         begun = await self._backups.begin(release.project, release.environment, target.workload.name, SAFETY)
         taken = await self._backups.ended(begun)
-        if taken.state != OK:
+        if taken.state not in GOOD:
             raise Problem("upgrade-failed", f"the dump failed: {taken.problem}")
         return taken
 

@@ -34,12 +34,23 @@ class Shell(Protocol):
 
 
 class Artefacts(Protocol):
-    """Where artefacts are kept. Problem "backup-target-failed" when it is missing, full or broken."""
+    """Where artefacts are kept: in a folder, and perhaps in a bucket.
 
-    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]]) -> Written:
+    Problem "backup-target-failed" when the folder is missing, full or broken, "backup-bucket-failed" when the bucket is. *missing*
+    is the one of the two that is left out.
+    """
+
+    @property
+    def twofold(self) -> bool:
+        """Whether there is a bucket."""
+
+    def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]], missing: str = "") -> Written:
         """Write an artefact of these parts (name and content); whatever *parts* raises, nothing of it is kept then."""
 
-    def checksum(self, path: str) -> str:
+    def copy(self, path: str, missing: str) -> None:
+        """Put the artefact and its manifest into the place that has none, whole or not at all, and read it back there."""
+
+    def checksum(self, path: str, missing: str = "") -> str:
         """Return the SHA-256 (hex) of what is really there, read back from the disk. Problem "backup-gone"."""
 
     def pieces(self, path: str) -> Generator[bytes]:
@@ -48,7 +59,7 @@ class Artefacts(Protocol):
     def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
 
-    def put_manifest(self, path: str, text: str) -> None:
+    def put_manifest(self, path: str, text: str, missing: str = "") -> None:
         """Write what lies beside an artefact."""
 
     def manifest(self, path: str) -> str:

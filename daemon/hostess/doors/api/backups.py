@@ -24,10 +24,11 @@ class ProofView(View):
 
 
 class BackupView(View):
-    """A backup. *state*: running, ok, failed (*problem* says why). *trigger*: manual, scheduled, pre-restore, recovered.
+    """A backup. *state*: running, ok, partial, failed (*problem* says why). *trigger*: manual, scheduled, pre-restore, recovered.
 
     *progress* is what is being done now, "" when nothing is. *size* (bytes) and *sha256* are those of the object. *reached* is the
-    last transaction that it has, of one that was recovered to a moment.
+    last transaction that it has, of one that was recovered to a moment. *missing* is the place ("folder", "bucket") that a partial
+    one is not in yet.
     """
 
     id: str
@@ -44,6 +45,7 @@ class BackupView(View):
     progress: str
     proof: ProofView | None
     reached: datetime | None
+    missing: str
 
 
 class WindowView(View):
@@ -90,7 +92,7 @@ async def list_backups(call: Call, given: OfService) -> BackupList:
 
 @op(f"POST {BACKUP}", "deploy", returns=BackupView, status=202)
 async def create_backup(call: Call, _: Nothing) -> BackupView:
-    """Begin a backup of a service; it is done when its state is ok or failed."""
+    """Begin a backup of a service; it is done when its state is ok, partial or failed."""
     backup = await call.services.backups.backups.begin(call.project, call.environment, call.path["service"], "manual")
     await call.audit("backup.create", f"began a backup of {backup.service}", {"backup": backup.id})
     return view(call, backup)
@@ -186,6 +188,7 @@ def view(call: Call, backup: Backup) -> BackupView:
         progress=call.services.backups.backups.progress(backup),
         proof=None if proof is None else ProofView(at=proof.at, seconds=proof.seconds, problem=proof.problem),
         reached=backup.reached,
+        missing=backup.missing,
     )
 
 

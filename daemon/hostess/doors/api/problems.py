@@ -65,6 +65,7 @@ STATUSES: Mapping[str, int] = {
     "timed-out": 504,
     "addresses-exhausted": 507,
     "backup-target-failed": 507,
+    "backup-bucket-failed": 507,
     "certificate-not-kept": 507,
     "disk-short": 507,
     "memory-short": 507,

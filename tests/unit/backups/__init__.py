@@ -1,0 +1,1 @@
+"""Backups: which ones are kept."""
