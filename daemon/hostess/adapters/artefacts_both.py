@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 
 from hostess.adapters.artefacts_folder import MANIFEST, FolderArtefacts, Packed, unpacked
 from hostess.adapters.bucket_obstore import Bucket
+from hostess.adapters.encryption_age import Seal
 from hostess.domain.backups import BUCKET, FOLDER, Written
 from hostess.domain.ports import Artefacts
 from hostess.domain.problem import Problem
@@ -16,9 +17,15 @@ GONE = "backup-gone"
 class BothArtefacts:
     """Implements `ports.Artefacts`. What was lost here is read from there."""
 
-    def __init__(self, here: FolderArtefacts, there: Bucket) -> None:
+    def __init__(self, here: FolderArtefacts, there: Bucket, seal: Seal) -> None:
         self._here = here
         self._there = there
+        self._seal = seal
+
+    @property
+    def encryption(self) -> str:
+        """How artefacts are encrypted."""
+        return self._seal.name
 
     @property
     def twofold(self) -> bool:
@@ -28,7 +35,7 @@ class BothArtefacts:
     def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]], missing: str = "") -> Written:
         """Write an artefact here, then there, each read back; no dump has to wait for a slow line."""
         if missing == FOLDER:
-            packed = Packed(parts)
+            packed = Packed(parts, self._seal)
             self._there.put(path, packed)
             return packed.written
         written = self._here.write(path, parts)
@@ -74,7 +81,7 @@ class BothArtefacts:
 
     def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield the parts of an artefact."""
-        return self._here.parts(path) if self._here.has(path) else unpacked(path, self._there.pieces(path))
+        return unpacked(path, self._seal.opened(path, self.pieces(path)))
 
     def put_manifest(self, path: str, text: str, missing: str = "") -> None:
         """Write the manifest there, then here."""
@@ -111,8 +118,9 @@ class BothArtefacts:
 
 def artefacts_of(settings: BackupsSettings) -> Artefacts:
     """Return where artefacts are kept: in the folder, and in the bucket, if there is one."""
-    folder = FolderArtefacts(settings.dir)
-    return BothArtefacts(folder, Bucket(settings.s3)) if settings.s3.bucket else folder
+    seal = Seal(settings.encrypt_to, settings.identity_file)
+    folder = FolderArtefacts(settings.dir, seal)
+    return BothArtefacts(folder, Bucket(settings.s3), seal) if settings.s3.bucket else folder
 
 
 def _digest(pieces: Iterable[bytes]) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 import zstandard
 
+from hostess.adapters.encryption_age import Reader, Seal
 from hostess.adapters.folder_sync import sync_folder
 from hostess.domain.backups import Part, Written
 from hostess.domain.problem import Problem
@@ -30,8 +31,14 @@ _NUMBER = 6
 class FolderArtefacts:
     """Implements `ports.Artefacts` below *folder*. A name there is that of a whole artefact, whatever was killed when."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seal: Seal | None = None) -> None:
         self._folder = folder
+        self._seal = seal or Seal()
+
+    @property
+    def encryption(self) -> str:
+        """How artefacts are encrypted."""
+        return self._seal.name
 
     @property
     def twofold(self) -> bool:
@@ -40,7 +47,7 @@ class FolderArtefacts:
 
     def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]], missing: str = "") -> Written:  # noqa: ARG002 -- no other place
         """Write an artefact; whatever *parts* raises, nothing of it is kept then."""
-        packed = Packed(parts)
+        packed = Packed(parts, self._seal)
         self.put(path, packed)
         return packed.written
 
@@ -67,7 +74,7 @@ class FolderArtefacts:
 
     def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
-        return unpacked(path, self.pieces(path))
+        return unpacked(path, self._seal.opened(path, self.pieces(path)))
 
     def has(self, name: str) -> bool:
         """Whether a file of that name is there."""
@@ -129,15 +136,16 @@ class FolderArtefacts:
 class Packed:
     """An artefact of these parts in pieces; *written* tells what it came to when all of them were taken."""
 
-    def __init__(self, parts: Iterable[tuple[str, Iterator[bytes]]]) -> None:
+    def __init__(self, parts: Iterable[tuple[str, Iterator[bytes]]], seal: Seal) -> None:
         self._parts = parts
+        self._seal = seal
         self._counted: list[Part] = []
         self._digest = hashlib.sha256()
         self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the pieces; once."""
-        for piece in _compressed(_archive(self._parts, self._counted)):
+        for piece in self._seal.sealed(_compressed(_archive(self._parts, self._counted))):
             self._digest.update(piece)
             self._size += len(piece)
             yield piece
@@ -150,7 +158,7 @@ class Packed:
 
 def unpacked(path: str, pieces: Iterator[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the parts of an artefact that comes in *pieces*. Problem "backup-damaged"."""
-    reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Reader(pieces)))
+    reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", Reader(pieces)))
     with _whole(path), tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", bufsize=READ) as tar:
         yield from _joined(tar, path)
 
@@ -162,25 +170,6 @@ def _whole(path: str) -> Iterator[None]:
         yield
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise Problem("backup-damaged", f"the artefact {path} is damaged: {error}") from error
-
-
-class _Reader:
-    """Pieces, read like a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = bytearray()
-
-    def read(self, size: int) -> bytes:
-        """Return so many bytes, fewer only at the end."""
-        while len(self._held) < size:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._held += piece
-        found = bytes(self._held[:size])
-        del self._held[:size]
-        return found
 
 
 def _archive(parts: Iterable[tuple[str, Iterator[bytes]]], counted: list[Part]) -> Iterator[bytes]:

@@ -125,6 +125,7 @@ class Manifest:
     parts: tuple[Part, ...]
     databases: tuple[Dumped, ...]
     format: int = FORMAT
+    encryption: str = ""
 
 
 @dataclass

@@ -181,9 +181,14 @@ class S3Settings(Table):
 
 
 class BackupsSettings(Table):
-    """Where backups go. *dir* is `<data_dir>/backups` unless set; `load` fills it in."""
+    """Where backups go. *dir* is `<data_dir>/backups` unless set; `load` fills it in.
+
+    They are encrypted for *encrypt_to* (age recipients); whoever restores or proves them here needs the *identity_file*.
+    """
 
     dir: Folder = Path("/var/lib/hostess/backups")
+    encrypt_to: Several[str] = ()
+    identity_file: Unless[Folder] = None
     s3: S3Settings = S3Settings()
 
 

@@ -314,6 +314,7 @@ class Backups:
             sha256=written.checksum,
             parts=written.parts,
             databases=tuple(heard.databases),
+            encryption=self._artefacts.encryption,
         )
         text = json.dumps(to_json(manifest), indent=1, ensure_ascii=False)
         await asyncio.to_thread(self._artefacts.put_manifest, backup.path, f"{text}\n", missing)

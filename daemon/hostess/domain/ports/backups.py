@@ -44,6 +44,10 @@ class Artefacts(Protocol):
     def twofold(self) -> bool:
         """Whether there is a bucket."""
 
+    @property
+    def encryption(self) -> str:
+        """How artefacts are encrypted when they are written: "age", or "" for not at all."""
+
     def write(self, path: str, parts: Iterable[tuple[str, Iterator[bytes]]], missing: str = "") -> Written:
         """Write an artefact of these parts (name and content); whatever *parts* raises, nothing of it is kept then."""
 
@@ -57,7 +61,10 @@ class Artefacts(Protocol):
         """Yield an artefact as it is. Problem "backup-gone"."""
 
     def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
+        """Yield the parts of an artefact; each must be read to its end before the next.
+
+        Problem "backup-damaged", "backup-sealed" when it is encrypted, and cannot be decrypted here.
+        """
 
     def put_manifest(self, path: str, text: str, missing: str = "") -> None:
         """Write what lies beside an artefact."""

@@ -22,6 +22,7 @@ STATUSES: Mapping[str, int] = {
     "not-found": 404,
     "method-not-allowed": 405,
     "backup-gone": 410,
+    "backup-sealed": 409,
     "backup-in-use": 409,
     "backup-runs-already": 409,
     "cancelled": 409,
