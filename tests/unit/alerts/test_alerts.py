@@ -21,7 +21,7 @@ from hostess.domain.alerts import (
     lasting,
     remembered,
 )
-from hostess.domain.backups import FAILED, OK, RUNNING, SAFETY, SCHEDULED, Backup, Proof
+from hostess.domain.backups import FAILED, OK, PARTIAL, RUNNING, SAFETY, SCHEDULED, Backup, Proof
 from hostess.domain.storage import Use
 from hostess.domain.wal import Archive
 
@@ -65,11 +65,13 @@ def kinds(facts: Facts, after: timedelta, memory: Memory | None = None) -> list[
         ([backup(DAY + 2 * HOUR), backup(DAY, FAILED)], DAY + 3 * HOUR, []),
         ([backup(2 * HOUR, FAILED)], 3 * HOUR, ["backup.failed", "backup.overdue"]),
         ([backup(2 * HOUR, trigger=SAFETY)], 3 * HOUR, ["backup.overdue"]),
+        ([backup(2 * HOUR, PARTIAL)], 3 * HOUR, ["backup.partial"]),
+        ([backup(DAY + 2 * HOUR), backup(2 * HOUR, PARTIAL)], DAY + 3 * HOUR, []),
         ([backup(4 * HOUR, FAILED, SAFETY), backup(2 * HOUR)], 5 * HOUR, []),
     ],
 )
 def test_backups(backups: Sequence[Backup], after: timedelta, expected: Iterable[str]) -> None:
-    """The last one failed; or the first one, or two in a row, did not come. Those of restores count for nothing."""
+    """The last one failed, or lacks a place; or the first one, or two in a row, did not come. Those of restores do not count."""
     assert sorted(kinds(Facts([database(*backups)]), after)) == list(expected)
 
 
