@@ -36,10 +36,10 @@ async def volumes(stage: Stage) -> list[str]:
     return sorted(labels.service_of_volume(volume) for volume in await stage.engine.volumes(owned))
 
 
-async def credentials(stage: Stage) -> dict[str, str]:
-    """Return the passwords that Hostess made."""
+async def credentials(stage: Stage, ending: str = "") -> dict[str, str]:
+    """Return what Hostess made and keeps like secrets: passwords, and where data is."""
     values = await stage.world.secrets.values("shop", "production", credentials=True)
-    return {name: value for name, value in values.items() if ":" in name}
+    return {name: value for name, value in values.items() if ":" in name and name.endswith(ending)}
 
 
 async def test_what_is_left_is_listed(stage: Stage) -> None:
@@ -55,7 +55,7 @@ async def test_what_is_left_is_listed(stage: Stage) -> None:
 async def test_data_goes_only_when_it_is_named(stage: Stage) -> None:
     """Without `data` everything stays; with it volumes and credentials go, those of other services stay, and an event tells it."""
     await without(stage)
-    (password,) = (await credentials(stage)).values()
+    (password,) = (await credentials(stage, "password")).values()
 
     spared = await stage.ask(f"DELETE {PLACE}/services/database")
     assert (spared.status, len(spared.json["volumes_kept"]), spared.json["credentials_kept"]) == (200, 1, True)
@@ -75,12 +75,12 @@ async def test_data_goes_only_when_it_is_named(stage: Stage) -> None:
 async def test_a_later_service_of_the_name_starts_afresh(stage: Stage) -> None:
     """After its data is gone a database that comes back has an empty volume and another password."""
     await without(stage)
-    before = await credentials(stage)
+    before = await credentials(stage, "password")
     await stage.ask(f"DELETE {PLACE}/services/database?data=true")
 
     assert (await stage.push(PLAIN + STORE + "# again\n")).accepted
 
-    after = await credentials(stage)
+    after = await credentials(stage, "password")
     assert before.keys() == after.keys()
     assert before != after
     assert await volumes(stage) == ["database", "store"]

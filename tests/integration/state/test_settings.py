@@ -72,6 +72,8 @@ concurrency = 2
 
 [backups]
 dir = "/srv/backups"
+encrypt_to = ["age1qqpx"]
+identity_file = "/etc/hostess/age"
 s3.endpoint = "https://s3.example"
 s3.region = "eu"
 s3.bucket = "safe"
