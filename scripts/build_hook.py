@@ -17,16 +17,16 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # What runs for every request. A class that inherits from one of theirs must be in the list, too. A slice of bytes in them must not
 # begin behind its end, nor behind the end of the bytes: mypyc does not take that for an empty one, it raises SystemError.
 COMPILED = (
-    "composing",
     "downstream",
     "exchange",
-    "field_lines",
-    "headers",
-    "http1",
-    "inside_client",
-    "log_lines",
-    "secure_client",
+    "http1/composing",
+    "http1/field_lines",
+    "http1/headers",
+    "http1/heads",
+    "inside/client",
     "targets",
+    "telemetry/log_lines",
+    "tls/client",
     "traffic",
     "upstream",
 )
@@ -54,7 +54,7 @@ class CompiledProxy(BuildHookInterface[Any]):
         shutil.copytree(Path(self.root) / "proxy" / "hostess_proxy", folder / "hostess_proxy")
         files = [f"hostess_proxy/{name}.py" for name in COMPILED]
         subprocess.run([sys.executable, "-m", "mypyc", *files], cwd=folder, check=True, stdout=sys.stderr)
-        made = [*folder.glob("*.so"), *(folder / "hostess_proxy").glob("*.so")]
+        made = [*folder.glob("*.so"), *(folder / "hostess_proxy").rglob("*.so")]
         build_data["force_include"].update({str(path): str(path.relative_to(folder)) for path in made})
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

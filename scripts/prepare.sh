@@ -65,7 +65,7 @@ prepare_compiled() {
         say "the proxy is not compiled: there is no C compiler (Debian: gcc and python3-dev)"
         return
     fi
-    stamp=$(cat "$root"/proxy/hostess_proxy/*.py "$root/scripts/build_hook.py" | sha256sum)
+    stamp=$(find "$root/proxy/hostess_proxy" "$root/scripts/build_hook.py" -name '*.py' -print0 | sort -z | xargs -0 cat | sha256sum)
     if [ "$(cat "$folder/stamp" 2>/dev/null)" != "$stamp" ]; then
         say "compiling the proxy"
         rm -rf "$folder"

@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hostess.domain import references
-from hostess.domain.quantities import memory_text
-from hostess.domain.stack import ServiceType
-from hostess.domain.stack_blocks import BackupsPart, HookPart, InsightsPart, LifecyclePart
-from hostess.domain.stack_build import DATA, PATHS, PORTS, PRESETS
-from hostess.domain.stack_draft import DATABASES, SHOWN
-from hostess.domain.stack_environment import EnvironmentPart, OverridePart, RepoPart
-from hostess.domain.stack_forms import (
+from hostess.domain.hostess_yml import references
+from hostess.domain.hostess_yml.blocks import BackupsPart, HookPart, InsightsPart, LifecyclePart
+from hostess.domain.hostess_yml.build import DATA, PATHS, PORTS, PRESETS
+from hostess.domain.hostess_yml.draft import DATABASES, SHOWN
+from hostess.domain.hostess_yml.environment import EnvironmentPart, OverridePart, RepoPart
+from hostess.domain.hostess_yml.forms import (
     BuildPart,
     ConditionPart,
     FilePart,
@@ -25,11 +23,13 @@ from hostess.domain.stack_forms import (
     ReplicasPart,
     ResourcesPart,
 )
-from hostess.domain.stack_models import JobPart, ServicePart, StackPart
-from hostess.domain.stack_proxy import BufferPart, HstsPart, ProxyPart, RateLimitPart
-from hostess.domain.stack_schema import OTHERWISE, RANGE, described, titled
-from hostess.domain.stack_special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
-from hostess.domain.yaml_text import flow
+from hostess.domain.hostess_yml.models import JobPart, ServicePart, StackPart
+from hostess.domain.hostess_yml.proxy import BufferPart, HstsPart, ProxyPart, RateLimitPart
+from hostess.domain.hostess_yml.schema import OTHERWISE, RANGE, described, titled
+from hostess.domain.hostess_yml.special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
+from hostess.domain.hostess_yml.stack import ServiceType
+from hostess.domain.hostess_yml.yaml_text import flow
+from hostess.domain.quantities import memory_text
 
 OBJECTS: tuple[tuple[str, type[Part], str], ...] = (
     ("The file", StackPart, ""),

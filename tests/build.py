@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from hostess.domain import labels
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Container
-from hostess.domain.release import Release, Workload
-from hostess.domain.stack import ServiceType
+from hostess.domain.releases.release import Release, Workload
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 

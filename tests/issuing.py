@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from hostess.domain.certificate_names import is_address
+from hostess.domain.certificates.names import is_address
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)

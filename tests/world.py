@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
 from hostess.domain.ports import FileSystem
-from hostess.domain.push import ZERO, Push, RefUpdate, Verdict
-from hostess.domain.release import Release
+from hostess.domain.releases.push import ZERO, Push, RefUpdate, Verdict
+from hostess.domain.releases.release import Release
 from hostess.domain.settings import ApiSettings, EngineSettings, Settings
 from hostess.main import make_folders
 from tests.fakes.building import Recipe

@@ -20,9 +20,9 @@ from pathlib import Path
 from aiohttp import web
 
 from hostess import __version__
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.log_output import set_up_logging
-from hostess.adapters.proxy_process import ProxyProcess
+from hostess.adapters.proxy.proxy_process import ProxyProcess
 from hostess.adapters.vault_files import open_vault
 from hostess.composition import Outside, World, compose, outside_of
 from hostess.domain import names

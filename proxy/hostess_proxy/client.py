@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hostess_proxy import wire
-from hostess_proxy.table_kinds import UNKNOWN_KEY
+from hostess_proxy.control import wire
+from hostess_proxy.tables.kinds import UNKNOWN_KEY
 
 _ANSWER_SECONDS = 15.0
 _PUBLISH_SECONDS = 40.0  # more than the supervisor gives to a worker that hangs or is about to start

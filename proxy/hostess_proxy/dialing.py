@@ -5,12 +5,12 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from hostess_proxy.http2_upstream import Http2Upstream
+from hostess_proxy.http2.upstream import Http2Upstream
 from hostess_proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
-    from hostess_proxy.http2_pool import Pool
+    from hostess_proxy.http2.pool import Pool
     from hostess_proxy.targets import Target
     from hostess_proxy.traffic import Traffic
 

@@ -10,16 +10,17 @@ closing at once would make the kernel reset it, and the client might lose the an
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from hostess_proxy import composing, pace, tcp
-from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
+from hostess_proxy import pace, tcp
 from hostess_proxy.crowd import share_of
 from hostess_proxy.exchange import NEVER, Exchange
-from hostess_proxy.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
-from hostess_proxy.http1 import CHUNKED, MAX_HEAD, NO_BODY, Request, RequestFields, Response, check_partial
-from hostess_proxy.http2_downstream import take_over
-from hostess_proxy.pages import Answer, render
-from hostess_proxy.refused import Refused
-from hostess_proxy.statuses import BODYLESS
+from hostess_proxy.http1 import composing
+from hostess_proxy.http1.chunked import LAST_CHUNK, ChunkedDecoder, chunk
+from hostess_proxy.http1.headers import forwarding_fields, is_trusted, trusted_forwarding_fields
+from hostess_proxy.http1.heads import CHUNKED, MAX_HEAD, NO_BODY, Request, RequestFields, Response, check_partial
+from hostess_proxy.http1.refused import Refused
+from hostess_proxy.http1.statuses import BODYLESS
+from hostess_proxy.http2.downstream import take_over
+from hostess_proxy.routes.pages import Answer, render
 
 if TYPE_CHECKING:
     from hostess_proxy.targets import LiveRoute

@@ -13,22 +13,22 @@ It knows nothing of the wire format on the client's side, so another HTTP versio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy import composing
-from hostess_proxy.buffering import Spool, gather
-from hostess_proxy.error_pages import dressed
-from hostess_proxy.holding import HELD, Waiting
-from hostess_proxy.http1 import NO_BODY, Request, Response
-from hostess_proxy.pages import Answer
+from hostess_proxy.http1 import composing
+from hostess_proxy.http1.heads import NO_BODY, Request, Response
+from hostess_proxy.http1.statuses import CONTINUE
+from hostess_proxy.http1.websocket import FrameBoundary
 from hostess_proxy.retries import Way, elsewhere, is_repeatable, once_more
-from hostess_proxy.static_files import answer
-from hostess_proxy.statuses import CONTINUE
-from hostess_proxy.websocket import FrameBoundary
+from hostess_proxy.routes.buffering import Spool, gather
+from hostess_proxy.routes.error_pages import dressed
+from hostess_proxy.routes.holding import HELD, Waiting
+from hostess_proxy.routes.pages import Answer
+from hostess_proxy.static.files import answer
 
 if TYPE_CHECKING:
-    from hostess_proxy.counting import Counts
     from hostess_proxy.ports import Backend, Client, Ending, Sink
-    from hostess_proxy.static_files import FileBody
+    from hostess_proxy.static.files import FileBody
     from hostess_proxy.targets import LiveRoute, Target
+    from hostess_proxy.telemetry.counting import Counts
     from hostess_proxy.traffic import Traffic
 
 BODY_SECONDS: Final = 30.0

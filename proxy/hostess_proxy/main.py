@@ -11,10 +11,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from hostess_proxy import estate, listeners, settings, supervisor, table_file
+from hostess_proxy import settings
 from hostess_proxy.client import ProxyClient, ProxyError, ProxyOutdatedError
-from hostess_proxy.elder import Elder, elder_of
-from hostess_proxy.table import Table, TableError
+from hostess_proxy.process import estate, listeners, supervisor
+from hostess_proxy.process.elder import Elder, elder_of
+from hostess_proxy.tables import file as table_file
+from hostess_proxy.tables.table import Table, TableError
 
 DONE, FAILED, INVALID = 0, 1, 2
 

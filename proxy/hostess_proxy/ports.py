@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from hostess_proxy.http1 import Request, RequestFields, Response
-from hostess_proxy.pages import Answer
+from hostess_proxy.http1.heads import Request, RequestFields, Response
+from hostess_proxy.routes.pages import Answer
 
 if TYPE_CHECKING:
     import asyncio
 
-    from hostess_proxy.counting import Counts
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.targets import LiveRoute, Target
+    from hostess_proxy.telemetry.counting import Counts
 
 
 class InFlight(Protocol):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hostess_proxy.crowd import CLIENT_PLACES
-from hostess_proxy.log_lines import FORMATS
+from hostess_proxy.telemetry.log_lines import FORMATS
 
 LOG_SIZE: Final = 100 * 1024 * 1024
 LOG_KEEP: Final = 5

@@ -11,18 +11,18 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.admission import checks_of
 from hostess_proxy.balancing import Health, choose, quickest, tried, usable
-from hostess_proxy.challenge_answers import answered, answers_of
-from hostess_proxy.counting import Counters, Counts
-from hostess_proxy.error_pages import NO_PAGES, Pages, pages_of
 from hostess_proxy.exchange import BODY_SECONDS, NEVER
-from hostess_proxy.http2_pool import Pool
+from hostess_proxy.http2.pool import Pool
 from hostess_proxy.retries import Budget
-from hostess_proxy.shaping import shapes_of
-from hostess_proxy.sign_in import Gate
-from hostess_proxy.static_folder import Folder
-from hostess_proxy.table import DEFAULT_HOST, H2C, HTTP1, Inside, Route, StaticRoot, Table, split_target
+from hostess_proxy.routes.admission import checks_of
+from hostess_proxy.routes.challenge_answers import answered, answers_of
+from hostess_proxy.routes.error_pages import NO_PAGES, Pages, pages_of
+from hostess_proxy.routes.shaping import shapes_of
+from hostess_proxy.routes.sign_in import Gate
+from hostess_proxy.static.folder import Folder
+from hostess_proxy.tables.table import DEFAULT_HOST, H2C, HTTP1, Inside, Route, StaticRoot, Table, split_target
+from hostess_proxy.telemetry.counting import Counters, Counts
 
 if TYPE_CHECKING:
     from hostess_proxy.ports import Backend, InFlight

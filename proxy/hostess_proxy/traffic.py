@@ -5,22 +5,22 @@ import sys
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-from hostess_proxy.access_log import AccessLog
 from hostess_proxy.balancing import answered, are_out, failed, too_many
-from hostess_proxy.counting import Numbers
 from hostess_proxy.crowd import Crowd
 from hostess_proxy.dialing import Dialer
-from hostess_proxy.holding import Holding
-from hostess_proxy.http1 import HeadReader
-from hostess_proxy.log_lines import JsonLines
-from hostess_proxy.rate_limit import Rates
+from hostess_proxy.http1.heads import HeadReader
+from hostess_proxy.routes.holding import Holding
+from hostess_proxy.routes.rate_limit import Rates
 from hostess_proxy.targets import Target, Targets
+from hostess_proxy.telemetry.access_log import AccessLog
+from hostess_proxy.telemetry.counting import Numbers
+from hostess_proxy.telemetry.log_lines import JsonLines
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
-    from hostess_proxy.headers import Networks
+    from hostess_proxy.http1.headers import Networks
     from hostess_proxy.ports import Connection
-    from hostess_proxy.table import Table
+    from hostess_proxy.tables.table import Table
     from hostess_proxy.targets import LiveRoute
 
 TICK_SECONDS: Final = 0.25

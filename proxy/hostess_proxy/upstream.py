@@ -7,10 +7,10 @@ the connection unfit for another use: bytes that nobody asked for must never bec
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from hostess_proxy.chunked import LAST_CHUNK, ChunkedDecoder, chunk
-from hostess_proxy.http1 import CHUNKED, NO_BODY, Response, check_partial_response
-from hostess_proxy.refused import Refused
-from hostess_proxy.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
+from hostess_proxy.http1.chunked import LAST_CHUNK, ChunkedDecoder, chunk
+from hostess_proxy.http1.heads import CHUNKED, NO_BODY, Response, check_partial_response
+from hostess_proxy.http1.refused import Refused
+from hostess_proxy.http1.statuses import BODYLESS, FINAL, SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange

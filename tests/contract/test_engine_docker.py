@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.build_limits import BuildLimits
-from hostess.adapters.engine_docker import DockerEngine
-from hostess.adapters.engine_exec import Executor
+from hostess.adapters.engine.build_limits import BuildLimits
+from hostess.adapters.engine.docker import DockerEngine
+from hostess.adapters.engine.exec import Executor
 from hostess.domain.problem import Problem
 from tests.contract.registry import registry
 from tests.contract.test_engine import ECHO, ECHO_SH, GRACE, LABELS, SUBNET, Bench, get, network, refusal, ticks

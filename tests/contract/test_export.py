@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from hostess.adapters.engine_docker import DockerEngine
+from hostess.adapters.engine.docker import DockerEngine
 from hostess.domain.ports import BuildOrder, Engine
 from hostess.domain.problem import Problem
 from tests.fakes.building import packed

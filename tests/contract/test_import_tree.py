@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.repositories_dulwich import DulwichRepositories
+from hostess.adapters.git.repositories import DulwichRepositories
 from hostess.domain.ports import NewCommit, Repositories, TreeLimits
 from hostess.domain.problem import Problem
 from tests.archives import FOLDER, HOSTILE, LINK, archive, entry, file, tree

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.journal_sqlite import SqliteJournal
-from hostess.domain.closures import Closing, Closure
+from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Canary, LiveDomain, Project, Share, Task, Token
-from hostess.domain.release import (
+from hostess.domain.releases.release import (
     NEXT,
     Deployment,
     IllegalMoveError,
@@ -22,7 +22,7 @@ from hostess.domain.release import (
     Workload,
     final,
 )
-from hostess.domain.stack import ServiceType
+from hostess.domain.routing.closures import Closing, Closure
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.repositories_dulwich import DulwichRepositories
+from hostess.adapters.git.repositories import DulwichRepositories
 from hostess.domain.ports import Repositories, TreeLimits
 from hostess.domain.problem import Problem
-from hostess.domain.push import ZERO
+from hostess.domain.releases.push import ZERO
 
 LIMITS = TreeLimits()
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"

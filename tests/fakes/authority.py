@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from hostess.domain.certificate_order import Authorization, Challenge, Kind, Order, RenewalWindow, Trouble
+from hostess.domain.certificates.order import Authorization, Challenge, Kind, Order, RenewalWindow, Trouble
 from hostess.domain.ports import AuthorityError, Challenges, Clock
 from tests.issuing import DAY, NOW, Issued, authorities
 

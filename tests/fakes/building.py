@@ -15,10 +15,10 @@ import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from hostess.adapters.build_failure import Failure, explain
+from hostess.adapters.engine.build_failure import Failure, explain
 from hostess.domain.ports import BuildOrder
 from hostess.domain.problem import Problem
-from hostess.domain.push import Say
+from hostess.domain.releases.push import Say
 from tests.fakes.programs import Box, Program, shell
 
 KNOWN = ("exit", "sleep", "false", "true", "echo")

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
 
-from hostess.adapters.engine_pull import refused
+from hostess.adapters.engine.pull import refused
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
 from hostess.domain.problem import Problem
-from hostess.domain.push import Say
+from hostess.domain.releases.push import Say
 from tests.fakes.building import Recipe, build, packed
 from tests.fakes.containers import Running
 from tests.fakes.images import stock

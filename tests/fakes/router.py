@@ -8,11 +8,11 @@ from pathlib import Path
 from cryptography import x509
 
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.domain.certificate_names import covered
+from hostess.domain.certificates.names import covered
 from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.route_settings import RouteSettings
+from hostess.domain.routing.route_settings import RouteSettings
 
 SECOND = timedelta(seconds=5)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.domain.stack import Job, Service, ServiceType
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.stack import Job, Service, ServiceType
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STACKS = sorted(EXAMPLES.glob("*/hostess.yml"))

@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 
 from hostess import main
-from hostess.services import wal_archive
+from hostess.services.backups import wal_archive
 
 if __name__ == "__main__":
     main.EXPIRE_EVERY = timedelta(seconds=1)

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hostess import main
-from hostess.adapters.engine_shell import ContainerShell
-from hostess.services.database_setup import DatabaseSetup
-from hostess.services.restore_postgres import PostgresRestore
-from hostess.services.restore_redis import RedisRestore
+from hostess.adapters.engine.shell import ContainerShell
+from hostess.services.backups.restore_postgres import PostgresRestore
+from hostess.services.backups.restore_redis import RedisRestore
+from hostess.services.databases.setup import DatabaseSetup
 
 AT = os.environ.get("MORTAL_AT", "")
 Step = Callable[..., Awaitable[Any]]

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hostess import main
-from hostess.adapters.journal_sqlite import SqliteJournal
-from hostess.services.upgrades import Upgrades
+from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.services.databases.upgrades import Upgrades
 
 AT = os.environ.get("MORTAL_AT", "")
 Step = Callable[..., Awaitable[Any]]

@@ -7,7 +7,7 @@ import sys
 from datetime import datetime, timedelta
 
 from hostess import main
-from hostess.domain import cron
+from hostess.domain.jobs import cron
 
 
 def a_year_later(schedule: str, since: datetime, now: datetime) -> bool:

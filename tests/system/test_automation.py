@@ -10,7 +10,7 @@ from http.client import HTTPException
 
 import pytest
 
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
 from tests.system.acting import done
 from tests.system.host import Host, Repository, docker, until
 from tests.system.sources import (

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic
 
-from hostess.domain.inside import virtual_range
+from hostess.domain.routing.inside import virtual_range
 
 AGAIN_SECONDS = 30.0
 """How long what was done is taken to be there still; less than between two looks of the timer, or every other one would be idle."""

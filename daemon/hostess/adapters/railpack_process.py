@@ -17,11 +17,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO, cast
 
-from hostess.adapters.build_trace import COLOURS, LONGEST, TAIL
+from hostess.adapters.engine.build_trace import COLOURS, LONGEST, TAIL
 from hostess.adapters.pieces import Pieces
 from hostess.domain.ports import SourceOrder
 from hostess.domain.problem import Problem
-from hostess.domain.push import Say
+from hostess.domain.releases.push import Say
 
 PROGRAM = "railpack"
 ANSWERS_WITHIN = 10.0

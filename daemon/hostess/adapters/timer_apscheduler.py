@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from hostess.domain.cron import next_fire
+from hostess.domain.jobs.cron import next_fire
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TextIO
 
-from hostess.domain.excerpt import Excerpt
+from hostess.domain.hostess_yml.excerpt import Excerpt
 
 MAX_LINE = 8192
 

@@ -12,7 +12,7 @@ from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, USAGE, Failure
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_fields, show_json, show_table, tell
-from hostess.domain.backups import GOOD, PARTIAL
+from hostess.domain.backups.backup import GOOD, PARTIAL
 from hostess.domain.quantities import size_text
 
 LOOK_AGAIN = 0.25

@@ -17,7 +17,7 @@ from hostess.cli.server import find_server
 from hostess.domain.quantities import size_text
 
 if TYPE_CHECKING:
-    from hostess.domain.stack import Stack
+    from hostess.domain.hostess_yml.stack import Stack
 
 MESSAGE = 1000
 
@@ -92,9 +92,9 @@ def _read(file: str) -> bytes:
 
 def _checked(raw: bytes, file: str) -> "Stack":
     """Return the stack; Failure with all mistakes, or with what cannot be deployed yet."""
+    from hostess.domain.hostess_yml.file import InvalidStack, parse
+    from hostess.domain.hostess_yml.unsupported import refuse_unsupported
     from hostess.domain.problem import Problem
-    from hostess.domain.stack_file import InvalidStack, parse
-    from hostess.domain.unsupported import refuse_unsupported
 
     try:
         stack = parse(raw, file)

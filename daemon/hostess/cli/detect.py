@@ -34,13 +34,13 @@ def detect(folder: Path, kind: str | None, port: int | None, project: str | None
     nothing. Commit its output as FOLDER/Dockerfile, and write `build: {source: FOLDER}`, to go on from it.
     """
     # Recognition knows the types of services, and is only loaded where it is used.
-    from hostess.domain import recognition
-    from hostess.domain.dockerfiles import IGNORED, dockerfile
+    from hostess.domain.hostess_yml.build import PORTS
+    from hostess.domain.hostess_yml.stack import ServiceType
     from hostess.domain.names import slug
     from hostess.domain.problem import Problem
-    from hostess.domain.recognition_values import Folder, Purpose
-    from hostess.domain.stack import ServiceType
-    from hostess.domain.stack_build import PORTS
+    from hostess.domain.recognisers import recognition
+    from hostess.domain.recognisers.dockerfiles import IGNORED, dockerfile
+    from hostess.domain.recognisers.values import Folder, Purpose
 
     files = _files(folder, recognition.DEPTH)
     texts = {name: _text(folder / name, limit) for name, limit in recognition.wanted(files).items()}

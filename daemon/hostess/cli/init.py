@@ -42,8 +42,8 @@ class Folder:
 def init(given: str | None) -> None:
     """Write hostess.yml from a Compose file. What cannot be carried over is told on standard error; nothing else is changed."""
     # Conversion and parser take half a second to load, so they are only loaded where they are used.
-    from hostess.domain.compose import convert
-    from hostess.domain.compose_values import Surroundings
+    from hostess.domain.docker_compose.translation import convert
+    from hostess.domain.docker_compose.values import Surroundings
     from hostess.domain.problem import Problem
 
     if _WRITTEN.exists():

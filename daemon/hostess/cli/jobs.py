@@ -192,7 +192,7 @@ def _outcome(run: dict[str, Any]) -> str:
 
 
 def _file(path: Path) -> dict[str, str]:
-    from hostess.domain.dotenv import parse_dotenv
+    from hostess.domain.docker_compose.dotenv import parse_dotenv
     from hostess.domain.problem import Problem
 
     try:

@@ -15,6 +15,6 @@ def schema() -> None:
     `hostess validate` finds.
     """
     # The models take half a second to load, so they are only loaded where they are used.
-    from hostess.domain import stack_schema
+    from hostess.domain.hostess_yml import schema as stack_schema
 
     show_json(stack_schema.schema())

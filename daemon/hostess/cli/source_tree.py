@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostess.adapters.dockerignore import DockerIgnore
+from hostess.adapters.engine.dockerignore import DockerIgnore
 from hostess.cli.failure import USAGE, Failure
 from hostess.domain.gitignore import GitIgnore
+from hostess.domain.hostess_yml.stack import Job, Stack
 from hostess.domain.problem import Problem
-from hostess.domain.stack import Job, Stack
 
 HOSTESS, DOCKER = ".hostessignore", ".dockerignore"
 STACK_FILE = "hostess.yml"
@@ -184,7 +184,7 @@ def _source(entry: os.DirEntry[str], path: str, notices: list[str]) -> Iterator[
 
 def _leave_out_escaping(found: Tree) -> None:
     """Leave out symlinks that lead out of the tree; the daemon would refuse all of it for one of them."""
-    from hostess.adapters.tree_check import escaping
+    from hostess.adapters.git.tree_check import escaping
 
     links = {source.path: source.target for source in found.sources if source.target is not None}
     while links and (path := escaping(links)) is not None:

@@ -17,11 +17,11 @@ from hostess.cli.output import show_json, tell
 def validate(file: str, form: str) -> None:
     """Check hostess.yml without a daemon: exit code 0 when it is valid, else 2 and one line per mistake, all of them."""
     # The parser takes half a second to load, so it is only loaded where it is used.
+    from hostess.domain.hostess_yml.file import InvalidStack, parse, stack_for
+    from hostess.domain.hostess_yml.unsupported import notices as of_this_version
+    from hostess.domain.hostess_yml.unsupported import refuse_unsupported
     from hostess.domain.names import PRODUCTION
     from hostess.domain.problem import Problem
-    from hostess.domain.stack_file import InvalidStack, parse, stack_for
-    from hostess.domain.unsupported import notices as of_this_version
-    from hostess.domain.unsupported import refuse_unsupported
 
     try:
         stack = parse(_text(file), file)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from hostess.domain.backups import FAILED, FOR_RESTORES, GOOD, PARTIAL, RUNNING, Backup
-from hostess.domain.cron import next_fire
+from hostess.domain.backups.backup import FAILED, FOR_RESTORES, GOOD, PARTIAL, RUNNING, Backup
+from hostess.domain.backups.wal import Archive
+from hostess.domain.jobs.cron import next_fire
 from hostess.domain.notices import Level
 from hostess.domain.storage import Fill, Use, fill_of, trouble_with
-from hostess.domain.wal import Archive
 
 LATE: Final = timedelta(hours=1)
 """How long after its time a backup may take, with the tries that follow one that failed."""

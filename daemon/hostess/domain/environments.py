@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
+from hostess.domain.hostess_yml.stack import Environment, Service, Stack
 from hostess.domain.names import PRODUCTION
 from hostess.domain.records import EnvironmentSettings
-from hostess.domain.stack import Environment, Service, Stack
 
 _DEFAULT_BRANCHES = frozenset({"main", "master"})
 _GLOB = frozenset("*?[")

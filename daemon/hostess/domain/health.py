@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hostess.domain.stack import Health
+from hostess.domain.hostess_yml.stack import Health
 
 AT_LEAST = timedelta(seconds=30)
 STABLE = timedelta(seconds=5)

@@ -1,7 +1,7 @@
 """Limits that are above what the host has: they hold nothing back, and whoever pushed is told. Pure."""
 
+from hostess.domain.hostess_yml.stack import Job, Service, ServiceType, Stack
 from hostess.domain.quantities import memory_text
-from hostess.domain.stack import Job, Service, ServiceType, Stack
 
 
 def above_host(stack: Stack, cpus: float, memory: int) -> list[str]:

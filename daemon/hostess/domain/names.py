@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from hostess.domain.mistakes import WrongValue, quoted
+from hostess.domain.hostess_yml.mistakes import WrongValue, quoted
 from hostess.domain.problem import Problem
 
 RESERVED = frozenset({"hostess", "default", "system", "service", "deployment", "secret"})

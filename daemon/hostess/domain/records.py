@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hostess.domain.release import Release
+from hostess.domain.releases.release import Release
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hostess.domain.problem import Problem
-from hostess.domain.push import Push, RefUpdate, Say, Verdict
+from hostess.domain.releases.push import Push, RefUpdate, Say, Verdict
 from hostess.doors.push_lines import PushLines
 from hostess_hooks.wire import (
     AT_MOST,

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hostess.domain import labels
-from hostess.domain.plan import present_replicas
+from hostess.domain.backups.postgres_backup import USER
+from hostess.domain.databases.scopes import Access
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Clock, Container, Engine, Journal, Terminal
-from hostess.domain.postgres_backup import USER
 from hostess.domain.problem import Problem
-from hostess.domain.release import Release, Workload
-from hostess.domain.scopes import Access
-from hostess.domain.stack import ServiceType
-from hostess.services.database_access import DatabaseAccess
-from hostess.services.replicas import Replicas
+from hostess.domain.releases.plan import present_replicas
+from hostess.domain.releases.release import Release, Workload
+from hostess.services.databases.access import DatabaseAccess
+from hostess.services.keeping.replicas import Replicas
 
 MOST = 100
 """Tunnels and terminals at a time, of all projects."""

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hostess.domain import names
+from hostess.domain.hostess_yml.references import Reference, RefersTo, needed_secrets, properties, resolve_env
+from hostess.domain.hostess_yml.stack import Job, Service, Stack
 from hostess.domain.ports import Redactor
 from hostess.domain.problem import Problem
-from hostess.domain.references import Reference, RefersTo, needed_secrets, properties, resolve_env
-from hostess.domain.release import Deployment
-from hostess.domain.stack import Job, Service, Stack
-from hostess.services.database_access import DatabaseAccess
-from hostess.services.public_urls import PublicUrls
+from hostess.domain.releases.release import Deployment
+from hostess.services.databases.access import DatabaseAccess
+from hostess.services.routing.public_urls import PublicUrls
 from hostess.services.secret_store import SecretStore
 
 

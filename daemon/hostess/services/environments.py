@@ -8,16 +8,16 @@ from datetime import datetime
 from functools import lru_cache
 
 from hostess.domain.environments import Attributes, attributes, stack_for, with_settings
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.stack import Stack
 from hostess.domain.names import PRODUCTION, check_environment_name
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import duration_text
 from hostess.domain.records import EnvironmentSettings, Place
-from hostess.domain.release import final
-from hostess.domain.stack import Stack
-from hostess.domain.stack_file import parse
-from hostess.services.removal import Removal
-from hostess.services.turns import Turns
+from hostess.domain.releases.release import final
+from hostess.services.deploying.turns import Turns
+from hostess.services.keeping.removal import Removal
 
 MakePlace = Callable[[str, str], Awaitable[Place]]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from hostess.domain import labels
 from hostess.domain.ports import Clock, Container, Engine, LogLine, Redactor
 from hostess.domain.problem import Problem
-from hostess.services.replicas import Replicas
+from hostess.services.keeping.replicas import Replicas
 
 LOOK_AGAIN = 2.0
 WAITING = 500

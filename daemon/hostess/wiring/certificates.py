@@ -3,28 +3,28 @@
 from dataclasses import dataclass
 from functools import partial
 
+from hostess.adapters.acme.authorities import authorities
 from hostess.adapters.addresses_system import own_addresses
-from hostess.adapters.authorities import authorities
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates, proxy_user
-from hostess.adapters.dns_writers import dns_writer_of
-from hostess.adapters.order_files import FileOrders
-from hostess.domain.caa import identities
+from hostess.adapters.certificates.authority_internal import FileAuthority
+from hostess.adapters.certificates.order_files import FileOrders
+from hostess.adapters.certificates.store import FileCertificates, proxy_user
+from hostess.adapters.dns.writers import dns_writer_of
+from hostess.domain.certificates.wanted import Policy
+from hostess.domain.dns.caa import identities
+from hostess.domain.dns.preflight import Here, Means
+from hostess.domain.dns.public_networks import is_private
 from hostess.domain.ports import Clock, Journal
-from hostess.domain.preflight import Here, Means
-from hostess.domain.public_networks import is_private
 from hostess.domain.settings import Settings
-from hostess.domain.wanted_certificates import Policy
-from hostess.services.certificate_news import CertificateNews
-from hostess.services.certificate_showing import CertificateShowing
-from hostess.services.certificate_wants import CertificateWants
-from hostess.services.certificates import Certificates, Issuers, Shown
-from hostess.services.challenge_answers import ChallengeAnswers
-from hostess.services.internal_certificates import InternalCertificates
-from hostess.services.issuing import Issuing, Proofs
-from hostess.services.preflights import Outlook, Preflights
-from hostess.services.routing import Routing
-from hostess.services.served_certificates import ServedCertificates
+from hostess.services.certificates.certificates import Certificates, Issuers, Shown
+from hostess.services.certificates.challenge_answers import ChallengeAnswers
+from hostess.services.certificates.internal import InternalCertificates
+from hostess.services.certificates.issuing import Issuing, Proofs
+from hostess.services.certificates.news import CertificateNews
+from hostess.services.certificates.preflights import Outlook, Preflights
+from hostess.services.certificates.served import ServedCertificates
+from hostess.services.certificates.showing import CertificateShowing
+from hostess.services.certificates.wants import CertificateWants
+from hostess.services.routing.publishing import Routing
 from hostess.wiring.outside import Outside
 
 

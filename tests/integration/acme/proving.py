@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from hostess.domain.acme_answers import (
+from hostess.domain.certificates.acme_answers import (
     ACME_PROTOCOL,
     certificate_request,
     challenge_certificate,
@@ -17,8 +17,8 @@ from hostess.domain.acme_answers import (
     dns_value,
     fresh_key,
 )
-from hostess.domain.certificate_order import Authorization, Challenge, Kind, Order
-from hostess.domain.certificate_pem import Pair, read_pair
+from hostess.domain.certificates.order import Authorization, Challenge, Kind, Order
+from hostess.domain.certificates.pem import Pair, read_pair
 from hostess.domain.ports import Authority
 from tests.issuing import NOW
 from tests.pebble import Pebble

@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostess.adapters.acme_wire import LONGEST_WAIT, Answer, WireLimits
-from hostess.adapters.authority_acme import AcmeAuthority
-from hostess.domain.acme_answers import certificate_request, fresh_key
-from hostess.domain.certificate_order import Kind, Order, Trouble
-from hostess.domain.certificate_pem import read_pair
+from hostess.adapters.acme.authority import AcmeAuthority
+from hostess.adapters.acme.wire import LONGEST_WAIT, Answer, WireLimits
+from hostess.domain.certificates.acme_answers import certificate_request, fresh_key
+from hostess.domain.certificates.order import Kind, Order, Trouble
+from hostess.domain.certificates.pem import read_pair
 from hostess.domain.ports import AuthorityError
 from tests.fakes.authority_server import AuthorityServer, Said, authority_server, fault
 from tests.fakes.clock import START, FakeClock

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.authority_acme import AcmeAuthority
+from hostess.adapters.acme.authority import AcmeAuthority
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate_order import Kind
+from hostess.domain.certificates.order import Kind
 from tests.integration.acme.proving import alpn_answers, dns_answers, http_answers, issued
 from tests.issuing import openssl
 from tests.pebble import Pebble

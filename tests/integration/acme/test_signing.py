@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hostess.adapters.acme_jws import AccountKey, Binding
-from hostess.domain.acme_answers import fresh_key
+from hostess.adapters.acme.jws import AccountKey, Binding
+from hostess.domain.certificates.acme_answers import fresh_key
 
 # RFC 7515 appendix A.3.1.
 X, Y = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import pytest
 
-from hostess.adapters.acme_account import BindingFile
-from hostess.adapters.authorities import authorities
-from hostess.adapters.authority_acme import AcmeAuthority
+from hostess.adapters.acme.account import BindingFile
+from hostess.adapters.acme.authorities import authorities
+from hostess.adapters.acme.authority import AcmeAuthority
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.acme_answers import certificate_request, fresh_key
-from hostess.domain.certificate_order import Kind, Order, Trouble
-from hostess.domain.certificate_pem import read_pair
+from hostess.domain.certificates.acme_answers import certificate_request, fresh_key
+from hostess.domain.certificates.order import Kind, Order, Trouble
+from hostess.domain.certificates.pem import read_pair
 from hostess.domain.ports import AuthorityError
 from hostess.domain.problem import Problem
 from hostess.domain.settings import AcmeSettings

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hostess.adapters.vault_files import FileVault
-from hostess.domain.fingerprint import seal_of
-from hostess.domain.release import ReleaseJob
-from hostess.domain.stack import Run
+from hostess.domain.hostess_yml.stack import Run
+from hostess.domain.releases.fingerprint import seal_of
+from hostess.domain.releases.release import ReleaseJob
 from tests.integration.api.stage import FILE, WITHIN, Stage
 
 PLACE = "/v1/projects/shop/environments/production"

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
@@ -25,11 +25,11 @@ from hostess.composition import Outside, World, compose
 from hostess.domain.ports import Challenges, InsideService, ServedCertificate, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
-from hostess.domain.release import Deployment, Kind, Release
+from hostess.domain.releases.push import ZERO, Push, RefUpdate, Say, Verdict
+from hostess.domain.releases.release import Deployment, Kind, Release
 from hostess.domain.settings import BackupsSettings, EngineSettings, NotifySettings, Settings
 from hostess.doors.api.app import ApiServices, make_app
-from hostess.services.deployments import Enter, Request
+from hostess.services.deploying.deployments import Enter, Request
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall

@@ -15,7 +15,7 @@ import pytest
 from hostess.adapters.addresses_system import own_addresses
 from hostess.doors.api.app import BODY, OPERATIONS
 from hostess.doors.api.operation import Operation
-from hostess.services.collector import Collector
+from hostess.services.keeping.collector import Collector
 from hostess.services.tokens import MAY, Role
 from tests.integration.api.stage import FILE, Stage, served
 

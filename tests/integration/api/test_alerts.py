@@ -3,8 +3,8 @@
 import json
 from datetime import timedelta
 
-from hostess.domain.backups import FAILED, OK, SCHEDULED, Backup
-from hostess.services.alert_watch import AlertWatch, Watched
+from hostess.domain.backups.backup import FAILED, OK, SCHEDULED, Backup
+from hostess.services.keeping.alert_watch import AlertWatch, Watched
 from tests.fakes.clock import FakeClock
 from tests.integration.api.stage import FILE, Stage
 

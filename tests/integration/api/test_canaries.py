@@ -2,7 +2,7 @@
 
 import re
 
-from hostess.domain.push import ZERO, Push, RefUpdate
+from hostess.domain.releases.push import ZERO, Push, RefUpdate
 from tests.integration.api.stage import FILE, Stage
 
 PLACE = "/v1/projects/shop/environments/production"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostess.domain.certificate import Source
+from hostess.domain.certificates.certificate import Source
 from tests.integration.api.stage import ADDRESS, FILE, Stage, opened
 from tests.issuing import authorities, issue
 

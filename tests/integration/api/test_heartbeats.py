@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from hostess.adapters.heartbeat_aiohttp import HttpHeart
-from hostess.domain.backups import OK, RECOVERED, SAFETY, SCHEDULED, Backup
+from hostess.adapters.backups.heartbeat import HttpHeart
+from hostess.domain.backups.backup import OK, RECOVERED, SAFETY, SCHEDULED, Backup
 from hostess.domain.problem import Problem
-from hostess.services.heartbeats import Heartbeats
+from hostess.services.backups.heartbeats import Heartbeats
 from tests.fakes.clock import FakeClock
 from tests.integration.api.stage import FILE, Stage
 

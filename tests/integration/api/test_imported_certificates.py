@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from hostess.adapters.addresses_system import own_addresses
 from hostess.cli.tls import tls
-from hostess.domain.certificate import Source
-from hostess.domain.certificate_pem import facts_of
+from hostess.domain.certificates.certificate import Source
+from hostess.domain.certificates.pem import facts_of
 from tests.integration.api.stage import Stage, served
 from tests.issuing import DAY, NOW, Issued, authorities, issue, openssl
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from hostess.domain.backups import Backup, Restore
+from hostess.domain.backups.backup import Backup, Restore
 from hostess.doors.api.app import OPERATIONS
 from tests.integration.api.jobs_stage import ran, with_jobs
 from tests.integration.api.stage import Stage

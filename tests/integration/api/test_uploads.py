@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hostess.domain.push import ZERO
+from hostess.domain.releases.push import ZERO
 from hostess.doors.api import uploads
 from tests.archives import HOSTILE, archive, file, tree
 from tests.integration.api.stage import FILE, Json, Said, Stage

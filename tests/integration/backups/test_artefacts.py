@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.artefacts_folder import PIECE, FolderArtefacts
-from hostess.domain.backups import Part
+from hostess.adapters.backups.artefacts_folder import PIECE, FolderArtefacts
+from hostess.domain.backups.backup import Part
 from hostess.domain.problem import Problem
 
 PATH = "shop/production/database/database-1.tar.zst"

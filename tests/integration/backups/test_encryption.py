@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.artefacts_folder import PIECE, FolderArtefacts
-from hostess.adapters.encryption_age import Seal
+from hostess.adapters.backups.artefacts_folder import PIECE, FolderArtefacts
+from hostess.adapters.backups.encryption_age import Seal
 from hostess.domain.problem import Problem
 
 PATH = "shop/production/database/database-1.tar.zst"

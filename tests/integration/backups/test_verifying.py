@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from hostess.adapters.artefacts_folder import FolderArtefacts
-from hostess.domain.backups import OK, Backup
-from hostess.services.backups import AT_ONCE, Backups
+from hostess.adapters.backups.artefacts_folder import FolderArtefacts
+from hostess.domain.backups.backup import OK, Backup
+from hostess.services.backups.backups import AT_ONCE, Backups
 from tests.fakes.clock import FakeClock
 
 

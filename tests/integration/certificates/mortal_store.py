@@ -14,10 +14,10 @@ import signal
 import sys
 from pathlib import Path
 
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates
+from hostess.adapters.certificates.authority_internal import FileAuthority
+from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate import Source
+from hostess.domain.certificates.certificate import Source
 
 STEPS = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.chown", "shutil.rmtree"})
 

@@ -8,25 +8,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates
-from hostess.adapters.journal_sqlite import SqliteJournal
-from hostess.adapters.order_files import FileOrders
-from hostess.domain.certificate import Certificate, Source
+from hostess.adapters.certificates.authority_internal import FileAuthority
+from hostess.adapters.certificates.order_files import FileOrders
+from hostess.adapters.certificates.store import FileCertificates
+from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.domain.certificates.certificate import Certificate, Source
+from hostess.domain.certificates.wanted import Policy
+from hostess.domain.dns.preflight import Here, Means
 from hostess.domain.ports import Authority, Challenges, Journal
 from hostess.domain.ports.proxy import NO_CHALLENGES
-from hostess.domain.preflight import Here, Means
 from hostess.domain.records import Event
-from hostess.domain.wanted_certificates import Policy
-from hostess.services.certificate_news import CertificateNews
-from hostess.services.certificate_showing import CertificateShowing
-from hostess.services.certificate_wants import CertificateWants
-from hostess.services.certificates import Certificates, Issuers, Shown, Standing
-from hostess.services.challenge_answers import ChallengeAnswers
-from hostess.services.internal_certificates import InternalCertificates
-from hostess.services.issuing import Issuing, Proofs
-from hostess.services.preflights import Outlook, Preflights
-from hostess.services.served_certificates import ServedCertificates
+from hostess.services.certificates.certificates import Certificates, Issuers, Shown, Standing
+from hostess.services.certificates.challenge_answers import ChallengeAnswers
+from hostess.services.certificates.internal import InternalCertificates
+from hostess.services.certificates.issuing import Issuing, Proofs
+from hostess.services.certificates.news import CertificateNews
+from hostess.services.certificates.preflights import Outlook, Preflights
+from hostess.services.certificates.served import ServedCertificates
+from hostess.services.certificates.showing import CertificateShowing
+from hostess.services.certificates.wants import CertificateWants
 from tests.fakes.authority import FakeAuthority
 from tests.fakes.clock import FakeClock
 from tests.fakes.records import FakeChallengeProbe, FakeNameServers

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.authority_internal import ROOT_LIFETIME, FileAuthority
-from hostess.adapters.certificates_files import FileCertificates
+from hostess.adapters.certificates.authority_internal import ROOT_LIFETIME, FileAuthority
+from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate import Source
+from hostess.domain.certificates.certificate import Source
 from hostess.domain.problem import Problem
-from hostess.services.internal_certificates import InternalCertificates
+from hostess.services.certificates.internal import InternalCertificates
 from tests.fakes.clock import FakeClock
 from tests.integration.state.folder import names
 from tests.issuing import NOW, openssl

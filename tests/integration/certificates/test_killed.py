@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates
+from hostess.adapters.certificates.authority_internal import FileAuthority
+from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate import Certificate, Source
+from hostess.domain.certificates.certificate import Certificate, Source
 from tests.integration.state.folder import names
 from tests.issuing import Issued, issue
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.order_files import FileOrders
-from hostess.domain.acme_answers import fresh_key
+from hostess.adapters.certificates.order_files import FileOrders
+from hostess.domain.certificates.acme_answers import fresh_key
 from hostess.domain.problem import Problem
 
 

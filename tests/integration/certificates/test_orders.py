@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.domain.certificate_order import Kind, RenewalWindow, Trouble
-from hostess.domain.issuance import Status
+from hostess.domain.certificates.issuance import Status
+from hostess.domain.certificates.order import Kind, RenewalWindow, Trouble
 from hostess.domain.ports import AuthorityError
 from hostess.domain.problem import Problem
 from tests.integration.certificates.ordering import DAY, HERE, HOUR, MINUTE, Bench, Writer, a_bench

@@ -4,11 +4,11 @@ import asyncio
 import json
 from pathlib import Path
 
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates
+from hostess.adapters.certificates.authority_internal import FileAuthority
+from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate import Certificate, Source
-from hostess.services.internal_certificates import InternalCertificates
+from hostess.domain.certificates.certificate import Certificate, Source
+from hostess.services.certificates.internal import InternalCertificates
 from tests.integration.proxy.test_processes import a_backend, a_proxy, table
 from tests.issuing import authorities, issue, openssl
 

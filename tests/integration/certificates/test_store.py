@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.certificates_files import FileCertificates, Reader
+from hostess.adapters.certificates.store import FileCertificates, Reader
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate import Certificate, Source
+from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.domain.problem import Problem
 from tests.fakes.clock import FakeClock
 from tests.integration.state.folder import holding, names

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from hostess.adapters.authority_acme import AcmeAuthority
+from hostess.adapters.acme.authority import AcmeAuthority
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate_names import covered
+from hostess.domain.certificates.names import covered
 from hostess.domain.ports import Authority
 from tests.integration.certificates.ordering import DAY, MINUTE, a_bench
 from tests.pebble import authority, name_server

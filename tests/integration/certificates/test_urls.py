@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.authority_internal import FileAuthority
-from hostess.adapters.certificates_files import FileCertificates
+from hostess.adapters.certificates.authority_internal import FileAuthority
+from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.certificate import Source
-from hostess.domain.https_policy import trusted
-from hostess.services.internal_certificates import InternalCertificates
-from hostess.services.public_urls import PublicUrls
-from hostess.services.served_certificates import ServedCertificates
+from hostess.domain.certificates.certificate import Source
+from hostess.domain.routing.https_policy import trusted
+from hostess.services.certificates.internal import InternalCertificates
+from hostess.services.certificates.served import ServedCertificates
+from hostess.services.routing.public_urls import PublicUrls
 from tests.issuing import authorities, issue
 
 PORTS = {"http": 8080, "https": 8443}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.certificates_files import FileCertificates
-from hostess.adapters.journal_sqlite import SqliteJournal
-from hostess.domain.certificate import Certificate, Source
+from hostess.adapters.certificates.store import FileCertificates
+from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.domain.records import Event
-from hostess.services.certificate_imports import CertificateImports, days_left
+from hostess.services.certificates.imports import CertificateImports, days_left
 from tests.fakes.clock import FakeClock
 from tests.issuing import DAY, NOW, issue
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.name_servers_dnspython import DnsNameServers
+from hostess.adapters.dns.name_servers import DnsNameServers
 from hostess.domain.problem import Problem
 from tests.name_server import PORT, NameServer, loopback, name_server
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.name_servers_dnspython import DnsNameServers
-from hostess.domain.preflight import Here, Means, Preflight, Seen, reply_of
+from hostess.adapters.dns.challenge_probe import HttpChallengeProbe
+from hostess.adapters.dns.name_servers import DnsNameServers
+from hostess.domain.dns.preflight import Here, Means, Preflight, Seen, reply_of
 from hostess.domain.problem import Problem
-from hostess.services.preflights import Outlook, Preflights
+from hostess.services.certificates.preflights import Outlook, Preflights
 from tests.name_server import NameServer, loopback, name_server
 
 WITHIN = timedelta(seconds=5)

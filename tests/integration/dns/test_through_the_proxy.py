@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hostess.adapters.challenge_probe_aiohttp import HttpChallengeProbe
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.dns.challenge_probe import HttpChallengeProbe
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
-from hostess.adapters.router_socket import SocketRouter
+from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, compose
 from hostess.domain.settings import Settings

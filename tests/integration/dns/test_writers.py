@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.dns_writer_command import CommandDnsWriter
-from hostess.adapters.dns_writer_rfc2136 import UpdateDnsWriter
-from hostess.adapters.dns_writers import dns_writer_of
-from hostess.adapters.name_servers_dnspython import DnsNameServers
+from hostess.adapters.dns.name_servers import DnsNameServers
+from hostess.adapters.dns.writer_command import CommandDnsWriter
+from hostess.adapters.dns.writer_rfc2136 import UpdateDnsWriter
+from hostess.adapters.dns.writers import dns_writer_of
 from hostess.domain.problem import Problem
 from hostess.domain.settings import DnsSettings
 from hostess.domain.settings_kinds import Address

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from aiohttp import web
 
-from hostess.adapters.repositories_dulwich import DulwichRepositories
+from hostess.adapters.git.repositories import DulwichRepositories
 from hostess.domain.problem import Problem
-from hostess.domain.push import Push, RefUpdate, Say, Verdict
+from hostess.domain.releases.push import Push, RefUpdate, Say, Verdict
 from hostess.doors.git_http import GitHttp
 from hostess.doors.hook_socket import HookSocket
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hostess.domain.push import Push, Say, Verdict
+from hostess.domain.releases.push import Push, Say, Verdict
 from hostess.doors.git_child import converse
 from hostess.doors.hook_socket import HookSocket
 from hostess_hooks.wire import SOCKET_VARIABLE, TICKET_VARIABLE, Answer, End, Frame, Hello, Line, Update, decode, encode

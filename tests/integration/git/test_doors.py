@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 import pytest
 
-from hostess.domain.push import Push, Say, Verdict
+from hostess.domain.releases.push import Push, Say, Verdict
 from hostess_hooks.wire import SOCKET_VARIABLE, TICKET_VARIABLE
 from tests.integration.git.conftest import HOOK, TOKEN, World, childless, serving
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from hostess.domain.problem import Problem
-from hostess.domain.push import ZERO, Push, RefUpdate, Say, Verdict
+from hostess.domain.releases.push import ZERO, Push, RefUpdate, Say, Verdict
 from tests.integration.git.conftest import World
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from hostess.adapters.notices_command import Command
-from hostess.adapters.notices_mail import Mail
-from hostess.adapters.notices_webhook import Webhook
+from hostess.adapters.notices.command import Command
+from hostess.adapters.notices.mail import Mail
+from hostess.adapters.notices.webhook import Webhook
 from hostess.domain.notices import Delivery, trial
 from hostess.domain.problem import Problem
 from tests.integration.notices.receivers import mail_receiver, web_receiver

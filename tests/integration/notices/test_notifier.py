@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.journal_sqlite import SqliteJournal
-from hostess.adapters.notices_webhook import Webhook
+from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.adapters.notices.webhook import Webhook
 from hostess.domain.notices import Delivery
 from hostess.domain.ports import NoticeChannel
 from hostess.services.notifier import PAGE, Notifier

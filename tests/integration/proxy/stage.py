@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from hostess_proxy.access_log import AccessLog
 from hostess_proxy.crowd import Crowd
 from hostess_proxy.downstream import Downstream
-from hostess_proxy.headers import Networks
-from hostess_proxy.http2_downstream import Http2Downstream
-from hostess_proxy.table_parsing import parse_table
-from hostess_proxy.tls import Handshake, Tls
+from hostess_proxy.http1.headers import Networks
+from hostess_proxy.http2.downstream import Http2Downstream
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.telemetry.access_log import AccessLog
+from hostess_proxy.tls.handshake import Handshake, Tls
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
 from tests.integration.proxy.papers import Papers
 

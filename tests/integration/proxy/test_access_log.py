@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess_proxy.access_log import MAX_WAITING, AccessLog
-from hostess_proxy.log_lines import CombinedLines, JsonLines
+from hostess_proxy.telemetry.access_log import MAX_WAITING, AccessLog
+from hostess_proxy.telemetry.log_lines import CombinedLines, JsonLines
 from tests.integration.proxy.stage import Stage, a_stage, read_response
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.tls import Handshake
+from hostess_proxy.tls.handshake import Handshake
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import Stage, a_stage
 from tests.integration.proxy.test_tls import connect, knock, serial

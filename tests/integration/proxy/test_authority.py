@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hostess.adapters.authority_acme import AcmeAuthority
+from hostess.adapters.acme.authority import AcmeAuthority
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.router_socket import SocketRouter
-from hostess.domain.acme_answers import certificate_request, challenge_certificate, fresh_key
-from hostess.domain.certificate_order import Challenge, Kind
-from hostess.domain.certificate_pem import read_pair
+from hostess.adapters.proxy.router_socket import SocketRouter
+from hostess.domain.certificates.acme_answers import certificate_request, challenge_certificate, fresh_key
+from hostess.domain.certificates.order import Challenge, Kind
+from hostess.domain.certificates.pem import read_pair
 from hostess.domain.ports import AlpnChallenge, Challenges, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES, ServedCertificate
 from tests.integration.proxy.papers import Papers

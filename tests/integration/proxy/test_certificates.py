@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy import certificates
-from hostess_proxy.certificates import LOADED_CERTIFICATES, RETRY_SECONDS, Certificates
-from hostess_proxy.table import Certificate
-from hostess_proxy.tls_context import server_context
+from hostess_proxy.tables.table import Certificate
+from hostess_proxy.tls import certificates
+from hostess_proxy.tls.certificates import LOADED_CERTIFICATES, RETRY_SECONDS, Certificates
+from hostess_proxy.tls.context import server_context
 from tests.integration.proxy.papers import Papers
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from hostess_proxy.encoding import AT_ONCE
+from hostess_proxy.routes.encoding import AT_ONCE
 from tests.integration.proxy.http2_peer import a_peer, asking, head
 from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, ok, read_response, saying
 from tests.integration.proxy.test_trouble import GET

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess_proxy.access_log import AccessLog
-from hostess_proxy.log_lines import CombinedLines
+from hostess_proxy.telemetry.access_log import AccessLog
+from hostess_proxy.telemetry.log_lines import CombinedLines
 from tests.integration.proxy.http2_peer import a_peer, asking, body, head, raw
 from tests.integration.proxy.stage import SOON, Backend, Reader, Stage, Writer, a_stage, read_response, saying
 

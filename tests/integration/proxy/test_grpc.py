@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from hostess_proxy.http2_upstream import Http2Upstream
+from hostess_proxy.http2.upstream import Http2Upstream
 from tests.integration.proxy.stage import Stage
 
 BIG = bytes(range(256)) * 4096

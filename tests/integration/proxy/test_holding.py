@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from hostess_proxy.holding import Sleeper
+from hostess_proxy.routes.holding import Sleeper
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import SOON, Response, Stage, a_stage, after, read_response
 

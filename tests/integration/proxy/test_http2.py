@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 
-from hostess_proxy.http2_downstream import Http2Downstream
+from hostess_proxy.http2.downstream import Http2Downstream
 from tests.integration.proxy.http2_peer import PREFACE, a_peer, asking, block, body, head, raw
 from tests.integration.proxy.stage import SOON, Backend, Reader, Stage, Writer, after, ok, read_request_body, saying
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hostess_proxy.draining import drain
-from hostess_proxy.inside import Doorway
+from hostess_proxy.inside.listener import Doorway
 from tests.integration.proxy.stage import (
     SOON,
     Backend,

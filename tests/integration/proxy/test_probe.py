@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess_proxy import probe
-from hostess_proxy.probe import Probe
+from hostess_proxy.process import probe
+from hostess_proxy.process.probe import Probe
 from tests.integration.proxy.stage import Stage
 from tests.integration.proxy.test_metrics import metric
 from tests.integration.proxy.test_processes import a_backend, a_proxy, table

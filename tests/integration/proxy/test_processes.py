@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from hostess_proxy import table_file
 from hostess_proxy.client import ProxyClient, ProxyUnreachableError, Running, TableRefusedError, alive, running
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables import file as table_file
+from hostess_proxy.tables.parsing import parse_table
 from tests.integration.proxy.stage import Backend, Reader, Response, Writer, after, ok, read_response
 
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from hostess_proxy import tls
-from hostess_proxy.secure_transport import SecureTransport
-from hostess_proxy.tls import HANDSHAKES, Handshake
-from hostess_proxy.tls_context import TICKET_KEYS_LENGTH
+from hostess_proxy.tls import handshake as tls
+from hostess_proxy.tls.context import TICKET_KEYS_LENGTH
+from hostess_proxy.tls.handshake import HANDSHAKES, Handshake
+from hostess_proxy.tls.transport import SecureTransport
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, a_stage, ok, read_response
 from tests.integration.proxy.test_tunnels import ASK, SWITCH, echo

@@ -133,7 +133,7 @@ def test_default_address_that_cannot_be_had(
     """Where the default address for HTTPS cannot be had HTTP is served alone, and the proxy says so; without HTTP it does not start."""
     with socket.create_server(("", 0)) as taken:
         monkeypatch.setattr(settings, "DEFAULT_HTTPS", settings.Address("", taken.getsockname()[1]))
-        monkeypatch.setattr("hostess_proxy.listeners._PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr("hostess_proxy.process.listeners._PATIENCE_SECONDS", 0.0)
 
         (one,) = main._listen(settings.read({"HOSTESS_PROXY__HTTP": "127.0.0.1:0"}, None, tmp_path))
 

@@ -5,8 +5,8 @@ import socket
 import sys
 from pathlib import Path
 
-from hostess_proxy import wire
-from hostess_proxy.control import ControlSocket
+from hostess_proxy.control import wire
+from hostess_proxy.control.serving import ControlSocket
 from tests.integration.proxy.stage import read_response
 from tests.integration.proxy.test_processes import GET, START_SECONDS, a_backend, start, table
 
@@ -18,7 +18,7 @@ async def test_a_worker_of_an_older_supervisor(tmp_path: Path) -> None:
         with theirs, socket.create_server(("127.0.0.1", 0)) as listener:
             address, port = listener.getsockname()
             descriptors = (theirs.fileno(), listener.fileno())
-            command = (sys.executable, "-P", "-m", "hostess_proxy.worker", str(theirs.fileno()))
+            command = (sys.executable, "-P", "-m", "hostess_proxy.process.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
             reader, writer = await asyncio.open_unix_connection(sock=ours)
             caller = wire.Caller(reader, writer)

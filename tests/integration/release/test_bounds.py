@@ -6,9 +6,9 @@ from pathlib import Path
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.railpack_process import RailpackProcess
 from hostess.adapters.transcripts_files import FileTranscripts
+from hostess.domain.hostess_yml.file import parse
 from hostess.domain.settings import BuildSettings
-from hostess.domain.stack_file import parse
-from hostess.services.builder import Builder, Source
+from hostess.services.building.builder import Builder, Source
 from tests.world import Bench
 
 BUILT = b"services: {web: {type: custom, build: {source: .}}}\n"

@@ -9,7 +9,7 @@ from hostess.domain import labels
 from hostess.domain.ports import CanaryTargets, Upstreams
 from hostess.domain.problem import Problem
 from hostess.domain.records import Share
-from hostess.domain.release import State
+from hostess.domain.releases.release import State
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hostess.domain.health import Condition, rest_after
-from hostess.domain.stack import Health
+from hostess.domain.hostess_yml.stack import Health
 from tests.fakes.building import Recipe
 from tests.fakes.programs import echo
 from tests.world import Bench, web

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from hostess.adapters.clock_system import SystemClock
-from hostess.domain.closures import Closing, Closure
 from hostess.domain.ports import Maintenance, Pause, Upstreams
 from hostess.domain.problem import Problem
-from hostess.services.closures import Target
+from hostess.domain.routing.closures import Closing, Closure
+from hostess.services.routing.closures import Target
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"

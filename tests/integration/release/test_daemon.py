@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.composition import Outside
 from hostess.domain.settings import Settings

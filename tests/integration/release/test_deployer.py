@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from hostess.domain import labels
+from hostess.domain.hostess_yml.stack import Health
 from hostess.domain.problem import Problem
-from hostess.domain.release import State
-from hostess.domain.stack import Health
+from hostess.domain.releases.release import State
 from tests.build import a_release, a_workload
 from tests.fakes.programs import Box, echo, task
 from tests.world import Bench, web

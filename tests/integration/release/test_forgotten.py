@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostess.domain.release import Deployment, Kind, State
+from hostess.domain.releases.release import Deployment, Kind, State
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"

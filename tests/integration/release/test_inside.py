@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from hostess.domain.inside import virtual_addresses
 from hostess.domain.ports import Container, InsideService
 from hostess.domain.problem import Problem
+from hostess.domain.routing.inside import virtual_addresses
 from tests.fakes.building import Recipe
 from tests.fakes.programs import Box, task
 from tests.integration.release.test_switch import after, before, once

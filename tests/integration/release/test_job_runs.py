@@ -7,7 +7,7 @@ import pytest
 
 from hostess.domain.problem import Problem
 from hostess.domain.records import JobRun
-from hostess.services.jobs import Ask
+from hostess.services.jobs.jobs import Ask
 from tests.fakes.programs import Box
 from tests.world import Bench, web
 

@@ -7,7 +7,7 @@ import pytest
 from hostess.domain.health import gate_limit
 from hostess.domain.ports import Answer
 from hostess.domain.problem import Problem
-from hostess.services.gate import Gate
+from hostess.services.deploying.gate import Gate
 from tests.fakes.clock import FakeClock
 from tests.world import Bench, web
 

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hostess.adapters.proxy_process import ProxyProcess
-from hostess.adapters.router_socket import SocketRouter
+from hostess.adapters.proxy.proxy_process import ProxyProcess
+from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.ports import Image, Upstreams
 from hostess.domain.problem import Problem
-from hostess.domain.push import Say
+from hostess.domain.releases.push import Say
 from tests.build import NOON
 from tests.world import Bench, a_bench, web
 
@@ -168,7 +168,7 @@ async def test_an_endless_head_is_a_problem(tmp_path: Path) -> None:
 async def test_the_watch_outlives_a_disk_that_takes_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the proxy cannot even be tried to start, the watch looks again later."""
     (tmp_path / "logs").write_text("no folder")
-    monkeypatch.setattr("hostess.adapters.proxy_process.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("hostess.adapters.proxy.proxy_process.LOOK_EVERY", 0.01)
     proxy = ProxyProcess(tmp_path / "run", [], {}, tmp_path / "logs")
 
     async def restarted() -> None:
@@ -184,7 +184,7 @@ async def test_the_watch_outlives_a_disk_that_takes_no_log(tmp_path: Path, monke
 async def test_a_proxy_that_cannot_write_where_it_is_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that was started on a full disk is left to serve; where it is is known once the disk takes that."""
     (tmp_path / "run" / "proxy.json.new").mkdir(parents=True)
-    monkeypatch.setattr("hostess.adapters.proxy_process.START_WITHIN", 5.0)
+    monkeypatch.setattr("hostess.adapters.proxy.proxy_process.START_WITHIN", 5.0)
     environment = {"HOSTESS_PROXY__HTTP": "127.0.0.1:0", "HOSTESS_PROXY__HTTPS": "", "HOSTESS_PROXY__WORKERS": "1"}
     proxy = ProxyProcess(tmp_path / "run", ["--data-dir", str(tmp_path)], environment, tmp_path / "logs")
     try:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.clock_system import SystemClock
-from hostess.adapters.router_socket import SocketRouter
-from hostess.domain.closures import Closing, Closure
+from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess.domain.ports import OUTDATED, Pause, Upstreams
 from hostess.domain.problem import Problem
-from hostess_proxy import wire
+from hostess.domain.routing.closures import Closing, Closure
+from hostess_proxy.control import wire
 from tests.world import Bench, web
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hostess.domain.release import State
+from hostess.domain.releases.release import State
 from tests.fakes.programs import Box, task
 from tests.integration.release.test_switch import before
 from tests.world import Bench, web

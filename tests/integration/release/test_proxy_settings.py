@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from hostess.domain.ports import Upstreams
-from hostess.domain.route_settings import RouteSettings
+from hostess.domain.routing.route_settings import RouteSettings
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from hostess.domain.hostess_yml.stack import Hook, OnFailure
 from hostess.domain.problem import Problem
-from hostess.domain.push import ZERO
-from hostess.domain.release import Deployment, Kind, State
-from hostess.domain.stack import Hook, OnFailure
+from hostess.domain.releases.push import ZERO
+from hostess.domain.releases.release import Deployment, Kind, State
 from tests.fakes.programs import Box, task
 from tests.integration.release.test_switch import FULL, before, once
 from tests.world import Bench, web

@@ -7,7 +7,7 @@ import pytest
 
 from hostess.domain import labels
 from hostess.domain.problem import Problem
-from hostess.services.repairs import pause_after
+from hostess.services.keeping.repairs import pause_after
 from tests.fakes.building import Recipe
 from tests.fakes.programs import Box, echo, silent
 from tests.integration.release.test_switch import before

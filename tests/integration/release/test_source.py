@@ -3,7 +3,7 @@
 import io
 import tarfile
 
-from hostess.domain.dockerfiles import NAME
+from hostess.domain.recognisers.dockerfiles import NAME
 from tests.fakes.building import Recipe
 from tests.fakes.programs import echo, task
 from tests.world import Bench

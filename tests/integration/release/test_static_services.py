@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostess.domain.problem import Problem
-from hostess.domain.release import StaticSite
+from hostess.domain.releases.release import StaticSite
 from tests.world import Bench
 
 HOST = "shop-site.localhost"

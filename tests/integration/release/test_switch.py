@@ -10,7 +10,7 @@ import pytest
 
 from hostess.domain import labels
 from hostess.domain.problem import Problem
-from hostess.domain.release import Deployment, State
+from hostess.domain.releases.release import Deployment, State
 from tests.fakes.programs import Box, task
 from tests.world import Bench, web
 

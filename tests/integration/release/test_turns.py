@@ -3,7 +3,7 @@
 import asyncio
 
 from hostess.domain.problem import Problem
-from hostess.services.turns import Turns
+from hostess.services.deploying.turns import Turns
 
 
 async def test_second_waits_for_the_first() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from hostess.services.alert_watch import AlertWatch, Watched
+from hostess.services.keeping.alert_watch import AlertWatch, Watched
 from tests.fakes.clock import FakeClock
 from tests.integration.release.test_checkups import HOST, ask
 from tests.world import Bench, web

@@ -8,9 +8,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.records import Task
-from hostess.domain.release import Deployment, Kind, Release, State
+from hostess.domain.releases.release import Deployment, Kind, Release, State
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

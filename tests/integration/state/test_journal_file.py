@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.problem import Problem
-from hostess.domain.release import State
+from hostess.domain.releases.release import State
 from tests.integration.state.folder import names
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

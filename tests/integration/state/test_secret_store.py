@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.vault_files import FileVault
 from hostess.domain.problem import Problem
 from hostess.services.secret_store import SecretName, SecretStore

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.adapters.journal_sqlite import SqliteJournal
+from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.vault_files import FileVault, open_vault
 from hostess.domain.ports import Vault
 from hostess.domain.problem import Problem

@@ -21,9 +21,9 @@ from hostess.domain.alerts import (
     lasting,
     remembered,
 )
-from hostess.domain.backups import FAILED, OK, PARTIAL, RUNNING, SAFETY, SCHEDULED, Backup, Proof
+from hostess.domain.backups.backup import FAILED, OK, PARTIAL, RUNNING, SAFETY, SCHEDULED, Backup, Proof
+from hostess.domain.backups.wal import Archive
 from hostess.domain.storage import Use
-from hostess.domain.wal import Archive
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)

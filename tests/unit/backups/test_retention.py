@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hostess.domain.backups import OK, PARTIAL, Backup, superfluous
+from hostess.domain.backups.backup import OK, PARTIAL, Backup, superfluous
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

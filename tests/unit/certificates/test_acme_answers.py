@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hostess.domain.acme_answers import (
+from hostess.domain.certificates.acme_answers import (
     certificate_request,
     chain_fault,
     challenge_certificate,
@@ -20,7 +20,7 @@ from hostess.domain.acme_answers import (
     identifier,
     key_authorization,
 )
-from hostess.domain.certificate_pem import read_pair
+from hostess.domain.certificates.pem import read_pair
 from tests.issuing import DAY, NOW, Issued, issue, openssl
 
 NAMES = ("shop.example.org", "*.shop.example.org", "192.0.2.7", "2001:db8::7")

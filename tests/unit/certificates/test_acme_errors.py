@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.acme_errors import LONGEST, plain, read_fault
-from hostess.domain.certificate_order import Trouble
+from hostess.domain.certificates.acme_errors import LONGEST, plain, read_fault
+from hostess.domain.certificates.order import Trouble
 
 URN = "urn:ietf:params:acme:error:"
 ANYTHING = st.recursive(

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from hostess.adapters.route_keys import keys_of
-from hostess.domain.https_policy import secured, trusted
+from hostess.adapters.proxy.route_keys import keys_of
+from hostess.domain.hostess_yml.stack import Proxy, Remembered
 from hostess.domain.ports import ServedCertificate, Upstreams
 from hostess.domain.ports.proxy import Hsts
-from hostess.domain.route_settings import RouteSettings
-from hostess.domain.stack import Proxy, Remembered
-from hostess_proxy.table_parsing import parse_table
+from hostess.domain.routing.https_policy import secured, trusted
+from hostess.domain.routing.route_settings import RouteSettings
+from hostess_proxy.tables.parsing import parse_table
 
 
 def shown(*names: str, good: bool = True) -> ServedCertificate:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.certificate_order import Trouble
-from hostess.domain.issuance_attempts import Attempt, Failure, next_attempt
-from hostess.domain.issuance_ledger import Grounds, Outcome, PastOrder, may_order, registered_domain
+from hostess.domain.certificates.attempts import Attempt, Failure, next_attempt
+from hostess.domain.certificates.ledger import Grounds, Outcome, PastOrder, may_order, registered_domain
+from hostess.domain.certificates.order import Trouble
 from tests.issuing import DAY, NOW
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

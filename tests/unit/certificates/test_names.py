@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.certificate import Certificate, Source
-from hostess.domain.certificate_names import covered, covers, name_fault, takes_wildcard
-from hostess.domain.internal_names import MOST_NAMES, Group, grouped, renewal_due, usable
+from hostess.domain.certificates.certificate import Certificate, Source
+from hostess.domain.certificates.internal_names import MOST_NAMES, Group, grouped, renewal_due, usable
+from hostess.domain.certificates.names import covered, covers, name_fault, takes_wildcard
 from tests.issuing import DAY, NOW
 
 HOSTS = st.dictionaries(

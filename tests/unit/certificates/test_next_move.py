@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hostess.domain.certificate import Certificate, Source
-from hostess.domain.certificate_choice import chosen
-from hostess.domain.certificate_order import RenewalWindow, Trouble
-from hostess.domain.issuance import (
+from hostess.domain.certificates.attempts import Failure
+from hostess.domain.certificates.certificate import Certificate, Source
+from hostess.domain.certificates.choice import chosen
+from hostess.domain.certificates.issuance import (
     Act,
     Issuance,
     OpenOrder,
@@ -20,8 +20,8 @@ from hostess.domain.issuance import (
     status_of,
     waiting,
 )
-from hostess.domain.issuance_attempts import Failure
-from hostess.domain.issuance_ledger import Grounds, Outcome, PastOrder
+from hostess.domain.certificates.ledger import Grounds, Outcome, PastOrder
+from hostess.domain.certificates.order import RenewalWindow, Trouble
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hostess.domain.certificate_pem import check_dates, read_pair
+from hostess.domain.certificates.pem import check_dates, read_pair
 from hostess.domain.problem import Problem
 from tests.issuing import DAY, NOW, authorities, issue
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.certificate import Certificate, Source
-from hostess.domain.certificate_order import RenewalWindow, Trouble
-from hostess.domain.certificate_retention import forgettable
-from hostess.domain.issuance_attempts import Failure, next_attempt
-from hostess.domain.issuance_ledger import Grounds, Outcome, PastOrder, may_order
-from hostess.domain.renewal import ask_at, renewal_at
+from hostess.domain.certificates.attempts import Failure, next_attempt
+from hostess.domain.certificates.certificate import Certificate, Source
+from hostess.domain.certificates.ledger import Grounds, Outcome, PastOrder, may_order
+from hostess.domain.certificates.order import RenewalWindow, Trouble
+from hostess.domain.certificates.renewal import ask_at, renewal_at
+from hostess.domain.certificates.retention import forgettable
 from tests.issuing import DAY, NOW
 
 HOUR = timedelta(hours=1)

@@ -6,11 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.certificate_names import covered
-from hostess.domain.names import deployment_host, distinct_host
-from hostess.domain.release import Release, Workload
-from hostess.domain.stack import ServiceType
-from hostess.domain.wanted_certificates import (
+from hostess.domain.certificates.names import covered
+from hostess.domain.certificates.wanted import (
     BY_NAME,
     BY_ZONE,
     Host,
@@ -21,6 +18,9 @@ from hostess.domain.wanted_certificates import (
     public,
     wanted_certificates,
 )
+from hostess.domain.hostess_yml.stack import ServiceType
+from hostess.domain.names import deployment_host, distinct_host
+from hostess.domain.releases.release import Release, Workload
 from tests.issuing import NOW
 
 PUBLIC = Policy(acme=True, base_domain="apps.org")

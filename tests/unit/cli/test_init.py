@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from hostess.cli.init import NAMES
 from hostess.cli.main import cli
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
 
 COMPOSE = """\
 services:

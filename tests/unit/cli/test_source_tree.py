@@ -9,7 +9,7 @@ import pytest
 from hostess.cli import source_archive
 from hostess.cli.failure import USAGE, Failure
 from hostess.cli.source_tree import Source, Tree, needed, never_sent, tree
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
 
 
 def made(folder: Path, files: Mapping[str, str]) -> Path:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from hostess.domain import names, pooler
-from hostess.domain.references import properties
-from hostess.domain.scopes import Access
-from hostess.domain.stack_file import parse
+from hostess.domain import names
+from hostess.domain.databases import pooler
+from hostess.domain.databases.scopes import Access
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.references import properties
 
 GIB = 2**30
 SERVICE = parse("""version: "1.0"

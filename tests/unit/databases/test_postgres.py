@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from hostess.domain import postgres
+from hostess.domain.databases import postgres
 from hostess.domain.problem import Problem
 
 MIB = 2**20

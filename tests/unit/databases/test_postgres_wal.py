@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hostess.domain.postgres_wal import state
+from hostess.domain.backups.postgres_wal import state
 from hostess.domain.problem import Problem
 
 TOLD: dict[str, object] = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hostess.domain import redis
-from hostess.domain.release import Inside
-from hostess.domain.stack_file import parse
+from hostess.domain.databases import redis
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.releases.release import Inside
 
 KNOWN = ("get", "select", "info", "keys", "swapdb", "move", "copy", "client", "script", "function")
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.scopes import group_of, indexes, scoped_name
-from hostess.domain.stack_file import parse
+from hostess.domain.databases.scopes import group_of, indexes, scoped_name
+from hostess.domain.hostess_yml.file import parse
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", fullmatch=True)
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hostess.domain.database_versions import Data, as_kept, check_room, data_of, with_data_of
+from hostess.domain.databases.versions import Data, as_kept, check_room, data_of, with_data_of
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.problem import Problem
-from hostess.domain.release import Release, Workload
-from hostess.domain.stack import ServiceType
-from hostess.domain.stack_file import parse
+from hostess.domain.releases.release import Release, Workload
 
 OLD = Workload(
     name="db",

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.backups import FAILED, OK
-from hostess.domain.problem import Problem
-from hostess.domain.wal import (
+from hostess.domain.backups.backup import FAILED, OK
+from hostess.domain.backups.wal import (
     Archive,
     Base,
     Begun,
@@ -26,6 +25,7 @@ from hostess.domain.wal import (
     way,
     windows,
 )
+from hostess.domain.problem import Problem
 
 MIB = 2**20
 ZERO = datetime(2026, 1, 2, tzinfo=UTC)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from hostess.domain.caa import climb, identities
-from hostess.domain.preflight import UNKNOWN, Found, Here, Means, Preflight, Reply, Seen, judge, privately
+from hostess.domain.dns.caa import climb, identities
+from hostess.domain.dns.preflight import UNKNOWN, Found, Here, Means, Preflight, Reply, Seen, judge, privately
 
 V4, V6 = "203.0.113.7", "2001:db8::7"
 OTHER, OTHER_V6, CLOUDFLARE = "198.51.100.1", "2001:db8:ffff::1", "104.16.1.1"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.domain.public_networks import is_private, owner_of
+from hostess.domain.dns.public_networks import is_private, owner_of
 
 PRIVATE = [
     "127.0.0.1",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.adapters.build_failure import Failure, explain
+from hostess.adapters.engine.build_failure import Failure, explain
 
 STEP = "[3/5] RUN pip install -r requirements.txt"
 LOAD = "[internal] load metadata for docker.io/library/pyton:3.12"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostess.adapters.build_limits import BuildLimits, Limit, first_version, second_version
+from hostess.adapters.engine.build_limits import BuildLimits, Limit, first_version, second_version
 
 LIMIT = Limit(cpus=0.5, memory=256 * 1024**2)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.adapters.build_trace import Narrator, Output, Trace, Vertex, bounded, decode, plain
+from hostess.adapters.engine.build_trace import Narrator, Output, Trace, Vertex, bounded, decode, plain
 
 
 def number(value: int) -> bytes:

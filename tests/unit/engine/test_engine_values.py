@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hostess.adapters.engine_exec import CAP, Tail
-from hostess.adapters.engine_logs import LONGEST, Lines, query
-from hostess.adapters.engine_pull import progress, refused
-from hostess.adapters.engine_values import address_of, creation, instant
+from hostess.adapters.engine.exec import CAP, Tail
+from hostess.adapters.engine.logs import LONGEST, Lines, query
+from hostess.adapters.engine.pull import progress, refused
+from hostess.adapters.engine.values import address_of, creation, instant
 from hostess.domain.ports import ContainerSpec, LogLine
 
 SPEC = ContainerSpec("web-1", "sha256:1", {"a": "b"}, "net")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from docker.utils.build import exclude_paths
 
-from hostess.adapters.dockerignore import DockerIgnore
+from hostess.adapters.engine.dockerignore import DockerIgnore
 from hostess.domain.problem import Problem
 
 TREE = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.adapters.tree_check import escaping
+from hostess.adapters.git.tree_check import escaping
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from hostess.adapters.timer_apscheduler import CronTrigger
-from hostess.domain.cron import missed, next_fire
+from hostess.domain.jobs.cron import missed, next_fire
 
 
 def at(text: str) -> datetime:

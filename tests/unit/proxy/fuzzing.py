@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import httptools
 
 from hostess_proxy.downstream import Downstream
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.traffic import Traffic
 from tests.integration.proxy.lenient import READINGS, Seen
 from tests.unit.proxy.test_no_smuggling import InstantDialer, Wire

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.table import Buffer, Canary, Table, TableError
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import Buffer, Canary, Table, TableError
 
 ROUTE = {"host": "a.localhost", "service": "a", "release": "1", "targets": ["127.0.0.1:1"]}
 STATIC = {"host": "a.localhost", "service": "a", "release": "1", "static": {"root": "/srv"}}

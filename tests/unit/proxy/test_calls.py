@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hostess_proxy.calls import MAX_CALLS, Calls
+from hostess_proxy.control.calls import MAX_CALLS, Calls
 
 A, B = ("shop", "a", "a.x", "/"), ("shop", "b", "b.x", "/")
 

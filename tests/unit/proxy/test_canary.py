@@ -2,8 +2,8 @@
 
 import pytest
 
-from hostess_proxy.canary import Shown, is_for_canary, place, shown
-from hostess_proxy.table import Canary
+from hostess_proxy.routes.canary import Shown, is_for_canary, place, shown
+from hostess_proxy.tables.table import Canary
 
 IDS = [b"%032x" % number for number in range(1000)]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.challenges import NO_CHALLENGES, AlpnChallenge, Challenges
-from hostess_proxy.challenges_parsing import MOST_CHALLENGES
-from hostess_proxy.table import TableError
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables.challenges import NO_CHALLENGES, AlpnChallenge, Challenges
+from hostess_proxy.tables.challenges_parsing import MOST_CHALLENGES
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import TableError
 
 ALPN = {"name": "a.x", "chain": "/c.pem", "key": "/c.key"}
 

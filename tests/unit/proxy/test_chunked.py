@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostess_proxy.chunked import ChunkedDecoder, chunk
-from hostess_proxy.refused import Refused
+from hostess_proxy.http1.chunked import ChunkedDecoder, chunk
+from hostess_proxy.http1.refused import Refused
 
 BAD = [
     b"0x5\r\nhello\r\n",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess_proxy.client_hello import MAX_HELLO, NOTHING, Asked, HelloReader, read_hello
+from hostess_proxy.tls.client_hello import MAX_HELLO, NOTHING, Asked, HelloReader, read_hello
 from tests.integration.proxy.tls_client import careless
 
 

@@ -13,7 +13,7 @@ SOURCES = ROOT / "proxy" / "hostess_proxy"
 def compiled() -> set[str]:
     """Return the names of the modules that the build compiles."""
     listed = re.findall(r"COMPILED = \((.*?)\)", (ROOT / "scripts" / "build_hook.py").read_text(), re.DOTALL)
-    return set(re.findall(r'"(\w+)"', listed[0]))
+    return set(re.findall(r'"([\w/]+)"', listed[0]))
 
 
 def classes(module: Path) -> dict[str, list[str]]:
@@ -32,8 +32,8 @@ def test_heirs_are_compiled() -> None:
     native = {name for module in compiled() for name in classes(SOURCES / f"{module}.py")}
     heirs = {
         (module.stem, name)
-        for module in SOURCES.glob("*.py")
-        if module.stem not in compiled()
+        for module in SOURCES.rglob("*.py")
+        if str(module.relative_to(SOURCES).with_suffix("")) not in compiled()
         for name, bases in classes(module).items()
         if native & set(bases)
     }
@@ -43,6 +43,9 @@ def test_heirs_are_compiled() -> None:
 def test_one_form() -> None:
     """The proxy that is tested is the one of these sources, or a compiled copy of it."""
     there = Path(hostess_proxy.__file__).parent
-    assert {path.name: path.read_text() for path in there.glob("*.py")} == {
-        path.name: path.read_text() for path in SOURCES.glob("*.py")
-    }
+    assert texts(there) == texts(SOURCES)
+
+
+def texts(folder: Path) -> dict[Path, str]:
+    """Return the sources below a folder."""
+    return {path.relative_to(folder): path.read_text() for path in folder.rglob("*.py")}

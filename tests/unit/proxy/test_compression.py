@@ -2,8 +2,8 @@
 
 import pytest
 
-from hostess_proxy.compression import coded, coding_for, varying
-from hostess_proxy.http1 import CHUNKED, Response, parse_response
+from hostess_proxy.http1.heads import CHUNKED, Response, parse_response
+from hostess_proxy.routes.compression import coded, coding_for, varying
 
 OURS = ("zstd", "gzip")
 HTML = b"Content-Type: text/html; charset=utf-8\r\n"

@@ -1,8 +1,8 @@
 """Sums of what workers counted, and their text: plain values, no sockets."""
 
-from hostess_proxy.counting import BUCKETS, Counters, Histogram, Numbers, add, key
-from hostess_proxy.exposition import Now, render
-from hostess_proxy.ledger import FOLD_SECONDS, GONE, Ledger
+from hostess_proxy.telemetry.counting import BUCKETS, Counters, Histogram, Numbers, add, key
+from hostess_proxy.telemetry.exposition import Now, render
+from hostess_proxy.telemetry.ledger import FOLD_SECONDS, GONE, Ledger
 
 NOTHING = Now({}, 0, 0, 0, 0)
 

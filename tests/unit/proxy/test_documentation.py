@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from hostess_proxy.exposition import Now, render
 from hostess_proxy.settings import Settings
-from hostess_proxy.table import Route
-from hostess_proxy.terms_parsing import TERMS
+from hostess_proxy.tables.table import Route
+from hostess_proxy.tables.terms_parsing import TERMS
+from hostess_proxy.telemetry.exposition import Now, render
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostess_proxy.field_lines import MAX_LINE
-from hostess_proxy.http1 import (
+from hostess_proxy.http1.field_lines import MAX_LINE
+from hostess_proxy.http1.heads import (
     CHUNKED,
     MAX_HEAD,
     MAX_TARGET,
@@ -17,7 +17,7 @@ from hostess_proxy.http1 import (
     check_partial,
     check_partial_response,
 )
-from hostess_proxy.refused import Refused
+from hostess_proxy.http1.refused import Refused
 
 HEAD = b"GET /p HTTP/1.1\r\nHost: a.x\r\n"
 

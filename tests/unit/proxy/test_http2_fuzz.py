@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostess_proxy.http2_downstream import MAX_STREAMS, WINDOW, Http2Downstream
-from hostess_proxy.http2_frames import FIRST_WINDOW, PREFACE
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.http2.downstream import MAX_STREAMS, WINDOW, Http2Downstream
+from hostess_proxy.http2.frames import FIRST_WINDOW, PREFACE
+from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.traffic import Traffic
 from tests.integration.proxy.http2_peer import asking, block, raw
 from tests.unit.proxy.test_no_smuggling import Wire

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess_proxy.http2_frames import Violation
-from hostess_proxy.http2_hpack import TABLE_SIZE, Decoder, FieldsTooLarge, encoded, huffman_decoded
+from hostess_proxy.http2.frames import Violation
+from hostess_proxy.http2.hpack import TABLE_SIZE, Decoder, FieldsTooLarge, encoded, huffman_decoded
 
 NAMES = st.one_of(st.sampled_from([b"accept", b":path", b"cookie", b"x-a"]), st.binary(min_size=1, max_size=12))
 FIELDS = st.lists(st.tuples(NAMES, st.binary(max_size=80)), max_size=12)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.table import TableError
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import TableError
 from hostess_proxy.targets import Targets
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostess_proxy.downstream import Downstream
-from hostess_proxy.http2_upstream import Http2Upstream, UpstreamStream
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.http2.upstream import Http2Upstream, UpstreamStream
+from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.targets import Target
 from hostess_proxy.traffic import Traffic
 from tests.integration.proxy.http2_peer import block, raw

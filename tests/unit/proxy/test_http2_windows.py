@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostess_proxy.http2_client_stream import ClientStream
-from hostess_proxy.http2_downstream import Http2Downstream
-from hostess_proxy.http2_frames import FIRST_WINDOW, PREFACE
+from hostess_proxy.http2.client_stream import ClientStream
+from hostess_proxy.http2.downstream import Http2Downstream
+from hostess_proxy.http2.frames import FIRST_WINDOW, PREFACE
 from hostess_proxy.traffic import Traffic
 from tests.integration.proxy.http2_peer import raw
 from tests.unit.proxy.test_no_smuggling import Wire

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hostess_proxy.inside import speaks_http
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.inside.listener import speaks_http
+from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.targets import Targets
 
 INSIDE = {"network": "10.9.0.0/24", "address": "10.9.0.192", "service": "api", "release": "1"}

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hostess_proxy.log_lines import JsonLines, _milliseconds
+from hostess_proxy.telemetry.log_lines import JsonLines, _milliseconds
 from hostess_proxy.traffic import Traffic
 
 

@@ -4,8 +4,8 @@ import gzip
 import os
 from pathlib import Path
 
-from hostess_proxy.access_log import AccessLog
-from hostess_proxy.log_rotation import rotate
+from hostess_proxy.telemetry.access_log import AccessLog
+from hostess_proxy.telemetry.log_rotation import rotate
 
 
 def all_lines(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hostess_proxy.dialing import Dialer
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.exchange import Exchange
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.targets import Target
 from hostess_proxy.traffic import Traffic
 from hostess_proxy.upstream import Upstream

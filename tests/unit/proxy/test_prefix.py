@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess_proxy.prefix import cut
+from hostess_proxy.routes.prefix import cut
 
 PIECES = [".", "..", "%2e", "%2E", "/", "%2f", "%2F", "%5c", "%5C", ";", "%3b", "a", "%00", "...", "%252e", "?", "="]
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from hostess_proxy.rate_limit import Rates, counted_as, shared_memory
-from hostess_proxy.terms import RateLimit
+from hostess_proxy.routes.rate_limit import Rates, counted_as, shared_memory
+from hostess_proxy.tables.terms import RateLimit
 
 
 @pytest.fixture

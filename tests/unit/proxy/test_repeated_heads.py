@@ -2,9 +2,9 @@
 
 import pytest
 
-from hostess_proxy.http1 import HeadReader
-from hostess_proxy.http2_fields import RequestReader
-from hostess_proxy.refused import Refused
+from hostess_proxy.http1.heads import HeadReader
+from hostess_proxy.http1.refused import Refused
+from hostess_proxy.http2.fields import RequestReader
 
 HEAD = b"GET /a?b HTTP/1.1\r\nHost: a.x\r\nAccept: */*\r\n\r\n"
 

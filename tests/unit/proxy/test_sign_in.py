@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess_proxy.http1 import HeadReader, Request
-from hostess_proxy.pages import Answer, render
-from hostess_proxy.refused import Refused
-from hostess_proxy.sign_in import COOKIE, SESSION_SECONDS, Gate, Passed, admit
+from hostess_proxy.http1.heads import HeadReader, Request
+from hostess_proxy.http1.refused import Refused
+from hostess_proxy.routes.pages import Answer, render
+from hostess_proxy.routes.sign_in import COOKIE, SESSION_SECONDS, Gate, Passed, admit
 
 TOKEN = b"hst_" + b"a" * 43
 OTHER = b"hst_" + b"b" * 43

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess_proxy.static_answers import Span, Unsatisfiable, accepted, asked, span, unchanged
+from hostess_proxy.static.answers import Span, Unsatisfiable, accepted, asked, span, unchanged
 
 TAG = '"abc"'
 DAY = "Tue, 15 Nov 1994 12:45:26 GMT"

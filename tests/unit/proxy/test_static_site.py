@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess_proxy.static_rules import header_rules, redirects, with_rules
-from hostess_proxy.static_site import BadPathError, Found, Moved, Rules, cache_control, choose, media_type, segments
+from hostess_proxy.static.rules import header_rules, redirects, with_rules
+from hostess_proxy.static.site import BadPathError, Found, Moved, Rules, cache_control, choose, media_type, segments
 
 FILES = {"index.html", "about.html", "docs/index.html", "docs/a b.html", "assets/x.js", "404.html", "_redirects",
          ".env", ".well-known/acme", ".git/config", "docs/.secret", "empty/x.txt"}  # fmt: skip

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.table import StaticRoot, Table, TableError
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import StaticRoot, Table, TableError
 
 ROUTE = {"host": "a.localhost", "service": "a", "release": "1"}
 

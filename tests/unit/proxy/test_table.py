@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy import table_file
-from hostess_proxy.http1 import parse_request_fields
-from hostess_proxy.table import TableError
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.http1.heads import parse_request_fields
+from hostess_proxy.tables import file as table_file
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import TableError
 from hostess_proxy.targets import LiveTable, Targets
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hostess_proxy import table_file
-from hostess_proxy.table import Table
-from hostess_proxy.table_parsing import parse_table
+from hostess_proxy.tables import file as table_file
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import Table
 
 
 def a_table(release: str) -> Table:

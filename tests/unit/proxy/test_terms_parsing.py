@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from hostess_proxy.table import Route, TableError
-from hostess_proxy.table_parsing import parse_table
-from hostess_proxy.terms import NOTHING_ASKED, Credential, Hold, Hsts, Maintenance, RateLimit, Redirect, Terms
+from hostess_proxy.tables.parsing import parse_table
+from hostess_proxy.tables.table import Route, TableError
+from hostess_proxy.tables.terms import NOTHING_ASKED, Credential, Hold, Hsts, Maintenance, RateLimit, Redirect, Terms
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}
 ANN: dict[str, Any] = {"user": "ann", "salt": "00ff", "digest": "ab" * 32}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess_proxy.websocket import GOING_AWAY, FrameBoundary
+from hostess_proxy.http1.websocket import GOING_AWAY, FrameBoundary
 
 FRAMES = [
     b"\x81\x05hello",

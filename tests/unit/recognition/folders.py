@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from hostess.domain.dockerfiles import dockerfile
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.problem import Problem
-from hostess.domain.recognition import recognise, wanted
-from hostess.domain.recognition_values import Folder, NodeRecipe, Purpose, PythonRecipe, Recipe
-from hostess.domain.stack import ServiceType
+from hostess.domain.recognisers.dockerfiles import dockerfile
+from hostess.domain.recognisers.recognition import recognise, wanted
+from hostess.domain.recognisers.values import Folder, NodeRecipe, Purpose, PythonRecipe, Recipe
 
 PORTS = {ServiceType.FASTAPI: 8000, ServiceType.NEXTJS: 3000, ServiceType.CUSTOM: 8080}
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.domain.recognition_asgi import MOST, candidates
+from hostess.domain.recognisers.asgi import MOST, candidates
 from tests.unit.recognition.folders import APP, command, python, refused
 
 DEPENDENCIES = {"requirements.txt": "fastapi\nuvicorn\n"}

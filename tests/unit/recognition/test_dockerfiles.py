@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.adapters.dockerignore import DockerIgnore
-from hostess.domain.dockerfiles import IGNORED, dockerfile
+from hostess.adapters.engine.dockerignore import DockerIgnore
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.problem import Problem
-from hostess.domain.recognition import recognise
-from hostess.domain.recognition_values import Purpose
-from hostess.domain.stack import ServiceType
+from hostess.domain.recognisers.dockerfiles import IGNORED, dockerfile
+from hostess.domain.recognisers.recognition import recognise
+from hostess.domain.recognisers.values import Purpose
 from tests.unit.recognition.folders import APP, PORTS, folder, found, written
 
 PIP = {"requirements.txt": "fastapi\nuvicorn\n", "app/main.py": APP}

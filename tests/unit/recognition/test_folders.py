@@ -2,8 +2,8 @@
 
 import pytest
 
-from hostess.domain.recognition import likely_type
-from hostess.domain.stack import ServiceType
+from hostess.domain.hostess_yml.stack import ServiceType
+from hostess.domain.recognisers.recognition import likely_type
 from tests.unit.recognition.folders import APP, folder, found, refused
 
 START = '{"scripts": {"start": "node a.js"}}'

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hostess.domain.recognition_values import Manager
+from hostess.domain.recognisers.values import Manager
 from tests.unit.recognition.folders import command, node, refused, written
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hostess.domain.recognition_values import Installer
+from hostess.domain.recognisers.values import Installer
 from tests.unit.recognition.folders import APP, command, python, refused, written
 
 PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["fastapi>=0.100", "uvicorn"]\n'

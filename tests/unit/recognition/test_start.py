@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.domain.recognition_start import argv
+from hostess.domain.recognisers.start import argv
 from tests.unit.recognition.folders import command, python
 
 

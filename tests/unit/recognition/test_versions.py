@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.recognition_requirements import python_version, toml
-from hostess.domain.recognition_versions import allows
+from hostess.domain.recognisers.requirements import python_version, toml
+from hostess.domain.recognisers.versions import allows
 from tests.unit.recognition.folders import folder, node
 
 PYTHON = [

@@ -1,8 +1,8 @@
 """How far a rollback says the database is ahead."""
 
-from hostess.domain.ahead import ahead, later
 from hostess.domain.records import Step
-from hostess.domain.release import Deployment, Kind, Release, State
+from hostess.domain.releases.ahead import ahead, later
+from hostess.domain.releases.release import Deployment, Kind, Release, State
 from tests.build import NOON, a_release
 
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from hostess.domain.environments import attributes, environment_for, with_settings
+from hostess.domain.hostess_yml.stack import Environment, Stack
 from hostess.domain.quantities import duration_text, parse_duration
 from hostess.domain.records import EnvironmentSettings
-from hostess.domain.stack import Environment, Stack
 
 DAY = timedelta(days=1)
 DECLARED = Environment("preview", branches=("feature/*",), ephemeral=True, ttl=DAY)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from hostess.domain.difference import Change, Facts, changes
-from hostess.domain.fingerprint import fingerprint
-from hostess.domain.plan import plan
-from hostess.domain.postgres import command
-from hostess.domain.release import Inside, Release, ReleaseJob
-from hostess.domain.stack import Hook, Run
+from hostess.domain.databases.postgres import command
+from hostess.domain.hostess_yml.stack import Hook, Run
+from hostess.domain.releases.difference import Change, Facts, changes
+from hostess.domain.releases.fingerprint import fingerprint
+from hostess.domain.releases.plan import plan
+from hostess.domain.releases.release import Inside, Release, ReleaseJob
 from tests.build import a_container, a_database, a_release, a_worker, a_workload
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.domain.dotenv import parse_dotenv
+from hostess.domain.docker_compose.dotenv import parse_dotenv
 from hostess.domain.problem import Problem
 
 TEXT = """

@@ -1,7 +1,7 @@
 """What is said about limits above what the host has."""
 
 from hostess.domain.host_limits import above_host
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
 
 GIB = 1024**3
 

@@ -7,7 +7,11 @@ import pytest
 
 from hostess.adapters.firewall_iptables import AGAIN_SECONDS, routes, rules
 from hostess.domain import labels
-from hostess.domain.inside import (
+from hostess.domain.hostess_yml.stack import Health, Protocol, Proxy, ServiceType
+from hostess.domain.ports import Container
+from hostess.domain.records import Place
+from hostess.domain.releases.release import Release, StaticSite, Workload
+from hostess.domain.routing.inside import (
     called_by_address,
     container_addresses,
     first_served,
@@ -17,11 +21,7 @@ from hostess.domain.inside import (
     virtual_addresses,
     virtual_range,
 )
-from hostess.domain.ports import Container
-from hostess.domain.records import Place
-from hostess.domain.release import Release, StaticSite, Workload
-from hostess.domain.route_settings import RouteSettings
-from hostess.domain.stack import Health, Protocol, Proxy, ServiceType
+from hostess.domain.routing.route_settings import RouteSettings
 from hostess.main import LEAD_EVERY
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

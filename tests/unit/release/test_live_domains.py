@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hostess.domain.live_domains import attached, waiting
+from hostess.domain.hostess_yml.stack import Proxy
 from hostess.domain.records import LiveDomain
-from hostess.domain.release import Release
-from hostess.domain.route_settings import RouteSettings
-from hostess.domain.stack import Proxy
+from hostess.domain.releases.release import Release
+from hostess.domain.routing.live_domains import attached, waiting
+from hostess.domain.routing.route_settings import RouteSettings
 from tests.build import NOON, a_release, a_workload
 
 SHOP = LiveDomain("shop.example.com", "shop", "production", "web", NOON, "ann")

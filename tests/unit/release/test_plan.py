@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from hostess.domain import labels
-from hostess.domain.plan import HandOver, Start, orderly, plan, waves
-from hostess.domain.routes import routes
+from hostess.domain.releases.plan import HandOver, Start, orderly, plan, waves
+from hostess.domain.routing.routes import routes
 from tests.build import a_container, a_database, a_release, a_worker, a_workload
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.backups import FAILED, MANUAL, OK, RUNNING, SAFETY, SCHEDULED, Backup, chosen, superfluous
+from hostess.domain.backups.backup import FAILED, MANUAL, OK, RUNNING, SAFETY, SCHEDULED, Backup, chosen, superfluous
 from hostess.domain.problem import Problem
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from hostess.domain.release import Deployment, Kind, Release, State
-from hostess.domain.rollback import previous_good
+from hostess.domain.releases.release import Deployment, Kind, Release, State
+from hostess.domain.releases.rollback import previous_good
 from tests.build import NOON, a_release, a_workload
 
 

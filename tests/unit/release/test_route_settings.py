@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from hostess.adapters.route_keys import keys_of
-from hostess.domain.closures import Closing, Closure
-from hostess.domain.difference import Facts, changes
-from hostess.domain.fingerprint import fingerprint
-from hostess.domain.plan import plan
+from hostess.adapters.proxy.route_keys import keys_of
+from hostess.domain.hostess_yml.stack import Buffer, Health, Protocol, Proxy, RateLimit
 from hostess.domain.ports import CanaryTargets, Maintenance, Pause, Upstreams
 from hostess.domain.ports.proxy import Hsts
-from hostess.domain.release import Workload
-from hostess.domain.route_settings import Login, RouteSettings, changed
-from hostess.domain.routes import hosts_of, proves, question_of, routes
-from hostess.domain.stack import Buffer, Health, Protocol, Proxy, RateLimit
-from hostess_proxy.table_parsing import parse_table
+from hostess.domain.releases.difference import Facts, changes
+from hostess.domain.releases.fingerprint import fingerprint
+from hostess.domain.releases.plan import plan
+from hostess.domain.releases.release import Workload
+from hostess.domain.routing.closures import Closing, Closure
+from hostess.domain.routing.route_settings import Login, RouteSettings, changed
+from hostess.domain.routing.routes import hosts_of, proves, question_of, routes
+from hostess_proxy.tables.parsing import parse_table
 from tests.build import NOON, a_container, a_release, a_workload
 
 DIGEST = "11" * 32

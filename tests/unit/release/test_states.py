@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostess.domain.release import NEXT, State, final
+from hostess.domain.releases.release import NEXT, State, final
 
 
 @pytest.mark.parametrize("state", list(State))

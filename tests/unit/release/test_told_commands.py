@@ -1,6 +1,6 @@
 """How a command is told to a pusher."""
 
-from hostess.domain.push import COMMAND, in_one_line
+from hostess.domain.releases.push import COMMAND, in_one_line
 
 
 def test_a_command_is_told_in_one_line() -> None:

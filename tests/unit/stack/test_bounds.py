@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from hostess.domain.stack_file import InvalidStack, parse
-from hostess.domain.stack_yaml import DEEPEST, LARGEST
+from hostess.domain.hostess_yml.file import InvalidStack, parse
+from hostess.domain.hostess_yml.reading import DEEPEST, LARGEST
 
 START = 'version: "1.0"\nservices:\n'
 

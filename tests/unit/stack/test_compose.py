@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostess.domain.compose import Conversion, convert
-from hostess.domain.compose_values import Surroundings
-from hostess.domain.compose_yaml import MOST_NODES
+from hostess.domain.docker_compose.reading import MOST_NODES
+from hostess.domain.docker_compose.translation import Conversion, convert
+from hostess.domain.docker_compose.values import Surroundings
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.reading import Token, Tree, read
+from hostess.domain.hostess_yml.yaml_text import Data, block
 from hostess.domain.problem import Problem
-from hostess.domain.stack_file import parse
-from hostess.domain.stack_yaml import Token, Tree, read
-from hostess.domain.yaml_text import Data, block
 
 FILES = sorted((Path(__file__).parents[2] / "corpus" / "compose").glob("*.yml"))
 _COMMENT = re.compile(r"^# (expect|note|secrets|file|folder|variable): (.*)$", re.MULTILINE)

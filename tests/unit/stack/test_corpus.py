@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostess.domain.stack import Condition, Health, Run
-from hostess.domain.stack_file import InvalidStack, Mistake, environment_for, parse, stack_for
+from hostess.domain.hostess_yml.file import InvalidStack, Mistake, environment_for, parse, stack_for
+from hostess.domain.hostess_yml.stack import Condition, Health, Run
 from tests.unit.stack.corpus import FOLDER, INVALID, VALID, expected
 
 

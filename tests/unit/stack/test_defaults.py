@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from hostess.domain.stack import (
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.stack import (
     Backups,
     Build,
     Condition,
@@ -22,7 +23,6 @@ from hostess.domain.stack import (
     ServiceType,
     Visibility,
 )
-from hostess.domain.stack_file import parse
 from tests.unit.stack.corpus import FOLDER
 
 GIB = 2**30

@@ -3,8 +3,8 @@
 import pytest
 
 from hostess.domain.environments import environment_for, stack_for
-from hostess.domain.stack import Replicas, Stack
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.stack import Replicas, Stack
 
 SERVICES = "services: {api: {type: fastapi, image: a}}\n"
 

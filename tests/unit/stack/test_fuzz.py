@@ -6,8 +6,8 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostess.domain.stack_file import InvalidStack, Mistake, parse
-from hostess.domain.stack_forms import Part
+from hostess.domain.hostess_yml.file import InvalidStack, Mistake, parse
+from hostess.domain.hostess_yml.forms import Part
 from tests.unit.stack.corpus import INVALID, VALID
 
 FILES = [path.read_text() for path in (*VALID, *INVALID)]

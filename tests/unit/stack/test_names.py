@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostess.domain import names
-from hostess.domain.mistakes import WrongValue
+from hostess.domain.hostess_yml.mistakes import WrongValue
 from hostess.domain.problem import Problem
 
 NAME = st.from_regex(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", fullmatch=True)

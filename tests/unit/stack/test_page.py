@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from hostess.domain.references import needed_secrets, properties
-from hostess.domain.stack import Backups, Condition, Health, Hook, Port, Replicas, Stack, Visibility
-from hostess.domain.stack_file import parse
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.references import needed_secrets, properties
+from hostess.domain.hostess_yml.stack import Backups, Condition, Health, Hook, Port, Replicas, Stack, Visibility
 from tests.unit.stack.corpus import FOLDER
 
 GIB = 2**30

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hostess.domain.stack_file import parse
-from hostess.domain.stack_forms import Part
-from hostess.domain.yaml_text import block
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.forms import Part
+from hostess.domain.hostess_yml.yaml_text import block
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reference" / "hostess-yml.md"

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostess.domain.mistakes import WrongValue
-from hostess.domain.references import (
+from hostess.domain.databases.scopes import Access
+from hostess.domain.hostess_yml.file import parse
+from hostess.domain.hostess_yml.mistakes import WrongValue
+from hostess.domain.hostess_yml.references import (
     Reference,
     RefersTo,
     allowed_properties,
@@ -16,8 +18,6 @@ from hostess.domain.references import (
     resolve,
     resolve_env,
 )
-from hostess.domain.scopes import Access
-from hostess.domain.stack_file import parse
 
 STACK = parse("""
 version: "1.0"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hostess.domain.mistakes import WrongValue
+from hostess.domain.hostess_yml.mistakes import WrongValue
+from hostess.domain.jobs.schedules import schedule
 from hostess.domain.quantities import memory_text
-from hostess.domain.schedules import schedule
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from hostess.cli.main import cli
-from hostess.domain.mistakes import InvalidStack
-from hostess.domain.stack_schema import schema
-from hostess.domain.stack_yaml import Token, read
+from hostess.domain.hostess_yml.mistakes import InvalidStack
+from hostess.domain.hostess_yml.reading import Token, read
+from hostess.domain.hostess_yml.schema import schema
 from tests.unit.stack.corpus import INVALID, VALID
 
 _NAMES = "a schema cannot compare names in one place with names in another"

@@ -2,9 +2,9 @@
 
 import pytest
 
+from hostess.domain.hostess_yml.file import parse, stack_for
+from hostess.domain.hostess_yml.unsupported import notices, refuse_unsupported
 from hostess.domain.problem import Problem
-from hostess.domain.stack_file import parse, stack_for
-from hostess.domain.unsupported import notices, refuse_unsupported
 
 
 def of_service(more: str) -> str:

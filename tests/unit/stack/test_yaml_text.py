@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostess.domain.stack_yaml import Token, Tree, read
-from hostess.domain.yaml_text import Data, block, flow, text
+from hostess.domain.hostess_yml.reading import Token, Tree, read
+from hostess.domain.hostess_yml.yaml_text import Data, block, flow, text
 
 LETTERS = st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00")
 TEXTS = st.one_of(

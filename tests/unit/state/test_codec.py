@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostess.domain.codec import CodecError, from_json, to_json
-from hostess.domain.release import Deployment, Kind, Release, State, Workload
-from hostess.domain.stack import Health, Hook, OnFailure, ServiceType
+from hostess.domain.hostess_yml.stack import Health, Hook, OnFailure, ServiceType
+from hostess.domain.releases.release import Deployment, Kind, Release, State, Workload
 
 TEXT = st.text(max_size=12)
 WORDS = st.lists(TEXT, max_size=3).map(tuple)

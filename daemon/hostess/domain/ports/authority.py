@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from hostess.domain.certificate_order import Challenge, Order, RenewalWindow, Trouble
+from hostess.domain.certificates.order import Challenge, Order, RenewalWindow, Trouble
 
 
 class AuthorityError(Exception):

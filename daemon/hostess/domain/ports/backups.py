@@ -7,7 +7,7 @@ in pieces that nobody collects.
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from hostess.domain.backups import Backup, Restore, Written
+from hostess.domain.backups.backup import Backup, Restore, Written
 
 
 class Shell(Protocol):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from hostess.domain.certificate import Certificate, Source
+from hostess.domain.certificates.certificate import Certificate, Source
 
 
 class CertificateStore(Protocol):

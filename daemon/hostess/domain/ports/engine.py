@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from hostess.domain.ports.backups import Shell
 from hostess.domain.ports.terminal import Terminal
-from hostess.domain.push import Say
+from hostess.domain.releases.push import Say
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from hostess.domain.issuance import Issuance
-from hostess.domain.issuance_ledger import PastOrder
+from hostess.domain.certificates.issuance import Issuance
+from hostess.domain.certificates.ledger import PastOrder
 
 
 class IssuanceJournal(Protocol):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, Unpack
 
-from hostess.domain.closures import Closure
 from hostess.domain.ports.backups import BackupRecords
 from hostess.domain.ports.issuances import IssuanceJournal
 from hostess.domain.ports.wal import WalRecords
@@ -22,7 +21,8 @@ from hostess.domain.records import (
     Task,
     Token,
 )
-from hostess.domain.release import Deployment, Moving, Release, State
+from hostess.domain.releases.release import Deployment, Moving, Release, State
+from hostess.domain.routing.closures import Closure
 
 
 class Journal(BackupRecords, WalRecords, Protocol):

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
-from hostess.domain.release import StaticSite
-from hostess.domain.route_settings import RouteSettings
+from hostess.domain.releases.release import StaticSite
+from hostess.domain.routing.route_settings import RouteSettings
 
 OUTDATED: Final = "proxy-outdated"
 """The code of the Problem with a proxy that has never heard of something in its table."""

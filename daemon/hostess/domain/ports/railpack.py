@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from hostess.domain.push import Say
+from hostess.domain.releases.push import Say
 
 
 @dataclass(frozen=True, slots=True)

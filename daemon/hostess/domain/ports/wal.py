@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hostess.domain.wal import Archive, Base, Kept, Segment
+from hostess.domain.backups.wal import Archive, Base, Kept, Segment
 
 
 class WalRecords(Protocol):

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from aiohttp import web
 
-from hostess.domain.backups import Backup, proven
-from hostess.domain.wal import windows
+from hostess.domain.backups.backup import Backup, proven
+from hostess.domain.backups.wal import windows
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from pydantic import Field
 
-from hostess.domain.certificate import Certificate, Source
+from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
-from hostess.services.certificates import Standing
+from hostess.services.certificates.certificates import Standing
 
 
 class CertificateView(View):

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hostess.domain.closures import PAUSE_REQUESTS, PAUSE_SECONDS, RETRY_AFTER, Closing, Closure
+from hostess.domain.routing.closures import PAUSE_REQUESTS, PAUSE_SECONDS, RETRY_AFTER, Closing, Closure
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
-from hostess.services.closures import Target
+from hostess.services.routing.closures import Target
 
 
 def _network(text: str) -> str:

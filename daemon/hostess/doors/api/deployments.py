@@ -11,7 +11,7 @@ from hostess.domain.codec import to_json
 from hostess.domain.ports import Redactor
 from hostess.domain.problem import Problem
 from hostess.domain.records import Step
-from hostess.domain.release import Deployment, Kind, State, final
+from hostess.domain.releases.release import Deployment, Kind, State, final
 from hostess.doors.api.operation import Call, Given, Nothing, Several, View, op
 from hostess.doors.api.streams import Sent, send_events, wants_events
 from hostess.services.tokens import Action

@@ -5,7 +5,7 @@ from pydantic import Field
 from hostess.domain.names import LONGEST_HOST, PRODUCTION
 from hostess.domain.records import LiveDomain
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
-from hostess.services.live_domains import Standing
+from hostess.services.routing.live_domains import Standing
 
 BASE = "/v1/projects/{project}/domains"
 

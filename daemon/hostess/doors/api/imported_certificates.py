@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from hostess.domain.certificate import Certificate
-from hostess.domain.certificate_pem import facts_of
+from hostess.domain.certificates.certificate import Certificate
+from hostess.domain.certificates.pem import facts_of
 from hostess.domain.problem import Problem
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 from hostess.doors.api.proxied import came_in_clear

@@ -8,17 +8,17 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
-from hostess.domain.cron import next_fire
+from hostess.domain.hostess_yml.stack import Run
+from hostess.domain.jobs.cron import next_fire
 from hostess.domain.ports import Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.records import JobRun, Place
-from hostess.domain.release import Release, ReleaseJob
-from hostess.domain.stack import Run
+from hostess.domain.releases.release import Release, ReleaseJob
 from hostess.doors.api.deployments import LOOK_AGAIN, PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 from hostess.doors.api.pending import secret_variables
 from hostess.doors.api.streams import Sent, send_events, wants_events
-from hostess.services.jobs import Ask, parted
+from hostess.services.jobs.jobs import Ask, parted
 
 SHORT = 12
 EVERY_RUN = 500

@@ -2,7 +2,7 @@
 
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
-from hostess.services.kept_services import Kept
+from hostess.services.keeping.kept_services import Kept
 
 
 class KeptView(View):

@@ -11,7 +11,7 @@ from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.jobs import Variable
 from hostess.doors.api.operation import Call, Given, op
 from hostess.doors.api.streams import Sent, send_events
-from hostess.services.one_off import Command, Ended, OneOff
+from hostess.services.jobs.one_off import Command, Ended, OneOff
 
 
 class NewCommand(Given):

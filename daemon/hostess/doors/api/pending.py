@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hostess.domain.references import RefersTo, references
-from hostess.domain.release import Release
-from hostess.domain.stack import Stack
-from hostess.domain.stack_file import parse, stack_for
+from hostess.domain.hostess_yml.file import parse, stack_for
+from hostess.domain.hostess_yml.references import RefersTo, references
+from hostess.domain.hostess_yml.stack import Stack
+from hostess.domain.releases.release import Release
 from hostess.doors.api.wiring import ApiServices
 
 

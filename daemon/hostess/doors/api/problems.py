@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from hostess.domain.mistakes import InvalidStack
+from hostess.domain.hostess_yml.mistakes import InvalidStack
 from hostess.domain.ports import Redactor
 from hostess.domain.problem import Problem
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from hostess.domain.release import Release
+from hostess.domain.releases.release import Release
 from hostess.doors.api.operation import Call, Given, View, op
 
 SHORT = 12

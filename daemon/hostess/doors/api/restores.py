@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from hostess.domain.backups import Restore
+from hostess.domain.backups.backup import Restore
 from hostess.domain.problem import Problem
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op

@@ -9,7 +9,7 @@ from aiohttp import web
 from hostess import __version__
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
-from hostess.domain.release import State
+from hostess.domain.releases.release import State
 from hostess.domain.storage import Fill, fill_of
 from hostess.doors.api.alerts import AlertView, alerts_for, figures_of
 from hostess.doors.api.operation import Call, Nothing, View, op

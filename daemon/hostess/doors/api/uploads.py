@@ -11,7 +11,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Share
 from hostess.doors.api.deployments import PLACE, DeploymentView, begun_view
 from hostess.doors.api.operation import Call, Given, op
-from hostess.services.uploads import Upload
+from hostess.services.deploying.uploads import Upload
 
 MEDIA = ("application/gzip", "application/x-tar")
 MOST = TreeLimits().archive

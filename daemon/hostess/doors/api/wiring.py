@@ -8,34 +8,34 @@ from aiohttp import web
 from hostess.domain.ports import CertificateStore, Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
-from hostess.services.alert_watch import AlertWatch
-from hostess.services.backup_services import BackupServices
-from hostess.services.canaries import Canaries
-from hostess.services.certificate_imports import CertificateImports
-from hostess.services.certificates import Certificates
-from hostess.services.checkups import Checkups
-from hostess.services.closures import Closures
-from hostess.services.collector import Collector
+from hostess.services.backups.services import BackupServices
+from hostess.services.certificates.certificates import Certificates
+from hostess.services.certificates.imports import CertificateImports
+from hostess.services.certificates.internal import InternalCertificates
+from hostess.services.certificates.preflights import Preflights
+from hostess.services.certificates.served import ServedCertificates
 from hostess.services.connections import Connections
-from hostess.services.deployments import Deployments
+from hostess.services.databases.upgrades import Upgrades
+from hostess.services.deploying.deployments import Deployments
+from hostess.services.deploying.uploads import Uploads
 from hostess.services.environments import Environments
-from hostess.services.internal_certificates import InternalCertificates
-from hostess.services.jobs import Jobs
-from hostess.services.kept_services import KeptServices
-from hostess.services.live_domains import LiveDomains
+from hostess.services.jobs.jobs import Jobs
+from hostess.services.jobs.one_off import OneOff
+from hostess.services.jobs.schedules import Schedules
+from hostess.services.keeping.alert_watch import AlertWatch
+from hostess.services.keeping.checkups import Checkups
+from hostess.services.keeping.collector import Collector
+from hostess.services.keeping.kept_services import KeptServices
+from hostess.services.keeping.removal import Removal
+from hostess.services.keeping.replicas import Replicas
+from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.notifier import Notifier
-from hostess.services.one_off import OneOff
-from hostess.services.preflights import Preflights
-from hostess.services.removal import Removal
-from hostess.services.replicas import Replicas
-from hostess.services.routing import Routing
-from hostess.services.schedules import Schedules
+from hostess.services.routing.canaries import Canaries
+from hostess.services.routing.closures import Closures
+from hostess.services.routing.live_domains import LiveDomains
+from hostess.services.routing.publishing import Routing
 from hostess.services.secret_store import SecretStore
-from hostess.services.served_certificates import ServedCertificates
-from hostess.services.storage_watch import StorageWatch
 from hostess.services.tokens import Tokens
-from hostess.services.upgrades import Upgrades
-from hostess.services.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from aiohttp import web
 from pydantic import Field
 
 from hostess.domain import labels, quantities
-from hostess.domain.live_domains import attached
 from hostess.domain.ports import Container
 from hostess.domain.problem import Problem
-from hostess.domain.release import Release, Workload
-from hostess.domain.routes import path_of
+from hostess.domain.releases.release import Release, Workload
+from hostess.domain.routing.live_domains import attached
+from hostess.domain.routing.routes import path_of
 from hostess.domain.storage import Fill, fill_of
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
@@ -20,8 +20,8 @@ from hostess.doors.api.pending import pending_restart, running_secrets
 from hostess.doors.api.problems import InvalidRequest
 from hostess.doors.api.streams import Sent, send_events, send_lines, wants_events
 from hostess.doors.api.wiring import ApiServices
+from hostess.services.keeping.retirement import leaving
 from hostess.services.logs import Logs, Wanted, Written
-from hostess.services.retirement import leaving
 
 SHORT = 12
 

@@ -1,0 +1,1 @@
+"""Where artefacts of backups lie, and how they are encrypted."""

@@ -1,0 +1,1 @@
+"""Certificates and keys on disk, and the installation's own authority."""

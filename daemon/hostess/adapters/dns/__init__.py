@@ -1,0 +1,1 @@
+"""DNS: asked, and written to."""

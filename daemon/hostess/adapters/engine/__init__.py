@@ -1,0 +1,1 @@
+"""The container engine: Docker, its builds, its logs."""

@@ -1,0 +1,1 @@
+"""Repositories, by dulwich and git's own plumbing."""

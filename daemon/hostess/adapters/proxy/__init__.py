@@ -1,0 +1,1 @@
+"""The proxy, as a process and as a router."""

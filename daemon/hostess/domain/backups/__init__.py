@@ -1,0 +1,1 @@
+"""Backups: what they are, how they are taken, how they come back. Pure."""

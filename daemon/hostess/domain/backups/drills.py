@@ -1,0 +1,36 @@
+"""What a drill may take of the host, and how its server runs: quick rather than safe, because it is thrown away. Pure."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from hostess.domain.databases.postgres import LIBRARIES, MIB
+
+DAILY = "30 4 * * *"
+SMALL = 64 * MIB
+"""Bytes of an artefact up to which a backup is proved right after it was taken."""
+
+LONGEST = timedelta(hours=6)
+CPU = 0.5
+MEMORY = 512 * MIB
+
+
+def memory(limit: int, *, postgres: bool) -> int:
+    """Return the bytes that a throw-away container may take, of a service with this limit: redis has to hold all of its data."""
+    return min(limit, MEMORY) if postgres else limit
+
+
+def server(extensions: Iterable[str]) -> tuple[str, ...]:
+    """Return the command line of a PostgreSQL that is thrown away."""
+    settings = {
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "autovacuum": "off",
+        "shared_buffers": "64MB",
+        "maintenance_work_mem": "64MB",
+        "max_connections": "20",
+    }
+    libraries = [name for name in extensions if name in LIBRARIES]
+    if libraries:
+        settings["shared_preload_libraries"] = ",".join(libraries)
+    return ("postgres", *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")))

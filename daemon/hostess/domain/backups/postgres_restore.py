@@ -1,0 +1,147 @@
+"""How a dump of PostgreSQL is loaded beside live databases, compared with its manifest, and put in their place. Pure.
+
+The new databases have names that no service has until one transaction renames old and new: whatever is killed when, a name leads
+to all of the old data or to all of the new.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from hostess.domain.backups.backup import Dumped, Table
+from hostess.domain.backups.postgres_backup import USER
+
+NEW, OLD = "__hostess_new_", "__hostess_old_"
+ADMIN = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1")
+"""No session of it is in the way of a rename."""
+
+LIST = (*ADMIN, "-c", "SELECT datname FROM pg_database")
+ROLES = (*ADMIN, "-c", "SELECT rolname FROM pg_roles")
+
+_ROLE = re.compile(r'^(?:CREATE|ALTER) ROLE ("(?:[^"]|"")+"|[^\s;]+)')
+_MEMBER = re.compile(r"^GRANT .+ TO .+;$")
+CREATE = r"""DROP DATABASE IF EXISTS :"new" WITH (FORCE);
+DROP DATABASE IF EXISTS :"old" WITH (FORCE);
+CREATE DATABASE :"new" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' OWNER :"owner";
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'new')
+    FROM pg_database WHERE datname = :'live' AND datacl IS NOT NULL \gexec
+SELECT format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, :'new',
+        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+    FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = :'live' \gexec
+SELECT format('ALTER DATABASE %I SET %I TO %s', :'new', split_part(c, '=', 1),
+        CASE WHEN split_part(c, '=', 1) IN
+            ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces')
+        THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)
+    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
+    WHERE d.datname = :'live' AND s.setrole = 0 \gexec
+"""
+CLOSE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname IN (SELECT json_array_elements_text(:'names'::json));
+"""
+
+
+def new_name(database: str) -> str:
+    """Return what a database is called while it is loaded."""
+    return NEW + _short(database)
+
+
+def old_name(database: str) -> str:
+    """Return what the database is called that it has replaced."""
+    return OLD + _short(database)
+
+
+def leftovers(databases: Iterable[str], prefix: str) -> list[str]:
+    """Return the databases of a restore among *databases*."""
+    return [each for each in databases if each.startswith(prefix)]
+
+
+def restored(databases: Iterable[Dumped]) -> list[Dumped]:
+    """Return those that are restored: an empty `postgres`, which every server has, is left as it is."""
+    return [each for each in databases if each.name != USER or each.tables]
+
+
+def missing_roles(globals_text: str, known: Collection[str]) -> str:
+    """Return the lines of a dump of roles that make those that are not *known*; all others keep the passwords they have now."""
+    made: list[str] = []
+    absent: set[str] = set()
+    for line in globals_text.splitlines():
+        found = _ROLE.match(line)
+        if found and _plain(found[1]) not in known:
+            absent.add(found[1])
+            made.append(line)
+        elif _MEMBER.match(line) and any(role in line.split() or f"{role};" in line.split() for role in absent):
+            made.append(line)
+    return "\n".join([*made, ""]) if made else ""
+
+
+def create(database: Dumped, owners: Collection[str]) -> str:
+    """Return what makes the database that a dump is loaded into, with owner, rights and settings of the live one, if there is one."""
+    values = {
+        "new": new_name(database.name),
+        "old": old_name(database.name),
+        "live": database.name,
+        "encoding": database.encoding,
+        "collate": database.collate,
+        "ctype": database.ctype,
+        "owner": database.owner if database.owner in owners else USER,
+    }
+    return "".join(_set(name, value) for name, value in values.items()) + CREATE
+
+
+def load(database: str) -> tuple[str, ...]:
+    """Return the command that reads a dump into the database beside."""
+    return ("pg_restore", "-U", USER, "--exit-on-error", "-d", new_name(database))
+
+
+def swap(databases: Sequence[str], live: Collection[str]) -> str:
+    """Return the one transaction that puts the new databases in the place of those that are *live*."""
+    renames = []
+    for name in databases:
+        if name in live:
+            renames.append(f"ALTER DATABASE {_name(name)} RENAME TO {_name(old_name(name))};")
+        renames.append(f"ALTER DATABASE {_name(new_name(name))} RENAME TO {_name(name)};")
+    return "\n".join(["BEGIN;", *renames, "COMMIT;", ""])
+
+
+def close_sessions(databases: Iterable[str]) -> str:
+    """Return what ends the sessions that are in the way of a rename; while it waits for them, no new ones begin."""
+    names = [each for name in databases for each in (name, new_name(name))]
+    return _set("names", json.dumps(names)) + CLOSE
+
+
+def drop(databases: Iterable[str]) -> str:
+    """Return what removes databases of a restore."""
+    return "".join(f"DROP DATABASE IF EXISTS {_name(name)} WITH (FORCE);\n" for name in databases)
+
+
+def differences(wanted: Iterable[Table], found: Iterable[Table]) -> list[str]:
+    """Return in which tables the rows that were *found* are not those *wanted*, in words."""
+    before, after = _rows(wanted), _rows(found)
+    return [
+        f"{'.'.join(name)} has {after.get(name, 'no')} rows, and had {before.get(name, 'no')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _rows(tables: Iterable[Table]) -> Mapping[tuple[str, str], int]:
+    return {(table.schema, table.name): table.rows for table in tables}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(quoted: str) -> str:
+    return quoted[1:-1].replace('""', '"') if quoted.startswith('"') else quoted
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _set(name: str, value: str) -> str:
+    """Return the line that gives psql a variable."""
+    quoted = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
+    return f"\\set {name} '{quoted}'\n"

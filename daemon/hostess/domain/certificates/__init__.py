@@ -1,0 +1,1 @@
+"""Certificates: their names, their checks, when they are wanted and by whom."""

@@ -1,0 +1,1 @@
+"""DNS: what records say of a host, and what they let authorities do."""

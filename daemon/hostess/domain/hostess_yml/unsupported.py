@@ -1,0 +1,99 @@
+"""What the format can say and this version does not serve yet: refused in a sentence, never silently ignored."""
+
+from hostess.domain.hostess_yml.references import references
+from hostess.domain.hostess_yml.stack import Job, Service, ServiceType, Stack
+from hostess.domain.problem import Problem
+
+_NO_COPIES = {
+    ServiceType.POSTGRES: "read replicas are copies on other hosts, and this is one host: read_url is the url",
+    ServiceType.REDIS: "failover needs copies on other hosts, and this is one host: its data is on the disk, and backups are kept",
+}
+
+
+def refuse_unsupported(stack: Stack) -> None:
+    """Raise Problem "not-served-yet" that lists everything in *stack* that this version would have to ignore."""
+    found = [f"services.{service.name}.{what}" for service in stack.services.values() for what in _service(service)]
+    found += _from_outside(stack)
+    if found:
+        raise Problem(
+            "not-served-yet",
+            f"this version of Hostess cannot run: {'; '.join(found)}",
+            remedy="take it out of hostess.yml for now; nothing was changed",
+        )
+
+
+def notices(stack: Stack) -> list[str]:
+    """Return a sentence for each part of *stack* that is accepted and kept, and not acted upon yet."""
+    found = []
+    for service in stack.services.values():
+        if service.backups is not None and not service.is_database:
+            found.append(f"backups of {service.name} are noted, but this version does not take them yet")
+        if not service.replicas.fixed and service.type is not ServiceType.STATIC:
+            found.append(_of_scaling(service))
+        if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:
+            found.append(
+                f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
+                f"${{{service.name}.url}} names each group's own"
+            )
+    found += [
+        f"${{{name}.read_url}} is ${{{name}.url}}: on one host there are no read replicas"
+        for name in _read_apart(stack)
+    ]
+    return found
+
+
+def _read_apart(stack: Stack) -> list[str]:
+    """Return the databases that somebody reads by a URL of its own."""
+    parts: list[Service | Job] = [*stack.services.values(), *stack.jobs.values()]
+    asked = {
+        reference.target
+        for part in parts
+        for value in part.env.values()
+        for reference in references(value)
+        if reference.property == "read_url"
+    }
+    return [name for name, service in stack.services.items() if name in asked and service.is_database]
+
+
+def _of_scaling(service: Service) -> str:
+    if service.replicas.low == 0:
+        return f"{service.name} runs 1 replica and never sleeps: this version does not scale to zero yet"
+    count = f"{service.replicas.low} replica{'' if service.replicas.low == 1 else 's'}"
+    return f"{service.name} runs {count}: this version does not scale by itself yet"
+
+
+def _from_outside(stack: Stack) -> list[str]:
+    """Return each variable that asks for a database's address on the internet, which it has not."""
+    parts: dict[str, Service | Job] = {f"services.{name}": part for name, part in stack.services.items()}
+    parts |= {f"jobs.{name}": part for name, part in stack.jobs.items()}
+    return [
+        f"{place}.env.{name} with {reference} (databases are not reachable from outside; inside the stack there is "
+        f"${{{reference.target}.{reference.property.removeprefix('external_')}}})"
+        for place, part in parts.items()
+        for name, value in part.env.items()
+        for reference in references(value)
+        if reference.property in {"external_url", "external_host"}
+        and (target := stack.services.get(reference.target)) is not None
+        and target.is_database
+    ]
+
+
+def _service(service: Service) -> list[str]:
+    found = []
+    if service.type is ServiceType.STATIC:
+        found += [f"{key} (nothing runs in a static service)" for key in _runs(service)]
+    if service.is_database and service.replicas.high > 1:
+        found.append(f"replicas above 1 ({_NO_COPIES[service.type]})")
+    return found
+
+
+def _runs(service: Service) -> list[str]:
+    """Return the keys of a service that are about its containers."""
+    hooks = service.lifecycle
+    said = {
+        "command": service.command is not None,
+        "entrypoint": service.entrypoint is not None,
+        "files": bool(service.files),
+        "lifecycle": any((hooks.init, hooks.migrate, hooks.post_deploy, hooks.shutdown)),
+    }
+    return [key for key, is_said in said.items() if is_said]

@@ -1,0 +1,1 @@
+"""Builds without a Dockerfile: what a source folder holds, and the recipe for it."""

@@ -1,0 +1,1 @@
+"""Releases: what they are, and the way from one to the next."""

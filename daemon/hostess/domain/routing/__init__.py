@@ -1,0 +1,1 @@
+"""What is routed where, and what keeps requests away."""

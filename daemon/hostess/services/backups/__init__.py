@@ -1,0 +1,1 @@
+"""Backups: taken, proved by drills, and restored."""

@@ -1,0 +1,202 @@
+"""Drills: the newest backup of each database is restored into a throw-away container, each day and after it was taken, and checked."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from hostess.domain import labels
+from hostess.domain.alerts import drill_subject
+from hostess.domain.backups import drills, redis_backup
+from hostess.domain.backups.backup import FOR_RESTORES, GOOD, Backup, Proof, proven
+from hostess.domain.hostess_yml.stack import ServiceType
+from hostess.domain.ports import Artefacts, Clock, Container, ContainerSpec, Engine, Journal, Shell
+from hostess.domain.problem import Problem
+from hostess.domain.releases.release import Release, Workload
+from hostess.services.backups.loads import load_postgres
+from hostess.services.backups.restore_redis import RedisRestore
+from hostess.services.backups.restores import read_manifest
+from hostess.services.jobs.schedules import Due
+from hostess.services.keeping.replicas import Replicas
+
+LIMIT = timedelta(seconds=30)
+START = 300
+PAUSE = 0.5
+NETWORK = "none"
+"""Nobody reaches a throw-away container, and it reaches nobody."""
+
+log = logging.getLogger(__name__)
+
+
+class Drills:
+    """Proves backups, one at a time on the host. What a killed daemon leaves of one is removed as any container that nobody holds."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        engine: Engine,
+        replicas: Replicas,
+        redis: RedisRestore,
+        artefacts: Artefacts,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._engine = engine
+        self._replicas = replicas
+        self._redis = redis
+        self._artefacts = artefacts
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(1)
+
+    async def after(self, backup: Backup) -> None:
+        """Begin to prove a backup that was just taken, if it is small; others wait for the daily drill."""
+        if backup.trigger not in FOR_RESTORES and backup.size <= drills.SMALL:
+            self._begin(backup)
+
+    async def due(self) -> list[Due]:
+        """Return the daily drill of each database of a live release that has a backup."""
+        found = []
+        for place in await self._journal.places():
+            live = await self._journal.live(place.project, place.environment)
+            known = await self._journal.backups(place.project, place.environment)
+            good = [each for each in known if each.state in GOOD]
+            if live is not None:
+                services = sorted({each.service for each in good} & live.workloads.keys())
+                found += [self._of(live, name, [each for each in good if each.service == name]) for name in services]
+        return found
+
+    async def stop(self) -> None:
+        """End the drill that is under way; it proves nothing."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _of(self, live: Release, service: str, backups: list[Backup]) -> Due:
+        async def since() -> datetime:
+            return proven(backups).get(service, backups[-1].started_at)
+
+        async def fire() -> None:
+            self._begin(backups[0])
+
+        key = f"drill:{live.project}/{live.environment}/{service}"
+        return Due(key=key, schedule=drills.DAILY, mark=live.number, since=since, fire=fire)
+
+    def _begin(self, backup: Backup) -> None:
+        key = f"{backup.project}/{backup.environment}/{backup.service}"
+        if key not in self._running:
+            self._running[key] = asyncio.create_task(self._drill(backup))
+            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
+
+    async def _drill(self, backup: Backup) -> None:
+        async with self._room:
+            began, problem = self._clock.now(), ""
+            try:
+                async with asyncio.timeout(drills.LONGEST.total_seconds()):
+                    await self._proved(backup)
+            except Problem as caught:
+                problem = str(caught)
+            except TimeoutError:
+                problem = f"it took longer than {drills.LONGEST}"
+            except Exception:
+                log.exception("the drill of %s ended in a bug", backup.file)
+                problem = "something in Hostess itself went wrong; the daemon's log has the details"
+            now = self._clock.now()
+            await self._record(backup, Proof(now, round((now - began).total_seconds(), 3), problem))
+
+    async def _proved(self, backup: Backup) -> None:
+        live = await self._journal.live(backup.project, backup.environment)
+        workload = live.workloads.get(backup.service) if live else None
+        if live is None or workload is None:
+            raise Problem("nothing-live", f"{backup.service} is not live any more, so its image is not known")
+        manifest = await read_manifest(self._artefacts, backup)
+        mark = f"drill-{backup.id}"
+        async with self._thrown_away(live, workload, mark) as container:
+            if workload.type is ServiceType.POSTGRES:
+                await self._started(container, workload)
+
+                def work(shell: Shell) -> list[str]:
+                    return load_postgres(shell, self._artefacts, backup.path, manifest)
+
+                await self._engine.within(container.id, mark, work)
+            else:
+                await self._redis.serve(container, mark, backup, manifest)
+
+    @asynccontextmanager
+    async def _thrown_away(self, live: Release, workload: Workload, mark: str) -> AsyncIterator[Container]:
+        """Give a container of the workload's image without a network, its limits small; it is gone afterwards."""
+        instance = await self._journal.instance()
+        owned = labels.of_place(instance, live.project, live.environment)
+        marks = {
+            labels.ROLE: labels.TASK_ROLE,
+            labels.DEPLOYMENT: mark,
+            labels.REPLICA: mark,
+        }
+        postgres = workload.type is ServiceType.POSTGRES
+        libraries = workload.inside.extensions if workload.inside else ()
+        spec = ContainerSpec(
+            name=labels.container_name(instance, live.project, live.environment, workload.name, mark),
+            image=workload.image,
+            labels={**owned, **marks},
+            network=NETWORK,
+            env=await self._replicas.env(live, workload),
+            command=drills.server(libraries) if postgres else redis_backup.WAIT,
+            cpu=min(workload.cpu, drills.CPU),
+            memory=drills.memory(workload.memory, postgres=postgres),
+        )
+        self._replicas.hold(mark)
+        try:
+            made = await self._engine.create(spec)
+            try:
+                await self._engine.start(made)
+                container = await self._engine.container(made)
+                if container is None:
+                    raise Problem("container-start-failed", "the throw-away container disappeared at its start")
+                yield container
+            finally:
+                await asyncio.shield(self._engine.remove(made))
+        finally:
+            self._replicas.release(mark)
+
+    async def _started(self, container: Container, workload: Workload) -> None:
+        """Return once a server takes connections; Problem "drill-not-started" with its last words."""
+        ready = workload.health.command if workload.health and workload.health.command else ()
+        for _ in range(START):
+            now = await self._engine.container(container.id)
+            if now is None or now.state != "running":
+                break
+            code, _said = await self._engine.execute(container.id, ready, LIMIT)
+            if code == 0:
+                return
+            await self._clock.sleep(PAUSE)
+        lines = [line.text for line in await self._engine.logs(container.id, 5)]
+        raise Problem("drill-not-started", f"the server did not start: {' / '.join(lines)[-400:]}")
+
+    async def _record(self, backup: Backup, proof: Proof) -> None:
+        known = await self._journal.backups(backup.project, backup.environment, backup.service)
+        now = next((each for each in known if each.id == backup.id), None)
+        if now is None:  # deleted meanwhile: nobody relies on it
+            return
+        await self._journal.put_backup(replace(now, proof=proof))
+        if proof.problem:
+            log.warning("the drill of %s failed: %s", backup.file, proof.problem)
+        kind, how = ("backup.drill-failed", f"could not be restored: {proof.problem}") if proof.problem else _PROVEN
+        await self._journal.tell(
+            kind,
+            f"{backup.file} {how}",
+            self._clock.now(),
+            project=backup.project,
+            environment=backup.environment,
+            data={
+                "service": backup.service,
+                "backup": backup.id,
+                "seconds": proof.seconds,
+                "subject": drill_subject(backup.project, backup.environment, backup.service),
+            },
+        )
+
+
+_PROVEN = ("backup.proven", "was restored into a throw-away container, and all of it is there")

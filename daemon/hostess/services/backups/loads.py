@@ -1,0 +1,75 @@
+"""What is streamed into databases out of a backup, and compared with its manifest. All of it blocks, as `Shell` does."""
+
+from collections.abc import Iterator
+
+from hostess.domain.backups import postgres_backup, postgres_restore, redis_backup
+from hostess.domain.backups.backup import Dumped, Manifest
+from hostess.domain.ports import Artefacts, Shell
+from hostess.domain.problem import Problem
+from hostess.services.backups.dumps import lines
+
+MOST_ROLES = 16 * 1024 * 1024
+
+
+def load_postgres(shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest) -> list[str]:
+    """Load each database of a backup beside the live ones; return their names. Problem "restore-check-failed" and more."""
+    wanted = {each.name: each for each in postgres_restore.restored(manifest.databases)}
+    sizes = {part.name: part.size for part in manifest.parts}
+    loaded: list[str] = []
+    for part, pieces in artefacts.parts(path):
+        if part == postgres_backup.GLOBALS:
+            _roles(shell, pieces)
+            continue
+        name = postgres_backup.database_of(part)
+        if name in wanted:
+            owners = lines(shell, postgres_restore.ROLES)
+            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.create(wanted[name], owners))
+            shell.feed(postgres_restore.load(name), pieces, sizes[part])
+            _check(shell, wanted[name])
+            loaded.append(name)
+    absent = sorted(wanted.keys() - set(loaded))
+    if absent:
+        raise Problem("restore-check-failed", f"the artefact has no {', '.join(absent)}, which its manifest names")
+    return loaded
+
+
+def load_redis(shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest) -> None:
+    """Put the snapshot of a backup where a server that is started next reads it."""
+    sizes = {part.name: part.size for part in manifest.parts}
+    for part, pieces in artefacts.parts(path):
+        if part == redis_backup.PART:
+            shell.feed(redis_backup.TAKE, pieces, sizes[part])
+            return
+    raise Problem("restore-check-failed", f"the artefact has no {redis_backup.PART}")
+
+
+def check_redis(shell: Shell) -> int:
+    """Return how many keys were loaded. Problem "restore-check-failed" when they are not those of the snapshot."""
+    checked = "\n".join(lines(shell, redis_backup.CHECK))
+    info = redis_backup.fields("\n".join(lines(shell, redis_backup.INFO)))
+    read, loaded = redis_backup.keys_read(checked), redis_backup.keys_loaded(info)
+    if read != loaded:
+        raise Problem("restore-check-failed", f"of {read} keys in the snapshot {loaded} were loaded")
+    return loaded
+
+
+def _roles(shell: Shell, pieces: Iterator[bytes]) -> None:
+    text = bytearray()
+    for piece in pieces:
+        text += piece
+        if len(text) > MOST_ROLES:
+            raise Problem("restore-check-failed", "the dump of roles is larger than any that Hostess has written")
+    script = postgres_restore.missing_roles(text.decode(), lines(shell, postgres_restore.ROLES)).encode()
+    if script:
+        shell.feed(postgres_restore.ADMIN, [script], len(script))
+
+
+def _check(shell: Shell, database: Dumped) -> None:
+    env = postgres_backup.environment(postgres_restore.new_name(database.name))
+    counted = postgres_backup.counted(lines(shell, postgres_backup.DUMP, env, f"{postgres_backup.COUNT}\n"))
+    wrong = postgres_restore.differences(database.tables, counted)
+    if wrong:
+        raise Problem(
+            "restore-check-failed",
+            f"{database.name} was loaded, and is not what was dumped: {wrong[0]}{' and more' if wrong[1:] else ''}",
+        )

@@ -1,0 +1,244 @@
+"""Restores: a safety backup first, the backup loaded beside the live data and checked, then put in its place; or nothing has changed."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from dataclasses import replace
+
+from hostess.domain.backups.backup import FAILED, GOOD, OK, RUNNING, SAFETY, Backup, Manifest, Restore, new_id
+from hostess.domain.codec import CodecError, from_json
+from hostess.domain.hostess_yml.stack import ServiceType
+from hostess.domain.ports import Artefacts, Clock, Journal
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.releases.push import Say
+from hostess.services.backups.backups import Backups, Target
+from hostess.services.backups.restore_postgres import PostgresRestore
+from hostess.services.backups.restore_redis import RedisRestore
+from hostess.services.databases.setup import DatabaseSetup
+from hostess.services.deploying.turns import Turns
+
+AGAIN = 2.0
+INTERRUPTED = "the daemon was stopped in the middle of it"
+SWAPPED = "swapped"
+"""The mark of a restore of PostgreSQL whose new databases have their names."""
+
+log = logging.getLogger(__name__)
+
+
+class Restores:
+    """Restores services, one at a time in an environment, and never beside a deployment there."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
+        self,
+        journal: Journal,
+        backups: Backups,
+        artefacts: Artefacts,
+        postgres: PostgresRestore,
+        redis: RedisRestore,
+        setup: DatabaseSetup,
+        turns: Turns,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._backups = backups
+        self._artefacts = artefacts
+        self._postgres = postgres
+        self._redis = redis
+        self._setup = setup
+        self._turns = turns
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[Restore]] = {}
+        self._progress: dict[str, str] = {}
+
+    async def begin(self, target: Target, backup: Backup, *, safety: bool) -> Restore:
+        """Write a restore down and start it. Problem "restore-unfit" when the backup is of another kind of service."""
+        manifest = await self._manifest(backup)
+        if manifest.type != target.workload.type:
+            raise Problem(
+                "restore-unfit",
+                f"{backup.file} is of a {manifest.type}, and {target.workload.name} is a {target.workload.type}",
+                serving="nothing was changed",
+            )
+        restore = Restore(
+            id=new_id(self._clock.now(), self._clock.token(48)),
+            project=target.release.project,
+            environment=target.release.environment,
+            service=target.workload.name,
+            source=backup.environment,
+            backup=backup.id,
+            started_at=self._clock.now(),
+        )
+        self._own(restore, self._carried_out(restore, backup, manifest, safety=safety))
+        await self._journal.put_restore(restore)
+        return restore
+
+    def progress(self, restore: Restore) -> str:
+        """Return what is being done for a restore now; "" when nothing is."""
+        return self._progress.get(restore.id, "")
+
+    async def recover(self) -> None:
+        """After a restart: find out whether each restore that was under way has put new data in place, and tidy up."""
+        for restore in await self._journal.restores():
+            if restore.state == RUNNING:
+                self._own(restore, self._found_out(restore.id, INTERRUPTED))
+
+    async def stop(self) -> None:
+        """End the restores that are under way: those that have not put new data in place have changed nothing."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ---- one restore -------------------------------------------------------------------------------------------------
+
+    def _own(self, restore: Restore, work: Coroutine[object, object, Restore]) -> None:
+        task = asyncio.create_task(work)
+        self._running[restore.id] = task
+        task.add_done_callback(lambda _: self._running.pop(restore.id, None))
+
+    async def _carried_out(self, restore: Restore, backup: Backup, manifest: Manifest, *, safety: bool) -> Restore:
+        say = self._say(restore)
+        say("waiting for its turn")
+        begun = False
+        try:
+            async with self._turns.turn(restore.project, restore.environment):
+                if safety:
+                    restore = await self._safe(restore, say)
+                say("reading the backup")
+                await self._backups.verify(backup)
+                begun = True
+                await self._put_in_place(restore, backup, manifest, say)
+        except Problem as problem:
+            if begun:
+                return await self._found_out(restore.id, str(problem))
+            return await self._failed(restore, f"{problem}; the data is as it was")
+        except Exception:
+            log.exception("restore %s of %s ended in a bug", restore.id, restore.service)
+            return await self._failed(
+                restore, "something in Hostess itself went wrong; the daemon's log has the details"
+            )
+        finally:
+            self._progress.pop(restore.id, None)
+        return await self._done(restore)
+
+    async def _safe(self, restore: Restore, say: Say) -> Restore:
+        """Take a backup of what is live now."""
+        say("taking a safety backup")
+        await self._backups.over(restore.project, restore.environment, restore.service)
+        begun = await self._backups.begin(restore.project, restore.environment, restore.service, SAFETY)
+        taken = await self._backups.ended(begun)
+        if taken.state not in GOOD:
+            raise Problem("restore-unsafe", f"the safety backup failed: {taken.problem}")
+        restore = replace(restore, safety=taken.id)
+        await self._journal.put_restore(restore)
+        return restore
+
+    async def _put_in_place(self, restore: Restore, backup: Backup, manifest: Manifest, say: Say) -> None:
+        target = await self._target(restore)
+        say("loading it beside the live data, and checking it")
+        if target.workload.type is ServiceType.POSTGRES:
+            await self._postgres.tidy(target, restore)  # what one before could not remove is in the way of the names
+            databases = await self._postgres.load(target, restore, backup, manifest)
+            say("putting it in place")
+            await self._postgres.swap(target, restore, databases)
+            await self._tidied(target, restore)
+        else:
+            place = await self._place(restore)
+            async with self._redis.beside(place, target, restore, backup, manifest) as beside:
+                marked = replace(restore, mark=await self._redis.identity(beside.id))
+                await self._journal.put_restore(marked)
+                say("putting it in place")
+                await self._redis.copy(target, beside)
+        await self._setup.make(target.release, target.workload, say)
+
+    async def _tidied(self, target: Target, restore: Restore) -> bool:
+        """Remove the databases that a restore of PostgreSQL has left, and return whether its own are in place.
+
+        That is written down first: afterwards nothing in the server tells it any more.
+        """
+        swapped = restore.mark == SWAPPED or await self._postgres.is_swapped(target, restore)
+        if swapped:
+            await self._journal.put_restore(replace(restore, mark=SWAPPED))
+        await self._postgres.tidy(target, restore)
+        return swapped
+
+    async def _found_out(self, restore_id: str, why: str) -> Restore:
+        """End a restore that broke off after loading had begun: the database itself tells whether it has the new data."""
+        while True:
+            restore = next(each for each in await self._journal.restores() if each.id == restore_id)
+            try:
+                async with self._turns.turn(restore.project, restore.environment):
+                    target = await self._target(restore)
+                    if target.workload.type is ServiceType.POSTGRES:
+                        swapped = await self._tidied(target, restore)
+                    else:
+                        swapped = await self._redis.tidy(target, restore)
+                    if swapped:
+                        await self._setup.make(target.release, target.workload, log.info)
+                break
+            except Problem as problem:
+                log.info("restore %s of %s: %s; looking again", restore.id, restore.service, problem)
+                if problem.code in {"nothing-live", "service-not-found", "project-not-found"}:
+                    return await self._failed(restore, f"{why}, and the service is gone")
+            await self._clock.sleep(AGAIN)
+        if swapped:
+            return await self._done(restore)
+        return await self._failed(restore, f"{why}; the data is as it was")
+
+    async def _target(self, restore: Restore) -> Target:
+        return await self._backups.target(restore.project, restore.environment, restore.service)
+
+    async def _place(self, restore: Restore) -> Place:
+        places = await self._journal.places(restore.project)
+        return next(place for place in places if place.environment == restore.environment)
+
+    async def _manifest(self, backup: Backup) -> Manifest:
+        return await read_manifest(self._artefacts, backup)
+
+    async def _done(self, restore: Restore) -> Restore:
+        done = replace(restore, state=OK, ended_at=self._clock.now())
+        await self._journal.put_restore(done)
+        message = f"{restore.service} has the data of backup {restore.backup}"
+        await self._tell(
+            done, "restore.completed", message + (f"; before it: {restore.safety}" if restore.safety else "")
+        )
+        return done
+
+    async def _failed(self, restore: Restore, why: str) -> Restore:
+        failed = replace(restore, state=FAILED, ended_at=self._clock.now(), problem=why)
+        await self._journal.put_restore(failed)
+        await self._tell(failed, "restore.failed", f"{restore.service} was not restored: {why}")
+        log.warning("restore %s of %s failed: %s", restore.id, restore.service, why)
+        return failed
+
+    async def _tell(self, restore: Restore, kind: str, message: str) -> None:
+        await self._journal.tell(
+            kind,
+            message,
+            self._clock.now(),
+            project=restore.project,
+            environment=restore.environment,
+            data={
+                "service": restore.service,
+                "restore": restore.id,
+                "backup": restore.backup,
+                "safety": restore.safety,
+            },
+        )
+
+    def _say(self, restore: Restore) -> Say:
+        def say(line: str) -> None:
+            self._progress[restore.id] = line.strip()
+
+        return say
+
+
+async def read_manifest(artefacts: Artefacts, backup: Backup) -> Manifest:
+    """Return the manifest of a backup. Problem "backup-damaged" when it is none."""
+    text = await asyncio.to_thread(artefacts.manifest, backup.path)
+    try:
+        return from_json(Manifest, json.loads(text))
+    except (ValueError, CodecError) as error:
+        raise Problem("backup-damaged", f"the manifest of {backup.file} cannot be read: {error}") from error

@@ -1,0 +1,148 @@
+"""Drills of recoveries: base backup and log are played to their end in a throw-away container, and every table is read."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import datetime
+
+from hostess.domain.alerts import log_subject
+from hostess.domain.backups import drills
+from hostess.domain.backups.backup import OK, Heard, Proof
+from hostess.domain.backups.wal import Archive, Base, way
+from hostess.domain.hostess_yml.stack import ServiceType
+from hostess.domain.ports import Clock, Engine, Journal, Shell
+from hostess.domain.problem import Problem
+from hostess.services.backups.backups import Backups
+from hostess.services.backups.dumps import dump
+from hostess.services.backups.recoveries import Recoveries
+from hostess.services.jobs.schedules import Due
+
+log = logging.getLogger(__name__)
+
+
+class WalDrills:
+    """Proves what is kept of the log, one at a time on the host: each day, and right after a base backup that is small."""
+
+    def __init__(
+        self, journal: Journal, engine: Engine, backups: Backups, recoveries: Recoveries, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._engine = engine
+        self._backups = backups
+        self._recoveries = recoveries
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(1)
+
+    async def after(self, base: Base) -> None:
+        """Begin to prove what leads on from a base backup that was just taken, if it is small."""
+        if base.size <= drills.SMALL:
+            self._begin(base)
+
+    async def due(self) -> list[Due]:
+        """Return the daily drill of each log that is kept."""
+        found, bases = [], await self._journal.bases()
+        for archive in await self._journal.archives():
+            live = await self._journal.live(archive.project, archive.environment)
+            newest = _newest(bases, archive)
+            if live is not None and archive.on and archive.service in live.workloads and newest is not None:
+                found.append(self._of(live.number, newest))
+        return found
+
+    async def stop(self) -> None:
+        """End the drill that is under way; it proves nothing."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _of(self, mark: int, base: Base) -> Due:
+        async def since() -> datetime:
+            return base.proof.at if base.proof else base.started_at
+
+        async def fire() -> None:
+            self._begin(base)
+
+        key = f"wal-drill:{base.project}/{base.environment}/{base.service}"
+        return Due(key=key, schedule=drills.DAILY, mark=mark, since=since, fire=fire)
+
+    def _begin(self, base: Base) -> None:
+        key = f"{base.project}/{base.environment}/{base.service}"
+        if key not in self._running:
+            self._running[key] = asyncio.create_task(self._drill(base))
+            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
+
+    async def _drill(self, base: Base) -> None:
+        async with self._room:
+            began, problem = self._clock.now(), ""
+            try:
+                async with asyncio.timeout(drills.LONGEST.total_seconds()):
+                    await self._proved(base)
+            except Problem as caught:
+                problem = str(caught)
+            except TimeoutError:
+                problem = f"it took longer than {drills.LONGEST}"
+            except Exception:
+                log.exception("the drill of the log of %s ended in a bug", base.service)
+                problem = "something in Hostess itself went wrong; the daemon's log has the details"
+            now = self._clock.now()
+            await self._record(base, Proof(now, round((now - began).total_seconds(), 3), problem))
+
+    async def _proved(self, base: Base) -> None:
+        target = await self._backups.target(base.project, base.environment, base.service)
+        kept = await self._journal.kept(base.project, base.environment, base.service)
+        if kept.archive is None or base.id not in {each.id for each in kept.bases}:
+            return
+        moment = max(kept.archive.until, base.ended_at or base.started_at)
+        if kept.archive.chain != base.chain:  # another log has begun: this one leads to its own end
+            moment = base.ended_at or base.started_at
+        small = replace(
+            target.workload,
+            cpu=min(target.workload.cpu, drills.CPU),
+            memory=drills.memory(target.workload.memory, postgres=True),
+        )
+        # The copy of a begun segment is replaced before long: it is left out.
+        whole = replace(kept, bases=(base,), archive=replace(kept.archive, begun=None))
+        mark, found = f"drill-base-{base.id}", way(whole, moment, base.service)
+        async with self._recoveries.recovered(replace(target, workload=small), found, moment, mark) as source:
+            await self._engine.within(source.container, mark, _read)
+
+    async def _record(self, base: Base, proof: Proof) -> None:
+        kept = await self._journal.kept(base.project, base.environment, base.service)
+        now = next((each for each in kept.bases if each.id == base.id), None)
+        if now is None:  # it went meanwhile: nobody relies on it
+            return
+        await self._journal.put_base(replace(now, proof=proof))
+        if proof.problem:
+            log.warning("the drill of the log of %s failed: %s", base.service, proof.problem)
+        kind, how = ("backup.drill-failed", f"could not be played: {proof.problem}") if proof.problem else _PROVEN
+        await self._journal.tell(
+            kind,
+            f"the log of {base.service} {how}",
+            self._clock.now(),
+            project=base.project,
+            environment=base.environment,
+            data={
+                "service": base.service,
+                "subject": f"drills of the {log_subject(base.project, base.environment, base.service)}",
+                "base": base.id,
+                "seconds": proof.seconds,
+            },
+        )
+
+
+def _newest(bases: list[Base], archive: Archive) -> Base | None:
+    place = (archive.project, archive.environment, archive.service, archive.chain)
+    good = [each for each in bases if each.state == OK]
+    good = [each for each in good if (each.project, each.environment, each.service, each.chain) == place]
+    return max(good, key=lambda base: base.started_at, default=None)
+
+
+def _read(shell: Shell) -> None:
+    """Read every table."""
+    for _, pieces in dump(ServiceType.POSTGRES, shell, Heard()):
+        for _ in pieces:
+            pass
+
+
+_PROVEN = ("backup.proven", "was played to its end in a throw-away container, and every table could be read")

@@ -1,0 +1,1 @@
+"""A pushed tree to images and folders of files."""

@@ -1,0 +1,1 @@
+"""Certificates: imported, internal, ordered, and which of them are served."""

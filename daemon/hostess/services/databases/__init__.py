@@ -1,0 +1,1 @@
+"""Managed databases, from their credentials to what is made inside them."""

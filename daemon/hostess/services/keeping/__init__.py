@@ -1,0 +1,1 @@
+"""What keeps releases alive, and clears away what is over."""

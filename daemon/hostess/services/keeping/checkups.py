@@ -1,0 +1,194 @@
+"""Checkups: every replica that serves is asked how it is at its own interval; one that is not well gets no requests and is restarted."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hostess.domain.health import COMMAND_PAUSE, Condition, gate_limit, rest_after
+from hostess.domain.hostess_yml.stack import Health
+from hostess.domain.ports import Clock, Container, Journal
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.releases.plan import matching
+from hostess.domain.releases.release import Release, Workload
+from hostess.services.deploying.gate import Gate
+from hostess.services.deploying.turns import Turns
+from hostess.services.keeping.replicas import DEFAULT_GRACE, Replicas, grace_of
+from hostess.services.keeping.retirement import leaving
+from hostess.services.routing.publishing import Routing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Watched:
+    """A replica under watch. Its service is *workload* of the release that is live in *place*."""
+
+    place: Place
+    workload: Workload
+    health: Health
+    container: Container
+    condition: Condition = field(default_factory=Condition)
+
+    @property
+    def service(self) -> tuple[str, str, str]:
+        return self.place.project, self.place.environment, self.workload.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Restarted:
+    times: int
+    again: datetime
+
+
+class Checkups:
+    """Watches the live replicas that have a check. Databases are watched, too, but never restarted: that would mend nothing."""
+
+    def __init__(
+        self, journal: Journal, replicas: Replicas, gate: Gate, routing: Routing, turns: Turns, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._replicas = replicas
+        self._gate = gate
+        self._routing = routing
+        self._turns = turns
+        self._clock = clock
+        self._watched: dict[str, _Watched] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._restarted: dict[tuple[str, str, str], _Restarted] = {}
+
+    @property
+    def unwell(self) -> frozenset[str]:
+        """The ids of the containers that are unhealthy."""
+        return frozenset(container for container, each in self._watched.items() if not each.condition.well)
+
+    async def look(self) -> None:
+        """Begin to watch the replicas that have become live, and forget those that are no longer. Each goes on by itself."""
+        try:
+            there = await self._replicas.everywhere()
+        except Problem:  # the engine is away, which the reconciler tells
+            return
+        gone = await leaving(self._journal)
+        found: dict[str, _Watched] = {}
+        for place in await self._journal.places():
+            key = (place.project, place.environment)
+            staying = [container for container in there.get(key, []) if container.id not in gone]
+            found |= {each.container.id: each for each in await self._of(place, staying)}
+        for container in self._tasks.keys() - found.keys():
+            place = self._watched[container].place
+            if not self._turns.busy(place.project, place.environment):
+                # Else it may only be away for a moment: restarted here, or handed over and perhaps taken back.
+                self._tasks.pop(container).cancel()
+                self._watched.pop(container)
+        for container, watched in found.items():
+            known = self._watched.get(container)
+            if known is not None:
+                known.workload = watched.workload  # its dependencies and hosts may be others now
+            elif not self._turns.busy(watched.place.project, watched.place.environment):
+                # What a deployment or a repair has started is still at its gate.
+                self._watched[container] = watched
+                self._tasks[container] = asyncio.create_task(self._watch(watched))
+        await self._publish()
+
+    async def stop(self) -> None:
+        """Watch nothing any more."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(self, watched: _Watched) -> None:
+        pause = max(watched.health.interval.total_seconds(), COMMAND_PAUSE)
+        while True:
+            await self._clock.sleep(pause)
+            try:
+                await self._check(watched)
+            except Problem as problem:  # the engine or the journal is away: that says nothing of the replica
+                log.info("%s of %s could not be checked: %s", watched.workload.name, watched.place.network, problem)
+            except Exception:
+                log.exception("the check of %s of %s failed", watched.workload.name, watched.place.network)
+
+    async def _check(self, watched: _Watched) -> None:
+        answer = await self._gate.ask(watched.workload, watched.container)
+        before, watched.condition = watched.condition, watched.condition.after(watched.health, answered=answer.ok)
+        if watched.condition.well:
+            if not before.well:
+                await self._publish()
+                await self._tell(watched, "service.healthy", f"a replica of {watched.workload.name} is healthy again")
+                self._restarted.pop(watched.service, None)  # now the next one may be restarted
+            return
+        if before.well:
+            if not await self._is_live(watched):  # it is being stopped, and the next look forgets it
+                watched.condition = before
+                return
+            await self._publish()
+            await self._tell(
+                watched, "service.unhealthy", f"a replica of {watched.workload.name} is unhealthy: it {answer.evidence}"
+            )
+        await self._restart(watched)
+
+    async def _restart(self, watched: _Watched) -> None:
+        """Restart an unhealthy replica where that may help: one of a service at a time, with growing pauses."""
+        place, service = watched.place, watched.service
+        before = self._restarted.get(service)
+        if watched.workload.is_database or (before is not None and self._clock.now() < before.again):
+            return
+        if await self._waits_for_others(watched) or self._turns.busy(place.project, place.environment):
+            return
+        async with self._turns.turn(place.project, place.environment):
+            if self._watched.get(watched.container.id) is not watched or not await self._is_live(watched):
+                return
+            times = before.times + 1 if before else 1
+            rest = max(rest_after(times), gate_limit(watched.health))
+            self._restarted[service] = _Restarted(times, self._clock.now() + rest)
+            await self._tell(watched, "service.restarted", f"a replica of {watched.workload.name} is restarted")
+            await self._replicas.stop(watched.container.id, min(grace_of(watched.workload), DEFAULT_GRACE))
+            await self._replicas.restart(watched.container.id)
+
+    async def _waits_for_others(self, watched: _Watched) -> bool:
+        """Whether something that it depends on does not answer right now: then a restart would mend nothing."""
+        for name in watched.workload.depends_on:
+            needed = [each for each in self._watched.values() if each.service == (*watched.service[:2], name)]
+            answers = [await self._gate.ask(each.workload, each.container) for each in needed]
+            if needed and not any(answer.ok for answer in answers):
+                return True
+        return False
+
+    async def _is_live(self, watched: _Watched) -> bool:
+        """Whether it still is a replica of the live release or its canary, now that nobody else changes anything there."""
+        key = (watched.place.project, watched.place.environment)
+        gone = await leaving(self._journal)
+        there = [c for c in await self._replicas.of_place(*key) if c.id not in gone]
+        return watched.container.id in {each.container.id for each in await self._of(watched.place, there)}
+
+    async def _of(self, place: Place, containers: Collection[Container]) -> list[_Watched]:
+        """Return the replicas of the live release and of its canary that can be asked."""
+        live = await self._journal.live(place.project, place.environment)
+        canary = await self._journal.canary(place.project, place.environment)
+        return [*_of(place, live, containers), *_of(place, canary.tried if canary else None, containers)]
+
+    async def _publish(self) -> None:
+        with suppress(Problem):  # the proxy is away; the reconciler publishes what is right then
+            await self._routing.set_unwell(self.unwell)
+
+    async def _tell(self, watched: _Watched, kind: str, message: str) -> None:
+        project, environment, service = watched.service
+        now = self._clock.now()
+        log.info("%s/%s: %s", project, environment, message)
+        await self._journal.tell(
+            kind, message, now, project=project, environment=environment, data={"service": service}
+        )
+
+
+def _of(place: Place, live: Release | None, containers: Iterable[Container]) -> list[_Watched]:
+    """Return the replicas of a release that can be asked."""
+    present = list(containers)
+    return [
+        _Watched(place, workload, workload.health, container)
+        for workload in (live.workloads.values() if live else ())
+        if workload.health is not None
+        for container in matching(workload, present)[: workload.replicas]
+    ]

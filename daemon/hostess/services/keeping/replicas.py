@@ -1,0 +1,227 @@
+"""Containers of workloads: made with our labels and a fixed address, started, stopped, removed."""
+
+import asyncio
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hostess.domain import labels
+from hostess.domain.hostess_yml.stack import Hook
+from hostess.domain.ports import Clock, Container, ContainerSpec, Engine, Journal, Vault
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.releases.fingerprint import seal_of
+from hostess.domain.releases.release import Release, Workload
+from hostess.domain.routing.inside import container_addresses
+from hostess.services.routing.inside_names import InsideNames
+
+DEFAULT_GRACE = timedelta(seconds=10)
+
+
+class Replicas:
+    """Starts replicas and one-off tasks of a release in their environment's network.
+
+    Every container gets a fixed address of ours: it is the same after a restart of the container, the engine or the host, and
+    no other container gets it meanwhile. Addresses are handed out in turn, so that a freed one rests before it is used again.
+    """
+
+    def __init__(self, engine: Engine, journal: Journal, vault: Vault, clock: Clock, names: InsideNames) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._vault = vault
+        self._clock = clock
+        self._names = names
+        self._addressing = asyncio.Lock()
+        self._turn: dict[str, int] = {}
+        self._held: set[str] = set()
+
+    def hold(self, mark: str) -> None:
+        """Keep the tasks that were started under *mark* (in place of a deployment's id) from being taken for leftovers."""
+        self._held.add(mark)
+
+    def release(self, mark: str) -> None:
+        """Stop keeping them."""
+        self._held.discard(mark)
+
+    def holds(self, mark: str) -> bool:
+        """Whether somebody in this process looks after the tasks of *mark*."""
+        return mark in self._held
+
+    async def start(
+        self, place: Place, release: Release, workload: Workload, replica: int, deployment: str
+    ) -> Container:
+        """Create and start one replica; Problem "container-start-failed" leaves nothing behind."""
+        marks = {
+            labels.ROLE: labels.REPLICA_ROLE,
+            labels.REPLICA: str(replica),
+            labels.SPEC: workload.spec,
+            labels.DEPLOYMENT: deployment,
+        }
+        ending = f"{release.title}-{replica}-{self._clock.token(16)}"
+        return await self._run(
+            place,
+            release,
+            workload,
+            marks,
+            ending=ending,
+            command=workload.command,
+            is_task=False,
+            env={},
+            volumes=workload.volumes,
+        )
+
+    async def start_task(  # noqa: PLR0913 -- what a container of its own takes
+        self,
+        place: Place,
+        release: Release,
+        workload: Workload,
+        hook: Hook,
+        deployment: str,
+        name: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        volumes: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> Container:
+        """Create and start a one-off container of the workload's image that runs *hook*'s command.
+
+        *env* replaces values; *volumes* (name -> path) is what it sees of a service's store; *user* runs it instead of the image's own.
+        """
+        marks = {labels.ROLE: labels.TASK_ROLE, labels.DEPLOYMENT: deployment, labels.REPLICA: name}
+        return await self._run(
+            place,
+            release,
+            workload,
+            marks,
+            ending=f"{release.title}-{name}",
+            command=hook.command,
+            is_task=True,
+            env=env or {},
+            volumes=volumes or {},
+            user=user,
+        )
+
+    async def env(self, release: Release, workload: Workload) -> dict[str, str]:
+        """Return the opened environment of a workload."""
+        sealed = self._vault.open(workload.sealed_env, seal_of(release.project, release.environment, workload.name))
+        values: dict[str, str] = json.loads(sealed)
+        if workload.ports and not workload.is_database:
+            values.setdefault("PORT", str(workload.ports[0]))
+        return values
+
+    async def make_network(self, place: Place) -> None:
+        """Make the environment's network if it is not there."""
+        owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
+        await self._engine.make_network(place.network, place.subnet, owned)
+
+    async def everywhere(self) -> dict[tuple[str, str], list[Container]]:
+        """Return all containers of this installation by project and environment."""
+        found: dict[tuple[str, str], list[Container]] = defaultdict(list)
+        for container in await self._engine.containers(labels.of_instance(await self._journal.instance())):
+            place = (container.labels.get(labels.PROJECT, ""), container.labels.get(labels.ENVIRONMENT, ""))
+            found[place].append(container)
+        return found
+
+    async def of_place(self, project: str, environment: str) -> list[Container]:
+        """Return all containers of an environment, tasks and stopped ones too."""
+        return await self._engine.containers(labels.of_place(await self._journal.instance(), project, environment))
+
+    async def keep(self, container: str) -> None:
+        """Let the engine keep a replica running that has passed its gate; before that its end is to be seen, not mended."""
+        await self._engine.keep_running(container)
+
+    async def stop(self, container: str, grace: timedelta) -> None:
+        """Send SIGTERM, after *grace* SIGKILL."""
+        await self._engine.stop(container, grace)
+
+    async def restart(self, container: str) -> None:
+        """Start a container again that was stopped; one that is gone is no error."""
+        if await self._engine.container(container) is not None:
+            await self._engine.start(container)
+
+    async def exists(self, container: str) -> bool:
+        """Whether the engine still knows a container, running or not."""
+        return await self._engine.container(container) is not None
+
+    async def remove(self, container: str) -> None:
+        """Remove a container, running or not."""
+        await self._engine.remove(container)
+
+    async def _run(  # noqa: PLR0913 -- one flow told in order
+        self,
+        place: Place,
+        release: Release,
+        workload: Workload,
+        marks: Mapping[str, str],
+        *,
+        ending: str,
+        command: tuple[str, ...] | None,
+        is_task: bool,
+        env: Mapping[str, str],
+        volumes: Mapping[str, str],
+        user: str | None = None,
+    ) -> Container:
+        instance = await self._journal.instance()
+        owned = labels.of_place(instance, release.project, release.environment)
+        for volume in volumes:
+            owner = labels.service_of_volume(volume) or workload.name  # a job may be the first to see it
+            await self._engine.make_volume(volume, {**owned, labels.SERVICE: owner})
+        values = {**await self.env(release, workload), **env}
+        async with self._addressing:
+            spec = ContainerSpec(
+                name=labels.container_name(instance, release.project, release.environment, workload.name, ending),
+                image=workload.image,
+                labels={**owned, labels.SERVICE: workload.name, labels.RELEASE: str(release.number), **marks},
+                network=place.network,
+                env=values,
+                command=command,
+                entrypoint=workload.entrypoint,
+                aliases=() if is_task else (workload.name,),
+                address=await self._address(place),
+                hosts=await self._names.of(release, "" if is_task else workload.name),
+                cpu=workload.cpu,
+                memory=workload.memory,
+                volumes=volumes,
+                owners={path: owner for path, owner in workload.owners.items() if path in volumes.values()},
+                files=self.files(release, workload),
+                stop_grace=grace_of(workload),
+                user=user,
+            )
+            container = await self._engine.create(spec)
+        try:
+            await self._engine.start(container)
+            made = await self._engine.container(container)
+        except BaseException:
+            await asyncio.shield(self._engine.remove(container))
+            raise
+        if made is None:
+            raise Problem("container-start-failed", f"the new container of {workload.name} disappeared at its start")
+        return made
+
+    def files(self, release: Release, workload: Workload) -> dict[str, tuple[int, bytes]]:
+        """Return the files that are put into a workload's containers: path -> mode and content."""
+        if not workload.sealed_files:
+            return {}
+        sealed = self._vault.open(workload.sealed_files, seal_of(release.project, release.environment, workload.name))
+        found: dict[str, tuple[int, str]] = json.loads(sealed)
+        return {path: (mode, base64.b64decode(content)) for path, (mode, content) in found.items()}
+
+    async def _address(self, place: Place) -> str:
+        used = {container.address for container in await self.of_place(place.project, place.environment)}
+        pool = container_addresses(place.subnet)
+        turn = self._turn.get(place.subnet, 0)
+        for step in range(len(pool)):
+            at = (turn + step) % len(pool)
+            if pool[at] not in used:
+                self._turn[place.subnet] = at + 1
+                return pool[at]
+        raise Problem(
+            "addresses-exhausted", f"all {len(pool)} addresses of {place.subnet} are in use by {place.environment}"
+        )
+
+
+def grace_of(workload: Workload) -> timedelta:
+    """Return how long a container of *workload* may take to stop."""
+    return workload.shutdown.timeout if workload.shutdown else DEFAULT_GRACE

@@ -1,0 +1,1 @@
+"""The proxy's table, and what changes it beside deployments."""

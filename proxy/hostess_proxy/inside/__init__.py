@@ -1,0 +1,1 @@
+"""Callers inside a stack, who reach services at virtual addresses."""

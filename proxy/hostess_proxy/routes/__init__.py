@@ -1,0 +1,1 @@
+"""What routes ask of a request before it is sent on, and what they change of it."""

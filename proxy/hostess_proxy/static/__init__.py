@@ -1,0 +1,1 @@
+"""Static sites, served from folders."""

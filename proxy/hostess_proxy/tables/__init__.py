@@ -1,0 +1,1 @@
+"""The table that the daemon gives: its values, and their strict reading."""

@@ -1,0 +1,1 @@
+"""TLS: from a ClientHello to the protocol that was agreed on."""
