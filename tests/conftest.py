@@ -5,6 +5,10 @@ import pytest
 LONGEST = (
     "test_crash",
     "test_full_stack",
+    "test_point_in_time",
+    "test_restores",
+    "test_backups",
+    "test_upgrades",
     "test_installation",
     "test_broken_push",
     "test_zero_lost",
