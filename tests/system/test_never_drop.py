@@ -17,9 +17,10 @@ NAME = "steady.example"
 
 
 def steady(version: str) -> dict[str, str]:
-    """Return the tiny app with a domain."""
+    """Return the tiny app with a domain, at which plain HTTP is served for good."""
     files = echo_files(version)
-    files["hostess.yml"] = files["hostess.yml"].replace("    health:", f"    domains: [{NAME}]\n    health:")
+    asked = f"    domains: [{NAME}]\n    proxy: {{redirect_https: false}}\n    health:"
+    files["hostess.yml"] = files["hostess.yml"].replace("    health:", asked)
     return files
 
 

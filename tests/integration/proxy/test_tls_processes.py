@@ -29,7 +29,8 @@ def port_of(proxy: Proxy) -> int:
 HASTY = (
     sys.executable,
     "-c",
-    "import sys; from hostess_proxy import main, supervisor; supervisor._TICKET_KEY_SECONDS = 0.5; sys.exit(main.main())",
+    "import sys; from hostess_proxy import main; from hostess_proxy.process import supervisor; "
+    "supervisor._TICKET_KEY_SECONDS = 0.5; sys.exit(main.main())",
 )
 
 
