@@ -25,13 +25,15 @@ def port_of(proxy: Proxy) -> int:
     return int(proxy.state.https.rpartition(":")[2])
 
 
-# The same program, where a day is half a second long.
-HASTY = (
-    sys.executable,
-    "-c",
-    "import sys; from hostess_proxy import main; from hostess_proxy.process import supervisor; "
-    "supervisor._TICKET_KEY_SECONDS = 0.5; sys.exit(main.main())",
-)
+_SHORT_DAY = """
+import sys
+from hostess_proxy.main import main
+from hostess_proxy.process import supervisor
+supervisor._TICKET_KEY_SECONDS = 0.5
+sys.exit(main())
+"""
+HASTY = (sys.executable, "-c", _SHORT_DAY)
+"""The same program, where a day is half a second long."""
 
 
 async def ask(proxy: Proxy, context: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None) -> TlsClient:
