@@ -15,6 +15,8 @@ from hostess.domain.problem import Problem
 HEADER = b"age-encryption.org/"
 WAITING = 8
 """Pieces that wait between the thread that encrypts and the one that takes them."""
+_NO_KEY = "No matching keys"
+"""What the library says when no identity fits."""
 
 
 class Seal:
@@ -48,11 +50,11 @@ class Seal:
         identities = self._identities(path)
         try:
             yield from _Pipe(whole, lambda source, target: pyrage.decrypt_io(source, target, identities)).pieces()
-        except pyrage.DecryptError as error:
-            raise _sealed(
-                path, "the identities in backups.identity_file are not those that it is encrypted for"
-            ) from error
-        except OSError as error:
+        except (pyrage.DecryptError, OSError) as error:
+            # A header that was cut is the same kind of error for the library; only its words tell.
+            if _NO_KEY in str(error):
+                why = "the identities in backups.identity_file are not those that it is encrypted for"
+                raise _sealed(path, why) from error
             raise Problem(
                 "backup-damaged", f"the artefact {path} is damaged: it cannot be decrypted to its end"
             ) from error
