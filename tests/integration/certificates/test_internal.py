@@ -124,7 +124,7 @@ async def test_a_damaged_root_is_left_as_it_is(authority: FileAuthority, tmp_pat
 
 async def test_a_half_written_root_is_none(authority: FileAuthority, tmp_path: Path) -> None:
     """What a crash left while the root was written is overwritten by the next one."""
-    left = tmp_path / "certs" / "internal" / "authority.new"
+    left = tmp_path / "certs" / "internal" / ".authority.pem.new"
     await asyncio.to_thread(left.parent.mkdir, parents=True)
     left.write_text("half")
 

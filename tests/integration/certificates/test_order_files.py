@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.certificates.order_files import FileOrders
+from hostess.adapters.certificates.store import Reader
 from hostess.domain.certificates.acme_answers import fresh_key
 from hostess.domain.problem import Problem
+from tests.integration.certificates.rights import NOBODY, may, only_root
 
 
 async def test_a_key_is_the_daemons_alone(tmp_path: Path) -> None:
@@ -44,3 +46,15 @@ async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
     assert caught.value.code == "order-not-kept"
     assert caught.value.serving == "the certificates that were there before"
+
+
+@only_root
+async def test_the_proxys_user_reads_challenges_alone(passable: Path) -> None:
+    """Where the proxy has a user of its own, it reads what it shows for a challenge, and no key of an order; others read nothing."""
+    files = FileOrders(passable, Reader(NOBODY, NOBODY))
+    await files.keep_key("a1", fresh_key())
+    shown = await files.show("a1", "shop.example.org", "a chain\n", fresh_key())
+
+    key = passable / "orders" / "a1" / "key.pem"
+    assert may(NOBODY, *shown, key, passable / "challenges", passable) == [True, True, False, False, False]
+    assert may(NOBODY - 1, *shown, key) == [False] * 3

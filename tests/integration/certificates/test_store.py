@@ -1,15 +1,10 @@
 """Certificates on disk: whole or not there, readable by the proxy only, and each broken one by itself."""
 
 import asyncio
-import json
 import logging
 import os
-import shutil
 import ssl
 import stat
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +14,11 @@ from hostess.adapters.clock_system import SystemClock
 from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.domain.problem import Problem
 from tests.fakes.clock import FakeClock
+from tests.integration.certificates.rights import NOBODY, may, only_root
 from tests.integration.state.folder import holding, names
 from tests.issuing import DAY, NOW, Issued, authorities, issue, openssl
 
 ROOT, MIDDLE = authorities()
-NOBODY = 65534
-
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
 
 
 @pytest.fixture
@@ -187,15 +180,6 @@ async def test_what_has_not_changed_is_not_read_again(store: FileCertificates, t
     assert await FileCertificates(tmp_path / "certs", SystemClock()).all() == []
 
 
-@pytest.fixture
-def passable() -> Iterator[Path]:
-    """Make a folder that every user may pass through, as the data folder is one."""
-    folder = Path(tempfile.mkdtemp(prefix="ht-certs-"))
-    folder.chmod(0o711)
-    yield folder / "certs"
-    shutil.rmtree(folder)
-
-
 @only_root
 async def test_the_proxys_user_owns_the_keys(passable: Path) -> None:
     """Where the proxy has a user of its own, it reads chain and key by their paths, lists no folder above, and others read nothing."""
@@ -220,19 +204,3 @@ async def test_rights_are_put_right(tmp_path: Path) -> None:
 
     assert await store.all() == [certificate]
     assert (key.stat().st_uid, mode(key), mode(key.parent)) == (NOBODY, 0o600, 0o750)
-
-
-def may(user: int, *paths: Path) -> list[bool]:
-    """Return for each path whether a user may read it (a folder: list it)."""
-    program = (
-        "import json, os, sys\n"
-        "def may(path):\n"
-        "    try: os.listdir(path) if os.path.isdir(path) else open(path).read()\n"
-        "    except OSError: return False\n"
-        "    return True\n"
-        "print(json.dumps([may(path) for path in sys.argv[1:]]))"
-    )
-    asked = ["/usr/bin/python3", "-c", program, *map(str, paths)]  # not ours, whose folder may be nobody else's
-    ran = subprocess.run(asked, user=user, group=user, extra_groups=[], capture_output=True, check=True)
-    answers: list[bool] = json.loads(ran.stdout)
-    return answers

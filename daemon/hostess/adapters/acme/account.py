@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 from hostess.adapters.acme.jws import AccountKey, Binding
 from hostess.adapters.acme.wire import AcmeWire, Answer, RefusedError
-from hostess.adapters.folder_sync import sync_folder
+from hostess.adapters.whole_file import write_whole
 from hostess.domain.certificates.acme_answers import fresh_key
 from hostess.domain.ports import AuthorityError
 from hostess.domain.problem import Problem
@@ -163,21 +161,10 @@ class AcmeAccount:
             raise _failed(f"{self._path} cannot be read: {error.strerror}", "see to the disk and its rights") from error
 
     def _write(self, text: str) -> None:
-        # Always the same name: what a kill left behind is not kept for ever.
-        fresh = self._path.with_name(f".{self._path.name}.new")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh.unlink(missing_ok=True)
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            fresh.rename(self._path)
-            sync_folder(self._folder)
+            write_whole(self._path, text.encode())
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise _failed(f"{self._path} cannot be written: {error.strerror}", "see to the disk's space") from error
 
 

@@ -6,7 +6,6 @@ encrypts but is trusted by nobody. Where there is no ACME authority it has to sp
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hostess.adapters.folder_sync import sync_folder
+from hostess.adapters.whole_file import write_whole
 from hostess.domain.certificates.names import is_address
 from hostess.domain.ports import Clock
 from hostess.domain.problem import Problem
@@ -110,16 +109,8 @@ class FileAuthority:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
-        beside = self._path.with_suffix(".new")
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 -- a descriptor, not a path
-            file.write(root.public_bytes(Encoding.PEM))
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            file.flush()
-            os.fsync(descriptor)
-        beside.replace(self._path)
-        sync_folder(folder)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_whole(self._path, root.public_bytes(Encoding.PEM) + private)
 
     def _unreadable(self, why: str) -> Problem:
         return Problem(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hostess.adapters.certificates.store import Reader
 from hostess.adapters.folder_sync import sync_folder
+from hostess.adapters.whole_file import write_whole
 from hostess.domain.problem import Problem
 
 KEY = "key.pem"
@@ -54,7 +55,7 @@ class FileOrders:
         with _kept(self._orders):
             folder = self._orders / _checked(order)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(folder / KEY, key, 0o600)
+            write_whole(folder / KEY, key.encode("ascii"))
             sync_folder(self._orders)
 
     def _key(self, order: str) -> str | None:
@@ -73,8 +74,9 @@ class FileOrders:
                 os.chown(self._challenges.parent, os.geteuid(), self._reader.gid)
                 os.chown(self._challenges, os.geteuid(), self._reader.gid)
                 self._challenges.chmod(0o710)
+            owner = (self._reader.uid, self._reader.gid) if self._reader else None
             for path, text in zip(paths, (chain, key), strict=True):
-                _write(path, text, 0o600, self._reader)
+                write_whole(path, text.encode("ascii"), owner)
         return paths
 
     def _forget(self, order: str) -> None:
@@ -101,21 +103,6 @@ def _kept(folder: Path) -> Iterator[None]:
             serving="the certificates that were there before",
             remedy="make room on the disk, or give the daemon back its folder",
         ) from error
-
-
-def _write(path: Path, text: str, mode: int, owner: Reader | None = None) -> None:
-    """Write a file that is there whole or not at all, and lasts."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 -- a descriptor, not a path
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    if owner is not None:
-        os.chown(beside, owner.uid, owner.gid)
-    beside.rename(path)
-    sync_folder(path.parent)
 
 
 def _checked(order: str) -> str:
