@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,6 +34,7 @@ from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.dumps import dump
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.under_way import UnderWay
 
 LONGEST = 24 * 3600.0
 AT_ONCE = 2
@@ -79,7 +80,7 @@ class Backups:
         self._replicas = replicas
         self._artefacts = artefacts
         self._clock = clock
-        self._running: dict[str, asyncio.Task[Backup]] = {}
+        self._running: UnderWay[Backup] = UnderWay("a backup")
         self._room = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._progress: dict[str, str] = {}
@@ -113,7 +114,7 @@ class Backups:
             trigger=trigger,
             started_at=self._clock.now(),
         )
-        self._own(key, self._carried_out(backup, beside))
+        self._running.begin(key, self._carried_out(backup, beside))
         await self._journal.put_backup(backup)
         return backup
 
@@ -187,10 +188,7 @@ class Backups:
 
     async def stop(self) -> None:
         """End the backups that are under way; they have failed."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.stop()
 
     async def target(self, project: str, environment: str, service: str) -> Target:
         """Return what is backed up. Problem "nothing-live", "service-not-found", "not-backed-up", "container-not-running"."""
@@ -225,11 +223,6 @@ class Backups:
         return found[0] if found else None
 
     # ---- one backup --------------------------------------------------------------------------------------------------
-
-    def _own(self, key: str, work: Coroutine[object, object, Backup]) -> None:
-        task = asyncio.create_task(work)
-        self._running[key] = task
-        task.add_done_callback(lambda _: self._running.pop(key, None))
 
     async def _carried_out(self, backup: Backup, beside: Beside | None) -> Backup:
         self._progress[backup.id] = "waiting for other backups"

@@ -16,6 +16,7 @@ from hostess.domain.ports import Artefacts, Clock, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.services.backups.backups import Backups, Target
 from hostess.services.backups.dumps import lines
+from hostess.services.under_way import UnderWay
 
 EVERY = timedelta(minutes=1)
 
@@ -33,7 +34,7 @@ class BaseBackups:
         self._backups = backups
         self._artefacts = artefacts
         self._clock = clock
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: UnderWay[None] = UnderWay("a base backup")
         self._after: After | None = None
         self._looked: dict[str, tuple[str, datetime]] = {}
 
@@ -60,8 +61,7 @@ class BaseBackups:
                 image=target.workload.image,
             )
             await self._journal.put_base(base)
-            self._running[key] = asyncio.create_task(self._carried_out(target, base))
-            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
+            self._running.begin(key, self._carried_out(target, base))
 
     async def recover(self) -> None:
         """After a restart: end copies that still run, and remove what was begun."""
@@ -76,10 +76,7 @@ class BaseBackups:
 
     async def stop(self) -> None:
         """End those that are under way."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.stop()
 
     async def _carried_out(self, target: Target, base: Base) -> None:
         try:

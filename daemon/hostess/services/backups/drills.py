@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from hostess.domain import labels
 from hostess.domain.alerts import drill_subject
@@ -15,6 +16,7 @@ from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Artefacts, Clock, Container, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
+from hostess.services.backups.drill_room import DrillRoom
 from hostess.services.backups.loads import load_postgres
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.backups.restores import read_manifest
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Drills:
-    """Proves backups, one at a time on the host. What a killed daemon leaves of one is removed as any container that nobody holds."""
+    """Proves backups. What a killed daemon leaves of one is removed as any container that nobody holds."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Drills:
         redis: RedisRestore,
         artefacts: Artefacts,
         clock: Clock,
+        room: DrillRoom,
     ) -> None:
         self._journal = journal
         self._engine = engine
@@ -48,8 +51,7 @@ class Drills:
         self._redis = redis
         self._artefacts = artefacts
         self._clock = clock
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._room = asyncio.Semaphore(1)
+        self._room = room
 
     async def after(self, backup: Backup) -> None:
         """Begin to prove a backup that was just taken, if it is small; others wait for the daily drill."""
@@ -68,13 +70,6 @@ class Drills:
                 found += [self._of(live, name, [each for each in good if each.service == name]) for name in services]
         return found
 
-    async def stop(self) -> None:
-        """End the drill that is under way; it proves nothing."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     def _of(self, live: Release, service: str, backups: list[Backup]) -> Due:
         async def since() -> datetime:
             return proven(backups).get(service, backups[-1].started_at)
@@ -86,26 +81,8 @@ class Drills:
         return Due(key=key, schedule=drills.DAILY, mark=live.number, since=since, fire=fire)
 
     def _begin(self, backup: Backup) -> None:
-        key = f"{backup.project}/{backup.environment}/{backup.service}"
-        if key not in self._running:
-            self._running[key] = asyncio.create_task(self._drill(backup))
-            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
-
-    async def _drill(self, backup: Backup) -> None:
-        async with self._room:
-            began, problem = self._clock.now(), ""
-            try:
-                async with asyncio.timeout(drills.LONGEST.total_seconds()):
-                    await self._proved(backup)
-            except Problem as caught:
-                problem = str(caught)
-            except TimeoutError:
-                problem = f"it took longer than {drills.LONGEST}"
-            except Exception:
-                log.exception("the drill of %s ended in a bug", backup.file)
-                problem = "something in Hostess itself went wrong; the daemon's log has the details"
-            now = self._clock.now()
-            await self._record(backup, Proof(now, round((now - began).total_seconds(), 3), problem))
+        what = f"{backup.project}/{backup.environment}/{backup.service}"
+        self._room.begin(what, partial(self._proved, backup), partial(self._record, backup))
 
     async def _proved(self, backup: Backup) -> None:
         live = await self._journal.live(backup.project, backup.environment)

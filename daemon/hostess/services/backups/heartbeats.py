@@ -1,12 +1,12 @@
 """Heartbeats: after each good backup the URL of its service's `backups.heartbeat` is fetched; what goes wrong with it is told."""
 
-import asyncio
 import logging
 from typing import Final
 
 from hostess.domain.backups.backup import FOR_RESTORES, OK, Backup
 from hostess.domain.ports import Clock, Heart, Journal
 from hostess.domain.problem import Problem
+from hostess.services.under_way import UnderWay
 
 TRIES: Final = 3
 PAUSE: Final = 30.0
@@ -22,7 +22,7 @@ class Heartbeats:
         self._journal = journal
         self._heart = heart
         self._clock = clock
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: UnderWay[None] = UnderWay("a heartbeat")
 
     async def after(self, backup: Backup) -> None:
         """Begin to tell that a backup went well; those that are made for a restore say nothing of the schedule."""
@@ -31,19 +31,15 @@ class Heartbeats:
         url = workload.backups.heartbeat if workload and workload.backups else ""
         if not url or backup.state != OK or backup.trigger in FOR_RESTORES:
             return
-        task = asyncio.create_task(self._sent(backup, url))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._sending.begin(backup.id, self._sent(backup, url))
 
     async def settled(self) -> None:
         """Wait until nothing that was begun is under way."""
-        await asyncio.gather(*self._sending)
+        await self._sending.settled()
 
     async def stop(self) -> None:
         """Send no more."""
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        await self._sending.stop()
 
     async def _sent(self, backup: Backup, url: str) -> None:
         for left in reversed(range(TRIES)):

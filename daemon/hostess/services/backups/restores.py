@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
 from dataclasses import replace
 
 from hostess.domain.backups.backup import FAILED, GOOD, OK, RUNNING, SAFETY, Backup, Manifest, Restore, new_id
@@ -18,6 +17,7 @@ from hostess.services.backups.restore_postgres import PostgresRestore
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.turns import Turns
+from hostess.services.under_way import UnderWay
 
 AGAIN = 2.0
 INTERRUPTED = "the daemon was stopped in the middle of it"
@@ -49,7 +49,7 @@ class Restores:
         self._setup = setup
         self._turns = turns
         self._clock = clock
-        self._running: dict[str, asyncio.Task[Restore]] = {}
+        self._running: UnderWay[Restore] = UnderWay("a restore")
         self._progress: dict[str, str] = {}
 
     async def begin(self, target: Target, backup: Backup, *, safety: bool) -> Restore:
@@ -70,7 +70,7 @@ class Restores:
             backup=backup.id,
             started_at=self._clock.now(),
         )
-        self._own(restore, self._carried_out(restore, backup, manifest, safety=safety))
+        self._running.begin(restore.id, self._carried_out(restore, backup, manifest, safety=safety))
         await self._journal.put_restore(restore)
         return restore
 
@@ -82,21 +82,13 @@ class Restores:
         """After a restart: find out whether each restore that was under way has put new data in place, and tidy up."""
         for restore in await self._journal.restores():
             if restore.state == RUNNING:
-                self._own(restore, self._found_out(restore.id, INTERRUPTED))
+                self._running.begin(restore.id, self._found_out(restore.id, INTERRUPTED))
 
     async def stop(self) -> None:
         """End the restores that are under way: those that have not put new data in place have changed nothing."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.stop()
 
     # ---- one restore -------------------------------------------------------------------------------------------------
-
-    def _own(self, restore: Restore, work: Coroutine[object, object, Restore]) -> None:
-        task = asyncio.create_task(work)
-        self._running[restore.id] = task
-        task.add_done_callback(lambda _: self._running.pop(restore.id, None))
 
     async def _carried_out(self, restore: Restore, backup: Backup, manifest: Manifest, *, safety: bool) -> Restore:
         say = self._say(restore)

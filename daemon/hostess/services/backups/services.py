@@ -6,6 +6,7 @@ from typing import Self
 from hostess.domain.ports import Artefacts, Clock, Engine, Heart, Journal
 from hostess.services.backups.backups import Backups
 from hostess.services.backups.base_backups import BaseBackups
+from hostess.services.backups.drill_room import DrillRoom
 from hostess.services.backups.drills import Drills
 from hostess.services.backups.heartbeats import Heartbeats
 from hostess.services.backups.recoveries import Recoveries
@@ -45,17 +46,18 @@ class BackupServices:
     recoveries: Recoveries
     heartbeats: Heartbeats
     wal_drills: WalDrills
+    room: DrillRoom
 
     @classmethod
     def wired(
         cls, journal: Journal, engine: Engine, artefacts: Artefacts, clock: Clock, databases: Databases, heart: Heart
     ) -> Self:
         """Return them; nothing is started."""
-        replicas = databases.replicas
+        replicas, room = databases.replicas, DrillRoom(clock)
         backups = Backups(journal, engine, replicas, artefacts, clock)
         postgres = PostgresRestore(engine, artefacts)
         redis = RedisRestore(engine, replicas, databases.access, artefacts, clock)
-        drills = Drills(journal, engine, replicas, redis, artefacts, clock)
+        drills = Drills(journal, engine, replicas, redis, artefacts, clock, room)
         heartbeats = Heartbeats(journal, heart, clock)
         backups.then(heartbeats.after)
         backups.then(drills.after)
@@ -63,9 +65,9 @@ class BackupServices:
         times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
         wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
         recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)
-        wal_drills = WalDrills(journal, engine, backups, recoveries, clock)
+        wal_drills = WalDrills(journal, engine, backups, recoveries, clock, room)
         bases.then(wal_drills.after)
-        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats, wal_drills)
+        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats, wal_drills, room)
 
     async def recover(self) -> None:
         """After a restart: finish or undo what was under way."""
@@ -75,6 +77,6 @@ class BackupServices:
 
     async def stop(self) -> None:
         """End what is under way, so that nothing half done is left."""
-        first = (self.heartbeats, self.wal_drills, self.wal, self.bases, self.times)
-        for each in (*first, self.restores, self.drills, self.backups):
+        first = (self.heartbeats, self.room, self.wal, self.bases, self.times)
+        for each in (*first, self.restores, self.backups):
             await each.stop()

@@ -1,6 +1,5 @@
 """When backups are taken: by the schedules of hostess.yml, in UTC; one that fails is tried again."""
 
-import asyncio
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +10,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.backups import Backups
 from hostess.services.jobs.schedules import Due
+from hostess.services.under_way import UnderWay
 
 TRIES = 3
 PAUSE = 300.0
@@ -24,7 +24,7 @@ class BackupTimes:
         self._journal = journal
         self._backups = backups
         self._clock = clock
-        self._trying: dict[str, asyncio.Task[None]] = {}
+        self._trying: UnderWay[None] = UnderWay("a scheduled backup")
 
     async def due(self) -> list[Due]:
         """Return them; one per project, environment and service."""
@@ -47,10 +47,7 @@ class BackupTimes:
 
     async def stop(self) -> None:
         """Try no more."""
-        tasks = list(self._trying.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._trying.stop()
 
     async def _since(self, release: Release, workload: Workload) -> datetime:
         """Return when the last scheduled one that went well began: one that did not is caught up."""
@@ -60,9 +57,7 @@ class BackupTimes:
 
     async def _fire(self, release: Release, workload: Workload) -> None:
         key = f"{release.project}/{release.environment}/{workload.name}"
-        if key not in self._trying:
-            self._trying[key] = asyncio.create_task(self._tried(release, workload.name))
-            self._trying[key].add_done_callback(lambda _: self._trying.pop(key, None))
+        self._trying.begin(key, self._tried(release, workload.name))
 
     async def _tried(self, release: Release, service: str) -> None:
         for left in reversed(range(TRIES)):

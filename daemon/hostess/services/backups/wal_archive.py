@@ -8,7 +8,7 @@ writes to a folder that had to be read in turn. What a slot holds back is bounde
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,6 +24,7 @@ from hostess.domain.releases.release import Workload
 from hostess.services.backups.backups import Backups, Target
 from hostess.services.backups.base_backups import BaseBackups
 from hostess.services.backups.dumps import lines
+from hostess.services.under_way import UnderWay
 
 MARK = "wal"
 REMEMBER = timedelta(seconds=30)
@@ -46,7 +47,7 @@ class WalArchive:
         self._bases = bases
         self._artefacts = artefacts
         self._clock = clock
-        self._running: dict[Place, asyncio.Task[None]] = {}
+        self._running: UnderWay[None] = UnderWay("shipping of a log")
         self._locks: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def look(self) -> None:
@@ -56,16 +57,13 @@ class WalArchive:
             for workload in live.workloads.values() if live else ():
                 key = (place.project, place.environment, workload.name)
                 if wanted(workload):
-                    self._own(key, self._looked(key))
+                    self._running.begin(key, self._looked(key))
                 elif workload.type is ServiceType.POSTGRES and (archive := await self._archive(key)) and archive.on:
-                    self._own(key, self._let_go(archive))
+                    self._running.begin(key, self._let_go(archive))
 
     async def stop(self) -> None:
         """Ship no more; the next start goes on where this one was."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.stop()
 
     async def ship(self, target: Target) -> None:
         """Ship everything that has been written until now, in whole segments: copies of a begun one are replaced before long."""
@@ -74,13 +72,6 @@ class WalArchive:
             archive = await self._shipped(key, target, await self._archive(key), at_once=True)
             await self._tell_server(target, postgres_wal.SWITCH)
             await self._shipped(key, target, archive, at_once=True)
-
-    def _own(self, key: Place, work: Coroutine[object, object, None]) -> None:
-        if key in self._running:
-            work.close()
-            return
-        self._running[key] = asyncio.create_task(work)
-        self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
 
     async def _archive(self, key: Place) -> Archive | None:
         found = await self._journal.archives(key[0])

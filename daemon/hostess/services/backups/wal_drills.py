@@ -1,9 +1,9 @@
 """Drills of recoveries: base backup and log are played to their end in a throw-away container, and every table is read."""
 
-import asyncio
 import logging
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from hostess.domain.alerts import log_subject
 from hostess.domain.backups import drills
@@ -11,8 +11,8 @@ from hostess.domain.backups.backup import OK, Heard, Proof
 from hostess.domain.backups.wal import Archive, Base, way
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Clock, Engine, Journal, Shell
-from hostess.domain.problem import Problem
 from hostess.services.backups.backups import Backups
+from hostess.services.backups.drill_room import DrillRoom
 from hostess.services.backups.dumps import dump
 from hostess.services.backups.recoveries import Recoveries
 from hostess.services.jobs.schedules import Due
@@ -21,18 +21,23 @@ log = logging.getLogger(__name__)
 
 
 class WalDrills:
-    """Proves what is kept of the log, one at a time on the host: each day, and right after a base backup that is small."""
+    """Proves what is kept of the log: each day, and right after a base backup that is small."""
 
     def __init__(
-        self, journal: Journal, engine: Engine, backups: Backups, recoveries: Recoveries, clock: Clock
+        self,
+        journal: Journal,
+        engine: Engine,
+        backups: Backups,
+        recoveries: Recoveries,
+        clock: Clock,
+        room: DrillRoom,
     ) -> None:
         self._journal = journal
         self._engine = engine
         self._backups = backups
         self._recoveries = recoveries
         self._clock = clock
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._room = asyncio.Semaphore(1)
+        self._room = room
 
     async def after(self, base: Base) -> None:
         """Begin to prove what leads on from a base backup that was just taken, if it is small."""
@@ -49,13 +54,6 @@ class WalDrills:
                 found.append(self._of(live.number, newest))
         return found
 
-    async def stop(self) -> None:
-        """End the drill that is under way; it proves nothing."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     def _of(self, mark: int, base: Base) -> Due:
         async def since() -> datetime:
             return base.proof.at if base.proof else base.started_at
@@ -67,26 +65,8 @@ class WalDrills:
         return Due(key=key, schedule=drills.DAILY, mark=mark, since=since, fire=fire)
 
     def _begin(self, base: Base) -> None:
-        key = f"{base.project}/{base.environment}/{base.service}"
-        if key not in self._running:
-            self._running[key] = asyncio.create_task(self._drill(base))
-            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
-
-    async def _drill(self, base: Base) -> None:
-        async with self._room:
-            began, problem = self._clock.now(), ""
-            try:
-                async with asyncio.timeout(drills.LONGEST.total_seconds()):
-                    await self._proved(base)
-            except Problem as caught:
-                problem = str(caught)
-            except TimeoutError:
-                problem = f"it took longer than {drills.LONGEST}"
-            except Exception:
-                log.exception("the drill of the log of %s ended in a bug", base.service)
-                problem = "something in Hostess itself went wrong; the daemon's log has the details"
-            now = self._clock.now()
-            await self._record(base, Proof(now, round((now - began).total_seconds(), 3), problem))
+        what = f"the log of {base.project}/{base.environment}/{base.service}"
+        self._room.begin(what, partial(self._proved, base), partial(self._record, base))
 
     async def _proved(self, base: Base) -> None:
         target = await self._backups.target(base.project, base.environment, base.service)

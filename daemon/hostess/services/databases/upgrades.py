@@ -30,6 +30,7 @@ from hostess.services.databases.upgrade_notes import UpgradeNote, UpgradeNotes
 from hostess.services.deploying.deployments import Deployments, Enter, Request
 from hostess.services.deploying.preparation import Preparation
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.under_way import UnderWay
 
 LIMIT = timedelta(seconds=60)
 STOP_WITHIN = timedelta(minutes=5)
@@ -69,7 +70,7 @@ class Upgrades:
         self._meter = meter
         self._clock = clock
         self._notes = UpgradeNotes(journal)
-        self._recovering: list[asyncio.Task[None]] = []
+        self._recovering: UnderWay[None] = UnderWay("tidying up after an upgrade")
 
     async def begin(self, project: str, environment: str, service: str, version: str, actor: str) -> str:
         """Begin to upgrade a database; return the deployment's id. Problem "not-upgradable" and more."""
@@ -101,13 +102,11 @@ class Upgrades:
     async def recover(self) -> None:
         """After a restart: finish what was under way, once the deployment that it was a part of is finished."""
         for note in await self._notes.all():
-            self._recovering.append(asyncio.create_task(self._recovered(note)))
+            self._recovering.begin(note.deployment, self._recovered(note))
 
     async def stop(self) -> None:
         """End what looks after upgrades that a killed daemon left."""
-        for task in self._recovering:
-            task.cancel()
-        await asyncio.gather(*self._recovering, return_exceptions=True)
+        await self._recovering.stop()
 
     async def drop_old(self, project: str, environment: str, service: str) -> list[str]:
         """Remove the volumes that upgrades of a database have left; return their names."""
@@ -238,7 +237,7 @@ class Upgrades:
                 await self._finish(note)
             except Problem as problem:
                 log.warning("the upgrade of %s is not tidied up yet: %s; this is tried again", note.service, problem)
-                self._recovering.append(asyncio.create_task(self._recovered(note)))
+                self._recovering.begin(note.deployment, self._recovered(note))
 
     async def _finish(self, note: UpgradeNote) -> None:
         """Let what is live be written to; remove the new volume when it is not what is live. May be done again at any time."""
