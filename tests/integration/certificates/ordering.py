@@ -15,7 +15,7 @@ from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.domain.certificates.wanted import Policy
 from hostess.domain.dns.preflight import Here, Means
-from hostess.domain.ports import Authority, Challenges, Journal
+from hostess.domain.ports import Authority, Challenges, DnsWriter, Journal
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.records import Event
 from hostess.services.certificates.certificates import Certificates, Issuers, Shown, Standing
@@ -65,7 +65,7 @@ class Bench:
     names: FakeNameServers
     store: FileCertificates
     authorities: Sequence[Authority]
-    writer: Writer | None = None
+    writer: DnsWriter | None = None
     hosts: dict[str, str] = field(default_factory=dict)
     watched: Callable[[Journal], Journal] = lambda journal: journal
     challenges: Challenges = NO_CHALLENGES
@@ -168,7 +168,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_bench(folder: Path, *, writer: Writer | None = None, count: int = 1, **fields: Any) -> AsyncIterator[Bench]:
+async def a_bench(
+    folder: Path, *, writer: DnsWriter | None = None, count: int = 1, **fields: Any
+) -> AsyncIterator[Bench]:
     """Give one, with so many authorities."""
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
     journal = await SqliteJournal.open(folder / "hostess.db")
