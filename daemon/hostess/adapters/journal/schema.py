@@ -295,25 +295,25 @@ def m007_domains_by_command(db: Database) -> None:
 
 
 @migrations()
-def m007_backups(db: Database) -> None:
+def m008_backups(db: Database) -> None:
     """Make the table for backups of services."""
     db.executescript(_BACKUPS)
 
 
 @migrations()
-def m008_restores(db: Database) -> None:
+def m009_restores(db: Database) -> None:
     """Make the table for restores of services."""
     db.executescript(_RESTORES)
 
 
 @migrations()
-def m009_orders_for_certificates(db: Database) -> None:
+def m010_orders_for_certificates(db: Database) -> None:
     """Make the tables for orders for certificates."""
     db.executescript(_ISSUANCES)
 
 
 @migrations()
-def m009_point_in_time(db: Database) -> None:
+def m011_point_in_time(db: Database) -> None:
     """Make the tables for what is kept of the logs of databases."""
     db.executescript(journal_wal_schema.TABLES)
 
