@@ -3,10 +3,8 @@
 MORTAL_AT names the moment: "before" or "after" a step (load, swap, copy, make), or "within" it.
 """
 
-import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hostess import main
@@ -14,27 +12,7 @@ from hostess.adapters.engine.shell import ContainerShell
 from hostess.services.backups.restore_postgres import PostgresRestore
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.databases.setup import DatabaseSetup
-
-AT = os.environ.get("MORTAL_AT", "")
-Step = Callable[..., Awaitable[Any]]
-
-
-def die(moment: str) -> None:
-    """Die, if this is the moment."""
-    if moment == AT:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def watched(name: str, step: Step) -> Step:
-    """Return the step with two moments to die at."""
-
-    async def wrapped(*args: object) -> object:
-        die(f"before {name}")
-        result = await step(*args)
-        die(f"after {name}")
-        return result
-
-    return wrapped
+from tests.system.dying import AT, die, watch
 
 
 def cut(pieces: Iterable[bytes]) -> Iterable[bytes]:
@@ -67,7 +45,7 @@ fed, waited = ContainerShell.feed, RedisRestore._until
 if __name__ == "__main__":
     for kind, names in ((PostgresRestore, ("load", "swap")), (RedisRestore, ("copy",)), (DatabaseSetup, ("make",))):
         for each in names:
-            setattr(kind, each, watched(each, getattr(kind, each)))
+            watch(kind, each, each)
     setattr(ContainerShell, "feed", feed)  # noqa: B010 -- a method of a class that is not the test's
     setattr(RedisRestore, "_until", until)  # noqa: B010 -- the same
     sys.exit(main.main())
