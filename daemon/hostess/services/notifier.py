@@ -82,7 +82,7 @@ class Notifier:
 
     async def _tried(self, channel: NoticeChannel) -> Outcome:
         try:
-            answer = await channel.send(await self._delivery([trial(self._clock.now())]))
+            answer = await self._sent(channel, [trial(self._clock.now())])
         except Problem as problem:
             return Outcome(channel.name, taken=False, answer=self._hide(f"{problem}; {problem.remedy}"))
         return Outcome(channel.name, taken=True, answer=self._hide(answer))
@@ -96,7 +96,7 @@ class Notifier:
         except Problem as problem:
             await self._failed(channel, problem, waiting.failures + 1 if waiting else 1)
         except Exception:
-            log.exception("notices by %s failed", channel.name)
+            log.exception("what is due by %s cannot be told", channel.name)
 
     async def _catch_up(self, channel: NoticeChannel) -> None:
         """Tell page after page of events, up to the newest."""
@@ -105,7 +105,7 @@ class Notifier:
             now = self._clock.now()
             notices, lasting = judge(events, known.troubles, now, channel.name)
             if notices:
-                await channel.send(await self._delivery(notices))
+                await self._sent(channel, notices)
                 self._waiting.pop(channel.name, None)
             came = replace(known, after=events[-1].id, troubles=tuple(lasting), silent=known.silent and not notices)
             if known.silent and not came.silent:
@@ -114,6 +114,18 @@ class Notifier:
             if notices or came.troubles != known.troubles or len(events) == PAGE:
                 await self._keep(channel.name, came)
             self._progress[channel.name] = known = came
+
+    async def _sent(self, channel: NoticeChannel, notices: Sequence[Notice]) -> str:
+        """Send notices by a channel, and return its answer; whatever goes wrong in there is a Problem."""
+        delivery = await self._delivery(notices)
+        try:
+            return await channel.send(delivery)
+        except Problem:
+            raise
+        except Exception as error:
+            log.exception("notices by %s failed", channel.name)
+            what = f"something unexpected went wrong ({type(error).__name__})"
+            raise Problem("notice-not-sent", what, remedy="the daemon's log says more; please report it") from error
 
     async def _begin(self, name: str) -> Progress:
         """Return how far a channel had come before a restart; for one that is new, up to the newest event."""

@@ -156,6 +156,23 @@ async def test_a_refused_password_is_not_told(tmp_path: Path) -> None:
     assert "wrong-one" not in str(problem)
 
 
+@pytest.mark.parametrize(("user", "password"), [("jürgen", "letmein"), ("me", "schlüssel")])
+async def test_what_is_not_ascii_is_told_without_it(tmp_path: Path, user: str, password: str) -> None:
+    """A user or a password that SMTP has no letters for is a failure like others, and no letter of it is told."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    async with mail_receiver(server, sign_in=True) as receiver:
+        path = secret(tmp_path, password)
+        channel = Mail("localhost", receiver.port, "a@example.com", ("b@example.com",), user, path, tls=client)
+        problem = await refusal(channel)
+
+    assert "user, password or an address is not in ASCII" in str(problem)
+    assert "ü" not in f"{problem} {problem.remedy}"
+    assert receiver.mails == []
+
+
 async def test_a_program_gets_the_same_json(tmp_path: Path) -> None:
     """A program reads on its standard input what a webhook gets, and sees no setting of the daemon's in its environment."""
     code = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read() + repr(sorted(os.environ)))"

@@ -181,3 +181,30 @@ async def test_a_trial(stage: Stage) -> None:
     assert (first.channel, first.taken, first.answer) == ("webhook", True, "200 OK noted")
     assert (second.channel, second.taken) == ("second", False)
     assert "could not be reached" in second.answer
+
+
+async def test_a_channel_with_a_fault_of_its_own(stage: Stage) -> None:
+    """One that ends in what nobody thought of has failed like another: tried at growing pauses, told of, and so in a trial."""
+
+    class Faulty:
+        name = "faulty"
+        tries = 0
+
+        async def send(self, _: Delivery) -> str:
+            self.tries += 1
+            raise ValueError("hush")
+
+    faulty = Faulty()
+    await stage.started(faulty).begin()
+    await stage.tell("certificate.failed")
+    for _ in range(60):
+        await stage.notifier.look()
+        stage.clock.advance(10)
+    looked = faulty.tries
+    tried = (await stage.notifier.test())[1]
+
+    assert looked == 5
+    assert [event.kind for event in await stage.journal.events()].count("notify.failed") == 1
+    assert (tried.channel, tried.taken) == ("faulty", False)
+    assert "ValueError" in tried.answer
+    assert "hush" not in tried.answer

@@ -39,15 +39,17 @@ class Mail:
 
     async def send(self, delivery: Delivery) -> str:
         """Hand one mail with all notices to the server."""
-        message = self._message(delivery)
         password = read_secret(self.password_file) if self.user and self.password_file is not None else ""
         try:
+            message = self._message(delivery)
             return await asyncio.to_thread(self._hand_over, message, password)
         except smtplib.SMTPResponseException as error:
             raise self._not_sent(f"answered {error.smtp_code} {_text(error.smtp_error)}") from None
         except smtplib.SMTPRecipientsRefused as error:
             refused = "; ".join(f"{who}: {code} {_text(why)}" for who, (code, why) in error.recipients.items())
             raise self._not_sent(f"refused everybody it is for ({refused})") from None
+        except UnicodeError:  # its own text has the letter, which may be one of the password
+            raise self._not_sent("was told nothing: user, password or an address is not in ASCII") from None
         except (smtplib.SMTPException, OSError) as error:
             raise self._not_sent(f"could not be used ({str(error) or type(error).__name__})") from None
 
