@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.clock_system import SystemClock
+from hostess.adapters.dns import writer_rfc2136
 from hostess.adapters.dns.name_servers import DnsNameServers
 from hostess.adapters.dns.writer_command import CommandDnsWriter
 from hostess.adapters.dns.writer_rfc2136 import UpdateDnsWriter
@@ -181,6 +182,21 @@ async def test_a_server_that_is_away_is_told(tmp_path: Path, zones: Zones) -> No
     problem = await refused(writer(tmp_path, away, zones.first))
 
     assert f"the name server {away.address}:{away.port} could not be asked" in str(problem)
+
+
+async def test_a_name_that_nobody_looks_up_in_time_is_told(
+    tmp_path: Path, zones: Zones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system does not find the server's address in time, that is a Problem, and not an endless wait."""
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    writing = writer(tmp_path, zones.first)
+    monkeypatch.setattr(writer_rfc2136, "ANSWERS_WITHIN", timedelta(seconds=1))
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+
+    assert "was not found within 1 s" in str(await refused(writing))
 
 
 def program(folder: Path, text: str) -> Path:

@@ -1,5 +1,6 @@
 """The ways by which notices leave: a real web server, a real mail server, real programs."""
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -7,6 +8,7 @@ import ssl
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trustme
@@ -16,6 +18,7 @@ from hostess.adapters.notices.mail import Mail
 from hostess.adapters.notices.webhook import Webhook
 from hostess.domain.notices import Delivery, trial
 from hostess.domain.problem import Problem
+from tests.integration.notices.ports import loop_server
 from tests.integration.notices.receivers import mail_receiver, web_receiver
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -28,6 +31,23 @@ def secret(folder: Path, text: str) -> Path:
     path.write_text(f"{text}\n")
     path.chmod(0o600)
     return path
+
+
+class Dripping(asyncio.Protocol):
+    """A mail server whose greeting never ends."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._drip()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End."""
+        self.next.cancel()
+
+    def _drip(self) -> None:
+        self.transport.write(b"2")
+        self.next = asyncio.get_running_loop().call_later(0.02, self._drip)
 
 
 async def refusal(channel: Webhook | Mail | Command) -> Problem:
@@ -171,6 +191,18 @@ async def test_what_is_not_ascii_is_told_without_it(tmp_path: Path, user: str, p
     assert "user, password or an address is not in ASCII" in str(problem)
     assert "ü" not in f"{problem} {problem.remedy}"
     assert receiver.mails == []
+
+
+async def test_a_mail_server_that_answers_letter_by_letter() -> None:
+    """A server that is in time for each letter, and has no end of them, is given up when all the time is over."""
+    server = Dripping()
+    async with loop_server(lambda: server) as port:
+        channel = Mail("127.0.0.1", port, "a@example.com", ("b@example.com",), altogether=0.5)
+        async with asyncio.timeout(20):
+            problem = await refusal(channel)
+        server.transport.abort()
+
+    assert "did not take it in time" in str(problem)
 
 
 async def test_a_program_gets_the_same_json(tmp_path: Path) -> None:

@@ -124,8 +124,13 @@ class UpdateDnsWriter:
 
     async def _address(self) -> str:
         """Return an address of the server that takes updates."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._server.host, None, type=socket.SOCK_STREAM)
+        loop, limit = asyncio.get_running_loop(), ANSWERS_WITHIN.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                found = await loop.getaddrinfo(self._server.host, None, type=socket.SOCK_STREAM)
+        except TimeoutError:
+            what = f"the address of the name server {self._server} was not found within {limit:g} s"
+            raise _failed(what, _SERVER_REMEDY) from None
         return str(found[0][4][0])
 
     async def _given_out(self, place: _Place, value: str) -> None:

@@ -16,6 +16,8 @@ from hostess.domain.problem import Problem
 
 WITHIN: Final = 15.0
 """Seconds for each word and answer."""
+ALTOGETHER: Final = 60.0
+"""Seconds for all of it: a server that sends an answer letter by letter is in time for each of them."""
 BY_TLS: Final = 465
 """The port at which TLS comes first (RFC 8314 §3.3); at any other one it is asked for by STARTTLS."""
 
@@ -35,6 +37,7 @@ class Mail:
     password_file: Path | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     within: float = WITHIN
+    altogether: float = ALTOGETHER
     name: str = "mail"
 
     async def send(self, delivery: Delivery) -> str:
@@ -42,7 +45,8 @@ class Mail:
         password = read_secret(self.password_file) if self.user and self.password_file is not None else ""
         try:
             message = self._message(delivery)
-            return await asyncio.to_thread(self._hand_over, message, password)
+            async with asyncio.timeout(self.altogether):
+                return await asyncio.to_thread(self._hand_over, message, password)
         except smtplib.SMTPResponseException as error:
             raise self._not_sent(f"answered {error.smtp_code} {_text(error.smtp_error)}") from None
         except smtplib.SMTPRecipientsRefused as error:
@@ -50,6 +54,8 @@ class Mail:
             raise self._not_sent(f"refused everybody it is for ({refused})") from None
         except UnicodeError:  # its own text has the letter, which may be one of the password
             raise self._not_sent("was told nothing: user, password or an address is not in ASCII") from None
+        except TimeoutError:
+            raise self._not_sent("did not take it in time") from None
         except (smtplib.SMTPException, OSError) as error:
             raise self._not_sent(f"could not be used ({str(error) or type(error).__name__})") from None
 
