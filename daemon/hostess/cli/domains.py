@@ -10,6 +10,7 @@ from hostess.cli.client import Client, path_of
 from hostess.cli.failure import FAILED, NOT_FOUND, USAGE, Failure
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import show_json, show_table, tell
+from hostess.domain.certificates.names import spelled
 
 
 class Domains(Aliased):
@@ -84,7 +85,8 @@ def update(
 @options.connected
 def verify(client: Client, host: str, project: str | None, form: str) -> None:
     """Look HOST up in DNS now; the exit code is 0 when it points here and leads to its service."""
-    found = [each for each in _all(client, project) if each["host"] == host.lower()]
+    wanted = spelled(host)
+    found = [each for each in _all(client, project) if each["host"] == wanted]
     if not found:
         raise Failure(f"there is no domain {host}", exit_code=NOT_FOUND, remedy="see: hostess domains list")
     _shown(found, form)

@@ -56,6 +56,13 @@ async def test_a_scoped_token_sees_its_own(stage: Stage) -> None:
     assert (await stage.ask("POST /v1/tls/retry", {"host": "shop.example.org"}, token=token)).status in {403, 404}
 
 
+async def test_a_retry_for_a_name_as_people_write_it(stage: Stage) -> None:
+    """`tls retry` takes a name with other letters, and a dot at its end, for what certificates call it."""
+    ran = await stage.hostess("tls", "retry", "Bücher.example.org.")
+
+    assert "is wanted for xn--bcher-kva.example.org" in ran.err
+
+
 async def test_a_retry_for_what_nobody_wants(stage: Stage) -> None:
     """`tls retry` of a host for which no authority is asked says so."""
     ran = await stage.hostess("tls", "retry", "nas.localhost")

@@ -38,6 +38,15 @@ async def test_add_list_remove(stage: Stage) -> None:
     assert kinds == ["domain.added", "audit.domain.added", "domain.removed", "audit.domain.removed"]
 
 
+async def test_verified_as_people_write_it(stage: Stage) -> None:
+    """`domains verify` finds a domain that is written with other letters, and with a dot at its end."""
+    await stage.live()
+    await stage.hostess("domains", "add", "xn--bcher-kva.localhost", "web", "-p", "shop")
+    ran = await stage.hostess("domains", "verify", "Bücher.localhost.", "-p", "shop")
+
+    assert ran.code == 0, ran.err
+
+
 async def test_one_that_points_here(stage: Stage) -> None:
     """A host below the base domain needs no record: it is live."""
     await stage.live()

@@ -131,6 +131,14 @@ async def test_an_imported_certificate_is_removed(stage: Stage) -> None:
     assert (again.code, await kept(stage)) == (3, [])
 
 
+async def test_one_is_removed_by_a_name_as_people_write_it(stage: Stage) -> None:
+    """`hostess tls remove` takes other letters, and a dot at the end, as the import does."""
+    await stage.ask(f"POST {PATH}", body(issue(("xn--bcher-kva.example",), AUTHORITY), "bücher.example"))
+    removed = await stage.hostess("tls", "remove", "Bücher.example.", "--force")
+
+    assert (removed.code, await kept(stage)) == (0, []), removed.err
+
+
 async def test_those_of_authorities_are_not_removed(stage: Stage) -> None:
     """What was not imported is not found for removal."""
     issued = issue(above=AUTHORITY)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.domain.certificates.internal_names import MOST_NAMES, Group, grouped, renewal_due, usable
-from hostess.domain.certificates.names import covered, covers, name_fault, takes_wildcard
+from hostess.domain.certificates.names import covered, covers, name_fault, spelled, takes_wildcard
 from tests.issuing import DAY, NOW
 
 HOSTS = st.dictionaries(
@@ -37,6 +37,22 @@ BASES = st.sampled_from(["localhost", "apps.test"])
 def test_a_wildcard_stands_for_one_label(name: str, host: str, good: bool) -> None:
     """A name is good for the same host, a wildcard for exactly one label in its place, and never for an address."""
     assert covers(name, host) is good
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (" Shop.Example.ORG. ", "shop.example.org"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("*.bücher.example.", "*.xn--bcher-kva.example"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("..ü", "..ü"),
+    ],
+)
+def test_how_people_write_a_name(written: str, name: str) -> None:
+    """Letter case, spaces around, a dot at the end and letters of other alphabets make no other name; what is none stays as it is."""
+    assert spelled(written) == name
+    assert spelled(name) == name
 
 
 def test_where_wildcards_are_accepted() -> None:

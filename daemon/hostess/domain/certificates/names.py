@@ -21,6 +21,18 @@ def name_fault(name: str) -> str:
     return ""
 
 
+def spelled(name: str) -> str:
+    """Return a name of people's as certificates have it: in lower case, without the dot at its end, other letters as xn--."""
+    text = name.strip().rstrip(".").lower()
+    if text.isascii() or is_address(text):
+        return text
+    wild, bare = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    try:
+        return wild + bare.encode("idna").decode("ascii")
+    except UnicodeError:
+        return text
+
+
 def takes_wildcard(domain: str) -> bool:
     """Whether browsers accept a wildcard directly below *domain*: not below a single label, whether it is in DNS or not."""
     return "." in domain and domain not in _SUFFIXES and not is_address(domain)

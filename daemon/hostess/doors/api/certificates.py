@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import Field
 
 from hostess.domain.certificates.certificate import Certificate, Source
+from hostess.domain.certificates.names import spelled
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 from hostess.services.certificates.certificates import Standing
 
@@ -78,7 +79,7 @@ async def list_certificates(call: Call, _: Nothing) -> CertificateList:
 @op("POST /v1/tls/retry", "deploy", given=Retry, returns=Retried, status=202)
 async def retry_certificate(call: Call, given: Retry) -> Retried:
     """Order the certificate for a host now, whatever has failed before and whatever DNS says; one that is well is renewed."""
-    host = given.host.strip().rstrip(".").lower()
+    host = spelled(given.host)
     call.require("deploy", call.services.orders.project_of([host]) or None)
     wanted = await call.services.orders.retry(host)
     await call.audit("certificate.retried", f"asked for the certificate for {host}", {"host": host})

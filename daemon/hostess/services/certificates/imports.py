@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from hostess.domain.certificates.certificate import Certificate, Source
-from hostess.domain.certificates.names import covered
+from hostess.domain.certificates.names import covered, spelled
 from hostess.domain.certificates.pem import invalid, read_pair
 from hostess.domain.ports import CertificateStore, Clock, Journal
 from hostess.domain.problem import Problem
@@ -34,7 +34,7 @@ class CertificateImports:
         """
         async with self._one_at_a_time:
             names = read_pair(chain, key).names
-            wanted = _ascii(host.strip().lower().removesuffix("."))
+            wanted = spelled(host)
             if wanted and wanted not in names and not covered(names, wanted):
                 raise invalid(f"the certificate is not for {wanted}; it is for {', '.join(names)}", "give that host's")
             made = await self._store.save(chain, key, Source.IMPORTED)
@@ -50,7 +50,7 @@ class CertificateImports:
         Its hosts get certificates as others do. Problem "certificate-not-found", "proxy-not-told".
         """
         async with self._one_at_a_time:
-            wanted = which.strip().lower()
+            wanted = spelled(which)
             found = [each for each in await self._imported() if wanted in {each.id, *each.names}]
             if not found:
                 raise Problem(
@@ -95,14 +95,6 @@ class CertificateImports:
                 serving=serving,
                 remedy="the proxy is told as soon as that is mended: `hostess doctor`",
             ) from problem
-
-
-def _ascii(host: str) -> str:
-    """Return a host as certificates spell it, in its xn-- form; as it is where it has none."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError:
-        return host
 
 
 def days_left(certificate: Certificate, now: datetime) -> int | None:

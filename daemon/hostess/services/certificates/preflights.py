@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from hostess.domain.certificates.names import is_address, name_fault
+from hostess.domain.certificates.names import name_fault, spelled
 from hostess.domain.certificates.wanted import public
 from hostess.domain.dns.caa import climb
 from hostess.domain.dns.preflight import Found, Here, Means, Preflight, Reply, is_local, judge, privately, reply_of
@@ -45,7 +45,7 @@ class Preflights:
 
     async def check_one(self, name: str, within: timedelta = WITHIN) -> Preflight:
         """Check a name as people write it; Problem "domain-invalid" where no certificate can be for it."""
-        domain = _spelled(name)
+        domain = spelled(name)
         fault = name_fault(domain)
         if fault:
             remedy = "give a host name such as shop.example.com, or a wildcard such as *.example.com"
@@ -130,15 +130,3 @@ def _with_addresses(found: Found, addresses: tuple[str, ...]) -> Found:
 
 def _bare(domain: str) -> str:
     return domain.removeprefix("*.")
-
-
-def _spelled(name: str) -> str:
-    """Return a name as certificates have it: in lower case, without the dot at its end, other letters as xn--."""
-    text = name.strip().rstrip(".").lower()
-    if text.isascii() or is_address(text):
-        return text
-    wild, bare = ("*.", text[2:]) if text.startswith("*.") else ("", text)
-    try:
-        return wild + bare.encode("idna").decode("ascii")
-    except UnicodeError:
-        return text
