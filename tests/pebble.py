@@ -106,11 +106,6 @@ class Pebble:
         """Return the root (PEM) of the chains that it issues; another one after each start."""
         return self._managed("roots/0").decode()
 
-    def status(self, serial: str) -> str:
-        """Return what it thinks of a certificate, by its serial number in hex: "Valid" or "Revoked"."""
-        found = json.loads(self._managed(f"cert-status-by-serial/{serial}"))
-        return str(found["Status"])
-
     def start(self) -> None:
         """Start it, with nothing in its memory: accounts and orders of before are gone."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -111,13 +111,6 @@ class FakeAuthority:
         self.asked_windows += 1
         return None if self.windows is None else self.windows.get(renewal_id)
 
-    async def profiles(self) -> tuple[str, ...]:
-        """Return none."""
-        return ()
-
-    async def revoke(self, chain: str) -> None:
-        """Do nothing with *chain*."""
-
     async def close(self) -> None:
         """Do nothing."""
 
@@ -142,7 +135,6 @@ class FakeAuthority:
             status,
             asked.names,
             tuple(self._authorization(number, name) for name in asked.names),
-            None,
         )
         denied = ", ".join(sorted(asked.denied))
         return replace(order, error=f"{denied} did not answer", trouble=Trouble.NOT_OURS_YET) if denied else order

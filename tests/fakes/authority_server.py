@@ -65,13 +65,11 @@ class AuthorityServer:
     url: str = ""
     windows: dict[str, tuple[datetime, datetime]] | None = None
     window_headers: dict[str, str] = field(default_factory=dict)
-    explanation: str = ""
     profiles: dict[str, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     lifetime: int = 90
     requests: list[tuple[str, Json]] = field(default_factory=list)
     orders: list[FakeOrder] = field(default_factory=list)
-    revoked: list[bytes] = field(default_factory=list)
     _said: dict[str, deque[Said]] = field(default_factory=lambda: defaultdict(deque))
     _nonces: "itertools.count[int]" = field(default_factory=itertools.count)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,7 +106,6 @@ class AuthorityServer:
         app.router.add_post("/challenge/{at}", self._to("challenge", self._challenge))
         app.router.add_post("/finalize/{at}", self._to("finalize", self._finalize))
         app.router.add_post("/certificate/{at}", self._to("certificate", self._certificate))
-        app.router.add_post("/revoke", self._to("revoke", self._revoke))
         app.router.add_get("/renewal/{at}", self._to("window", self._window))
         return app
 
@@ -133,7 +130,7 @@ class AuthorityServer:
         return handle
 
     def _directory(self, _payload: Json, _at: str) -> web.Response:
-        known = {"newNonce": "nonce", "newAccount": "account", "newOrder": "order", "revokeCert": "revoke"}
+        known = {"newNonce": "nonce", "newAccount": "account", "newOrder": "order"}
         if self.windows is not None:
             known["renewalInfo"] = "renewal"
         document: dict[str, Json] = {name: f"{self.url}/{path}" for name, path in known.items()}
@@ -209,20 +206,12 @@ class AuthorityServer:
     def _certificate(self, _payload: Json, at: str) -> web.Response:
         return web.Response(text=self.orders[int(at)].chain, content_type="application/pem-certificate-chain")
 
-    def _revoke(self, payload: Json, _at: str) -> web.Response:
-        leaf = _decoded(payload["certificate"])
-        if leaf in self.revoked:
-            return fault("alreadyRevoked", "it is revoked").response()
-        self.revoked.append(leaf)
-        return web.Response()
-
     def _window(self, _payload: Json, at: str) -> web.Response:
         if at not in (self.windows or {}):
             return fault("malformed", "no such certificate", 404).response()
         start, end = (self.windows or {})[at]
         window = {"start": start.isoformat(), "end": end.isoformat()}
-        document = {"suggestedWindow": window, "explanationURL": self.explanation}
-        return web.json_response(document, headers=self.window_headers)
+        return web.json_response({"suggestedWindow": window}, headers=self.window_headers)
 
 
 @asynccontextmanager

@@ -136,23 +136,11 @@ async def test_an_order_that_nobody_knows_is_invalid(pebble: Pebble, connect: Co
     assert "no longer knows the order" in lost.error
 
 
-async def test_a_certificate_is_revoked(pebble: Pebble, connect: Connect) -> None:
-    """A revoked certificate counts as such at the authority, and revoking it once more is no error."""
-    client = connect(pebble)
-    pair = await issued(client, ["revoked.example.org"], {Kind.DNS: dns_answers(pebble)})
-    assert pebble.status(pair.serial) == "Valid"
-
-    await client.revoke(pair.chain)
-    assert pebble.status(pair.serial) == "Revoked"
-    await client.revoke(pair.chain)
-
-
 async def test_pebble_has_no_windows(pebble: Pebble, connect: Connect) -> None:
-    """An authority without renewal windows and profiles is one: there are none."""
+    """An authority without renewal windows is one: there are none."""
     client = connect(pebble)
 
     assert await client.window("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE") is None
-    assert await client.profiles() == ()
 
 
 async def test_customers_only(names: Names, connect: Connect, tmp_path: Path) -> None:

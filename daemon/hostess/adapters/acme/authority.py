@@ -1,4 +1,4 @@
-"""The upper layer of the ACME client: orders from the first word to the chain, renewal windows, revocation."""
+"""The upper layer of the ACME client: orders from the first word to the chain, and renewal windows."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -7,9 +7,6 @@ from itertools import chain as joined
 from itertools import repeat
 from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from hostess.adapters.acme.account import AcmeAccount, BindingFile
 from hostess.adapters.acme.resources import OrderResource, read_authorization, read_order, read_window
@@ -86,7 +83,7 @@ class AcmeAuthority:
             if refusal.status not in _GONE and refusal.kind != "unauthorized":
                 raise
             what = f"{host_of(url)} no longer knows the order: {refusal.what}"
-            return Order(url, "invalid", (), (), None, what, Trouble.AUTHORITY)
+            return Order(url, "invalid", (), (), what, Trouble.AUTHORITY)
 
     async def ready(self, challenge: Challenge) -> None:
         """Say that the answer to a challenge is in place."""
@@ -130,20 +127,6 @@ class AcmeAuthority:
                 return None
             raise
         return read_window(answer, self._clock.now())
-
-    async def profiles(self) -> tuple[str, ...]:
-        """Return the names of the profiles."""
-        return (await self._wire.directory()).profiles
-
-    async def revoke(self, chain: str) -> None:
-        """Revoke a certificate."""
-        leaf = x509.load_pem_x509_certificate(chain.encode()).public_bytes(Encoding.DER)
-        directory = await self._wire.directory()
-        try:
-            await self._account.send(directory.revoke, {"certificate": base64url(leaf)})
-        except RefusedError as refusal:
-            if refusal.kind != "alreadyRevoked":
-                raise
 
     async def _ordered(self, url: str, wanted: Json) -> Answer:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hostess.adapters.acme.wire import Answer, broken
 from hostess.domain.certificates.acme_answers import key_authorization
-from hostess.domain.certificates.acme_errors import Fault, plain, read_fault
+from hostess.domain.certificates.acme_errors import Fault, read_fault
 from hostess.domain.certificates.order import Authorization, Challenge, Kind, Order, RenewalWindow, Trouble
 
 STATUSES = ("pending", "ready", "processing", "valid", "invalid")
@@ -33,7 +33,6 @@ class OrderResource:
     authorizations: tuple[str, ...]
     finalize: str
     certificate: str
-    expires: datetime | None
     fault: Fault | None
 
     def with_authorizations(self, found: Sequence[Authorization]) -> Order:
@@ -46,7 +45,7 @@ class OrderResource:
             error, trouble = self.fault.said, self.fault.trouble
         if self.status == "invalid" and trouble is None:
             error, trouble = "the authority does not say why", Trouble.AUTHORITY
-        return Order(self.url, self.status, self.names, tuple(found), self.expires, error, trouble)
+        return Order(self.url, self.status, self.names, tuple(found), error, trouble)
 
 
 def read_order(url: str, answer: Answer) -> OrderResource:
@@ -62,7 +61,6 @@ def read_order(url: str, answer: Answer) -> OrderResource:
         authorizations=_addresses(answer, document.get("authorizations")),
         finalize=_text(answer, document, "finalize"),
         certificate=_text(answer, document, "certificate") if "certificate" in document else "",
-        expires=_time(answer, document, "expires") if document.get("expires") else None,
         fault=read_fault(document["error"]) if document.get("error") else None,
     )
 
@@ -94,12 +92,10 @@ def read_window(answer: Answer, now: datetime) -> RenewalWindow:
     if end <= start:
         raise broken(answer.url, "is a window that ends before it begins")
     until = answer.retry_after(now)
-    explanation = document.get("explanationURL")
     return RenewalWindow(
         start=start,
         end=end,
         ask_after=ASK_AGAIN if until is None else min(max(until - now, SOONEST), LATEST),
-        explanation=plain(explanation) if isinstance(explanation, str) else "",
     )
 
 

@@ -89,7 +89,6 @@ class Directory:
     new_nonce: str
     new_account: str
     new_order: str
-    revoke: str
     renewal_info: str
     profiles: tuple[str, ...]
 
@@ -251,7 +250,6 @@ def _directory(answer: Answer) -> Directory:
         new_nonce=_member(answer, document, "newNonce"),
         new_account=_member(answer, document, "newAccount"),
         new_order=_member(answer, document, "newOrder"),
-        revoke=_member(answer, document, "revokeCert"),
         renewal_info=_member(answer, document, "renewalInfo") if "renewalInfo" in document else "",
         profiles=tuple(sorted(offered)) if isinstance(offered, dict) else (),
     )

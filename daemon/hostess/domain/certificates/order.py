@@ -60,23 +60,21 @@ class Authorization:
 class Order:
     """A request for a certificate, as the authority has it (RFC 8555 §7.1.3).
 
-    *expires* is None where it does not say. *error* and *trouble* tell why an invalid one failed, those of its challenges included.
+    *error* and *trouble* tell why an invalid one failed, those of its challenges included.
     """
 
     url: str
     status: str
     names: tuple[str, ...]
     authorizations: tuple[Authorization, ...]
-    expires: datetime | None = None
     error: str = ""
     trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalWindow:
-    """When an authority wants a certificate to be renewed (RFC 9773 §4.2), and when to ask again. *explanation* is a URL, or ""."""
+    """When an authority wants a certificate to be renewed (RFC 9773 §4.2), and when to ask again."""
 
     start: datetime
     end: datetime
     ask_after: timedelta
-    explanation: str = ""

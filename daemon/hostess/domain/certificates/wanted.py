@@ -1,4 +1,4 @@
-"""Which certificates authorities of public trust are asked for, and which hosts the internal authority serves."""
+"""Which certificates authorities of public trust are asked for."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -64,44 +64,28 @@ class Wanted:
     names: tuple[str, ...]
     challenges: tuple[Kind, ...] = BY_NAME
 
-    @property
-    def wildcard(self) -> bool:
-        """Whether one of its names is a wildcard."""
-        return any(name.startswith("*.") for name in self.names)
-
-
-@dataclass(frozen=True, slots=True)
-class Wants:
-    """The certificates to have by ACME, and the hosts that none of them nor an imported one will ever be good for."""
-
-    certificates: tuple[Wanted, ...]
-    internal: frozenset[str]
-
 
 def wanted_certificates(
     hosts: Iterable[Host], policy: Policy, imported: Collection[str] = (), waiting: Collection[str] = frozenset()
-) -> Wants:
-    """Return what *hosts* need besides the names of *imported* certificates; the same for the same hosts, in whatever order.
+) -> tuple[Wanted, ...]:
+    """Return the certificates that *hosts* need besides *imported* ones (their names); the same for the same hosts, in whatever order.
 
     A public host gets a certificate of its own, so that one that cannot be proven is in nobody's way; a domain and its "www." share
     one when they belong to one project and neither is among those *waiting* for their DNS. Hosts directly below a public base
     domain share its wildcard where it can be proven.
     """
     brought = coverage(imported)
-    rest = [host for host in hosts if not brought(host.name)]
     ordered = {
         host.name: host.project
-        for host in rest
-        if policy.acme and host.kind is not HostKind.PASSING and public(host.name)
+        for host in hosts
+        if policy.acme and host.kind is not HostKind.PASSING and public(host.name) and not brought(host.name)
     }
     wild = f"*.{policy.base_domain}"
     shares = policy.dns_writer and public(policy.base_domain) and takes_wildcard(policy.base_domain)
     below = {name for name in ordered if shares and covered([wild], name)}
     single = {name: project for name, project in ordered.items() if name not in below}
     groups = {_group(name, single, waiting) for name in single}
-    wanted = [*([Wanted((wild,), BY_ZONE)] if below else []), *map(Wanted, groups)]
-    ours = coverage(name for each in wanted for name in each.names)
-    return Wants(tuple(sorted(wanted)), frozenset(host.name for host in rest if not ours(host.name)))
+    return tuple(sorted([*([Wanted((wild,), BY_ZONE)] if below else []), *map(Wanted, groups)]))
 
 
 def hosts_of(release: Release, base_domain: str, *, ephemeral: bool) -> list[Host]:

@@ -50,11 +50,5 @@ class Authority(Protocol):
     async def window(self, renewal_id: str) -> RenewalWindow | None:
         """Return when a certificate should be renewed; None where the authority does not say such things."""
 
-    async def profiles(self) -> tuple[str, ...]:
-        """Return the names of the profiles that may be asked for."""
-
-    async def revoke(self, chain: str) -> None:
-        """Revoke a certificate (PEM) of ours; nothing happens when it is revoked already."""
-
     async def close(self) -> None:
         """Close all connections."""

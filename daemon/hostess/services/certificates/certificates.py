@@ -210,13 +210,13 @@ class Certificates:
         if routed is None:
             return None
         known = {each.names: each for each in await self._journal.all()}
-        wants = await self._wants.of(routed, waiting(known.values()))
+        wanted = await self._wants.of(routed, waiting(known.values()))
         certificates = await self._store.all()
         by_name: dict[str, list[Certificate]] = defaultdict(list)
         for each in certificates:
             for name in each.names:
                 by_name[name].append(each)
-        return _Books(wants.certificates, known, certificates, by_name)
+        return _Books(wanted, known, certificates, by_name)
 
     def _of(self, wanted: Wanted, books: _Books) -> tuple[Issuance, Certificate | None]:
         known = books.known.get(wanted.names, Issuance(wanted.names))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from hostess.domain.certificates.certificate import Source
-from hostess.domain.certificates.wanted import Host, HostKind, Policy, Wants, hosts_of, wanted_certificates
+from hostess.domain.certificates.wanted import Host, HostKind, Policy, Wanted, hosts_of, wanted_certificates
 from hostess.domain.environments import attributes
 from hostess.domain.hostess_yml.file import parse
 from hostess.domain.hostess_yml.stack import Stack
@@ -24,7 +24,7 @@ class CertificateWants:
         self._policy = policy
         self._api_host = api_host
 
-    async def of(self, routed: Mapping[str, str], waiting: Collection[str]) -> Wants:
+    async def of(self, routed: Mapping[str, str], waiting: Collection[str]) -> tuple[Wanted, ...]:
         """Return what is wanted for the hosts that are *routed* (to whom each belongs); *waiting* are those with the wrong DNS."""
         imported = [name for each in await self._store.all() if each.source is Source.IMPORTED for name in each.names]
         kinds = await self._kinds()

@@ -33,11 +33,6 @@ class ApiHost:
         self._voucher = voucher
         self._lead(())
 
-    @property
-    def owners(self) -> Mapping[str, tuple[str, str, str]]:
-        """The host and whose it is, in the form of the journal's `host_owners`: no project may have it."""
-        return claims(self._host)
-
     async def listens(self, address: str, port: int) -> None:
         """Lead requests to where the API listens from now on; a proxy that is not there is told when it is back."""
         if not self._host:
@@ -64,5 +59,5 @@ class ApiHost:
 
 
 def claims(host: str) -> Mapping[str, tuple[str, str, str]]:
-    """Return whose *host* is: the installation's own."""
+    """Return the host and whose it is, in the form of the journal's `host_owners`: no project may have it."""
     return {host: (OWN, "api.host", "api")} if host else {}
