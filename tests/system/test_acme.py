@@ -85,11 +85,15 @@ def names() -> Iterator[Names]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, names: Names) -> Iterator[Site]:
-    """Give an installation that is reached at port 80."""
+    """Give an installation that is reached at port 80; its authority takes seconds to judge, so that an order is open for a while."""
     folder, address = tmp_path_factory.mktemp("acme"), loopback()
     with (
         authority(
-            folder / "pebble", names, http_port=80, tls_port=443, environment={"PEBBLE_WFE_NONCEREJECT": "5"}
+            folder / "pebble",
+            names,
+            http_port=80,
+            tls_port=443,
+            environment={"PEBBLE_WFE_NONCEREJECT": "5", "PEBBLE_VA_NOSLEEP": "0", "PEBBLE_VA_SLEEPTIME": "5"},
         ) as pebble,
         a_host(folder / "host", settings(pebble, names, address)) as host,
     ):
@@ -225,9 +229,10 @@ def test_a_domain_that_moves_keeps_its_certificate(site: Site) -> None:
 def test_a_daemon_that_is_killed_in_an_order(site: Site) -> None:
     """Kill -9 of the daemon while an order is open: the next one goes on, and there is one certificate in the end."""
     site.push("killed", "killed.example.org")
-    begun = "SELECT 1 FROM certificate_orders WHERE record LIKE '%killed.example.org%'"
-    until(lambda: site.host.query(begun), SOON, f"the order {site.host.log()}")
+    outcomes = """SELECT record ->> 'outcome' FROM certificate_orders WHERE record LIKE '%"killed.example.org"%'"""
+    until(lambda: site.host.query(outcomes), SOON, f"the order {site.host.log()}")
     site.host.kill()
+    assert site.host.query(outcomes) == [("open",)]
     site.host.start()
     site.await_certificate("killed.example.org")
 
