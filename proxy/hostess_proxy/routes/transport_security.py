@@ -39,4 +39,4 @@ def secured(answer: Answer, exchange: "Exchange") -> Answer:
     hsts = exchange.live.route.terms.hsts if exchange.live is not None else None
     if hsts is None or not came_by_tls(exchange):
         return answer
-    return answer._replace(lines=hsts_line(hsts))
+    return answer._replace(lines=answer.lines + hsts_line(hsts))
