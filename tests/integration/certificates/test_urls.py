@@ -46,8 +46,8 @@ async def test_what_was_brought_has_no_rival(store: FileCertificates, served: Se
 
     after = await served.of(hosts)
 
-    assert [trusted(before, host) for host in hosts] == [False, False, False]
-    assert [trusted(after, host) for host in hosts] == [True, False, False]
+    assert [*map(trusted(before), hosts)] == [False, False, False]
+    assert [*map(trusted(after), hosts)] == [True, False, False]
     assert {each.chain for each in before} < {each.chain for each in after}
 
 

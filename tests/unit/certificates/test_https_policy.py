@@ -40,7 +40,18 @@ def route(host: str, **asked: Any) -> Upstreams:
 )
 def test_what_is_shown_counts(certificates: list[ServedCertificate], *, is_trusted: bool) -> None:
     """A host is trusted when the certificate is that the proxy shows for it: the exact one, or else a wildcard, the first of its kind."""
-    assert trusted(certificates, "a.x.org") is is_trusted
+    assert trusted(certificates)("a.x.org") is is_trusted
+
+
+def test_many_hosts() -> None:
+    """The certificates are looked through once, however many hosts are asked about."""
+    is_trusted = trusted(iter([shown("a.x.org"), shown("*.y.org")]))
+
+    assert [host for host in ("a.x.org", "b.x.org", "a.y.org", "b.y.org") if is_trusted(host)] == [
+        "a.x.org",
+        "a.y.org",
+        "b.y.org",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 A certificate of the internal authority is a warning for who was not told to trust it, and a way back must stay.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from hostess.domain.certificates.names import wildcard_of
@@ -13,15 +13,21 @@ from hostess.domain.ports.proxy import Hsts
 from hostess.domain.routing.route_settings import RouteSettings
 
 
-def secured(routes: Iterable[Upstreams], certificates: Sequence[ServedCertificate]) -> list[Upstreams]:
+def secured(routes: Iterable[Upstreams], certificates: Iterable[ServedCertificate]) -> list[Upstreams]:
     """Return the routes as they are when these certificates are shown: what their services ask for, where it may be."""
+    is_trusted = trusted(certificates)
+    return [_secured(route) if is_trusted(route.host) else route for route in routes]
+
+
+def trusted(certificates: Iterable[ServedCertificate]) -> Callable[[str], bool]:
+    """Return what tells whether the proxy shows one to trust for a host: that for the very name goes before wildcards."""
     shown = _by_name(certificates)
-    return [_secured(route) if _is_trusted(shown, route.host) else route for route in routes]
 
+    def is_trusted(host: str) -> bool:
+        found = shown.get(host) or shown.get(wildcard_of(host))
+        return found is not None and found.trusted
 
-def trusted(certificates: Sequence[ServedCertificate], host: str) -> bool:
-    """Whether the certificate that the proxy shows for *host* is one to trust: that for the very name goes before wildcards."""
-    return _is_trusted(_by_name(certificates), host)
+    return is_trusted
 
 
 def _by_name(certificates: Iterable[ServedCertificate]) -> Mapping[str, ServedCertificate]:
@@ -31,11 +37,6 @@ def _by_name(certificates: Iterable[ServedCertificate]) -> Mapping[str, ServedCe
         for name in each.names:
             found.setdefault(name, each)
     return found
-
-
-def _is_trusted(shown: Mapping[str, ServedCertificate], host: str) -> bool:
-    found = shown.get(host) or shown.get(wildcard_of(host))
-    return found is not None and found.trusted
 
 
 def _secured(route: Upstreams) -> Upstreams:

@@ -30,6 +30,7 @@ class ServedCertificates:
         self._clock = clock
         self._by_tls = by_tls
         self._last: list[ServedCertificate] = []
+        self._is_trusted = trusted(())
         self._used: frozenset[str] = frozenset()
         self._withheld: frozenset[str] = frozenset()
 
@@ -58,6 +59,7 @@ class ServedCertificates:
             alone = {host: project for host, project in rest.items() if host not in public}
             own = await self._internal.ensure(alone) if alone else []
             self._last = self._served(brought, public, own)
+            self._is_trusted = trusted(self._last)
             self._used = frozenset(each.id for each in (*brought, *public.values(), *own))
         except (Problem, OSError) as error:
             log.warning("certificates cannot be had, and those before go on to be served: %s", error)
@@ -65,7 +67,7 @@ class ServedCertificates:
 
     def trusts(self, host: str) -> bool:
         """Whether the certificate that was last chosen for *host* is one that clients trust without having been told to."""
-        return trusted(self._last, host)
+        return self._is_trusted(host)
 
     async def tidy(self) -> None:
         """Remove certificates of the internal authority that no table has any more."""
