@@ -89,7 +89,7 @@ def orders_of(
     return Certificates(
         journal.issuances,
         own.store,
-        CertificateWants(journal, own.store, policy, api_host(settings)),
+        CertificateWants(journal, policy, api_host(settings)),
         Issuers(authorities(settings.acme, folder / "accounts", clock), issuing, files, preflights),
         Shown(own.shown, CertificateShowing(own.store, own.shown, routing.publish, outside.router.presented)),
         CertificateNews(journal, clock),

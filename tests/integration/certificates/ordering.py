@@ -92,7 +92,7 @@ class Bench:
         self.service = Certificates(
             journal.issuances,
             self.store,
-            CertificateWants(journal, self.store, policy, ""),
+            CertificateWants(journal, policy, ""),
             Issuers(self.authorities, issuing, self.files, preflights),
             Shown(self.served, CertificateShowing(self.store, self.served, self.publish, self.router.presented)),
             CertificateNews(journal, self.clock),

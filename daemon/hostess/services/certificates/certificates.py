@@ -22,7 +22,7 @@ from hostess.domain.certificates.issuance import (
     status_of,
     waiting,
 )
-from hostess.domain.certificates.ledger import KEPT
+from hostess.domain.certificates.ledger import KEPT, PastOrder
 from hostess.domain.certificates.names import covered, wildcard_of
 from hostess.domain.certificates.order import Trouble
 from hostess.domain.certificates.retention import forgettable
@@ -38,6 +38,8 @@ from hostess.services.certificates.wants import CertificateWants
 
 AT_ONCE = 4
 """Orders that are under way together: a table is published for each."""
+LOOKED_AT_ONCE = 4
+"""Certificates whose names are looked up together: a table is published for these, too."""
 ASKED_AT_ONCE = 10
 """Questions when to renew."""
 _MOVES = 4
@@ -114,6 +116,7 @@ class Certificates:
         self._clock = clock
         self._by_url = {each.directory: each for each in issuers.authorities}
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._checking = asyncio.Semaphore(LOOKED_AT_ONCE)
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._looking = asyncio.Lock()
         self._tending: dict[tuple[str, ...], asyncio.Task[None]] = {}
@@ -146,7 +149,7 @@ class Certificates:
                 move = next_move(known, current, list(self._by_url), past, now)
                 asks = current is not None and current.authority in self._by_url and asks_window(known, current, now)
                 if not self._is_busy(wanted.names) and (asks or (move.act is not Act.NOTHING and move.at <= now)):
-                    task = asyncio.create_task(self._tend(wanted))
+                    task = asyncio.create_task(self._tend(wanted, current, past))
                     self._tending[wanted.names] = task
                     self._busy.update(wanted.names)
                     task.add_done_callback(partial(self._done, wanted.names))
@@ -210,8 +213,8 @@ class Certificates:
         if routed is None:
             return None
         known = {each.names: each for each in await self._journal.all()}
-        wanted = await self._wants.of(routed, waiting(known.values()))
         certificates = await self._store.all()
+        wanted = await self._wants.of(routed, waiting(known.values()), certificates)
         by_name: dict[str, list[Certificate]] = defaultdict(list)
         for each in certificates:
             for name in each.names:
@@ -243,13 +246,12 @@ class Certificates:
                 await asyncio.gather(task, return_exceptions=True)
             await self._journal.drop(await self._issuers.issuing.drop(await self._journal.one(names)))
 
-    async def _tend(self, wanted: Wanted) -> None:
-        """Do what is due for one certificate, until nothing is."""
-        await self._ask(wanted)
+    async def _tend(self, wanted: Wanted, current: Certificate | None, past: Sequence[PastOrder]) -> None:
+        """Do what is due for one certificate, until nothing is. Store and books are read anew after orders alone: they are long."""
+        await self._ask(wanted, current)
         for _ in range(_MOVES):
-            current = current_of(wanted.names, await self._store.all())
             known, now = await self._journal.one(wanted.names), self._clock.now()
-            move = next_move(known, current, list(self._by_url), await self._journal.past_orders(), now)
+            move = next_move(known, current, list(self._by_url), past, now)
             if move.act is Act.NOTHING or move.at > now:
                 return
             if move.act is Act.LOOK or move.look_first:
@@ -260,6 +262,7 @@ class Certificates:
                 known = await self._journal.one(wanted.names)
             async with self._places:
                 await self._order(known, wanted, move, current)
+            current, past = current_of(wanted.names, await self._store.all()), await self._journal.past_orders()
 
     async def _order(self, known: Issuance, wanted: Wanted, move: Move, current: Certificate | None) -> None:
         authority = self._by_url[move.authority]
@@ -305,7 +308,8 @@ class Certificates:
 
     async def _led_here(self, known: Issuance, wanted: Wanted) -> bool:
         """Whether DNS leads here, by all that is known; what does not waits."""
-        checked = await self._issuers.preflights.check(wanted.names)
+        async with self._checking:
+            checked = await self._issuers.preflights.check(wanted.names)
         now, project = self._clock.now(), self.project_of(wanted.names)
         if all(each.ready for each in checked):
             failures = () if known.pending else known.failures
@@ -336,9 +340,8 @@ class Certificates:
             self._shown.served.changed.set()
         return False
 
-    async def _ask(self, wanted: Wanted) -> None:
+    async def _ask(self, wanted: Wanted, current: Certificate | None) -> None:
         """Ask when the certificate should be renewed, where it is time to; no answer changes nothing."""
-        current = current_of(wanted.names, await self._store.all())
         known, now = await self._journal.one(wanted.names), self._clock.now()
         authority = self._by_url.get(current.authority) if current else None
         if current is None or authority is None or not asks_window(known, current, now):

@@ -1,15 +1,15 @@
 """Which certificates there should be by ACME, from what is routed."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
-from hostess.domain.certificates.certificate import Source
+from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.domain.certificates.wanted import Host, HostKind, Policy, Wanted, hosts_of, wanted_certificates
 from hostess.domain.environments import attributes
 from hostess.domain.hostess_yml.file import parse
 from hostess.domain.hostess_yml.stack import Stack
-from hostess.domain.ports import CertificateStore, Journal
+from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.release import Release
@@ -18,15 +18,19 @@ from hostess.domain.releases.release import Release
 class CertificateWants:
     """Reads the hosts of a table as what they are to their projects. *api_host* is the installation's own, "" for none."""
 
-    def __init__(self, journal: Journal, store: CertificateStore, policy: Policy, api_host: str) -> None:
+    def __init__(self, journal: Journal, policy: Policy, api_host: str) -> None:
         self._journal = journal
-        self._store = store
         self._policy = policy
         self._api_host = api_host
 
-    async def of(self, routed: Mapping[str, str], waiting: Collection[str]) -> tuple[Wanted, ...]:
-        """Return what is wanted for the hosts that are *routed* (to whom each belongs); *waiting* are those with the wrong DNS."""
-        imported = [name for each in await self._store.all() if each.source is Source.IMPORTED for name in each.names]
+    async def of(
+        self, routed: Mapping[str, str], waiting: Collection[str], certificates: Iterable[Certificate]
+    ) -> tuple[Wanted, ...]:
+        """Return what is wanted for the hosts that are *routed* (to whom each belongs).
+
+        *waiting* are those with the wrong DNS, *certificates* all there are.
+        """
+        imported = [name for each in certificates if each.source is Source.IMPORTED for name in each.names]
         kinds = await self._kinds()
         hosts = [Host(name, project, self._kind(name, kinds)) for name, project in routed.items()]
         return wanted_certificates(hosts, self._policy, imported, waiting)
