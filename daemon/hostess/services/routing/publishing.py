@@ -49,8 +49,16 @@ class _Early:
     ready: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """The table that is out: the how manieth that was begun, and its generation."""
+
+    number: int = 0
+    generation: int = 0
+
+
 class Routing:
-    """Publishes tables. One at a time: the newest state always wins."""
+    """Publishes tables. One at a time: the newest state always wins, and who waits for the next one shares it with all who do."""
 
     def __init__(
         self,
@@ -71,6 +79,8 @@ class Routing:
         self._clock = clock
         self._session_key = session_key
         self._publishing = asyncio.Lock()
+        self._begun = 0
+        self._out = _Out()
         self._held: set[str] = set()
         self._early: dict[tuple[str, str], _Early] = {}
         self._unwell: frozenset[str] = frozenset()
@@ -147,26 +157,36 @@ class Routing:
             del self._recognised[token]
 
     async def publish(self) -> int:
-        """Make the live releases what is served, by every worker; return the table's generation."""
+        """Make the live releases what is served, by every worker; return the table's generation.
+
+        A table that was begun after the call, for another one, is as good as one of its own.
+        """
+        before = self._begun
         async with self._publishing:
-            routes, inside = await self.table()
-            hosts = {route.host: route.project for route in routes}
-            certificates = await self._certificates.of(hosts)
-            challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
-            shown = secured(routes, certificates)
+            if self._out.number <= before:
+                self._begun += 1
+                self._out = _Out(self._begun, await self._tell_proxy())
+            return self._out.generation
 
-            async def told(table: Sequence[Upstreams]) -> int:
-                return await self._router.publish(table, inside, self._session_key, certificates, challenges)
+    async def _tell_proxy(self) -> int:
+        routes, inside = await self.table()
+        hosts = {route.host: route.project for route in routes}
+        certificates = await self._certificates.of(hosts)
+        challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
+        shown = secured(routes, certificates)
 
-            try:
-                return await told(shown)
-            except Problem as problem:
-                plain = self._without_extras(shown)
-                if problem.code != OUTDATED or plain == shown:
-                    raise
-                generation = await told(plain)
-                log.warning("the API's own host and HSTS are not served until the proxy is restarted: %s", problem)
-                return generation
+        async def told(table: Sequence[Upstreams]) -> int:
+            return await self._router.publish(table, inside, self._session_key, certificates, challenges)
+
+        try:
+            return await told(shown)
+        except Problem as problem:
+            plain = self._without_extras(shown)
+            if problem.code != OUTDATED or plain == shown:
+                raise
+            generation = await told(plain)
+            log.warning("the API's own host and HSTS are not served until the proxy is restarted: %s", problem)
+            return generation
 
     def _without_extras(self, table: Sequence[Upstreams]) -> list[Upstreams]:
         """Return a table for a proxy that is older than the daemon, which must not be in the way of what people deploy meanwhile."""
