@@ -86,7 +86,7 @@ def update(
 def verify(client: Client, host: str, project: str | None, form: str) -> None:
     """Look HOST up in DNS now; the exit code is 0 when it points here and leads to its service."""
     wanted = spelled(host)
-    found = [each for each in _all(client, project) if each["host"] == wanted]
+    found = [each for each in _all(client, project, wanted) if each["host"] == wanted]
     if not found:
         raise Failure(f"there is no domain {host}", exit_code=NOT_FOUND, remedy="see: hostess domains list")
     _shown(found, form)
@@ -105,10 +105,9 @@ def remove(client: Client, host: str, project: str | None) -> None:
     tell(f"{host} was removed")
 
 
-def _all(client: Client, project: str | None) -> Sequence[dict[str, Any]]:
-    items: Sequence[dict[str, Any]] = client.get(path_of("projects", options.chosen_project(project), "domains"))[
-        "items"
-    ]
+def _all(client: Client, project: str | None, host: str = "") -> Sequence[dict[str, Any]]:
+    path = path_of("projects", options.chosen_project(project), "domains")
+    items: Sequence[dict[str, Any]] = client.get(path, host=host)["items"]
     return items
 
 

@@ -1,7 +1,13 @@
 """Domains by API and command line: they lead to their service at once, are shown with where they stand, and go again."""
 
 import re
+from collections.abc import Sequence
+from datetime import timedelta
 
+import pytest
+
+from hostess.domain.dns.preflight import Preflight
+from hostess.services.certificates.preflights import WITHIN, Preflights
 from tests.integration.api.stage import FILE, Stage
 
 BASE = "/v1/projects/shop/domains"
@@ -45,6 +51,30 @@ async def test_verified_as_people_write_it(stage: Stage) -> None:
     ran = await stage.hostess("domains", "verify", "Bücher.localhost.", "-p", "shop")
 
     assert ran.code == 0, ran.err
+
+
+async def test_one_of_many(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever adds, lists or verifies one domain waits for the DNS of no other."""
+    await stage.live()
+    for host in ("a.example.com", "b.example.com"):
+        await stage.ask(f"POST {BASE}", {"host": host, "service": "web"})
+    check, asked = Preflights.check, []
+
+    async def looked(own: Preflights, domains: Sequence[str], within: timedelta = WITHIN) -> list[Preflight]:
+        asked.append(list(domains))
+        return await check(own, domains, within)
+
+    monkeypatch.setattr(Preflights, "check", looked)
+    added = await stage.ask(f"POST {BASE}", {"host": "c.example.com", "service": "web"})
+    listed = await stage.get(f"{BASE}?host=A.example.com")
+    verified = await stage.hostess("domains", "verify", "B.example.com", "-p", "shop")
+    unknown = await stage.hostess("domains", "verify", "d.example.com", "-p", "shop")
+
+    assert added.json["state"].startswith("pending DNS: A")
+    assert [each["host"] for each in listed["items"]] == ["a.example.com"]
+    assert (verified.code, "b.example.com is not live yet" in verified.err.lower()) == (1, True), verified.err
+    assert (unknown.code, "there is no domain d.example.com" in unknown.err) == (3, True), unknown.err
+    assert asked == [["c.example.com"], ["a.example.com"], ["b.example.com"], []]
 
 
 async def test_one_that_points_here(stage: Stage) -> None:

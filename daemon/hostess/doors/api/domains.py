@@ -27,6 +27,12 @@ class DomainList(View):
     items: tuple[DomainView, ...]
 
 
+class DomainQuery(Given):
+    """Which domains to list: all, or the one of a host."""
+
+    host: str = Field(default="", max_length=LONGEST_HOST)
+
+
 class NewDomain(Given):
     """A host, and the service that it leads to."""
 
@@ -42,10 +48,11 @@ class OtherTarget(Given):
     environment: str = Field(default="", max_length=63)
 
 
-@op(f"GET {BASE}", "read", returns=DomainList)
-async def list_domains(call: Call, _: Nothing) -> DomainList:
+@op(f"GET {BASE}", "read", given=DomainQuery, returns=DomainList)
+async def list_domains(call: Call, query: DomainQuery) -> DomainList:
     """List the domains of a project, and where each stands."""
-    return DomainList(items=tuple(_view(call, each) for each in await call.services.domains.of(call.project)))
+    found = await call.services.domains.of(call.project, host=query.host.lower())
+    return DomainList(items=tuple(_view(call, each) for each in found))
 
 
 @op(f"POST {BASE}", "deploy", given=NewDomain, returns=DomainView, status=201)

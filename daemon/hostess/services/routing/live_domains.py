@@ -43,13 +43,17 @@ class LiveDomains:
         self._pending_dns = pending_dns
         self._base_domain = base_domain
 
-    async def of(self, project: str) -> list[Standing]:
-        """Return the domains of a project by name: those of its live releases, and those given by command."""
+    async def of(self, project: str, *, host: str = "") -> list[Standing]:
+        """Return the domains of a project by name: those of its live releases, and those given by command.
+
+        *host*: that one alone, and DNS is asked for no other.
+        """
         given = [domain for domain in await self._journal.domains() if domain.project == project]
         found: list[Standing] = []
         for place in await self._journal.places(project):
             here = [domain for domain in given if domain.environment == place.environment]
-            found += self._of_place(await self._journal.live(project, place.environment), here)
+            there = self._of_place(await self._journal.live(project, place.environment), here)
+            found += [each for each in there if host in {"", each.host}]
         asked = {each.host for each in found if not each.state and not each.host.endswith(f".{self._base_domain}")}
         pending = await self._pending_dns(asked)
         return sorted(
@@ -165,9 +169,9 @@ class LiveDomains:
         return found
 
     async def _one(self, domain: LiveDomain) -> Standing:
-        found = await self.of(domain.project)
-        key = (domain.host, domain.environment, domain.service)
-        return next(each for each in found if (each.host, each.environment, each.service) == key)
+        found = await self.of(domain.project, host=domain.host)
+        key = (domain.environment, domain.service)
+        return next(each for each in found if (each.environment, each.service) == key)
 
     async def _tell(self, what: str, message: str, domain: LiveDomain) -> None:
         await self._journal.tell(
