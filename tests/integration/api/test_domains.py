@@ -216,3 +216,19 @@ async def test_who_only_reads(stage: Stage) -> None:
     for method in ("PATCH", "DELETE"):
         assert (await stage.ask(f"{method} {BASE}/shop.example.com", {}, token=viewer)).status == 403
     assert (await stage.ask(f"POST {BASE}", {"host": "a.example.com", "service": "web"}, token=viewer)).status == 403
+
+
+async def test_while_the_proxy_is_away(stage: Stage) -> None:
+    """What the proxy could not be told of is kept, told as an event, and answered as such; it holds with the next table."""
+    await stage.live()
+    stage.router.is_gone = True
+    added = await stage.ask(f"POST {BASE}", {"host": "shop.example.com", "service": "web"})
+    kept = [each["host"] for each in (await stage.get(BASE))["items"]]
+    removed = await stage.ask(f"DELETE {BASE}/shop.example.com")
+    again = await stage.ask(f"DELETE {BASE}/shop.example.com")
+
+    assert (added.status, added.code, kept) == (503, "proxy-not-told", ["shop.example.com"])
+    assert "the domain is kept, but the proxy could not be told" in added.json["detail"]
+    assert (removed.status, removed.code, again.code) == (503, "proxy-not-told", "domain-not-found")
+    kinds = [event.kind for event in await stage.journal.events(project="shop") if event.kind.startswith("domain.")]
+    assert kinds == ["domain.added", "domain.removed"]

@@ -1,7 +1,6 @@
 """Certificates that people bring: checked, kept, published in place of those before, and watched until they end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from hostess.domain.certificates.certificate import Certificate, Source
@@ -9,11 +8,10 @@ from hostess.domain.certificates.names import covered, spelled
 from hostess.domain.certificates.pem import invalid, read_pair
 from hostess.domain.ports import CertificateStore, Clock, Journal
 from hostess.domain.problem import Problem
+from hostess.services.routing.telling import Publish, tell_proxy
 
 WARN_BEFORE = (30, 14, 7, 3, 1, 0)
 """Days before its end at which it is told that a certificate needs a successor."""
-
-Publish = Callable[[], Awaitable[object]]
 
 
 class CertificateImports:
@@ -39,7 +37,7 @@ class CertificateImports:
                 raise invalid(f"the certificate is not for {wanted}; it is for {', '.join(names)}", "give that host's")
             made = await self._store.save(chain, key, Source.IMPORTED)
             former = [each for each in await self._imported() if each.id != made.id and set(each.names) <= set(names)]
-            await self._tell_proxy("the certificate is kept", "what it served before")
+            await tell_proxy(self._publish, "the certificate is kept", "what it served before")
             for each in former:
                 await self._store.remove(each)
             return made, former
@@ -60,7 +58,7 @@ class CertificateImports:
                 )
             for each in found:
                 await self._store.remove(each)
-            await self._tell_proxy("the certificate is removed", "the certificate until then")
+            await tell_proxy(self._publish, "the certificate is removed", "the certificate until then")
             return found
 
     async def watch(self) -> None:
@@ -84,17 +82,6 @@ class CertificateImports:
 
     async def _imported(self) -> list[Certificate]:
         return [each for each in await self._store.all() if each.source is Source.IMPORTED]
-
-    async def _tell_proxy(self, done: str, serving: str) -> None:
-        try:
-            await self._publish()
-        except Problem as problem:
-            raise Problem(
-                "proxy-not-told",
-                f"{done}, but the proxy could not be told: {problem}",
-                serving=serving,
-                remedy="the proxy is told as soon as that is mended: `hostess doctor`",
-            ) from problem
 
 
 def days_left(certificate: Certificate, now: datetime) -> int | None:

@@ -12,6 +12,7 @@ from hostess.domain.releases.release import Release
 from hostess.domain.routing.live_domains import waits
 from hostess.services.deploying.report import custom_domains
 from hostess.services.routing.publishing import Routing
+from hostess.services.routing.telling import tell_proxy
 
 FILE = "file"
 COMMAND = "command"
@@ -74,7 +75,7 @@ class LiveDomains:
         """Let a host lead to a service; what was said before of it in this environment is replaced. It holds when this returns.
 
         *move*: it may be another environment's of the project. Problem "invalid-domain", "host-taken", "domain-in-file",
-        "service-not-found", "environment-not-found".
+        "service-not-found", "environment-not-found"; "proxy-not-told" when it is kept, but does not hold yet.
         """
         domain = replace(domain, host=checked_host(domain.host))
         if domain.host in self._routing.own_hosts:
@@ -90,9 +91,9 @@ class LiveDomains:
             )
         self._check(await self._journal.live(domain.project, domain.environment), domain)
         await self._journal.put_domain(domain)
-        # Also when nothing is new: who asks again after a proxy did not answer wants it to hold.
-        await self._routing.publish()
         await self._tell("added", f"{domain.host} leads to {domain.service}", domain)
+        # Also when nothing is new: who asks again after a proxy did not answer wants it to hold.
+        await tell_proxy(self._routing.publish, "the domain is kept", "what was served at it before")
         return await self._one(domain)
 
     async def update(self, domain: LiveDomain) -> Standing:
@@ -104,12 +105,12 @@ class LiveDomains:
     async def remove(self, project: str, host: str) -> LiveDomain:
         """Take a host away that was given by command, and return what it was. It holds when this returns.
 
-        Problem "domain-not-found"; "domain-in-file" for one that hostess.yml alone has.
+        Problem "domain-not-found"; "domain-in-file" for one that hostess.yml alone has; "proxy-not-told" when it still leads there.
         """
         given = await self._given(project, checked_host(host))
         await self._journal.drop_domain(project, given.host)
-        await self._routing.publish()
         await self._tell("removed", f"{given.host} does not lead to {given.service} any more", given)
+        await tell_proxy(self._routing.publish, "the domain is removed", f"{given.service} at it until then")
         return given
 
     async def _given(self, project: str, host: str) -> LiveDomain:
