@@ -20,12 +20,11 @@ from hostess.services.backups.drill_room import DrillRoom
 from hostess.services.backups.loads import load_postgres
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.backups.restores import read_manifest
+from hostess.services.databases.starting import server_started
 from hostess.services.jobs.schedules import Due
 from hostess.services.keeping.replicas import Replicas
 
-LIMIT = timedelta(seconds=30)
-START = 300
-PAUSE = 0.5
+START_WITHIN = timedelta(seconds=150)
 NETWORK = "none"
 """Nobody reaches a throw-away container, and it reaches nobody."""
 
@@ -93,7 +92,7 @@ class Drills:
         mark = f"drill-{backup.id}"
         async with self._thrown_away(live, workload, mark) as container:
             if workload.type is ServiceType.POSTGRES:
-                await self._started(container, workload)
+                await server_started(self._engine, self._clock, container, workload, START_WITHIN, "drill-not-started")
 
                 def work(shell: Shell) -> list[str]:
                     return load_postgres(shell, self._artefacts, backup.path, manifest)
@@ -137,20 +136,6 @@ class Drills:
                 await asyncio.shield(self._engine.remove(made))
         finally:
             self._replicas.release(mark)
-
-    async def _started(self, container: Container, workload: Workload) -> None:
-        """Return once a server takes connections; Problem "drill-not-started" with its last words."""
-        ready = workload.health.command if workload.health and workload.health.command else ()
-        for _ in range(START):
-            now = await self._engine.container(container.id)
-            if now is None or now.state != "running":
-                break
-            code, _said = await self._engine.execute(container.id, ready, LIMIT)
-            if code == 0:
-                return
-            await self._clock.sleep(PAUSE)
-        lines = [line.text for line in await self._engine.logs(container.id, 5)]
-        raise Problem("drill-not-started", f"the server did not start: {' / '.join(lines)[-400:]}")
 
     async def _record(self, backup: Backup, proof: Proof) -> None:
         known = await self._journal.backups(backup.project, backup.environment, backup.service)

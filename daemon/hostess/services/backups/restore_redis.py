@@ -22,7 +22,7 @@ from hostess.services.databases.access import DatabaseAccess
 from hostess.services.keeping.replicas import Replicas
 
 LIMIT = timedelta(seconds=60)
-LOADING = 3600.0
+LOADING = timedelta(hours=1)
 PAUSE = 0.2
 
 Condition = Callable[[Mapping[str, str]], bool]
@@ -96,17 +96,18 @@ class RedisRestore:
         return bool(restore.mark) and restore.mark in {told.get("master_replid"), told.get("master_replid2")}
 
     async def _until(self, container: str, true: Condition, what: str, run: str = "") -> None:
-        left = LOADING
-        while True:
-            told = await self._info(container)
-            if run and told.get("run_id", run) != run:
-                raise Problem("restore-interrupted", f"the server was started anew while it was {what}")
-            if told and true(told):
-                return
-            left -= PAUSE
-            if left < 0:
-                raise Problem("restore-interrupted", f"{what} took longer than {LOADING / 60:.0f} minutes")
-            await self._clock.sleep(PAUSE)
+        try:
+            async with asyncio.timeout(LOADING.total_seconds()):
+                while not await self._is(container, true, what, run):
+                    await self._clock.sleep(PAUSE)
+        except TimeoutError as error:
+            raise Problem("restore-interrupted", f"{what} took longer than {LOADING}") from error
+
+    async def _is(self, container: str, true: Condition, what: str, run: str) -> bool:
+        told = await self._info(container)
+        if run and told.get("run_id", run) != run:
+            raise Problem("restore-interrupted", f"the server was started anew while it was {what}")
+        return bool(told) and true(told)
 
     async def _info(self, container: str) -> dict[str, str]:
         code, said = await self._engine.execute(container, redis_backup.INFO, LIMIT)

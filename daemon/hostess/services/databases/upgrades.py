@@ -26,6 +26,7 @@ from hostess.services.backups.dumps import lines
 from hostess.services.backups.loads import load_postgres
 from hostess.services.backups.restores import read_manifest
 from hostess.services.databases.access import DatabaseAccess
+from hostess.services.databases.starting import server_started
 from hostess.services.databases.upgrade_notes import UpgradeNote, UpgradeNotes
 from hostess.services.deploying.deployments import Deployments, Enter, Request
 from hostess.services.deploying.preparation import Preparation
@@ -34,7 +35,8 @@ from hostess.services.under_way import UnderWay
 
 LIMIT = timedelta(seconds=60)
 STOP_WITHIN = timedelta(minutes=5)
-TRIES = 1200
+WITHIN = timedelta(minutes=5)
+"""What a server may take to keep writes away, and another one to start."""
 PAUSE = 0.25
 AGAIN = 2.0
 
@@ -155,12 +157,13 @@ class Upgrades:
     async def _fence(self, target: Target) -> None:
         """Keep writes away, and end the sessions that may still be writing."""
         await self._ask(target.container, database_versions.FENCE)
-        for _ in range(TRIES):
-            if await self._ask(target.container, database_versions.FENCED) == "on":
-                await self._ask(target.container, database_versions.END_SESSIONS)
-                return
-            await self._clock.sleep(PAUSE)
-        raise Problem("upgrade-failed", f"{target.workload.name} did not stop taking writes")
+        try:
+            async with asyncio.timeout(WITHIN.total_seconds()):
+                while await self._ask(target.container, database_versions.FENCED) != "on":
+                    await self._clock.sleep(PAUSE)
+        except TimeoutError as error:
+            raise Problem("upgrade-failed", f"{target.workload.name} did not stop taking writes") from error
+        await self._ask(target.container, database_versions.END_SESSIONS)
 
     async def _safe(self, target: Target, say: Say) -> Backup:
         say("       dumping it, as a backup that is kept")
@@ -194,7 +197,7 @@ class Upgrades:
                 place, target.release, new, hook, mark, mark, volumes=new.volumes
             )
             try:
-                await self._started(container, new)
+                await server_started(self._engine, self._clock, container, new, WITHIN, "upgrade-failed")
                 after = int(await self._ask(container, database_versions.NUMBER))
                 if after // 10000 <= before // 10000:
                     raise Problem(
@@ -208,18 +211,6 @@ class Upgrades:
                 await asyncio.shield(self._replicas.remove(container.id))
         finally:
             self._replicas.release(mark)
-
-    async def _started(self, container: Container, workload: Workload) -> None:
-        ready = workload.health.command if workload.health and workload.health.command else ()
-        for _ in range(TRIES):
-            now = await self._engine.container(container.id)
-            if now is None or now.state != "running":
-                break
-            if (await self._engine.execute(container.id, ready, LIMIT))[0] == 0:
-                return
-            await self._clock.sleep(PAUSE)
-        said = [line.text for line in await self._engine.logs(container.id, 5)]
-        raise Problem("upgrade-failed", f"the new server did not start: {' / '.join(said)[-400:]}")
 
     async def _ask(self, container: Container, script: str) -> str:
         code, said = await self._engine.execute(container.id, postgres.PSQL, LIMIT, script)

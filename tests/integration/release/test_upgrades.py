@@ -1,0 +1,61 @@
+"""Upgrades of databases that come to nothing: how soon, and what is left of them. Those that go well need real servers."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from hostess.domain.releases.release import State
+from hostess.services.databases import upgrades
+from tests.fakes.building import Recipe
+from tests.fakes.images import stock
+from tests.fakes.programs import Box
+from tests.world import Bench
+
+DATABASE = """version: "1.0"
+services:
+  data: {type: postgres, resources: small, special: {version: 16}}
+"""
+
+
+async def psql(box: Box) -> int:
+    """Be the client of a server of PostgreSQL 16 that never comes round to keeping writes away."""
+    if "server_version_num" in box.stdin:
+        box.out("160004")
+    elif "pg_database_size" in box.stdin:
+        box.out("1000")
+    elif box.stdin.startswith("SHOW default_transaction_read_only"):
+        await asyncio.sleep(30)
+    return 0
+
+
+async def upgraded(bench: Bench, version: str) -> tuple[State, str, list[str]]:
+    """Try to upgrade; return how it ended, why, and what the server was asked."""
+    real, asked = stock()["postgres:16"], list[str]()
+
+    async def noted(box: Box) -> int:
+        asked.append(box.stdin)
+        return await psql(box)
+
+    recipe = Recipe({**real.commands, "psql": noted}, cmd=real.cmd)
+    bench.engine.add_image("postgres:16", recipe)
+    assert (await bench.push("shop", {"hostess.yml": DATABASE})).accepted, bench.text()
+    asked.clear()
+    begun = await bench.world.upgrades.begin("shop", "production", "data", version, "a test")
+    async with asyncio.timeout(10):
+        await bench.world.deployments.ended(begun)
+    ended = await bench.journal.deployment(begun)
+    assert ended is not None
+    return ended.state, str(ended.problem), asked
+
+
+async def test_a_server_that_goes_on_taking_writes_is_given_up_in_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time to keep writes away is what passes, however long a single question takes; they are let in again."""
+    monkeypatch.setattr(upgrades, "WITHIN", timedelta(seconds=0.3))
+
+    state, problem, asked = await upgraded(bench, "17")
+
+    assert (state, "data did not stop taking writes" in problem) == (State.FAILED, True)
+    assert "RESET default_transaction_read_only" in asked[-1]
