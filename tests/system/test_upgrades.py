@@ -48,6 +48,12 @@ def volumes(host: Host) -> list[str]:
     return docker("volume", "ls", "-q", "--filter", f"label=sh.hostess.instance={host.instance}").split()
 
 
+def dumped(host: Host) -> list[str]:
+    """Return the backups that were taken before something was done to the database."""
+    listed = json.loads(host.hostess("backups", "list", "-p", "shop", "-o", "json").stdout)["items"]
+    return [each["id"] for each in listed if each["trigger"] == "pre-restore"]
+
+
 @pytest.fixture
 def stocked(host: Host) -> Repository:
     """Give the stack, freshly pushed, with something in its database."""
@@ -96,8 +102,10 @@ def test_a_database_is_brought_to_a_later_major(host: Host, stocked: Repository)
     assert host.hostess("rollback", "v1", "-p", "shop").returncode == 0
     assert only(host, "shop", "database") == container
     assert as_consumer(host, "SELECT count(*) FROM data") == "5001"
+    dumps = dumped(host)
     again = upgrade(host, "--version", "17")
     assert (again.returncode, "to a later major alone" in again.stderr) == (1, True)
+    assert dumped(host) == dumps
     assert as_consumer(host, "INSERT INTO data VALUES (-1, 'still writable'); SELECT count(*) FROM data") == "5002"
 
     assert before[0] in upgrade(host, "--drop-old").stdout

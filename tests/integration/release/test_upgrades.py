@@ -49,6 +49,15 @@ async def upgraded(bench: Bench, version: str) -> tuple[State, str, list[str]]:
     return ended.state, str(ended.problem), asked
 
 
+async def test_an_upgrade_to_what_is_not_later_changes_nothing(bench: Bench) -> None:
+    """That the version is no later one is found out before writes are kept away and before anything is dumped."""
+    state, problem, asked = await upgraded(bench, "16")
+
+    assert (state, "data is brought to a later major alone" in problem) == (State.FAILED, True)
+    assert not [script for script in asked if "read_only" in script]
+    assert await bench.journal.backups("shop") == []
+
+
 async def test_a_server_that_goes_on_taking_writes_is_given_up_in_time(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

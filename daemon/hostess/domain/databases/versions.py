@@ -53,6 +53,15 @@ def major(version: str) -> str:
     return version.partition(".")[0]
 
 
+def check_later(service: str, before: int, version: str, after: int) -> None:
+    """Raise Problem "not-upgradable" unless postgres:*version*, of major *after*, is later than the major *before* of the data."""
+    if after <= before:
+        raise Problem(
+            "not-upgradable",
+            f"{service} is PostgreSQL {before}, and postgres:{version} is {after}: data is brought to a later major alone",
+        )
+
+
 def check_room(service: str, size: int, free: int) -> None:
     """Raise Problem "disk-short" when an upgrade of databases of so many bytes would fill the disk that everything is on."""
     needed = int(size * ROOM)

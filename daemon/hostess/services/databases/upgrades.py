@@ -129,6 +129,9 @@ class Upgrades:
     async def _prepared(self, deployment: Deployment, service: str, version: str, say: Say) -> Release:
         """Return the release whose database has its data in a new volume, of a later major."""
         target = await self._backups.target(deployment.project, deployment.environment, service)
+        database_versions.check_later(
+            service, await self._major(target.container), version, int(database_versions.major(version))
+        )
         reference = f"postgres:{version}"
         image = await self._engine.image(reference) or await self._engine.pull(reference, say)
         instance = await self._journal.instance()
@@ -176,7 +179,7 @@ class Upgrades:
 
     async def _fill(self, deployment: Deployment, target: Target, new: Workload, backup: Backup, say: Say) -> None:
         """Restore a backup into the new volume, check it there, and leave it as a server leaves it that was stopped."""
-        before = int(await self._ask(target.container, database_versions.NUMBER))
+        before = await self._major(target.container)
         settings = await self._ask(target.container, database_versions.SETTINGS)
         manifest = await read_manifest(self._artefacts, backup)
         places = await self._journal.places(deployment.project)
@@ -198,19 +201,16 @@ class Upgrades:
             )
             try:
                 await server_started(self._engine, self._clock, container, new, WITHIN, "upgrade-failed")
-                after = int(await self._ask(container, database_versions.NUMBER))
-                if after // 10000 <= before // 10000:
-                    raise Problem(
-                        "not-upgradable",
-                        f"{target.workload.name} is PostgreSQL {before // 10000}, and postgres:{new.version} is {after // 10000}: "
-                        "data is brought to a later major alone",
-                    )
+                database_versions.check_later(new.name, before, new.version, await self._major(container))
                 await self._engine.within(container.id, mark, work)
                 await self._engine.stop(container.id, STOP_WITHIN)
             finally:
                 await asyncio.shield(self._replicas.remove(container.id))
         finally:
             self._replicas.release(mark)
+
+    async def _major(self, container: Container) -> int:
+        return int(await self._ask(container, database_versions.NUMBER)) // 10_000
 
     async def _ask(self, container: Container, script: str) -> str:
         code, said = await self._engine.execute(container.id, postgres.PSQL, LIMIT, script)
