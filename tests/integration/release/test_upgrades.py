@@ -7,6 +7,7 @@ import pytest
 
 from hostess.domain.releases.release import State
 from hostess.services.databases import upgrades
+from hostess.services.databases.upgrade_notes import UpgradeNote, UpgradeNotes
 from tests.fakes.building import Recipe
 from tests.fakes.images import stock
 from tests.fakes.programs import Box
@@ -15,6 +16,10 @@ from tests.world import Bench
 DATABASE = """version: "1.0"
 services:
   data: {type: postgres, resources: small, special: {version: 16}}
+"""
+OTHER = """version: "1.0"
+services:
+  data: {type: custom, image: "busybox:1", command: [sh, -c, "sleep 1000"]}
 """
 
 
@@ -68,3 +73,20 @@ async def test_a_server_that_goes_on_taking_writes_is_given_up_in_time(
 
     assert (state, "data did not stop taking writes" in problem) == (State.FAILED, True)
     assert "RESET default_transaction_read_only" in asked[-1]
+
+
+async def test_what_is_left_of_an_upgrade_ends_when_its_service_is_no_database(bench: Bench) -> None:
+    """A name that has become another service's is asked nothing; the volume beside goes, and nothing is tried for ever."""
+    assert (await bench.push("shop", {"hostess.yml": OTHER})).accepted, bench.text()
+    [deployment] = await bench.journal.deployments("shop")
+    notes = UpgradeNotes(bench.journal)
+    await bench.engine.make_volume("left", {})
+    await notes.put(UpgradeNote(deployment.id, "shop", "production", "data", "left"))
+
+    await bench.world.upgrades.recover()
+    async with asyncio.timeout(1):
+        while await notes.all():
+            await asyncio.sleep(0.01)
+
+    assert await bench.engine.volumes({}) == []
+    await bench.world.upgrades.stop()

@@ -239,7 +239,9 @@ class Upgrades:
                 note.project, note.environment, note.service, Data(workload.version, note.volume)
             )
         else:
-            if workload is not None:
+            if (
+                workload is not None and workload.type is ServiceType.POSTGRES
+            ):  # the name may be another service's by now
                 target = await self._backups.target(note.project, note.environment, note.service)
                 await self._ask(target.container, database_versions.UNFENCE)
             await self._engine.remove_volume(note.volume)
