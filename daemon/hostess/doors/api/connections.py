@@ -7,6 +7,7 @@ standard output, 2 for standard error; one from the client is what was typed. A 
 
 import asyncio
 import json
+import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 
@@ -28,6 +29,8 @@ HEARTBEAT = 20.0
 IDLE = 3600.0
 """Seconds without a byte after which a connection is closed."""
 STREAMS = {"stdout": b"\x01", "stderr": b"\x02"}
+
+log = logging.getLogger(__name__)
 
 
 class Wanted(Given):
@@ -151,7 +154,10 @@ async def _first(call: Call, clock: _Idle, *ways: Coroutine[object, object, None
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+                bug = None if isinstance(error, (Problem, OSError)) else error
+                log.warning("%s broke off: %s", call.request.path, error, exc_info=bug)
 
 
 async def _from_client(socket: web.WebSocketResponse, streams: Streams, clock: _Idle) -> None:
@@ -187,10 +193,10 @@ async def _told(terminal: Terminal, text: str) -> None:
 
 
 async def _shown(socket: web.WebSocketResponse, terminal: Terminal, clock: _Idle) -> None:
-    while (said := await terminal.read()) is not None:
-        clock.touch()
-        await socket.send_bytes(STREAMS[said[0]] + said[1])
     try:
+        while (said := await terminal.read()) is not None:
+            clock.touch()
+            await socket.send_bytes(STREAMS[said[0]] + said[1])
         await socket.send_json({"exit_code": await terminal.exit_code()})
     except Problem as problem:
         await socket.send_json({"problem": problem.what})
