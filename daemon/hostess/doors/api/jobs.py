@@ -12,13 +12,14 @@ from hostess.domain.hostess_yml.stack import Run
 from hostess.domain.jobs.cron import next_fire
 from hostess.domain.ports import Transcripts
 from hostess.domain.problem import Problem
-from hostess.domain.records import JobRun, Place
+from hostess.domain.records import JobRun
 from hostess.domain.releases.release import Release, ReleaseJob
 from hostess.doors.api.deployments import LOOK_AGAIN, PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 from hostess.doors.api.pending import secret_variables
 from hostess.doors.api.streams import Sent, send_events, wants_events
 from hostess.services.jobs.jobs import Ask, parted
+from hostess.services.live import place_of
 
 SHORT = 12
 EVERY_RUN = 500
@@ -165,7 +166,7 @@ async def run_job(call: Call, given: NewRun) -> RunView:
             remedy="add --allow-secret-override to use another value for this run",
         )
     call.services.redactor.learn(given.env[name] for name in secret)
-    ask = Ask(await _place(call), live, job, "manual", env=given.env)
+    ask = Ask(await place_of(call.services.journal, call.project, call.environment), live, job, "manual", env=given.env)
     run = await call.services.jobs.begin(ask)
     await call.audit(
         "job.run", f"began a run of {job.name}", {"job": job.name, "run": run.id, "set": sorted(given.env)}
@@ -241,11 +242,6 @@ async def _job(call: Call) -> tuple[Release, ReleaseJob]:
             remedy=f"its jobs are {known}" if known else "jobs come from hostess.yml: add one and push",
         )
     return live, live.jobs[name]
-
-
-async def _place(call: Call) -> Place:
-    places = await call.services.journal.places(call.project)
-    return next(place for place in places if place.environment == call.environment)
 
 
 async def _newest(call: Call, job: str) -> JobRun | None:

@@ -31,6 +31,7 @@ from hostess.services.databases.upgrade_notes import UpgradeNote, UpgradeNotes
 from hostess.services.deploying.deployments import Deployments, Enter, Request
 from hostess.services.deploying.preparation import Preparation
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.live import place_of
 from hostess.services.under_way import UnderWay
 
 LIMIT = timedelta(seconds=60)
@@ -182,8 +183,7 @@ class Upgrades:
         before = await self._major(target.container)
         settings = await self._ask(target.container, database_versions.SETTINGS)
         manifest = await read_manifest(self._artefacts, backup)
-        places = await self._journal.places(deployment.project)
-        place = next(place for place in places if place.environment == deployment.environment)
+        place = await place_of(self._journal, deployment.project, deployment.environment)
         mark, hook = f"upgrade-{deployment.id}", Hook(command=new.command or ())
 
         def work(shell: Shell) -> None:

@@ -9,9 +9,9 @@ from datetime import timedelta
 from hostess.domain.hostess_yml.stack import Hook
 from hostess.domain.ports import Clock, Container, Engine, Journal, LogLine, Redactor
 from hostess.domain.problem import Problem
-from hostess.domain.records import Place
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.live import place_of
 
 LONGEST = timedelta(hours=24)
 ALL_LINES = 1_000_000
@@ -53,7 +53,7 @@ class OneOff:
     async def run(self, command: Command) -> AsyncGenerator[LogLine | Ended]:
         """Yield what it writes, secrets hidden, then how it ended. Problem "nothing-live", "service-not-found" before the first line."""
         release, workload = await self._workload(command)
-        place = await self._place(command)
+        place = await place_of(self._journal, command.project, command.environment)
         mark = f"run-{self._clock.token(48)}"
         hook = Hook(command=command.words, timeout=command.timeout)
         self._replicas.hold(mark)
@@ -105,7 +105,3 @@ class OneOff:
         if workload.static is not None:
             raise Problem("static-service", f"{workload.name} is made of files: no command can run in it")
         return live, workload
-
-    async def _place(self, command: Command) -> Place:
-        places = await self._journal.places(command.project)
-        return next(place for place in places if place.environment == command.environment)

@@ -25,6 +25,7 @@ from hostess.services.deploying.undoing import Undoing
 from hostess.services.keeping.repairs import Repairs
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import leaving
+from hostess.services.live import place_of
 from hostess.services.routing.publishing import Routing
 
 AGAIN = 2.0
@@ -184,7 +185,7 @@ class Reconciler:
 
     async def _forward(self, deployment: Deployment, live: Release) -> None:
         """Finish what follows a switch that was written down: the new release is what serves."""
-        place = await self._place(deployment)
+        place = await place_of(self._journal, deployment.project, deployment.environment)
         await self._routing.publish()
         try:
             state = await self._post_deploy(deployment, place, live)
@@ -254,7 +255,7 @@ class Reconciler:
 
     async def _back(self, deployment: Deployment) -> None:
         """Nothing has switched: take everything back and say so."""
-        place = await self._place(deployment)
+        place = await place_of(self._journal, deployment.project, deployment.environment)
         migrated = await self._how_they_ended(deployment, await self._tasks_left(deployment))
         await self._undoing.undo(deployment.id, place)
         problem = Problem(
@@ -309,10 +310,6 @@ class Reconciler:
         await self._replicas.make_network(place)
         if await self._repairs.repair(place, live):
             await self._undoing.retire_stale(place, live, [])
-
-    async def _place(self, deployment: Deployment) -> Place:
-        places = await self._journal.places(deployment.project)
-        return next(place for place in places if place.environment == deployment.environment)
 
     async def _tell(self, deployment: Deployment, message: str) -> None:
         now = self._clock.now()

@@ -10,6 +10,7 @@ from hostess.domain.releases.release import Deployment, Kind, Release
 from hostess.services.deploying.deployments import Deployments, Enter, Request, Settle
 from hostess.services.deploying.turns import Turns
 from hostess.services.deploying.undoing import Undoing
+from hostess.services.live import place_of
 from hostess.services.routing.publishing import Routing
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class Canaries:
             await self._journal.drop_canary(project, environment)
             await self._routing.publish()
             await self._tell(canary, "stopped", f"{canary.release.title} is no canary any more: {why}")
-            place = next(p for p in await self._journal.places(project) if p.environment == environment)
+            place = await place_of(self._journal, project, environment)
             if live is not None:
                 await self._undoing.retire_stale(place, live, [])
             deployment = await self._journal.deployment(canary.deployment)
