@@ -6,16 +6,15 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hostess.domain import labels
 from hostess.domain.backups.postgres_backup import USER
 from hostess.domain.databases.scopes import Access
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Clock, Container, Engine, Journal, Terminal
 from hostess.domain.problem import Problem
-from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.databases.access import DatabaseAccess
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.live import live_workload
 
 MOST = 100
 """Tunnels and terminals at a time, of all projects."""
@@ -134,32 +133,20 @@ class Connections:
             self._open -= 1
 
     async def _workload(self, project: str, environment: str, service: str) -> tuple[Release, Workload]:
-        live = await self._journal.live(project, environment)
-        if live is None or service not in live.workloads:
-            raise Problem(
-                "service-not-found" if live else "nothing-live",
-                f"{live.title if live else environment} of {project} has no service {service}",
-                remedy=f"its services are {', '.join(live.workloads)}" if live else "deploy first",
-            )
-        workload = live.workloads[service]
+        live, workload = await live_workload(self._journal, project, environment, service)
         if workload.static is not None:
             raise Problem("static-service", f"{service} is made of files: there is nothing to connect to")
         return live, workload
 
     async def _container(self, release: Release, workload: Workload) -> Container:
-        found = [
-            container
-            for container in present_replicas(await self._replicas.of_place(release.project, release.environment))
-            if container.labels.get(labels.SERVICE) == workload.name and container.state == "running"
-        ]
-        found.sort(key=lambda container: container.labels.get(labels.SPEC) != workload.spec)
-        if not found:
+        container = await self._replicas.running(release, workload)
+        if container is None:
             raise Problem(
                 "container-not-running",
                 f"{workload.name} does not run",
                 remedy="`hostess services list` shows its state, `hostess logs` what it said",
             )
-        return found[0]
+        return container
 
 
 def client_of(workload: Workload) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from hostess.domain.ports import Clock, Container, ContainerSpec, Engine, Journa
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.fingerprint import seal_of
+from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.routing.inside import container_addresses
 from hostess.services.routing.inside_names import InsideNames
@@ -127,6 +128,15 @@ class Replicas:
     async def of_place(self, project: str, environment: str) -> list[Container]:
         """Return all containers of an environment, tasks and stopped ones too."""
         return await self._engine.containers(labels.of_place(await self._journal.instance(), project, environment))
+
+    async def running(self, release: Release, workload: Workload) -> Container | None:
+        """Return a replica of a service that runs, one that is as *workload* has it before any other; None when there is none."""
+        found = [
+            container
+            for container in present_replicas(await self.of_place(release.project, release.environment))
+            if container.labels.get(labels.SERVICE) == workload.name and container.state == "running"
+        ]
+        return min(found, key=lambda container: container.labels.get(labels.SPEC) != workload.spec, default=None)
 
     async def keep(self, container: str) -> None:
         """Let the engine keep a replica running that has passed its gate; before that its end is to be seen, not mended."""
