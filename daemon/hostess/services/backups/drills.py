@@ -1,9 +1,6 @@
 """Drills: the newest backup of each database is restored into a throw-away container, each day and after it was taken, and checked."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +10,7 @@ from hostess.domain.alerts import drill_subject
 from hostess.domain.backups import drills, redis_backup
 from hostess.domain.backups.backup import FOR_RESTORES, GOOD, Backup, Proof, proven
 from hostess.domain.hostess_yml.stack import ServiceType
-from hostess.domain.ports import Artefacts, Clock, Container, ContainerSpec, Engine, Journal, Shell
+from hostess.domain.ports import Artefacts, Clock, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.drill_room import DrillRoom
@@ -90,7 +87,7 @@ class Drills:
             raise Problem("nothing-live", f"{backup.service} is not live any more, so its image is not known")
         manifest = await read_manifest(self._artefacts, backup)
         mark = f"drill-{backup.id}"
-        async with self._thrown_away(live, workload, mark) as container:
+        async with self._replicas.thrown_away(mark, await self._spec(live, workload, mark)) as container:
             if workload.type is ServiceType.POSTGRES:
                 await server_started(self._engine, self._clock, container, workload, START_WITHIN, "drill-not-started")
 
@@ -101,9 +98,8 @@ class Drills:
             else:
                 await self._redis.serve(container, mark, backup, manifest)
 
-    @asynccontextmanager
-    async def _thrown_away(self, live: Release, workload: Workload, mark: str) -> AsyncIterator[Container]:
-        """Give a container of the workload's image without a network, its limits small; it is gone afterwards."""
+    async def _spec(self, live: Release, workload: Workload, mark: str) -> ContainerSpec:
+        """Return a container of the workload's image without a network, its limits small."""
         instance = await self._journal.instance()
         owned = labels.of_place(instance, live.project, live.environment)
         marks = {
@@ -113,7 +109,7 @@ class Drills:
         }
         postgres = workload.type is ServiceType.POSTGRES
         libraries = workload.inside.extensions if workload.inside else ()
-        spec = ContainerSpec(
+        return ContainerSpec(
             name=labels.container_name(instance, live.project, live.environment, workload.name, mark),
             image=workload.image,
             labels={**owned, **marks},
@@ -123,19 +119,6 @@ class Drills:
             cpu=min(workload.cpu, drills.CPU),
             memory=drills.memory(workload.memory, postgres=postgres),
         )
-        self._replicas.hold(mark)
-        try:
-            made = await self._engine.create(spec)
-            try:
-                await self._engine.start(made)
-                container = await self._engine.container(made)
-                if container is None:
-                    raise Problem("container-start-failed", "the throw-away container disappeared at its start")
-                yield container
-            finally:
-                await asyncio.shield(self._engine.remove(made))
-        finally:
-            self._replicas.release(mark)
 
     async def _record(self, backup: Backup, proof: Proof) -> None:
         known = await self._journal.backups(backup.project, backup.environment, backup.service)

@@ -3,7 +3,6 @@
 That backup is restored as any other: the live server is not stopped, and its log goes on without a new timeline.
 """
 
-import asyncio
 import logging
 import tarfile
 from collections.abc import AsyncIterator, Iterator
@@ -88,21 +87,13 @@ class Recoveries:
             memory=workload.memory,
             user=USER,
         )
-        self._replicas.hold(mark)
-        try:
-            made = await self._engine.create(spec)
-            try:
-                await self._engine.start(made)
-                libraries = workload.inside.extensions if workload.inside else ()
+        libraries = workload.inside.extensions if workload.inside else ()
 
-                def work(shell: Shell) -> datetime | None:
-                    return recover(shell, self._artefacts, found, postgres_wal.recovery(moment, libraries))
+        def work(shell: Shell) -> datetime | None:
+            return recover(shell, self._artefacts, found, postgres_wal.recovery(moment, libraries))
 
-                yield Source(made, await self._engine.within(made, mark, work))
-            finally:
-                await asyncio.shield(self._engine.remove(made))
-        finally:
-            self._replicas.release(mark)
+        async with self._replicas.thrown_away(mark, spec) as container:
+            yield Source(container.id, await self._engine.within(container.id, mark, work))
 
 
 def recover(shell: Shell, artefacts: Artefacts, found: Way, settings: str) -> datetime | None:

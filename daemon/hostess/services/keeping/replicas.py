@@ -4,7 +4,8 @@ import asyncio
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from hostess.domain import labels
@@ -49,6 +50,19 @@ class Replicas:
     def holds(self, mark: str) -> bool:
         """Whether somebody in this process looks after the tasks of *mark*."""
         return mark in self._held
+
+    @asynccontextmanager
+    async def thrown_away(self, mark: str, spec: ContainerSpec) -> AsyncIterator[Container]:
+        """Give a container that was made and started, held under *mark*; it is gone afterwards, whatever happens."""
+        self.hold(mark)
+        try:
+            made = await self._engine.create(spec)
+            try:
+                yield await self._started(made, f"{spec.name} disappeared at its start")
+            finally:
+                await asyncio.shield(self._engine.remove(made))
+        finally:
+            self.release(mark)
 
     async def start(
         self, place: Place, release: Release, workload: Workload, replica: int, deployment: str
@@ -201,14 +215,17 @@ class Replicas:
             )
             container = await self._engine.create(spec)
         try:
-            await self._engine.start(container)
-            made = await self._engine.container(container)
+            return await self._started(container, f"the new container of {workload.name} disappeared at its start")
         except BaseException:
             await asyncio.shield(self._engine.remove(container))
             raise
-        if made is None:
-            raise Problem("container-start-failed", f"the new container of {workload.name} disappeared at its start")
-        return made
+
+    async def _started(self, container: str, gone: str) -> Container:
+        await self._engine.start(container)
+        started = await self._engine.container(container)
+        if started is None:
+            raise Problem("container-start-failed", gone)
+        return started
 
     def files(self, release: Release, workload: Workload) -> dict[str, tuple[int, bytes]]:
         """Return the files that are put into a workload's containers: path -> mode and content."""
