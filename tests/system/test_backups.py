@@ -4,7 +4,6 @@ import hashlib
 import json
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -188,7 +187,10 @@ def test_the_snapshot_of_the_rows_is_that_of_the_dump(shop: Shop) -> None:
     ticking = threading.Thread(target=tick)
     ticking.start()
     try:
+        until(lambda: ticked(shop) > 0, 30, "the first rows")
         made = shop.made("database")
+        before = ticked(shop)
+        until(lambda: ticked(shop) > before, 30, "more rows")
     finally:
         stop.set()
         ticking.join()
@@ -196,12 +198,18 @@ def test_the_snapshot_of_the_rows_is_that_of_the_dump(shop: Shop) -> None:
     manifest = json.loads(file.with_name(file.name + ".json").read_text())
     [web] = [each for each in manifest["databases"] if each["name"] == "database__web"]
     [told] = [table["rows"] for table in web["tables"] if table["name"] == "ticks"]
+    assert 0 < told < ticked(shop)
     dump = f"zstd -dc {file} | tar -xO --wildcards 'database__web.dump.*' | docker exec -i {only(shop.host, 'shop', 'database')}"
     copied = subprocess.run(
         f"{dump} pg_restore --data-only --table=ticks -f -", shell=True, capture_output=True, text=True, check=True
     )
     assert copied.stdout.partition("FROM stdin;\n")[2].partition("\\.")[0].count("\n") == told
     shop.psql("DROP TABLE ticks")
+
+
+def ticked(shop: Shop) -> int:
+    """Return how many rows have come."""
+    return int(shop.psql("SELECT count(*) FROM ticks"))
 
 
 def test_one_byte_that_changed_is_found(shop: Shop, tmp_path: Path) -> None:
@@ -246,11 +254,11 @@ def test_a_dump_that_is_killed_leaves_nothing(shop: Shop) -> None:
     database = only(shop.host, "shop", "database")
     before = shop.names("database")
     sweep = "for p in /proc/[0-9]*; do grep -qs HOSTESS_EXEC=backup $p/environ && kill -9 ${p#/proc/}; done; true"
-    with slowed(shop), closing(Begun(shop, "database")) as creating:
+    with slowed(shop), creating(shop, "database") as command:
         until(lambda: waits(shop), 30, "the wait for the lock")
         docker("exec", database, "sh", "-c", sweep)
-        code, said = creating.end()
-    assert (code, "failed: " in said) == (1, True)
+        said = command.communicate(timeout=60)[1]
+    assert (command.returncode, "failed: " in said) == (1, True)
     assert shop.listed("database")[0]["state"] == "failed"
     assert shop.names("database") == before
     events = shop.host.query("SELECT message FROM events WHERE kind = 'backup.failed' ORDER BY id DESC LIMIT 1")
@@ -262,35 +270,14 @@ def waits(shop: Shop) -> bool:
     return shop.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0"
 
 
-class Begun:
-    """`hostess backups create`, under way."""
-
-    def __init__(self, shop: Shop, service: str) -> None:
-        environment = {
-            **shop.host.environment,
-            "HOSTESS_URL": f"http://{shop.host.api}",
-            "HOSTESS_TOKEN": shop.host.token,
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "hostess", "backups", "create", service, "--project", "shop"],
-            env=environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def end(self) -> tuple[int, str]:
-        """Return exit code and what it told."""
-        said = self._process.communicate(timeout=60)[1]
-        return self._process.returncode, said
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe:
-                pipe.close()
+@contextmanager
+def creating(shop: Shop, service: str) -> Iterator[subprocess.Popen[str]]:
+    """Give `hostess backups create`, under way; it is gone afterwards."""
+    with shop.host.begin("backups", "create", service, "--project", "shop") as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 MUTE = """CREATE TRIGGER mute BEFORE INSERT ON events WHEN NEW.kind = 'backup.completed'
@@ -313,7 +300,7 @@ def test_a_daemon_that_is_killed_leaves_nothing(shop: Shop) -> None:
     """After kill -9 of the daemon in the middle of a backup no dump runs on, no object is left, and the record says failed."""
     database = only(shop.host, "shop", "database")
     before = shop.names("database")
-    with slowed(shop), closing(Begun(shop, "database")):
+    with slowed(shop), creating(shop, "database"):
         until(lambda: waits(shop), 30, "the wait for the lock")
         assert any(name.endswith(".part") for name in shop.names("database"))
         shop.host.kill()

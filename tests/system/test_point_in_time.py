@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -203,10 +202,7 @@ def test_a_killed_daemon_leaves_no_recovery(shop: Host) -> None:
 @contextmanager
 def _restoring(host: Host, moment: str) -> Iterator[None]:
     words = ["backups", "restore", "database", "--to", moment, "--force", "--project", "shop"]
-    environment = {**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token}
-    with subprocess.Popen(
-        [sys.executable, "-m", "hostess", *words], env=environment, stderr=subprocess.DEVNULL
-    ) as command:
+    with host.begin(*words) as command:
         yield
         command.kill()
 

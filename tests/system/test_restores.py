@@ -3,8 +3,6 @@
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,10 +101,7 @@ def test_a_killed_daemon_leaves_old_or_new(
     host.stop()
     host.start(module="tests.system.mortal_restore", extra={"MORTAL_AT": moment})
     command = ["backups", "restore", service, stocked[service], "--force", "--no-safety-backup", "--project", "shop"]
-    environment = {**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token}
-    with subprocess.Popen(
-        [sys.executable, "-m", "hostess", *command], env=environment, stderr=subprocess.DEVNULL
-    ) as restoring:
+    with host.begin(*command) as restoring:
         assert host.process is not None
         assert host.process.wait(60) == -signal.SIGKILL
         restoring.kill()

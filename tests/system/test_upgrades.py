@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +22,7 @@ services:
   database: {type: postgres, resources: small, databases: per_service, special: {version: 16, extensions: [pg_trgm]}}
 """
 OLD, NEW = "15", "17"
+TO_NEW = ("services", "upgrade", "database", "--version", NEW, "--force", "-p", "shop")
 
 
 def psql(host: Host, sql: str, database: str = "database__web") -> str:
@@ -117,18 +117,13 @@ def test_a_new_server_that_is_killed_in_the_hand_over_leaves_the_old_one(host: H
     """When the new server dies before it is well, the old one serves with every row, takes writes, and the upgrade can be tried again."""
     assert stocked.project == "shop"
     before = volumes(host)
-    environment = {**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token}
-    command = ["services", "upgrade", "database", "--version", "17", "--force", "-p", "shop"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "hostess", *command], env=environment, stderr=subprocess.PIPE, text=True
-    ) as upgrading:
+    with host.begin(*TO_NEW) as upgrading:
         until(lambda: host.containers("service=database", "release=2", "role=replica"), 90, "the hand-over")
         [new] = host.containers("service=database", "release=2", "role=replica")
         until(lambda: docker("inspect", "--format", "{{.State.Running}}", new).strip() == "true", 30, "its start")
         docker("kill", new)
-        assert upgrading.stderr is not None
-        said = upgrading.stderr.read()
-        assert upgrading.wait(90) == 1, said
+        said = upgrading.communicate(timeout=90)[1]
+        assert upgrading.returncode == 1, said
 
     assert server(host) == OLD
     until(lambda: "data-" not in under_way(host), 60, "the end of it")
@@ -153,9 +148,7 @@ def test_a_killed_daemon_leaves_the_old_or_the_new(host: Host, stocked: Reposito
     for rows, (moment, wanted) in enumerate(moments.items(), 5001):
         host.stop()
         host.start(module="tests.system.mortal_upgrade", extra={"MORTAL_AT": moment})
-        environment = {**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token}
-        command = ["services", "upgrade", "database", "--version", "17", "--force", "-p", "shop"]
-        with subprocess.Popen([sys.executable, "-m", "hostess", *command], env=environment) as upgrading:
+        with host.begin(*TO_NEW) as upgrading:
             assert host.process is not None
             assert host.process.wait(90) == -signal.SIGKILL, moment
             upgrading.kill()
