@@ -14,7 +14,7 @@ from hostess.domain.backups.wal import Base, Server, outdated, wants_base
 from hostess.domain.codec import to_json
 from hostess.domain.ports import Artefacts, Clock, Engine, Journal, Shell
 from hostess.domain.problem import Problem
-from hostess.services.backups.backups import Backups, Target
+from hostess.services.backups.backups import LONGEST, Backups, Target
 from hostess.services.backups.dumps import lines
 from hostess.services.under_way import UnderWay
 
@@ -35,6 +35,7 @@ class BaseBackups:
         self._artefacts = artefacts
         self._clock = clock
         self._running: UnderWay[None] = UnderWay("a base backup")
+        self._tidying: UnderWay[None] = UnderWay("the removal of a base backup that was cut short")
         self._after: After | None = None
         self._looked: dict[str, tuple[str, datetime]] = {}
 
@@ -64,7 +65,7 @@ class BaseBackups:
             self._running.begin(key, self._carried_out(target, base))
 
     async def recover(self) -> None:
-        """After a restart: end copies that still run, and remove what was begun."""
+        """After a restart: end copies that still run, and begin to remove what was begun; a place that is away holds up nothing."""
         for base in await self._journal.bases():
             if base.state == RUNNING:
                 try:
@@ -72,26 +73,29 @@ class BaseBackups:
                     await self._engine.end_commands(target.container.id, _mark(base))
                 except Problem as problem:
                     log.info("no copy of %s is left: %s", base.id, problem)
-                await self._dropped(base)
+                self._tidying.begin(base.id, self._dropped(base))
 
     async def stop(self) -> None:
         """End those that are under way."""
         await self._running.stop()
+        await self._tidying.stop()
 
     async def _carried_out(self, target: Target, base: Base) -> None:
         try:
-            done = await self._taken(target, base)
-            await self._prune(target)
-            if self._after is not None:
-                await self._after(done)
+            async with asyncio.timeout(LONGEST):
+                done = await self._taken(target, base)
         except Problem as problem:
             await self._failed(base, str(problem))
+        except TimeoutError:
+            await self._failed(base, "it took longer than a day")
         except asyncio.CancelledError:
             await asyncio.shield(self._dropped(base))
             raise
         except Exception:
             log.exception("base backup %s of %s ended in a bug", base.id, base.service)
             await self._failed(base, "something in Hostess itself went wrong; the daemon's log has the details")
+        else:
+            await self._followed(target, done)
 
     async def _taken(self, target: Target, base: Base) -> Base:
         listener = postgres_wal.BaseListener()
@@ -118,8 +122,19 @@ class BaseBackups:
         text = json.dumps(to_json(done), indent=1, ensure_ascii=False)
         await asyncio.to_thread(self._artefacts.put_manifest, base.path, f"{text}\n")
         await self._journal.put_base(done)
-        await self._tell(done, "backup.base-completed", f"a base backup of {base.service} was written and read back")
         return done
+
+    async def _followed(self, target: Target, done: Base) -> None:
+        """Tell of it, let go what no kept moment needs, and hand it on; what goes wrong here does not undo it."""
+        try:
+            await self._tell(
+                done, "backup.base-completed", f"a base backup of {done.service} was written and read back"
+            )
+            await self._prune(target)
+        except Problem as problem:
+            log.warning("of %s nothing is told, or what no moment needs stays for now: %s", done.id, problem)
+        if self._after is not None:
+            await self._after(done)
 
     async def _prune(self, target: Target) -> None:
         """Remove what leads to no moment that is still wanted: artefacts first, records after them."""
@@ -144,8 +159,12 @@ class BaseBackups:
             log.warning("%s: %s", base.id, problem)
 
     async def _dropped(self, base: Base) -> None:
-        """Forget one that the daemon's end has cut short: another one is taken at once."""
-        await asyncio.to_thread(self._artefacts.remove, base.path)
+        """Forget one that the daemon's end has cut short: another one is taken at once. What cannot be removed waits for the next start."""
+        try:
+            await asyncio.to_thread(self._artefacts.remove, base.path)
+        except Problem as problem:
+            log.warning("what was begun of base backup %s stays for now: %s", base.id, problem)
+            return
         await self._journal.forget_base(base.id)
 
     async def _tell(self, base: Base, kind: str, message: str) -> None:
