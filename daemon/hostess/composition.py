@@ -210,7 +210,9 @@ def outside_of(settings: Settings) -> Outside:
         name_servers=DnsNameServers([(each.host, each.port) for each in settings.acme.dns.servers]),
         challenge_probe=HttpChallengeProbe(),
         meter=HostMeter(),
-        firewall=IptablesFirewall(settings.data_dir / "run" / "proxy.json", beside_engine=engine.local),
+        firewall=IptablesFirewall(
+            settings.data_dir / "run" / "proxy.json", [*map(str, settings.engine.subnets)], beside_engine=engine.local
+        ),
         clock=SystemClock(),
         public_port=router.public_port,
     )

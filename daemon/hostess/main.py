@@ -72,7 +72,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         proxy = proxy_of(settings)
         if settings.proxy.managed:
             await proxy.ensure()
-        await world.names.lead()
+        await world.names.look()
         held = asyncio.Event()
         loops = [world.reconciler.at_boot(held), world.retirement.run(), world.closures.run()]
         if settings.proxy.managed:
@@ -242,7 +242,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.start()
     timer.every(SCHEDULES_EVERY, "follow schedules", world.schedules.sync)
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
-    timer.every(LEAD_EVERY, "lead callers inside", world.names.lead)
+    timer.every(LEAD_EVERY, "lead callers inside", world.names.look)
     timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
     timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)

@@ -1,19 +1,26 @@
 """The host's real firewall: what it leads where, what is put back, what is left behind."""
 
+import asyncio
 import json
+import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from hostess.adapters.firewall_iptables import IptablesFirewall, chain_of, clear
+from tests.side_by_side import own_number
 
 pytestmark = pytest.mark.docker  # the engine's host has the firewall, and the right to change it
 
 INSTANCE = "0123456789ab"
 LISTENER = "198.19.99.1"
 SHOP, BLOG = "198.19.90.0/24", "198.19.91.0/24"
+NAME = f"ht-{os.getpid()}-apart"
+POOL = f"10.98.{own_number()}.0/24"
 
 
 @pytest.fixture
@@ -21,7 +28,7 @@ async def firewall(tmp_path: Path) -> AsyncIterator[IptablesFirewall]:
     """Give a firewall that knows a proxy's listener; nothing of it is left afterwards."""
     facts = tmp_path / "proxy.json"
     facts.write_text(json.dumps({"inside": f"{LISTENER}:7655"}))
-    yield IptablesFirewall(facts)
+    yield IptablesFirewall(facts, [POOL])
     clear(INSTANCE)
 
 
@@ -74,7 +81,7 @@ async def test_what_was_flushed_is_put_back(firewall: IptablesFirewall) -> None:
     await firewall.lead(INSTANCE, [SHOP])
     said("iptables", "-t", "nat", "-D", "PREROUTING", "-j", chain_of(INSTANCE))
     said("iptables", "-t", "nat", "-F", chain_of(INSTANCE))
-    firewall._at -= 61
+    firewall._done.clear()  # as when the next look is due
 
     await firewall.lead(INSTANCE, [SHOP])
 
@@ -87,7 +94,7 @@ async def test_callers_are_led_before_the_engine_looks(firewall: IptablesFirewal
     await firewall.lead(INSTANCE, [SHOP])
     said("iptables", "-t", "nat", "-D", "PREROUTING", "-j", chain_of(INSTANCE))
     said("iptables", "-t", "nat", "-A", "PREROUTING", "-j", chain_of(INSTANCE))
-    firewall._at -= 61
+    firewall._done.clear()  # as when the next look is due
 
     await firewall.lead(INSTANCE, [SHOP])
 
@@ -129,3 +136,76 @@ async def test_a_host_that_cannot_is_told_once(tmp_path: Path, caplog: pytest.Lo
     assert jumps() == []
     clear(INSTANCE)
     said("ip", "route", "del", "local", "198.19.90.192/26", "dev", "lo")
+
+
+@pytest.fixture
+def two_networks() -> Iterator[dict[str, str]]:
+    """Give two networks of the pool, each with a server: network -> the server's address."""
+    found = {}
+    for number, subnet in enumerate(IPv4Network(POOL).subnets(prefixlen_diff=1)):
+        name = f"{NAME}-{number}"
+        said("docker", "network", "create", "--subnet", str(subnet), name)
+        server = said("docker", "run", "-d", "--name", name, "--network", name, "hostess-test/echo:1").strip()
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        found[str(subnet)] = said("docker", "inspect", "-f", form, server).strip()
+    yield found
+    for number in range(2):
+        said("docker", "rm", "-f", "-v", f"{NAME}-{number}")
+        said("docker", "network", "rm", f"{NAME}-{number}")
+
+
+async def test_nothing_passes_while_the_engine_is_busy(
+    firewall: IptablesFirewall, two_networks: dict[str, str]
+) -> None:
+    """Of many connections from one network to the other none is made, also not while the engine makes and removes a third."""
+    (_, here), (_, there) = two_networks.items()
+    await asyncio.gather(*(until_answered(address) for address in (here, there)))
+    assert await firewall.keep_apart(INSTANCE, list(two_networks))
+
+    tries = [asyncio.create_task(asked(here, f"/fetch?url=http://{there}:8000/health")) for _ in range(80)]
+    networks = 0
+    while not all(each.done() for each in tries):
+        await asyncio.to_thread(said, "docker", "network", "create", f"{NAME}-third")
+        networks += bool(await asyncio.to_thread(said, "docker", "network", "rm", f"{NAME}-third"))
+
+    assert networks > 1
+    assert ["cannot connect" in await each for each in tries] == [True] * 80
+    assert "ok" in await asked(here, f"/fetch?url=http://{here}:8000/health")
+
+
+async def test_who_is_kept_apart(tmp_path: Path) -> None:
+    """What goes out of no network of ours is left alone; clearing leaves nothing."""
+    firewall = IptablesFirewall(tmp_path / "proxy.json", [POOL, "10.97.0.0/16"])
+    assert await firewall.keep_apart(INSTANCE, [SHOP, BLOG])
+    assert await firewall.keep_apart(INSTANCE, [BLOG])
+
+    chain = said("iptables", "-t", "mangle", "-S", chain_of(INSTANCE)).splitlines()[1:]
+    jump = said("iptables", "-t", "mangle", "-S", "FORWARD")
+    await firewall.clear()
+
+    assert [line.partition(" -s ")[2] for line in chain] == [
+        f"{BLOG} -d {BLOG} -j RETURN",
+        f"{BLOG} -d {POOL} -j DROP",
+        f"{BLOG} -d 10.97.0.0/16 -j DROP",
+    ]
+    assert jump.count(chain_of(INSTANCE)) == 1
+    assert chain_of(INSTANCE) not in said("iptables-save")
+
+
+async def asked(address: str, path: str) -> str:
+    """Ask a server that listens at port 8000; return all that it answers."""
+    reader, writer = await asyncio.open_connection(address, 8000)
+    writer.write(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer.decode()
+
+
+async def until_answered(address: str) -> None:
+    """Wait until a server is up."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(OSError):
+                await asked(address, "/health")
+                return
+            await asyncio.sleep(0.05)

@@ -1,8 +1,12 @@
-"""The host's firewall, spoken to by `iptables` and `ip`: leads what is sent to virtual addresses to the proxy.
+"""The host's firewall, spoken to by `iptables` and `ip`: leads what is sent to virtual addresses to the proxy, and keeps stacks apart.
 
 No machine has a virtual address: routes of the kind "local" make the host answer for them on each network, a chain of our own in
 the table nat sends connections on (DNAT) to the proxy's listener, and one in the table filter lets them in, whatever the
 host's own rules are, and lets nothing else come near that listener. Rules hold for callers of the same network only.
+
+Networks are apart by the engine's rules; but while it makes or removes a network, of anybody's, it puts rules that accept before
+those that part, and takes these away for a moment: connections from one network to another come through. So a chain of our own in
+the table mangle, which the engine leaves alone and the kernel asks first, drops what goes from one of our networks to another.
 """
 
 import asyncio
@@ -10,7 +14,7 @@ import json
 import logging
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +25,8 @@ AGAIN_SECONDS = 30.0
 WITHIN_SECONDS = 20.0
 WAIT = ("-w", "10")  # for the lock that iptables' programs share
 
-JUMPS = (("nat", "PREROUTING"), ("filter", "INPUT"))
+LEADING = (("nat", "PREROUTING"), ("filter", "INPUT"))
+PARTING = (("mangle", "FORWARD"),)
 ENGINE_CHAIN = "DOCKER"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
@@ -37,12 +42,12 @@ class IptablesFirewall:
     Unless it stands *beside_engine*, on the same host, no container's connection passes it, and nothing is led.
     """
 
-    def __init__(self, facts: Path, *, beside_engine: bool = True) -> None:
+    def __init__(self, facts: Path, pools: Sequence[str] = (), *, beside_engine: bool = True) -> None:
         self._beside_engine = beside_engine
         self._facts = facts
+        self._pools = pools
         self._turn = asyncio.Lock()
-        self._done = ""
-        self._at = 0.0
+        self._done: dict[str, tuple[str, float]] = {}
         self._instance = ""
         self._told = ""
 
@@ -51,17 +56,30 @@ class IptablesFirewall:
         listener = self._listener()
         if not listener or not self._beside_engine:
             return False
+        wanted = rules(chain_of(instance), networks, listener)
+        return await self._put(
+            lead, instance, wanted, "services are called at their containers, not at virtual addresses"
+        )
+
+    async def keep_apart(self, instance: str, networks: Sequence[str]) -> bool:
+        """Drop what goes from one of these networks to others of the pools; False, told once in the log, where that cannot be done."""
+        if not self._beside_engine:
+            return False
+        wanted = parting_rules(chain_of(instance), networks, self._pools)
+        return await self._put(part, instance, wanted, "only the engine keeps stacks apart")
+
+    async def _put(self, put: Callable[[str, str], None], instance: str, wanted: str, otherwise: str) -> bool:
         async with self._turn:
-            wanted = rules(chain_of(instance), networks, listener)
-            if wanted == self._done and monotonic() - self._at < AGAIN_SECONDS:
+            done, at = self._done.get(put.__name__, ("", 0.0))
+            if wanted == done and monotonic() - at < AGAIN_SECONDS:
                 return True
             self._instance = instance
             try:
-                await asyncio.to_thread(apply, chain_of(instance), wanted)
+                await asyncio.to_thread(put, chain_of(instance), wanted)
             except (OSError, subprocess.SubprocessError) as error:
-                self._tell(error)
+                self._tell(error, otherwise)
                 return False
-            self._done, self._at, self._told = wanted, monotonic(), ""
+            self._done[put.__name__], self._told = (wanted, monotonic()), ""
             return True
 
     async def clear(self) -> None:
@@ -69,7 +87,7 @@ class IptablesFirewall:
         async with self._turn:
             if self._instance:
                 await asyncio.to_thread(clear, self._instance)
-            self._done = ""
+            self._done = {}
 
     def _listener(self) -> str:
         try:
@@ -77,11 +95,11 @@ class IptablesFirewall:
         except (OSError, ValueError):
             return ""
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, error: Exception, otherwise: str) -> None:
         said = getattr(error, "stderr", None) or str(error)
         if said != self._told:
             self._told = said
-            log.warning("services are called at their containers, not at virtual addresses: %s", said.strip())
+            log.warning("%s: %s", otherwise, said.strip())
 
 
 def chain_of(instance: str) -> str:
@@ -105,19 +123,38 @@ def rules(chain: str, networks: Iterable[str], listener: str) -> str:
     return "\n".join([*parts, ""])
 
 
+def parting_rules(chain: str, networks: Iterable[str], pools: Sequence[str]) -> str:
+    """Return the same for the chain that keeps networks apart. Whatever goes out of none of them is left alone."""
+    parts = ["*mangle", f":{chain} - [0:0]"]
+    for network in sorted(networks):
+        # Within a network packets come by here where the host shows bridged ones to its firewall.
+        parts.append(f"-A {chain} -s {network} -d {network} -j RETURN")
+        parts += [f"-A {chain} -s {network} -d {pool} -j DROP" for pool in pools]
+    return "\n".join([*parts, "COMMIT", ""])
+
+
 def routes(text: str) -> set[str]:
     """Return the local routes (CIDR) that go with rules, by what they lead and where to."""
     return {*_RANGE.findall(text), *(f"{address}/32" for address in _LISTENER.findall(text))}
 
 
-def apply(chain: str, wanted: str) -> None:
+def lead(chain: str, wanted: str) -> None:
     """Make *wanted* (of `rules`) the content of the chains; OSError or SubprocessError when that cannot be done."""
     before = routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain))
     now = routes(wanted)
     _forget(before - now)
     _run("ip", "-batch", "-", text="".join(f"route replace local {each} dev lo\n" for each in sorted(now)))
+    _fill(chain, wanted, LEADING)
+
+
+def part(chain: str, wanted: str) -> None:
+    """Make *wanted* (of `parting_rules`) the content of the chain; the same errors."""
+    _fill(chain, wanted, PARTING)
+
+
+def _fill(chain: str, wanted: str, jumps: Sequence[tuple[str, str]]) -> None:
     _run("iptables-restore", *WAIT, "--noflush", text=wanted)
-    for table, place in JUMPS:
+    for table, place in jumps:
         order = [line.split()[-1] for line in _run("iptables", *WAIT, "-t", table, "-S", place).splitlines()]
         if is_late(chain, order):
             _said("iptables", *WAIT, "-t", table, "-D", place, "-j", chain)
@@ -133,7 +170,7 @@ def clear(instance: str) -> None:
     """Remove the chains of an installation, and the routes that go with them; what is not there is no error."""
     chain = chain_of(instance)
     _forget(routes(_said("iptables", *WAIT, "-t", "nat", "-S", chain)))
-    for table, place in JUMPS:
+    for table, place in (*LEADING, *PARTING):
         for action in (("-D", place, "-j", chain), ("-F", chain), ("-X", chain)):
             _said("iptables", *WAIT, "-t", table, *action)
 

@@ -108,7 +108,10 @@ class Transcripts(Protocol):
 
 
 class Firewall(Protocol):
-    """Leads callers inside stacks to the proxy: what they send to a virtual address arrives at its listener for the inside."""
+    """Leads callers inside stacks to the proxy: what they send to a virtual address arrives at its listener for the inside.
+
+    And keeps stacks apart, also in the moments in which the engine does not.
+    """
 
     async def lead(self, instance: str, networks: Sequence[str]) -> bool:
         """Lead the virtual addresses of exactly these networks (CIDR), for callers of the same network; False if this host cannot.
@@ -116,5 +119,8 @@ class Firewall(Protocol):
         Asking again costs next to nothing; what something else has taken away meanwhile is put back within a minute.
         """
 
+    async def keep_apart(self, instance: str, networks: Sequence[str]) -> bool:
+        """Let nothing pass from one of exactly these networks (CIDR) to another environment's; False if this host cannot. As cheap."""
+
     async def clear(self) -> None:
-        """Leave nothing behind of what was led."""
+        """Leave nothing behind of that."""

@@ -127,7 +127,8 @@ class Replicas:
         return values
 
     async def make_network(self, place: Place) -> None:
-        """Make the environment's network if it is not there."""
+        """Make the environment's network if it is not there, apart from all others."""
+        await self._names.keep_apart()
         owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
         await self._engine.make_network(place.network, place.subnet, owned)
 

@@ -35,12 +35,22 @@ class InsideNames:
         return is_new and await self.lead()
 
     async def lead(self) -> bool:
-        """Lead the callers of all environments with addresses; called by the timer, too: others may have changed the firewall."""
+        """Lead the callers of all environments with addresses."""
         instance = await self._journal.instance()
         given = await self.everywhere()
         networks = [p.subnet for p in await self._journal.places() if (p.project, p.environment) in given]
         self._led = await self._firewall.lead(instance, networks)
         return self._led
+
+    async def keep_apart(self) -> None:
+        """Keep the networks of all environments apart, as far as this host can; to be done before there is a container in one."""
+        networks = [place.subnet for place in await self._journal.places()]
+        await self._firewall.keep_apart(await self._journal.instance(), networks)
+
+    async def look(self) -> None:
+        """Do both again, for others may have changed the firewall: called by the timer."""
+        await self.keep_apart()
+        await self.lead()
 
     async def of(self, release: Release, replica_of: str = "") -> Addresses:
         """Return the names that a container of *release* which is made now shall know: none where nobody can be led.
