@@ -23,6 +23,7 @@ from tests.system.host import Host, Repository, a_host, a_repository, echo_files
 SOON = 180.0
 CLOSED = 9
 """A port (discard) at which nobody listens."""
+API_HOST = "hostess.example.org"
 WRITER = """#!{python}
 import json, os, sys, urllib.request
 what = {{"present": "set-txt", "clear": "clear-txt"}}[sys.argv[1]]
@@ -66,14 +67,16 @@ class Site:
 
     def shown(self, name: str) -> x509.Certificate:
         """Return what the proxy shows for a name, to a client that trusts the authority alone."""
-        context = ssl.create_default_context(cadata=self.pebble.root())
-        with (
-            socket.create_connection((self.address, 443), timeout=20) as raw,
-            context.wrap_socket(raw, server_hostname=name) as secure,
-        ):
+        with self.connected(name) as secure:
             found = secure.getpeercert(binary_form=True)
         assert found is not None
         return x509.load_der_x509_certificate(found)
+
+    def connected(self, name: str) -> ssl.SSLSocket:
+        """Open a connection by TLS, as such a client does."""
+        context = ssl.create_default_context(cadata=self.pebble.root())
+        raw = socket.create_connection((self.address, 443), timeout=20)
+        return context.wrap_socket(raw, server_hostname=name)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,7 @@ def names() -> Iterator[Names]:
 def site(tmp_path_factory: pytest.TempPathFactory, names: Names) -> Iterator[Site]:
     """Give an installation that is reached at port 80; its authority takes seconds to judge, so that an order is open for a while."""
     folder, address = tmp_path_factory.mktemp("acme"), loopback()
+    names.point(API_HOST, address)
     with (
         authority(
             folder / "pebble",
@@ -95,7 +99,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, names: Names) -> Iterator[Sit
             tls_port=443,
             environment={"PEBBLE_WFE_NONCEREJECT": "5", "PEBBLE_VA_NOSLEEP": "0", "PEBBLE_VA_SLEEPTIME": "5"},
         ) as pebble,
-        a_host(folder / "host", settings(pebble, names, address)) as host,
+        a_host(folder / "host", {**settings(pebble, names, address), "HOSTESS_API__HOST": API_HOST}) as host,
     ):
         yield Site(host, pebble, names, address)
 
@@ -195,6 +199,17 @@ def test_a_pushed_domain_is_served_by_https(site: Site) -> None:
     assert (status, headers["location"]) == (308, "https://shop.example.org/a?b=c")
     assert "certificate.issued" in done(site.host, "events")
     assert not list((site.host.data / "certs" / "orders").glob("*"))
+
+
+def test_the_api_at_a_host_of_its_own(site: Site) -> None:
+    """The API's own host has a certificate of the authority without any push, and is served with it."""
+    site.await_certificate(API_HOST)
+    with site.connected(API_HOST) as secure:
+        asked = f"GET /v1/projects HTTP/1.1\r\nHost: {API_HOST}\r\nAuthorization: Bearer {site.host.token}\r\n"
+        secure.sendall(f"{asked}Connection: close\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(secure)
+        answer.begin()
+        assert (answer.status, "items" in json.load(answer)) == (200, True)
 
 
 def test_a_renewal_loses_no_request(site: Site) -> None:
