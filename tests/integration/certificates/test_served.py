@@ -9,7 +9,7 @@ from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
 from hostess.domain.certificates.certificate import Certificate, Source
 from hostess.services.certificates.internal import InternalCertificates
-from tests.integration.proxy.test_processes import a_backend, a_proxy, table
+from tests.integration.proxy.processes import a_backend, a_proxy, table
 from tests.issuing import authorities, issue, openssl
 
 

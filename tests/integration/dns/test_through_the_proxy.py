@@ -14,7 +14,7 @@ from hostess.main import make_folders
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.records import FakeNameServers
-from tests.integration.proxy.test_processes import a_proxy
+from tests.integration.proxy.processes import a_proxy
 from tests.name_server import loopback
 from tests.world import FixedMeter
 

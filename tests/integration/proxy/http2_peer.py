@@ -16,6 +16,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from hostess_proxy.http2.downstream import Http2Downstream
 from tests.integration.proxy.stage import SOON, Reader, Stage, Writer
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -170,3 +171,8 @@ async def a_peer(stage: Stage, *, reads: bool = True, settings: bytes = b"") -> 
         yield peer
     finally:
         await peer.close()
+
+
+def connections(stage: Stage) -> list[Http2Downstream]:
+    """Return the connections of clients that speak HTTP/2."""
+    return [client for client in stage.traffic.clients if isinstance(client, Http2Downstream)]

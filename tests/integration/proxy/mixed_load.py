@@ -21,8 +21,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from hostess_proxy.client import Running
 from tests.integration.proxy.http2_peer import PREFACE, Peer, asking, body, head, raw
+from tests.integration.proxy.processes import a_backend, until
 from tests.integration.proxy.stage import SOON, Backend, Reader, Writer, ok, read_response
-from tests.integration.proxy.test_processes import a_backend, until
 
 EACH = 2
 EVENTS = 10

@@ -21,6 +21,7 @@ from hostess_proxy.tls.handshake import Handshake, Tls
 from hostess_proxy.traffic import TICK_SECONDS, Traffic
 from tests.integration.proxy.papers import Papers
 
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 SOON = 10.0
 ONLY_HTTP = pytest.mark.parametrize("stage", ["http"], indirect=True)
 Reader = asyncio.StreamReader
@@ -70,6 +71,26 @@ async def read_chunks(reader: Reader) -> bytes:
         body += data[:-2]
 
 
+async def gone(_backend: "Backend", _head: bytes, _reader: Reader, writer: Writer) -> None:
+    """Close without an answer."""
+    writer.close()
+
+
+def once_then(first: bytes, then: bytes = b"") -> Conversation:
+    """Answer a connection's first request, close at its second (after saying *then*)."""
+    served: set[int] = set()
+
+    async def talk(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+        if id(writer) in served:
+            writer.write(then)
+            writer.close()
+        else:
+            served.add(id(writer))
+            writer.write(first)
+
+    return talk
+
+
 async def ok(backend: "Backend", head: bytes, reader: Reader, writer: Writer) -> None:
     """Answer 200 with the backend's name, after having read the body."""
     body = await read_request_body(head, reader)
@@ -100,7 +121,7 @@ def after(event: asyncio.Event) -> Conversation:
 def saying(data: bytes, *, close: bool = False) -> Conversation:
     """Make a backend that answers every request with these bytes."""
 
-    async def talk(_backend: Backend, head: bytes, reader: Reader, writer: Writer) -> None:
+    async def talk(_backend: "Backend", head: bytes, reader: Reader, writer: Writer) -> None:
         await read_request_body(head, reader)
         writer.write(data)
         if close:

@@ -12,8 +12,8 @@ import pytest
 from hostess_proxy.tls.handshake import Handshake
 from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.stage import Stage, a_stage
-from tests.integration.proxy.test_tls import connect, knock, serial
-from tests.integration.proxy.tls_client import TlsClient, careless
+from tests.integration.proxy.test_tls import knock, serial
+from tests.integration.proxy.tls_client import TlsClient, careless, connect
 from tests.unit.proxy.test_client_hello import hello, records
 
 ACME = "acme-tls/1"

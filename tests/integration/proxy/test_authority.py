@@ -17,10 +17,10 @@ from hostess.domain.certificates.pem import read_pair
 from hostess.domain.ports import AlpnChallenge, Challenges, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES, ServedCertificate
 from tests.integration.proxy.papers import Papers
+from tests.integration.proxy.processes import Proxy, a_backend, a_proxy
 from tests.integration.proxy.stage import Backend
 from tests.integration.proxy.test_alpn_challenges import ACME, answering, speaking
 from tests.integration.proxy.test_challenges import ANSWER, PATH, TOKEN
-from tests.integration.proxy.test_processes import Proxy, a_backend, a_proxy
 from tests.integration.proxy.test_tls_processes import port_of
 from tests.integration.proxy.tls_client import TlsClient
 from tests.issuing import NOW

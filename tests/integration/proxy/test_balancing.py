@@ -10,8 +10,19 @@ import pytest
 from hostess_proxy.draining import drain
 from hostess_proxy.retries import FLOOR
 from hostess_proxy.targets import Target
-from tests.integration.proxy.stage import Backend, Conversation, Reader, Stage, Writer, ok, read_response, saying
-from tests.integration.proxy.test_trouble import GET, POST, gone, once_then, unused_address
+from tests.integration.proxy.stage import (
+    Backend,
+    Conversation,
+    Reader,
+    Stage,
+    Writer,
+    gone,
+    ok,
+    once_then,
+    read_response,
+    saying,
+)
+from tests.integration.proxy.test_trouble import GET, POST, unused_address
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 NO_HTTP = b"SSH-2.0-x\r\n\r\n"

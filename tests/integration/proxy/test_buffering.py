@@ -10,17 +10,20 @@ import pytest
 from tests.integration.proxy.http2_backend import Http2Conversation, http2_backend
 from tests.integration.proxy.http2_peer import a_peer, asking, body, head
 from tests.integration.proxy.stage import (
+    EMPTY,
     Backend,
     Conversation,
     Reader,
     Stage,
     Writer,
+    gone,
     ok,
+    once_then,
     read_request_body,
     read_response,
     saying,
 )
-from tests.integration.proxy.test_trouble import EMPTY, POST, gone, once_then, unused_address
+from tests.integration.proxy.test_trouble import POST, unused_address
 
 SMALL = {"memory": 100, "disk": 1_000_000}
 IN_MEMORY = {"memory": 1_000_000, "disk": 0}

@@ -9,8 +9,8 @@ import pytest
 
 from hostess_proxy.draining import drain
 from tests.integration.proxy.http2_peer import a_peer, asking, head
-from tests.integration.proxy.stage import Backend, Conversation, Response, Stage, ok, read_response, saying
-from tests.integration.proxy.test_trouble import GET, POST, gone, unused_address
+from tests.integration.proxy.stage import Backend, Conversation, Response, Stage, gone, ok, read_response, saying
+from tests.integration.proxy.test_trouble import GET, POST, unused_address
 
 MANY = 200
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.integration.proxy.processes import GET, a_backend, a_proxy, table, until
 from tests.integration.proxy.stage import read_response
 from tests.integration.proxy.test_crowds import is_closed
-from tests.integration.proxy.test_processes import GET, a_backend, a_proxy, table, until
 
 
 async def test_more_idle_connections_than_places(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from tests.integration.proxy.http2_peer import PREFACE, body, raw
+from tests.integration.proxy.processes import GET, Proxy, a_backend, a_proxy, table
 from tests.integration.proxy.stage import SOON, Backend, Reader, Writer, read_response
-from tests.integration.proxy.test_processes import GET, Proxy, a_backend, a_proxy, table
 
 SIZE = 256 * 1024 * 1024
 PIECE = bytes(256 * 1024)

@@ -6,8 +6,8 @@ import signal
 import socket
 from pathlib import Path
 
+from tests.integration.proxy.processes import Proxy, a_backend, a_proxy, table, until
 from tests.integration.proxy.stage import Stage, after, read_response, saying
-from tests.integration.proxy.test_processes import Proxy, a_backend, a_proxy, table, until
 
 
 def value(text: str, name: str, **labels: str) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.integration.proxy.exposition_text import Series, counters, read
 from tests.integration.proxy.mixed_load import Place, backends, mixed_load
 from tests.integration.proxy.papers import Papers
-from tests.integration.proxy.test_processes import START_SECONDS, Proxy, a_backend, a_proxy, table, until
+from tests.integration.proxy.processes import START_SECONDS, Proxy, a_backend, a_proxy, table, until
 from tests.integration.proxy.test_upgrade import an_upgradable, gone
 
 REQUESTS = 10_000

@@ -14,8 +14,8 @@ from typing import Any
 from hostess_proxy.client import ProxyClient, Running
 from tests.integration.proxy.mixed_load import EACH, Behind, MixedLoad, Place, backends, mixed_load
 from tests.integration.proxy.papers import Papers
+from tests.integration.proxy.processes import START_SECONDS, Proxy, until
 from tests.integration.proxy.test_alpn_challenges import answering
-from tests.integration.proxy.test_processes import START_SECONDS, Proxy, until
 from tests.integration.proxy.test_tls_processes import port_of
 from tests.integration.proxy.test_upgrade import an_upgradable, gone
 from tests.integration.proxy.tls_client import TlsClient

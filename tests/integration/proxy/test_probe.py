@@ -7,9 +7,9 @@ import pytest
 
 from hostess_proxy.process import probe
 from hostess_proxy.process.probe import Probe
+from tests.integration.proxy.processes import a_backend, a_proxy, table
 from tests.integration.proxy.stage import Stage
 from tests.integration.proxy.test_metrics import metric
-from tests.integration.proxy.test_processes import a_backend, a_proxy, table
 
 
 def descriptors() -> int:

@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.integration.proxy.processes import a_backend, a_proxy
 from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, a_stage, read_response
-from tests.integration.proxy.test_processes import a_backend, a_proxy
 from tests.integration.proxy.test_trouble import unused_address
 
 TOKEN, SECOND = "hst_" + "a" * 43, "hst_" + "b" * 43

@@ -7,7 +7,8 @@ import pytest
 
 from tests.integration.proxy.http2_peer import a_peer, asking, body, head, raw
 from tests.integration.proxy.stage import Backend, Stage
-from tests.integration.proxy.test_holding import PAUSE, held
+from tests.integration.proxy.test_holding import PAUSE
+from tests.integration.proxy.waiting import held
 
 
 def two_routes(backend: Backend, **options: Any) -> dict[str, Any]:

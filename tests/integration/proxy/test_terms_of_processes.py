@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hostess_proxy.client import ProxyError, Wanted
+from tests.integration.proxy.processes import Proxy, a_backend, a_proxy, table, until
 from tests.integration.proxy.stage import Response
-from tests.integration.proxy.test_processes import Proxy, a_backend, a_proxy, table, until
 
 PAUSE = {"requests": 100, "seconds": 60}
 ASLEEP = Wanted("shop", "web", "*", "/")

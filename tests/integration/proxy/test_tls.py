@@ -1,10 +1,7 @@
 """TLS as clients meet it: which certificate, which protocol, who is refused, and how connections end."""
 
 import asyncio
-import socket
 import ssl
-import struct
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,23 +9,16 @@ import pytest
 from cryptography import x509
 
 from hostess_proxy.tls import handshake as tls
-from hostess_proxy.tls.context import TICKET_KEYS_LENGTH
 from hostess_proxy.tls.handshake import HANDSHAKES, Handshake
-from hostess_proxy.tls.transport import SecureTransport
 from tests.integration.proxy.papers import Papers
-from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, a_stage, ok, read_response
-from tests.integration.proxy.test_tunnels import ASK, SWITCH, echo
-from tests.integration.proxy.tls_client import TlsClient, careless
+from tests.integration.proxy.stage import Backend, Reader, Response, Stage, Writer, read_response
+from tests.integration.proxy.tls_client import careless, client_hello, connect
 
 GET = b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n"
 PROTOCOL_VERSION = b"\x02\x46"  # a fatal alert
 
 
-@pytest.fixture
-async def stage(tmp_path: Path, papers: Papers) -> AsyncIterator[Stage]:
-    """Give a proxy whose clients come by TLS."""
-    async with a_stage(tmp_path, papers=papers) as one:
-        yield one
+SCHEMES = ("https",)
 
 
 def serve(stage: Stage, backend: Backend, *certificates: dict[str, object]) -> None:
@@ -49,14 +39,6 @@ async def ask(stage: Stage, name: str | None, host: str, context: ssl.SSLContext
     reader, writer = await connect(stage, name, context)
     writer.write(GET % host.encode())
     return await read_response(reader)
-
-
-async def connect(stage: Stage, name: str | None, context: ssl.SSLContext | None = None) -> tuple[Reader, Writer]:
-    """Connect as a client that believes any certificate; None asks for no name."""
-    chosen = context or careless()
-    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port, ssl=chosen, server_hostname=name or "")
-    stage._writers.append(writer)
-    return reader, writer
 
 
 async def test_by_name(stage: Stage, papers: Papers) -> None:
@@ -118,18 +100,6 @@ async def test_name_that_is_none(stage: Stage, papers: Papers, monkeypatch: pyte
     assert (await asyncio.wait_for(reader.read(), 10))[:1] == b"\x15"
     assert (told, stage.tls.failed) == ([], 1)
     writer.close()
-
-
-def client_hello(name: bytes, latest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
-    """Make the first message of a client that asks for *name*."""
-    outgoing = ssl.MemoryBIO()
-    stand_in = b"n" * len(name)
-    context = careless()
-    context.maximum_version = latest
-    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=stand_in.decode())
-    with pytest.raises(ssl.SSLWantReadError):
-        connection.do_handshake()
-    return outgoing.read().replace(stand_in, name)
 
 
 async def test_host_of_another_certificate(stage: Stage, papers: Papers) -> None:
@@ -302,139 +272,3 @@ async def test_swap_under_load(stage: Stage, papers: Papers, tmp_path: Path) -> 
         done = True
 
     assert (len(seen), stage.tls.failed) == (10, 0)
-
-
-async def test_half_close_of_a_tunnel(stage: Stage) -> None:
-    """In a tunnel a client may say that it sends no more, and still gets the rest; so may a backend."""
-    stage.route(await stage.backend(echo))
-    client = await TlsClient.connect(stage.port)
-
-    await client.send(ASK % b"echo" + b"ahead" + b"x" * 300_000)
-    await client.end()
-    received = await client.read()
-
-    assert received.partition(b"\r\n\r\n")[2] == b"hello" + b"ahead" + b"x" * 300_000 + b"bye"
-    (line,) = await stage.logged(1)
-    assert (line["status"], line["end"], line["in"]) == (101, "ok", 300_005)
-
-
-async def test_bytes_behind_the_end(stage: Stage) -> None:
-    """What comes in a tunnel after TLS's own end of that direction is passed over, and takes no memory while the other one is open."""
-    go_on = asyncio.Event()
-
-    async def listen(_backend: Backend, _head: bytes, reader: Reader, writer: Writer) -> None:
-        writer.write(SWITCH % b"echo")
-        await reader.read()
-        await go_on.wait()
-        writer.write(b"bye")
-        writer.close()
-
-    stage.route(await stage.backend(listen))
-    client = await TlsClient.connect(stage.port)
-    stage._writers.append(client.writer)
-    await client.send(ASK % b"echo")
-    await stage.until(lambda: any(one.exchange is not None and one.exchange.upgraded for one in stage.clients()))
-    await client.end()
-    [kept] = [one.transport for one in stage.clients()]
-    assert isinstance(kept, SecureTransport)
-
-    client.writer.write(bytes(32 * 1024 * 1024))
-    await client.writer.drain()
-
-    assert kept._incoming.pending < 1024 * 1024
-    go_on.set()
-    assert (await client.read()).endswith(b"bye")
-
-
-async def test_cut_without_a_word(stage: Stage) -> None:
-    """A connection that ends without TLS's own end is lost: in a tunnel it is no half close."""
-    backend = await stage.backend(echo)
-    stage.route(backend)
-    client = await TlsClient.connect(stage.port)
-    await client.send(ASK % b"echo")
-    await stage.until(lambda: bool(backend.heads))
-
-    client.writer.write_eof()
-
-    (line,) = await stage.logged(1)
-    assert (line["status"], line["end"]) == (101, "ok")
-    assert await client.reader.read() is not None
-    client.writer.close()
-
-
-async def test_forged_record(stage: Stage) -> None:
-    """A record that is not genuine ends the connection, and nobody else's."""
-    stage.route(await stage.backend())
-    client = await TlsClient.connect(stage.port)
-
-    client.writer.write(b"\x17\x03\x03\x00\x20" + b"f" * 32)
-
-    assert (await asyncio.wait_for(client.reader.read(), 10))[:1] == b"\x17"
-    assert (await stage.get()).status == 200
-    client.writer.close()
-
-
-async def test_end_is_said(stage: Stage) -> None:
-    """A connection that the proxy closes ends with TLS's own end, so that a client knows that nothing is missing."""
-    stage.route(await stage.backend())
-    client = await TlsClient.connect(stage.port)
-
-    await client.send(b"GET / HTTP/1.1\r\nHost: a.x\r\nConnection: close\r\n\r\n")
-
-    assert (await client.read()).endswith(b"\r\n\r\nA")
-
-
-async def test_client_that_resets(stage: Stage) -> None:
-    """Clients that hang up hard, in the handshake or after it, leave nothing behind."""
-    stage.route(await stage.backend())
-    for begin in (b"", client_hello(b"a.x")):
-        sock = socket.create_connection(("127.0.0.1", stage.port))
-        sock.sendall(begin)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-    _, writer = await connect(stage, "a.x")
-    writer.transport.abort()
-
-    await stage.until(lambda: not stage.traffic.clients and not stage.tls.open)
-    assert (await stage.get()).status == 200
-
-
-async def test_big_pieces(stage: Stage) -> None:
-    """Bodies larger than any record or buffer arrive whole, both ways."""
-    stage.route(await stage.backend(ok))
-    body = bytes(range(256)) * 8192
-    reader, writer = await stage.connect()
-
-    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-    assert (await read_response(reader)).body == b"A" + body
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_session_resumes_elsewhere(stage: Stage, papers: Papers, tmp_path: Path, version: ssl.TLSVersion) -> None:
-    """A session that one worker began resumes at another one that has the same keys, and not where the keys are others."""
-    keys = bytes(range(TICKET_KEYS_LENGTH))
-    context = careless()
-    context.minimum_version = context.maximum_version = version
-    async with a_stage(tmp_path / "other", papers=papers) as other:
-        for one in (stage, other):
-            one.route(await one.backend())
-            one.tls.share_tickets(keys)
-        session = await begin(stage, context, None)
-        assert (stage.tls.done, stage.tls.resumed) == (1, 0)
-
-        session = await begin(other, context, session)
-        assert (other.tls.done, other.tls.resumed) == (1, 1)
-
-        other.tls.share_tickets(keys[::-1])
-        await begin(other, context, session)
-        assert (other.tls.done, other.tls.resumed, other.tls.failed) == (2, 1, 0)
-
-
-async def begin(stage: Stage, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSession:
-    """Ask once, in a session if there is one; return the session."""
-    client = await TlsClient.connect(stage.port, "a.x", context, session)
-    await client.send(b"GET / HTTP/1.1\r\nHost: a.x\r\nConnection: close\r\n\r\n")
-    assert (await client.read()).startswith(b"HTTP/1.1 200")
-    assert client.tls.session is not None
-    return client.tls.session

@@ -14,7 +14,7 @@ import pytest
 
 from hostess_proxy import main, settings
 from tests.integration.proxy.papers import Papers
-from tests.integration.proxy.test_processes import START_SECONDS, Proxy, a_backend, a_proxy, start, table, until
+from tests.integration.proxy.processes import START_SECONDS, Proxy, a_backend, a_proxy, start, table, until
 from tests.integration.proxy.tls_client import TlsClient, careless
 
 CLOSE = b"GET / HTTP/1.1\r\nHost: a.x\r\nConnection: close\r\n\r\n"

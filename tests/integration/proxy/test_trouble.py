@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.integration.proxy.stage import Backend, Conversation, Reader, Stage, Writer, ok, read_response, saying
+from tests.integration.proxy.stage import EMPTY, Backend, Reader, Stage, Writer, ok, read_response, saying
 from tests.unit.proxy.test_http1 import REFUSED, RESPONSES_REFUSED
 
 SCHEMES = ("http", "https")
@@ -20,29 +20,6 @@ def unused_address() -> str:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{one.getsockname()[1]}"
-
-
-async def gone(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
-    """Close without an answer."""
-    writer.close()
-
-
-def once_then(first: bytes, then: bytes = b"") -> Conversation:
-    """Answer a connection's first request, close at its second (after saying *then*)."""
-    served: set[int] = set()
-
-    async def talk(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
-        if id(writer) in served:
-            writer.write(then)
-            writer.close()
-        else:
-            served.add(id(writer))
-            writer.write(first)
-
-    return talk
-
-
-EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -134,115 +111,6 @@ async def test_all_refuse(stage: Stage) -> None:
     assert (line["end"], line["retries"]) == ("connect_failed", 1)
 
 
-async def test_stale_connection_is_replaced(stage: Stage) -> None:
-    """A kept connection that closes without a byte costs a GET nothing: it is repeated once on a fresh one."""
-    backend = await stage.backend(once_then(EMPTY))
-    stage.route(backend)
-    reader, writer = await stage.connect()
-
-    for _ in range(3):
-        writer.write(GET)
-        assert (await read_response(reader)).status == 200
-
-    lines = await stage.logged(3)
-    assert [line["retries"] for line in lines] == [0, 1, 1]
-
-
-async def test_post_is_not_repeated(stage: Stage) -> None:
-    """What may have had an effect is not repeated: a POST whose connection closes is a 502."""
-    backend = await stage.backend(once_then(EMPTY))
-    stage.route(backend)
-    reader, writer = await stage.connect()
-    writer.write(GET)
-    await read_response(reader)
-
-    writer.write(POST)
-
-    response = await read_response(reader)
-    assert (response.status, response.values("x-hostess-error")) == (502, ["backend-closed"])
-    assert len(backend.heads) == 2
-
-
-async def test_post_prefers_a_fresh_connection(stage: Stage) -> None:
-    """A POST does not take a connection that has rested for more than a second."""
-    backend = await stage.backend()
-    stage.route(backend)
-    await stage.get()
-    stage.advance(1.5)
-
-    assert (await stage.ask(POST)).status == 200
-    assert backend.connections == 2
-
-
-async def test_nothing_is_repeated_after_a_byte(stage: Stage) -> None:
-    """A connection that closes after part of an answer is not tried again."""
-    backend = await stage.backend(once_then(EMPTY, then=b"HTTP/1.1 2"))
-    stage.route(backend)
-    reader, writer = await stage.connect()
-    writer.write(GET)
-    await read_response(reader)
-
-    writer.write(GET)
-
-    assert (await read_response(reader)).status == 502
-    assert len(backend.heads) == 2
-
-
-async def test_fresh_connection_closed(stage: Stage) -> None:
-    """A backend that closes a fresh connection without an answer is a 502, at once."""
-    backend = await stage.backend(gone)
-    stage.route(backend)
-
-    assert (await stage.get()).status == 502
-    assert len(backend.heads) == 1
-
-
-async def test_idle_connections_are_dropped(stage: Stage) -> None:
-    """A backend connection that rested for four seconds is closed by the proxy before the backend does."""
-    backend = await stage.backend()
-    stage.route(backend)
-    await stage.get()
-
-    stage.advance(4.5)
-
-    await stage.until(lambda: backend.open == 0)
-
-
-async def test_unsolicited_bytes(stage: Stage) -> None:
-    """Bytes after a complete response never become the next client's answer."""
-    backend = await stage.backend(saying(EMPTY + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
-    stage.route(backend)
-
-    for _ in range(3):
-        assert (await stage.get()).body == b""
-    assert backend.connections == 3
-
-
-async def test_late_unsolicited_bytes(stage: Stage) -> None:
-    """Bytes on a resting connection end it."""
-    backend = await stage.backend()
-    stage.route(backend)
-    await stage.get()
-
-    backend.writers[0].write(b"HTTP/1.1 408 Idle\r\nContent-Length: 0\r\n\r\n")
-
-    await stage.until(lambda: backend.open == 0)
-    assert (await stage.get()).status == 200
-
-
-async def test_end_of_a_resting_connection(stage: Stage) -> None:
-    """A resting connection that its backend ends is given to nobody, not even in the same turn of the loop."""
-    backend = await stage.backend()
-    stage.route(backend)
-    await stage.get()
-    [target] = stage.traffic.targets.at([backend.address])
-    [upstream] = target.idle
-
-    upstream.eof_received()
-
-    assert target.take_idle(stage.traffic.now, fresh=False) is None
-
-
 @pytest.mark.parametrize(
     "beginning",
     [
@@ -318,136 +186,6 @@ async def test_client_leaves(stage: Stage) -> None:
     assert (line["status"], line["end"]) == (499, "client_gone")
 
 
-async def test_backend_never_answers(stage: Stage) -> None:
-    """A backend that never answers is a 504 when the route's time is over."""
-
-    async def wait(_backend: Backend, _head: bytes, reader: Reader, _writer: Writer) -> None:
-        await reader.read()
-
-    backend = await stage.backend(wait)
-    stage.route(backend, first_byte_timeout=0.1)
-
-    response = await stage.get()
-
-    assert (response.status, response.values("x-hostess-error")) == (504, ["backend-timeout"])
-    await stage.until(lambda: backend.open == 0)
-
-
-async def test_stalled_stream_is_not_cut(stage: Stage) -> None:
-    """Once a response has begun, silence of the backend is no reason to end it."""
-    go_on = asyncio.Event()
-
-    async def stall(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
-        await go_on.wait()
-        writer.write(b"b")
-
-    stage.route(await stage.backend(stall), first_byte_timeout=1)
-    reader, writer = await stage.connect()
-    writer.write(GET)
-    await reader.readuntil(b"\r\n\r\na")
-
-    stage.advance(3600)
-    go_on.set()
-
-    assert await reader.readexactly(1) == b"b"
-
-
-async def test_body_limit(stage: Stage) -> None:
-    """A body beyond the route's limit is a 413; one that says so before is not begun."""
-    backend = await stage.backend()
-    stage.route(backend, body_limit=10)
-
-    announced = await stage.ask(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 11\r\n\r\n")
-    assert (announced.status, backend.connections) == (413, 0)
-    counted = await stage.ask(
-        b"POST / HTTP/1.1\r\nHost: a.x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n"
-    )
-    assert counted.status == 413
-    assert (await stage.ask(POST)).status == 200
-
-
-async def test_slow_head(stage: Stage) -> None:
-    """A head that does not arrive in ten seconds, however steadily it drips, is answered with 408 and closed."""
-    stage.route(await stage.backend())
-    reader, writer = await stage.connect()
-    writer.write(b"GET / HTTP/1.1\r\n")
-    await stage.until(lambda: any(client._ahead for client in stage.clients()))
-    stage.advance(6)
-    writer.write(b"Host: a.x\r\n")
-    await stage.until(lambda: any(len(client._ahead) > 20 for client in stage.clients()))
-
-    stage.advance(6)
-
-    assert (await read_response(reader)).status == 408
-    assert await reader.read() == b""
-
-
-async def test_silent_connections_are_closed(stage: Stage) -> None:
-    """A connection that sends nothing, or rests after a request, is closed in silence at its limit."""
-    stage.route(await stage.backend())
-    silent, _ = await stage.connect()
-    served, writer = await stage.connect()
-    writer.write(GET)
-    await read_response(served)
-
-    stage.advance(11)
-    assert await silent.read() == b""
-    assert not served.at_eof()
-    stage.advance(70)
-
-    assert await served.read() == b""
-
-
-async def test_body_that_stalls(stage: Stage) -> None:
-    """A request body that makes no progress for 30 seconds is a 408, and the backend is let go."""
-    backend = await stage.backend()
-    stage.route(backend)
-    reader, writer = await stage.connect()
-    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\n\r\na")
-    await stage.until(lambda: len(backend.heads) == 1)
-
-    stage.advance(31)
-
-    assert (await read_response(reader)).status == 408
-    await stage.until(lambda: backend.open == 0)
-
-
-async def test_backend_that_takes_no_body(stage: Stage) -> None:
-    """When a body makes no progress for 30 seconds because the backend does not read, it is the backend that is told of: 504."""
-
-    async def deaf(backend: Backend, _head: bytes, _reader: Reader, _writer: Writer) -> None:
-        await backend.closed.wait()
-
-    backend = await stage.backend(deaf)
-    stage.route(backend)
-    reader, writer = await stage.connect()
-    writer.write(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 100000000\r\n\r\n" + bytes(50_000_000))
-    await stage.until(
-        lambda: any(client._held and client.exchange.upstream for client in stage.clients() if client.exchange)
-    )
-
-    stage.advance(31)
-
-    response = await read_response(reader)
-    assert (response.status, response.values("x-hostess-error")) == (504, ["backend-timeout"])
-    (line,) = await stage.logged(1)
-    assert (line["status"], line["end"]) == (504, "timeout")
-    backend.closed.set()
-
-
-@pytest.mark.parametrize("chunks", [b"0x3\r\nabc\r\n0\r\n\r\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabcXX0\r\n\r\n"])
-async def test_bad_chunks(stage: Stage, chunks: bytes) -> None:
-    """A request whose chunks are wrong is a 400, and its backend connection is closed, not completed."""
-    backend = await stage.backend()
-    stage.route(backend)
-
-    response = await stage.ask(b"POST / HTTP/1.1\r\nHost: a.x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
-
-    assert (response.status, response.values("connection")) == (400, ["close"])
-    await stage.until(lambda: backend.open == 0)
-
-
 async def test_one_line_for_each_request(stage: Stage) -> None:
     """Whatever becomes of a request (refused, nowhere to go, odd method, broken off, given up by either side), it leaves one line."""
 
@@ -514,17 +252,6 @@ async def test_blocked_log_loses_lines_only(stage: Stage) -> None:
 
     assert stage.traffic.log_lines_dropped > 0
     os.close(os.open(stage._log_path, os.O_RDONLY | os.O_NONBLOCK))
-
-
-async def test_reused_connection_with_short_lived_backend(stage: Stage) -> None:
-    """A backend that closes each connection after one answer, without saying so, fails no GET."""
-    backend = await stage.backend(saying(EMPTY, close=True))
-    stage.route(backend)
-    reader, writer = await stage.connect()
-
-    for _ in range(100):
-        writer.write(GET)
-        assert (await read_response(reader)).status == 200
 
 
 async def test_dead_replica_costs_nothing(stage: Stage) -> None:

@@ -17,9 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from hostess_proxy.client import ProxyError, running
-from tests.integration.proxy.stage import Backend, Reader, Writer, after, read_response
-from tests.integration.proxy.test_metrics import metric
-from tests.integration.proxy.test_processes import (
+from tests.integration.proxy.processes import (
     GET,
     START_SECONDS,
     UNSET,
@@ -30,6 +28,8 @@ from tests.integration.proxy.test_processes import (
     table,
     until,
 )
+from tests.integration.proxy.stage import Backend, Reader, Writer, after, read_response
+from tests.integration.proxy.test_metrics import metric
 
 
 @dataclass(slots=True)

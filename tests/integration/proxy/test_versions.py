@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hostess_proxy.control import wire
 from hostess_proxy.control.serving import ControlSocket
+from tests.integration.proxy.processes import GET, START_SECONDS, a_backend, start, table
 from tests.integration.proxy.stage import read_response
-from tests.integration.proxy.test_processes import GET, START_SECONDS, a_backend, start, table
 
 
 async def test_a_worker_of_an_older_supervisor(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Self
 
 import pytest
 
-from tests.integration.proxy.stage import Reader, Writer
+from tests.integration.proxy.stage import Reader, Stage, Writer
 
 
 def careless() -> ssl.SSLContext:
@@ -80,3 +80,23 @@ class TlsClient:
             if not piece:
                 self.writer.close()
                 return received
+
+
+async def connect(stage: Stage, name: str | None, context: ssl.SSLContext | None = None) -> tuple[Reader, Writer]:
+    """Connect as a client that believes any certificate; None asks for no name."""
+    chosen = context or careless()
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port, ssl=chosen, server_hostname=name or "")
+    stage._writers.append(writer)
+    return reader, writer
+
+
+def client_hello(name: bytes, latest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
+    """Make the first message of a client that asks for *name*."""
+    outgoing = ssl.MemoryBIO()
+    stand_in = b"n" * len(name)
+    context = careless()
+    context.maximum_version = latest
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=stand_in.decode())
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read().replace(stand_in, name)
