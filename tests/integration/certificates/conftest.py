@@ -2,10 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.integration.certificates.ordering import Bench, a_bench
 
 
 @pytest.fixture
@@ -15,3 +17,10 @@ def passable() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder / "certs"
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Give a bench with one authority."""
+    async with a_bench(tmp_path) as made:
+        yield made

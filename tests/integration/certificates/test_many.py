@@ -1,9 +1,7 @@
 """Many certificates at once: what a look costs, and how much is done together."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +9,7 @@ from hostess.domain.certificates.certificate import Certificate
 from hostess.domain.certificates.ledger import PastOrder
 from hostess.services.certificates.certificates import LOOKED_AT_ONCE
 from tests.fakes.records import FakeNameServers
-from tests.integration.certificates.ordering import DAY, HERE, Bench, a_bench
+from tests.integration.certificates.ordering import DAY, HERE, Bench
 
 HOSTS = tuple(f"a{number}.example.org" for number in range(8))
 
@@ -31,13 +29,6 @@ class SlowNameServers(FakeNameServers):
         await asyncio.sleep(0.01)
         self._now -= kind == "A"
         return await super().records(name, kind, timeout)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Give a bench with one authority."""
-    async with a_bench(tmp_path) as made:
-        yield made
 
 
 async def test_renewals_are_asked_about_without_reading_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,8 +78,6 @@ async def test_target_that_fell_asleep(stage: Stage) -> None:
 
 
 BUFFER = {"memory": 1000, "disk": 1_000_000}
-
-
 BEGUN = b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 5000\r\n\r\n" + b"a" * 2000
 
 
