@@ -12,6 +12,7 @@ from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Canary, LiveDomain, Project, Share, Task, Token
+from hostess.domain.releases.lock import Lock
 from hostess.domain.releases.release import (
     NEXT,
     Deployment,
@@ -536,6 +537,25 @@ async def test_closures(journal: Journal) -> None:
     assert await journal.closures() == []
     with pytest.raises(Problem, match="nowhere"):
         await journal.put_closure(replace(first, project="nowhere"))
+
+
+async def test_locks(journal: Journal) -> None:
+    """An environment has one lock at most, the newest; it is forgotten once, and with its environment."""
+    await journal.open_place("shop", "production", SUBNETS, NOW)
+    first = Lock("shop", "production", "a", "ann", NOW)
+    second = replace(first, message="b")
+    for lock in (first, second):
+        await journal.put_lock(lock)
+
+    assert await journal.lock("shop", "production") == second
+    assert await journal.lock("shop", "staging") is None
+    assert await journal.drop_lock("shop", "production") == second
+    assert await journal.drop_lock("shop", "production") is None
+    await journal.put_lock(first)
+    await journal.remove_place("shop", "production", ())
+    assert await journal.lock("shop", "production") is None
+    with pytest.raises(Problem, match="nowhere"):
+        await journal.put_lock(replace(first, project="nowhere"))
 
 
 async def test_domains_by_command(journal: Journal) -> None:

@@ -16,6 +16,8 @@ PLACES = {
     "rollback": f"{_HERE}.rollback:rollback",
     "canary": f"{_HERE}.canary:canary",
     "domains": f"{_HERE}.domains:domains",
+    "lock": f"{_HERE}.lock:lock",
+    "unlock": f"{_HERE}.lock:unlock",
     "maintenance": f"{_HERE}.maintenance:maintenance",
     "pause": f"{_HERE}.maintenance:pause",
     "resume": f"{_HERE}.maintenance:resume",

@@ -58,6 +58,8 @@ def status(client: Client, form: str) -> None:
         where = f"{place['project']} ({place['environment']})"
         for closed in place["closed"]:
             tell(f"{where}: {closed} (`hostess maintenance status`)")
+        if place["locked"]:
+            tell(f"{where}: {place['locked']} (`hostess unlock` lets deployments in)")
         if place["canary"]:
             tell(f"{where}: canary {place['canary']} of clients (`hostess canary status`)")
         for full in place["storage"]:

@@ -8,7 +8,7 @@ from hostess.adapters.journal.projects import require
 from hostess.adapters.journal.rows import from_text, to_text
 from hostess.domain.records import EnvironmentSettings
 
-_TABLES = ("places", "runs", "done_once", "environments", "addresses", "closures", "canaries", "domains")
+_TABLES = ("places", "runs", "done_once", "environments", "addresses", "closures", "canaries", "domains", "locks")
 
 
 def put(db: Database, settings: EnvironmentSettings) -> None:

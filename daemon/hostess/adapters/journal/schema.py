@@ -202,6 +202,17 @@ CREATE TABLE canaries (
 """
 
 
+_LOCKS = """
+CREATE TABLE locks (
+    record TEXT NOT NULL,
+    project TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.project')) STORED
+        REFERENCES projects (name) ON DELETE CASCADE,
+    environment TEXT NOT NULL GENERATED ALWAYS AS (json_extract(record, '$.environment')) STORED,
+    UNIQUE (project, environment)
+) STRICT;
+"""
+
+
 _DOMAINS = """
 CREATE TABLE domains (
     record TEXT NOT NULL,
@@ -316,6 +327,12 @@ def m010_orders_for_certificates(db: Database) -> None:
 def m011_point_in_time(db: Database) -> None:
     """Make the tables for what is kept of the logs of databases."""
     db.executescript(journal_wal_schema.TABLES)
+
+
+@migrations()
+def m012_locks_of_environments(db: Database) -> None:
+    """Make the table for what keeps deployments out."""
+    db.executescript(_LOCKS)
 
 
 def known_migrations() -> frozenset[str]:

@@ -21,6 +21,7 @@ from hostess.domain.records import (
     Task,
     Token,
 )
+from hostess.domain.releases.lock import Lock
 from hostess.domain.releases.release import Deployment, Moving, Release, State
 from hostess.domain.routing.closures import Closure
 
@@ -75,6 +76,16 @@ class Journal(BackupRecords, WalRecords, Protocol):
 
     async def closures(self) -> list[Closure]:
         """Return all closures there are, of all environments."""
+
+    # what keeps deployments out
+    async def put_lock(self, lock: Lock) -> None:
+        """Write a lock down, in place of any of its environment. Problem "project-not-found"."""
+
+    async def drop_lock(self, project: str, environment: str) -> Lock | None:
+        """Forget the lock of an environment and return it; None when there was none."""
+
+    async def lock(self, project: str, environment: str) -> Lock | None:
+        """Return the lock of an environment."""
 
     # domains that were given to services by command
     async def put_domain(self, domain: LiveDomain) -> None:

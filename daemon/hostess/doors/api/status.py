@@ -49,6 +49,7 @@ class HostView(View):
 class PlaceView(View):
     """An environment at a glance. *last* is the newest deployment's state, *closed* says what is in maintenance or paused.
 
+    *locked* says who keeps deployments out, and why; it is empty where nobody does.
     *canary* is the release that is tried out, with its share. *storage* says which databases fill what they declare,
     *unsaved* which ones have no schedule of backups.
     """
@@ -62,6 +63,7 @@ class PlaceView(View):
     running: int
     pending_restart: tuple[str, ...]
     closed: tuple[str, ...]
+    locked: str
     canary: str
     storage: tuple[str, ...]
     unsaved: tuple[str, ...]
@@ -222,6 +224,7 @@ async def _place(call: Call, place: Place) -> PlaceView:
     found = await services_of(services, place.project, place.environment)
     newest = await services.journal.deployments(place.project, place.environment, limit=1)
     closures = await services.closures.of(place.project, place.environment)
+    lock = await services.journal.lock(place.project, place.environment)
     canary = await services.journal.canary(place.project, place.environment)
     return PlaceView(
         project=place.project,
@@ -233,6 +236,7 @@ async def _place(call: Call, place: Place) -> PlaceView:
         running=sum(service.state == "running" for service in found),
         pending_restart=tuple(service.name for service in found if service.pending_restart),
         closed=tuple(f"{closure.kind} of {closure.service or 'all services'}" for closure in closures),
+        locked=str(lock) if lock else "",
         canary=f"{canary.release.title}, {canary.share.percent} %" if canary else "",
         storage=tuple(
             f"{service.name} {service.storage.used * 100 // service.storage.size} %"

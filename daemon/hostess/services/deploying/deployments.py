@@ -10,6 +10,8 @@ from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Share
 from hostess.domain.releases.ahead import ahead, later
+from hostess.domain.releases.counts import check_count
+from hostess.domain.releases.lock import kept_out
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Deployment, Kind, Release, State
 from hostess.domain.releases.rollback import previous_good
@@ -151,7 +153,7 @@ class Deployments:
         """Begin a change of replica counts; return the deployment's id."""
         live = await self._need_live(project, environment)
         for name, count in counts.items():
-            _check_count(live, name, count)
+            check_count(live, name, count)
 
         async def prepare(_: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             base = now or live
@@ -211,6 +213,7 @@ class Deployments:
         if self._turns.busy(request.project, request.environment):
             say(f"       another deployment holds {request.environment}: this one waits for its turn")
         try:
+            await self._look_for_lock(request)
             async with self._turns.turn(request.project, request.environment, commit):
                 return await self._hold(deployment, request, say, phase)
         except (
@@ -247,6 +250,7 @@ class Deployments:
         self, deployment: Deployment, request: Request, say: Say, phase: Phases
     ) -> tuple[Release, State, Mapping[str, float]]:
         deployment = await self._journal.move(deployment.id, State.RUNNING, self._clock.now(), phase="prepare")
+        await self._look_for_lock(request)
         if request.check is not None:
             await request.check()
         live = await self._journal.live(request.project, request.environment)
@@ -279,6 +283,12 @@ class Deployments:
         else:
             state, seconds = await self._deployer.deploy(order)
         return wanted, state, {**phase.seconds, **seconds}
+
+    async def _look_for_lock(self, request: Request) -> None:
+        """Problem "locked" where somebody keeps deployments out; looked for before one waits for its turn, and when that comes."""
+        lock = await self._journal.lock(request.project, request.environment)
+        if problem := kept_out(lock, request.kind):
+            raise problem
 
     async def _beside_a_canary(self, request: Request, say: Say) -> None:
         """Say that the canary that there is will end; Problem "canary-running" where it would be in the way of another one."""
@@ -382,17 +392,3 @@ def _bug(deployment: Deployment, error: BaseException) -> Problem:
         "something in Hostess itself went wrong; the daemon's log has the details",
         remedy=f"look for {deployment.id} in the log (`journalctl -u hostess`)",
     )
-
-
-def _check_count(live: Release, name: str, count: int) -> None:
-    workload = live.workloads.get(name)
-    if workload is None:
-        raise Problem("service-not-found", f"{live.title} has no service {name}", remedy="see `hostess ps`")
-    if workload.static is not None:
-        raise Problem("static-service", f"{name} is made of files, and has no replicas", remedy="scale another service")
-    if not 1 <= count <= 100:  # noqa: PLR2004 -- more on one host is a mistake of typing
-        raise Problem("bad-count", f"{count} is not a number of replicas from 1 to 100")
-    if workload.singleton and count > 1:
-        raise Problem(
-            "singleton", f"two of {name} must never run at once, so it stays at 1", remedy="scale another service"
-        )
