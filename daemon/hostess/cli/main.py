@@ -34,6 +34,7 @@ PLACES = {
     "init": f"{_HERE}.init:init",
     "tls": f"{_HERE}.tls:tls",
     "events": f"{_HERE}.events:events",
+    "audit": f"{_HERE}.events:audit",
     "notify": f"{_HERE}.notify:notify",
     "tokens": f"{_HERE}.tokens:tokens",
     "login": f"{_HERE}.login:login",

@@ -56,3 +56,20 @@ async def test_who_only_reads(stage: Stage) -> None:
     assert (await stage.ask(f"GET {PLACE}/lock", token=viewer)).status == 200
     for method in ("PUT", "DELETE"):
         assert (await stage.ask(f"{method} {PLACE}/lock", {}, token=viewer)).status == 403
+
+
+async def test_the_audit_tells_who(stage: Stage) -> None:
+    """`hostess audit` shows what people did, with their names, and nothing that happened by itself; events can be chosen by kind."""
+    await stage.live()
+    await stage.hostess("lock", "-m", "mine", "-p", "shop")
+
+    audit = await stage.hostess("audit", "-p", "shop", "-o", "json")
+    locks = await stage.hostess("events", "-k", "audit.lock")
+    half = await stage.hostess("events", "-k", "audit.lo")
+    by_hand = {event["kind"] for event in json.loads(audit.out)}
+
+    assert "audit.lock.on" in by_hand
+    assert all(kind.startswith("audit.") for kind in by_hand)
+    assert len(locks.out.splitlines()) == 1
+    assert "the owner: production is locked: mine" in locks.out
+    assert half.out == ""

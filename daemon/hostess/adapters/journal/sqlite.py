@@ -380,9 +380,9 @@ class SqliteJournal(BackupRows, LockRows, WalRows):
         """Append an event."""
         return await self._do(tasks.tell, Event(0, now, project, environment, kind, message, data or {}))
 
-    async def events(self, after: int = 0, project: str | None = None, limit: int = 100) -> list[Event]:
+    async def events(self, after: int = 0, project: str | None = None, limit: int = 100, kind: str = "") -> list[Event]:
         """Return events above *after*, oldest first; with after < 0 the newest."""
-        return await self._do(tasks.events, after, project, limit)
+        return await self._do(tasks.events, after, project, limit, kind)
 
 
 def _failed(error: sqlite3.DatabaseError) -> Problem:

@@ -67,11 +67,15 @@ def tell(db: Database, event: Event) -> Event:
     return Event(number, event.at, event.project, event.environment, event.kind, event.message, event.data)
 
 
-def events(db: Database, after: int, project: str | None, limit: int) -> list[Event]:
-    """Return events with an id above *after*, oldest first; with after < 0 the newest *limit* of them."""
-    newest = "SELECT * FROM events WHERE :project IS NULL OR project = :project ORDER BY id DESC LIMIT :limit"
-    following = (
-        "SELECT * FROM events WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit"
+def events(db: Database, after: int, project: str | None, limit: int, kind: str) -> list[Event]:
+    """Return events with an id above *after*, oldest first; with after < 0 the newest *limit* of them.
+
+    *kind*: of this kind alone, or of those that begin with it and a dot; "" for all.
+    """
+    chosen = (
+        "SELECT * FROM events WHERE id > :after AND (:project IS NULL OR project = :project)"
+        " AND (:kind = '' OR kind = :kind OR substr(kind, 1, length(:kind) + 1) = :kind || '.')"
     )
-    rows = db.query(newest if after < 0 else following, {"after": after, "project": project, "limit": max(limit, 0)})
+    order = " ORDER BY id DESC LIMIT :limit" if after < 0 else " ORDER BY id LIMIT :limit"
+    rows = db.query(chosen + order, {"after": after, "project": project, "kind": kind, "limit": max(limit, 0)})
     return sorted((from_row(Event, row) for row in rows), key=lambda event: event.id)

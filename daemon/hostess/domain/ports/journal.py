@@ -277,5 +277,8 @@ class Journal(BackupRecords, WalRecords, Protocol):
     ) -> Event:
         """Append an event."""
 
-    async def events(self, after: int = 0, project: str | None = None, limit: int = 100) -> list[Event]:
-        """Return events with an id above *after*, oldest first; with after < 0 the newest *limit* of them."""
+    async def events(self, after: int = 0, project: str | None = None, limit: int = 100, kind: str = "") -> list[Event]:
+        """Return events with an id above *after*, oldest first; with after < 0 the newest *limit* of them.
+
+        *kind*: of this kind alone, or of those that begin with it and a dot ("audit": all of "audit. ..."); "" for all.
+        """

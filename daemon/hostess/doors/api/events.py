@@ -36,10 +36,11 @@ class EventList(View):
 
 
 class EventFilter(Given):
-    """Which events: those with an id above *after*, or (-1) the newest."""
+    """Which events: those with an id above *after*, or (-1) the newest; of one *kind*, or of those that begin with it and a dot."""
 
     after: int = NEWEST
     project: str | None = None
+    kind: str = Field(default="", max_length=100)
     limit: int = Field(default=50, ge=1, le=100)
 
 
@@ -67,7 +68,7 @@ async def _stream(call: Call, given: EventFilter) -> AsyncGenerator[Sent]:
 
 async def _page(call: Call, given: EventFilter) -> tuple[list[EventView], int]:
     """Return a page of what the caller may see, and the id to go on after."""
-    found = await call.services.journal.events(given.after, given.project, given.limit)
+    found = await call.services.journal.events(given.after, given.project, given.limit, given.kind)
     seen = found[-1].id if found else max(given.after, 0)
     return [_view(call, event) for event in found if _sees(call, event)], seen
 
