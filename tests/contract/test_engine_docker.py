@@ -232,6 +232,14 @@ async def test_out_of_memory(bench: Bench) -> None:
     assert ended.oom_killed
 
 
+@pytest.mark.parametrize(("memory", "shared"), [(1024**3, 512 * 1024), (96 * 1024**2, 64 * 1024)])
+async def test_shared_memory(bench: Bench, memory: int, shared: int) -> None:
+    """Half of a container's memory may be shared by its processes, and never less than the engine's own 64 MB."""
+    _, lines = await bench.finished("shared", image="busybox:1", command=("df", "-k", "/dev/shm"), memory=memory)
+
+    assert lines[-1].split()[1] == str(shared)
+
+
 async def test_what_containers_may_not_do(bench: Bench) -> None:
     """Containers cannot gain privileges, craft packets or make devices, and their processes are numbered."""
     script = "cat /proc/self/status /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max; ls -l /proc/1/exe; true"

@@ -12,6 +12,8 @@ PIDS = 2048
 """Processes and threads that one container may have: enough for any server, too few for a fork bomb to hurt."""
 LOG = {"Type": "local", "Config": {"max-size": "10m", "max-file": "3"}}
 """The engine's compact log format; at most 30 MB per container stay on disk."""
+LEAST_SHM = 64 * 1024**2
+"""Bytes of shared memory. Otherwise it is half of the memory, of which what is in it is a part: so much a machine of that size has."""
 NO_INSTANT = "0001-01-01"
 """How the engine's times begin that never were."""
 
@@ -55,6 +57,8 @@ def host_part(spec: ContainerSpec, cpus: float, memory: int) -> dict[str, Any]:
         host["NanoCpus"] = int(min(spec.cpu, cpus) * 1_000_000_000)
     if spec.memory is not None:
         host["Memory"] = host["MemorySwap"] = min(spec.memory, memory)
+    # The engine's 64 MB are too little for parallel queries, VACUUM and indexes of PostgreSQL, and for browsers.
+    host["ShmSize"] = max(host.get("Memory", memory) // 2, LEAST_SHM)
     return host
 
 
