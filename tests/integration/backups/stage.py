@@ -69,6 +69,7 @@ class StandInShell:
         env: Mapping[str, str] | None = None,
         stdin: str = "",
         hear: Callable[[str], None] | None = None,
+        user: str = "",
     ) -> Iterator[bytes]:
         """Yield what it says."""
         if hear is not None:
@@ -76,6 +77,13 @@ class StandInShell:
         yield json.dumps(STATE).encode() if command == postgres_wal.STATE else b"x" * 40
 
     def feed(self, *_: object) -> None:
+        """Take everything."""
+
+    def archive(self, path: str) -> Iterator[bytes]:
+        """Yield nothing."""
+        yield from (b"",)[1:]
+
+    def unpack(self, *_: object) -> None:
         """Take everything."""
 
 

@@ -81,12 +81,13 @@ class ContainerShell:
         env: Mapping[str, str] | None = None,
         stdin: str = "",
         hear: Callable[[str], None] | None = None,
+        user: str = "",
     ) -> Iterator[bytes]:
         """Yield what a command writes to its standard output; Problem "command-failed" at the end unless it ended well."""
         values, words = dict(env or {}), list(command)
         if stdin:
             values, words = values | {STDIN: stdin}, [*FED, *words]
-        execution = self._prepared(words, values, stdin=False)
+        execution = self._prepared(words, values, stdin=False, user=user)
         complaints = Complaints(hear)
         try:
             url = url_of(self._api, f"/exec/{execution}/start")
@@ -100,7 +101,7 @@ class ContainerShell:
                         else:
                             complaints.add(payload)
         except (OSError, HTTPError, requests.RequestException, APIError, AttributeError) as error:
-            raise self._broken(command, error) from error
+            raise self._broken(command[0], error) from error
         complaints.end()
         self._check(execution, command, complaints)
 
@@ -116,13 +117,36 @@ class ContainerShell:
             with self._line.hold(response):
                 _talk(response, _whole(pieces, size), complaints)
         except (OSError, HTTPError, requests.RequestException, APIError, AttributeError) as error:
-            raise self._broken(command, error) from error
+            raise self._broken(command[0], error) from error
         complaints.end()
         self._check(execution, command, complaints)
 
-    def _prepared(self, command: list[str], env: dict[str, str], *, stdin: bool) -> str:
+    def archive(self, path: str) -> Iterator[bytes]:
+        """Yield a tar of a directory; Problem "path-not-found"."""
+        url = url_of(self._api, f"/containers/{self._container}/archive")
         try:
-            made = self._api.exec_create(self._container, command, environment={MARK: self._mark, **env}, stdin=stdin)
+            response = checked(self._api.get(url, params={"path": path}, stream=True, timeout=(10, None)))
+            with self._line.hold(response):
+                yield from response.iter_content(PIECE)
+        except NotFound as error:
+            raise Problem("path-not-found", f"there is no {path}: {reason(error)}") from error
+        except (OSError, HTTPError, requests.RequestException, APIError, AttributeError) as error:
+            raise self._broken(f"the archive of {path}", error) from error
+        if self._line.cut:
+            raise Problem("command-failed", f"the archive of {path} was cut off")
+
+    def unpack(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Unpack a tar below a directory."""
+        url = url_of(self._api, f"/containers/{self._container}/archive")
+        try:
+            checked(self._api.put(url, params={"path": path}, data=iter(pieces), timeout=(10, None)))
+        except (OSError, HTTPError, requests.RequestException, APIError) as error:
+            raise self._broken(f"unpacking below {path}", error) from error
+
+    def _prepared(self, command: list[str], env: dict[str, str], *, stdin: bool, user: str = "") -> str:
+        values = {MARK: self._mark, **env}
+        try:
+            made = self._api.exec_create(self._container, command, environment=values, stdin=stdin, user=user)
         except NotFound as error:
             raise Problem("container-not-running", f"the container {self._container} is gone") from error
         except APIError as error:
@@ -151,8 +175,8 @@ class ContainerShell:
         return None
 
     @staticmethod
-    def _broken(command: Sequence[str], error: Exception) -> Problem:
-        return Problem("command-failed", f"the connection to {command[0]} broke off: {error}")
+    def _broken(what: str, error: Exception) -> Problem:
+        return Problem("command-failed", f"the connection to {what} broke off: {error}")
 
 
 def _whole(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:

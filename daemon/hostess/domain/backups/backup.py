@@ -106,6 +106,15 @@ class Dumped:
 
 
 @dataclass(frozen=True, slots=True)
+class Files:
+    """A directory within a backup of a service that is no database: its entries that are no directories, and their bytes."""
+
+    directory: str
+    count: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything about one artefact; it lies beside it as JSON, and is written last."""
 
@@ -126,14 +135,16 @@ class Manifest:
     databases: tuple[Dumped, ...]
     format: int = FORMAT
     encryption: str = ""
+    files: tuple[Files, ...] = ()
 
 
 @dataclass
 class Heard:
-    """What a database said of itself while it was dumped; filled as the dump goes on."""
+    """What a service told of itself while it was dumped; filled as the dump goes on."""
 
     engine: str = ""
     databases: list[Dumped] = field(default_factory=list)
+    files: list[Files] = field(default_factory=list)
 
 
 def new_id(now: datetime, token: str) -> str:

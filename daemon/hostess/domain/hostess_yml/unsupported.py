@@ -26,8 +26,6 @@ def notices(stack: Stack) -> list[str]:
     """Return a sentence for each part of *stack* that is accepted and kept, and not acted upon yet."""
     found = []
     for service in stack.services.values():
-        if service.backups is not None and not service.is_database:
-            found.append(f"backups of {service.name} are noted, but this version does not take them yet")
         if not service.replicas.fixed and service.type is not ServiceType.STATIC:
             found.append(_of_scaling(service))
         if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:

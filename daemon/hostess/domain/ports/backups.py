@@ -20,17 +20,24 @@ class Shell(Protocol):
         env: Mapping[str, str] | None = None,
         stdin: str = "",
         hear: Callable[[str], None] | None = None,
+        user: str = "",
     ) -> Iterator[bytes]:
         """Yield what a command writes to its standard output; *hear* gets each line of its standard error.
 
         The stream ends well only if the command did: else, and when the connection breaks off, Problem "command-failed" is raised
-        after the last piece. *stdin* is at most 100 KB.
+        after the last piece. *stdin* is at most 100 KB. *user* ("uid:gid") runs it instead of the container's own.
         """
 
     def feed(
         self, command: Sequence[str], pieces: Iterable[bytes], size: int, env: Mapping[str, str] | None = None
     ) -> None:
         """Let a command read *pieces*, which are *size* bytes together; Problem "command-failed" unless it ends well."""
+
+    def archive(self, path: str) -> Iterator[bytes]:
+        """Yield a tar of a directory, whose name its entries begin with; no program inside is needed. Problem "path-not-found"."""
+
+    def unpack(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Unpack a tar below a directory that is there, with owners and rights. Problem "command-failed"."""
 
 
 class Artefacts(Protocol):

@@ -27,7 +27,6 @@ from hostess.domain.backups.backup import (
     superfluous,
 )
 from hostess.domain.codec import to_json
-from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.releases.plan import present_replicas
@@ -200,10 +199,8 @@ class Backups:
                 remedy=f"its services are {', '.join(live.workloads)}" if live else "deploy first",
             )
         workload = live.workloads[service]
-        if not workload.is_database:
-            raise Problem(
-                "not-backed-up", f"{service} is of type {workload.type}: backups are taken of postgres and redis"
-            )
+        if not (workload.is_database or workload.backups or workload.volumes):
+            raise Problem("not-backed-up", f"{service} keeps nothing: it is no database, and has no persistence")
         container = await self.container(live, workload)
         if container is None:
             raise Problem(
@@ -214,7 +211,7 @@ class Backups:
         return Target(live, workload, container)
 
     async def container(self, release: Release, workload: Workload) -> Container | None:
-        """Return the container of a database that runs."""
+        """Return the container of a service that runs."""
         found = [
             container
             for container in present_replicas(await self._replicas.of_place(release.project, release.environment))
@@ -279,11 +276,11 @@ class Backups:
 
     async def _whole(self, backup: Backup, target: Target, container: str, missing: str) -> Backup:
         """Write a backup to one place, and read it back."""
-        heard, kind = Heard(), ServiceType(target.workload.type)
+        heard = Heard()
         self._progress[backup.id] = "dumping"
 
         def work(shell: Shell) -> Written:
-            return self._artefacts.write(backup.path, dump(kind, shell, heard), missing)
+            return self._artefacts.write(backup.path, dump(target.workload, shell, heard), missing)
 
         written = await self._engine.within(container, _mark(backup), work)
         self._progress[backup.id] = f"reading {written.size} bytes back"
@@ -296,7 +293,7 @@ class Backups:
             project=backup.project,
             environment=backup.environment,
             service=backup.service,
-            type=kind,
+            type=target.workload.type,
             engine=heard.engine,
             release=target.release.number,
             trigger=backup.trigger,
@@ -308,6 +305,7 @@ class Backups:
             parts=written.parts,
             databases=tuple(heard.databases),
             encryption=self._artefacts.encryption,
+            files=tuple(heard.files),
         )
         text = json.dumps(to_json(manifest), indent=1, ensure_ascii=False)
         await asyncio.to_thread(self._artefacts.put_manifest, backup.path, f"{text}\n", missing)

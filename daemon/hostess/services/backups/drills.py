@@ -1,5 +1,6 @@
 """Drills: the newest backup of each database is restored into a throw-away container, each day and after it was taken, and checked."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from hostess.domain.ports import Artefacts, Clock, ContainerSpec, Engine, Journa
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.drill_room import DrillRoom
-from hostess.services.backups.loads import load_postgres
+from hostess.services.backups.loads import check_files, load_postgres
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.backups.restores import read_manifest
 from hostess.services.databases.starting import server_started
@@ -86,6 +87,11 @@ class Drills:
         if live is None or workload is None:
             raise Problem("nothing-live", f"{backup.service} is not live any more, so its image is not known")
         manifest = await read_manifest(self._artefacts, backup)
+        if (
+            not workload.is_database
+        ):  # its command could do anything, also to what is live: the files are what can be proven
+            await asyncio.to_thread(check_files, self._artefacts, backup.path, manifest)
+            return
         mark = f"drill-{backup.id}"
         async with self._replicas.thrown_away(mark, await self._spec(live, workload, mark)) as container:
             if workload.type is ServiceType.POSTGRES:

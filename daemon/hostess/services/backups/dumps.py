@@ -1,20 +1,25 @@
-"""What is streamed out of a managed database for a backup. All of it blocks: it runs on the thread that `Engine.within` gives."""
+"""What is streamed out of a service for a backup. All of it blocks: it runs on the thread that `Engine.within` gives."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hostess.domain.backups import postgres_backup, redis_backup
-from hostess.domain.backups.backup import Dumped, Heard
+from hostess.domain.backups import files_backup, postgres_backup, redis_backup
+from hostess.domain.backups.backup import Dumped, Files, Heard
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Shell
 from hostess.domain.problem import Problem
+from hostess.domain.releases.release import Workload
 
 Parts = Iterator[tuple[str, Iterator[bytes]]]
 
 
-def dump(kind: ServiceType, shell: Shell, heard: Heard) -> Parts:
-    """Yield the parts of a database's backup: name and content. *heard* is filled on the way."""
-    return postgres_parts(shell, heard) if kind is ServiceType.POSTGRES else redis_parts(shell, heard)
+def dump(workload: Workload, shell: Shell, heard: Heard) -> Parts:
+    """Yield the parts of a service's backup: name and content. *heard* is filled on the way."""
+    if workload.type is ServiceType.POSTGRES:
+        return postgres_parts(shell, heard)
+    if workload.type is ServiceType.REDIS:
+        return redis_parts(shell, heard)
+    return files_parts(workload, shell, heard)
 
 
 def postgres_parts(shell: Shell, heard: Heard) -> Parts:
@@ -37,9 +42,41 @@ def redis_parts(shell: Shell, heard: Heard) -> Parts:
     yield redis_backup.PART, shell.output(redis_backup.DUMP)
 
 
-def lines(shell: Shell, command: tuple[str, ...], env: dict[str, str] | None = None, stdin: str = "") -> list[str]:
+def files_parts(workload: Workload, shell: Shell, heard: Heard) -> Parts:
+    """Yield what the service's command writes below /backup, which is empty before and afterwards; without one its volumes."""
+    command = workload.backups.command if workload.backups else ()
+    if command:
+        lines(shell, files_backup.EMPTY, user=files_backup.ROOT)
+    try:
+        if command:
+            for _ in shell.output(command):  # what it writes to its standard output is nobody's
+                pass
+        for directory in files_backup.places(command, workload.volumes):
+            walk = files_backup.Walk()
+            yield files_backup.part_of(directory), _archived(shell, directory, walk, heard)
+            if command and walk.entries < 2:  # noqa: PLR2004 -- the directory itself is one
+                raise Problem(
+                    "command-failed", f"{command[0]} ended well, and has written nothing to {files_backup.DIRECTORY}"
+                )
+    finally:
+        if command:
+            lines(shell, files_backup.EMPTY, user=files_backup.ROOT)
+
+
+def _archived(shell: Shell, directory: str, walk: files_backup.Walk, heard: Heard) -> Iterator[bytes]:
+    for piece in shell.archive(directory):
+        walk.feed(piece)
+        yield piece
+    if not walk.ended:
+        raise Problem("command-failed", f"the archive of {directory} was cut off")
+    heard.files.append(Files(directory, walk.count, walk.size))
+
+
+def lines(
+    shell: Shell, command: tuple[str, ...], env: dict[str, str] | None = None, stdin: str = "", user: str = ""
+) -> list[str]:
     """Return the lines that a command writes."""
-    return b"".join(shell.output(command, env=env, stdin=stdin)).decode().splitlines()
+    return b"".join(shell.output(command, env=env, stdin=stdin, user=user)).decode().splitlines()
 
 
 def _dumped(shell: Shell, database: Dumped, heard: Heard) -> Iterator[bytes]:

@@ -1,9 +1,9 @@
-"""What is streamed into databases out of a backup, and compared with its manifest. All of it blocks, as `Shell` does."""
+"""What is streamed into services out of a backup, and compared with its manifest. All of it blocks, as `Shell` does."""
 
 from collections.abc import Iterator
 
-from hostess.domain.backups import postgres_backup, postgres_restore, redis_backup
-from hostess.domain.backups.backup import Dumped, Manifest
+from hostess.domain.backups import files_backup, postgres_backup, postgres_restore, redis_backup
+from hostess.domain.backups.backup import Dumped, Files, Manifest
 from hostess.domain.ports import Artefacts, Shell
 from hostess.domain.problem import Problem
 from hostess.services.backups.dumps import lines
@@ -41,6 +41,28 @@ def load_redis(shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest
             shell.feed(redis_backup.TAKE, pieces, sizes[part])
             return
     raise Problem("restore-check-failed", f"the artefact has no {redis_backup.PART}")
+
+
+def unpack_files(shell: Shell, artefacts: Artefacts, path: str) -> None:
+    """Put what a backup holds of /backup there again, and nothing else. Problem "restore-check-failed"."""
+    lines(shell, files_backup.EMPTY, user=files_backup.ROOT)
+    for part, pieces in artefacts.parts(path):
+        if files_backup.directory_of(part) == files_backup.DIRECTORY:
+            shell.unpack("/", pieces)
+            return
+    raise Problem("restore-check-failed", f"the artefact has nothing of {files_backup.DIRECTORY}")
+
+
+def check_files(artefacts: Artefacts, path: str, manifest: Manifest) -> None:
+    """Read all files of a backup, and compare them with its manifest. Problem "restore-check-failed"."""
+    found = []
+    for part, pieces in artefacts.parts(path):
+        walk = files_backup.Walk()
+        for piece in pieces:
+            walk.feed(piece)
+        found.append(Files(files_backup.directory_of(part), walk.count, walk.size))
+    if wrong := files_backup.differences(manifest.files, found):
+        raise Problem("restore-check-failed", f"the artefact is not what its manifest tells: {wrong[0]}")
 
 
 def check_redis(shell: Shell) -> int:

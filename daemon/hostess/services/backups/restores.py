@@ -13,7 +13,8 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.push import Say
 from hostess.services.backups.backups import Backups, Target
-from hostess.services.backups.restore_postgres import PostgresRestore
+from hostess.services.backups.restore_files import FilesRestore, check_takes
+from hostess.services.backups.restore_postgres import PostgresRestore, mark_of
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.turns import Turns
@@ -37,6 +38,7 @@ class Restores:
         artefacts: Artefacts,
         postgres: PostgresRestore,
         redis: RedisRestore,
+        files: FilesRestore,
         setup: DatabaseSetup,
         turns: Turns,
         clock: Clock,
@@ -46,6 +48,7 @@ class Restores:
         self._artefacts = artefacts
         self._postgres = postgres
         self._redis = redis
+        self._files = files
         self._setup = setup
         self._turns = turns
         self._clock = clock
@@ -61,6 +64,8 @@ class Restores:
                 f"{backup.file} is of a {manifest.type}, and {target.workload.name} is a {target.workload.type}",
                 serving="nothing was changed",
             )
+        if not target.workload.is_database:
+            check_takes(target.workload, backup, manifest)
         restore = Restore(
             id=new_id(self._clock.now(), self._clock.token(48)),
             project=target.release.project,
@@ -136,6 +141,10 @@ class Restores:
             say("putting it in place")
             await self._postgres.swap(target, restore, databases)
             await self._tidied(target, restore)
+        elif target.workload.type is not ServiceType.REDIS:
+            say("putting its files back, and running its restore_command")
+            await self._files.put_back(target, mark_of(restore), backup)
+            return
         else:
             place = await self._place(restore)
             async with self._redis.beside(place, target, restore, backup, manifest) as beside:
@@ -163,6 +172,8 @@ class Restores:
             try:
                 async with self._turns.turn(restore.project, restore.environment):
                     target = await self._target(restore)
+                    if not target.workload.is_database:
+                        return await self._failed(restore, f"{why}; {_half(restore)}")
                     if target.workload.type is ServiceType.POSTGRES:
                         swapped = await self._tidied(target, restore)
                     else:
@@ -225,6 +236,14 @@ class Restores:
             self._progress[restore.id] = line.strip()
 
         return say
+
+
+def _half(restore: Restore) -> str:
+    """Return what is to be said of a service whose own command was to take a backup back, and did not end well."""
+    before = (
+        f", or go back: `hostess backups restore {restore.service} --backup {restore.safety}`" if restore.safety else ""
+    )
+    return f"what {restore.service} has now may be a part of both: restore it again{before}"
 
 
 async def read_manifest(artefacts: Artefacts, backup: Backup) -> Manifest:

@@ -10,6 +10,7 @@ from hostess.services.backups.drill_room import DrillRoom
 from hostess.services.backups.drills import Drills
 from hostess.services.backups.heartbeats import Heartbeats
 from hostess.services.backups.recoveries import Recoveries
+from hostess.services.backups.restore_files import FilesRestore
 from hostess.services.backups.restore_postgres import PostgresRestore
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.backups.restores import Restores
@@ -61,7 +62,10 @@ class BackupServices:
         heartbeats = Heartbeats(journal, heart, clock)
         backups.then(heartbeats.after)
         backups.then(drills.after)
-        restores = Restores(journal, backups, artefacts, postgres, redis, databases.setup, databases.turns, clock)
+        files = FilesRestore(engine, artefacts)
+        restores = Restores(
+            journal, backups, artefacts, postgres, redis, files, databases.setup, databases.turns, clock
+        )
         times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
         wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
         recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)

@@ -32,7 +32,7 @@ class BackupTimes:
         for place in await self._journal.places():
             live = await self._journal.live(place.project, place.environment)
             if live is not None:
-                wanted = [(each, each.backups) for each in live.workloads.values() if each.is_database]
+                wanted = [(each, each.backups) for each in live.workloads.values()]
                 found += [self._of(live, workload, backups.schedule) for workload, backups in wanted if backups]
         return found
 

@@ -9,11 +9,10 @@ from hostess.domain.alerts import log_subject
 from hostess.domain.backups import drills
 from hostess.domain.backups.backup import OK, Heard, Proof
 from hostess.domain.backups.wal import Archive, Base, way
-from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Clock, Engine, Journal, Shell
 from hostess.services.backups.backups import Backups
 from hostess.services.backups.drill_room import DrillRoom
-from hostess.services.backups.dumps import dump
+from hostess.services.backups.dumps import postgres_parts
 from hostess.services.backups.recoveries import Recoveries
 from hostess.services.jobs.schedules import Due
 
@@ -120,7 +119,7 @@ def _newest(bases: list[Base], archive: Archive) -> Base | None:
 
 def _read(shell: Shell) -> None:
     """Read every table."""
-    for _, pieces in dump(ServiceType.POSTGRES, shell, Heard()):
+    for _, pieces in postgres_parts(shell, Heard()):
         for _ in pieces:
             pass
 

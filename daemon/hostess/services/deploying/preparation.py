@@ -298,6 +298,7 @@ class Preparation:
             ports=tuple(port.number for port in service.ports),
             hosts=draft.hosts.get(service.name, {}),
             health=service.health,
+            backups=service.backups,
             volumes=volumes,
             owners={mount.path: mount.owner for mount in service.persistence if mount.owner},
             depends_on=(*service.depends_on, *poolers_used(service, draft.stack)),
