@@ -326,7 +326,7 @@ def test_retention_counts_all_that_went_well(shop: Shop) -> None:
 
 def test_what_has_no_backups_says_so(shop: Shop) -> None:
     """A service that is no database, and one that is not there, are refused with a sentence; nothing is written down."""
-    assert "backups are taken of postgres and redis" in shop.backups("create", "web").stderr
+    assert "web keeps nothing" in shop.backups("create", "web").stderr
     assert shop.backups("create", "other").returncode == 3
     assert "hostess backups create" in shop.backups("verify", "other").stderr
 

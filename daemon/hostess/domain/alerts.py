@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from hostess.domain.backups.backup import FAILED, FOR_RESTORES, GOOD, PARTIAL, RUNNING, Backup
-from hostess.domain.backups.wal import Archive
+from hostess.domain.backups.backup import FAILED, FOR_RESTORES, GOOD, OK, PARTIAL, RUNNING, Backup
+from hostess.domain.backups.wal import Archive, Base
 from hostess.domain.jobs.cron import next_fire
 from hostess.domain.notices import Level
 from hostess.domain.storage import Fill, Use, fill_of, trouble_with
@@ -130,6 +130,7 @@ class Facts:
 
     databases: Sequence[Database] = ()
     archives: Sequence[Archive] = ()
+    bases: Sequence[Base] = ()
     unwell: Sequence[Unwell] | None = ()
     uses: Sequence[Use] = ()
     certificates: Sequence[Troubled] = ()
@@ -167,6 +168,11 @@ def drill_subject(project: str, environment: str, service: str) -> str:
     return f"drills of {project}/{environment}/{service}"
 
 
+def log_drill_subject(project: str, environment: str, service: str) -> str:
+    """Return what alerts and notices call the drills of such a log."""
+    return f"drills of the {log_subject(project, environment, service)}"
+
+
 def log_subject(project: str, environment: str, service: str) -> str:
     """Return what alerts and notices call the log of every change of a service."""
     return f"log of {project}/{environment}/{service}"
@@ -184,6 +190,7 @@ def alerts_of(facts: Facts, memory: Memory, now: datetime) -> list[Alert]:
     found = [
         *(alert for each in facts.databases for alert in _of_database(each, now)),
         *(_of_archive(each) for each in facts.archives if each.on and each.problem),
+        *(alert for each in facts.archives if each.on for alert in _of_log_drills(each, facts.bases, now)),
         *(_of_service(each, now) for each in facts.unwell or ()),
         *(alert for use in facts.uses if (alert := _of_use(use, now))),
         *(_of_certificate(each, now) for each in facts.certificates),
@@ -323,6 +330,24 @@ def _of_archive(archive: Archive) -> Alert:
         archive.until,
         "mend what it says; what was written meanwhile is kept then, too, unless it is more than the server holds back",
     )
+
+
+def _of_log_drills(archive: Archive, bases: Iterable[Base], now: datetime) -> Iterable[Alert]:
+    """Draw what drills of a log showed from its base backups: of each the log was played, or could not be."""
+    names = (archive.project, archive.environment, archive.service)
+    good = [each for each in bases if each.state == OK and (each.project, each.environment, each.service) == names]
+    proofs = sorted((each.proof for each in good if each.proof), key=lambda proof: proof.at)
+    told, subject = _teller(*names), log_drill_subject(*names)
+    if proofs and proofs[-1].problem:
+        what = f"the log of {archive.service} ({archive.environment}) could not be played: {proofs[-1].problem}"
+        remedy = "do not rely on it to go back to a moment; backups are proven apart: `hostess backups list` shows them"
+        yield told("backup.drill-failed", subject, what, proofs[-1].at, remedy)
+    proven = [proof.at for proof in proofs if not proof.problem]
+    last = max(proven, default=min((each.started_at for each in good), default=now))
+    if now - last > UNPROVEN:
+        what = f"the log of {archive.service} ({archive.environment}) was not proven by playing it since {last:%Y-%m-%d %H:%M} UTC"
+        remedy = "drills run daily at 04:30 UTC while the daemon runs; `hostess events` tells what became of them"
+        yield told("backup.drill-overdue", subject, what, last + UNPROVEN, remedy)
 
 
 def _of_service(each: Unwell, now: datetime) -> Alert:

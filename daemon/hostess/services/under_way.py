@@ -34,6 +34,13 @@ class UnderWay(Generic[T]):
         task = self._tasks[key] = asyncio.create_task(work)
         task.add_done_callback(partial(self._over, key))
 
+    async def end(self, key: Hashable) -> None:
+        """Cancel what is under way under this key, and wait for its end."""
+        task = self._tasks.get(key)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
     async def settled(self) -> None:
         """Wait until nothing is under way."""
         while self._tasks:

@@ -22,7 +22,7 @@ from hostess.domain.alerts import (
     remembered,
 )
 from hostess.domain.backups.backup import FAILED, OK, PARTIAL, RUNNING, SAFETY, SCHEDULED, Backup, Proof
-from hostess.domain.backups.wal import Archive
+from hostess.domain.backups.wal import Archive, Base
 from hostess.domain.storage import Use
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -210,3 +210,30 @@ def test_services_that_cannot_be_seen_stay_as_they_were() -> None:
     back, memory = told(unwell, memory, MIDNIGHT + HOUR)
     over, _ = told([], memory, MIDNIGHT + HOUR)
     assert (away, back, over) == ([], [], ["service.recovered"])
+
+
+def base(after: timedelta, proof: Proof | None = None, state: str = OK) -> Base:
+    """Return a base backup that began so long after midnight."""
+    at = MIDNIGHT + after
+    return Base(f"base{after}", "shop", "production", "db", at, state, at + MINUTE, proof=proof)
+
+
+@pytest.mark.parametrize(
+    ("bases", "after", "expected"),
+    [
+        ([], 9 * DAY, []),
+        ([base(HOUR)], 2 * DAY, []),
+        ([base(HOUR)], 4 * DAY, ["backup.drill-overdue"]),
+        ([base(HOUR, state=FAILED)], 9 * DAY, []),
+        ([base(HOUR, WORKING), base(2 * HOUR, FAILING)], DAY, ["backup.drill-failed"]),
+        ([base(HOUR, FAILING), base(2 * HOUR, Proof(MIDNIGHT + 5 * HOUR, 1.0))], DAY, []),
+        ([base(HOUR, WORKING), base(2 * HOUR, FAILING)], 5 * DAY, ["backup.drill-failed", "backup.drill-overdue"]),
+    ],
+)
+def test_a_log_that_cannot_be_played(bases: Sequence[Base], after: timedelta, expected: list[str]) -> None:
+    """That the newest drill of a log failed is an alert, and that none worked for days; a log that is not kept is none."""
+    archive = Archive("shop", "production", "db", "1", "1", 1, 16, 3, MIDNIGHT)
+
+    assert sorted(kinds(Facts(archives=[archive], bases=bases), after)) == expected
+    assert kinds(Facts(archives=[replace(archive, on=False)], bases=bases), after) == []
+    assert kinds(Facts(archives=[replace(archive, service="other")], bases=bases), after) == []

@@ -83,7 +83,7 @@ class Backups:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._progress: dict[str, str] = {}
-        self._completing = asyncio.Lock()
+        self._completing: UnderWay[None] = UnderWay("copying of partial backups")
         self._after: list[After] = []
 
     def then(self, after: After) -> None:
@@ -113,8 +113,12 @@ class Backups:
             trigger=trigger,
             started_at=self._clock.now(),
         )
-        self._running.begin(key, self._carried_out(backup, beside))
-        await self._journal.put_backup(backup)
+        self._running.begin(key, self._carried_out(backup, beside))  # at once: nobody else may take the key meanwhile
+        try:
+            await self._journal.put_backup(backup)
+        except BaseException:
+            await self._running.end(key)
+            raise
         return backup
 
     async def ended(self, backup: Backup) -> Backup:
@@ -152,12 +156,8 @@ class Backups:
         return found
 
     async def complete(self) -> None:
-        """Try again to put each partial backup into the place that has none of it."""
-        async with self._completing:
-            for backup in await self._journal.backups():
-                if backup.state == PARTIAL:
-                    done = await self._copied(replace(backup, state=OK, missing="", problem=""), backup.missing)
-                    await self._completed(backup, done)
+        """Begin to try again to put each partial backup into the place that has none of it."""
+        self._completing.begin("all", self._completed_all())
 
     async def delete(self, backup: Backup) -> None:
         """Remove an artefact and its record. The artefact goes first: a record without one is told as such, never the other way.
@@ -187,6 +187,7 @@ class Backups:
 
     async def stop(self) -> None:
         """End the backups that are under way; they have failed."""
+        await self._completing.stop()
         await self._running.stop()
 
     async def target(self, project: str, environment: str, service: str) -> Target:
@@ -311,6 +312,17 @@ class Backups:
         await asyncio.to_thread(self._artefacts.put_manifest, backup.path, f"{text}\n", missing)
         return replace(backup, state=OK, ended_at=now, size=written.size, checksum=written.checksum)
 
+    async def _completed_all(self) -> None:
+        for backup in await self._journal.backups():
+            if backup.state == PARTIAL:
+                whole = replace(backup, state=OK, missing="", problem="")
+                try:  # what has rotted meanwhile must not become a good backup by being copied
+                    await self.verify(backup)
+                    done = await self._copied(whole, backup.missing)
+                    await self._completed(backup, done)
+                except Problem as problem:
+                    log.warning("%s stays partial: %s", backup.file, problem)
+
     async def _completed(self, before: Backup, done: Backup) -> None:
         """Write down how it went; one that was deleted meanwhile stays so."""
         self._progress.pop(done.id, None)
@@ -336,7 +348,10 @@ class Backups:
                 "of %s nothing is told, or old backups of %s stay for now: %s", done.file, done.service, problem
             )
         for after in self._after:
-            await after(done)
+            try:
+                await after(done)
+            except Problem as problem:
+                log.warning("what follows %s was not begun: %s", done.file, problem)
 
     async def prune(self, project: str, environment: str, service: str) -> None:
         """Remove the oldest backups of a service beyond its retention; the newest good one stays, and what is being restored."""
@@ -375,12 +390,7 @@ class Backups:
             self._clock.now(),
             project=backup.project,
             environment=backup.environment,
-            data={
-                "service": backup.service,
-                "backup": backup.id,
-                "trigger": backup.trigger,
-                **subject_of(backup),
-            },
+            data={"service": backup.service, "backup": backup.id, "trigger": backup.trigger, **subject_of(backup)},
         )
 
 

@@ -6,7 +6,7 @@ That backup is restored as any other: the live server is not stopped, and its lo
 import logging
 import tarfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from hostess.domain import labels
@@ -53,10 +53,14 @@ class Recoveries:
         target = await self._backups.target(project, environment, service)
         if target.workload.type is not ServiceType.POSTGRES:
             raise Problem("moment-not-kept", f"{service} is a {target.workload.type}: only postgres keeps every change")
-        if wanted(target.workload):
-            with suppress(Problem):  # what is kept already may do
-                await self._archive.ship(target)
-        found = way(await self._journal.kept(project, environment, service), moment, service)
+        unshipped = await self._shipped(target) if wanted(target.workload) else ""
+        try:
+            found = way(await self._journal.kept(project, environment, service), moment, service)
+        except Problem as problem:
+            if not unshipped:
+                raise
+            what = f"{problem}; what was written last could not be read: {unshipped}"
+            raise Problem(problem.code, what, serving=problem.serving, remedy=problem.remedy) from problem
 
         @asynccontextmanager
         async def beside(backup: Backup) -> AsyncIterator[Source]:
@@ -64,6 +68,15 @@ class Recoveries:
                 yield source
 
         return await self._backups.begin(project, environment, service, RECOVERED, beside)
+
+    async def _shipped(self, target: Target) -> str:
+        """Ship what was written last, and return why that could not be done: what is kept already may do."""
+        try:
+            await self._archive.ship(target)
+        except Problem as problem:
+            log.warning("the end of the log of %s was not shipped: %s", target.workload.name, problem)
+            return str(problem)
+        return ""
 
     @asynccontextmanager
     async def recovered(self, target: Target, found: Way, moment: datetime, mark: str) -> AsyncIterator[Source]:

@@ -22,6 +22,8 @@ from hostess.services.under_way import UnderWay
 
 AGAIN = 2.0
 INTERRUPTED = "the daemon was stopped in the middle of it"
+GONE = frozenset({"nothing-live", "service-not-found", "project-not-found", "not-backed-up"})
+"""The codes of a service that is no database any more."""
 SWAPPED = "swapped"
 """The mark of a restore of PostgreSQL whose new databases have their names."""
 
@@ -75,8 +77,8 @@ class Restores:
             backup=backup.id,
             started_at=self._clock.now(),
         )
-        self._running.begin(restore.id, self._carried_out(restore, backup, manifest, safety=safety))
         await self._journal.put_restore(restore)
+        self._running.begin(restore.id, self._carried_out(restore, backup, manifest, safety=safety))
         return restore
 
     def progress(self, restore: Restore) -> str:
@@ -87,7 +89,7 @@ class Restores:
         """After a restart: find out whether each restore that was under way has put new data in place, and tidy up."""
         for restore in await self._journal.restores():
             if restore.state == RUNNING:
-                self._running.begin(restore.id, self._found_out(restore.id, INTERRUPTED))
+                self._running.begin(restore.id, self._found_out(restore, INTERRUPTED))
 
     async def stop(self) -> None:
         """End the restores that are under way: those that have not put new data in place have changed nothing."""
@@ -108,17 +110,17 @@ class Restores:
                 begun = True
                 await self._put_in_place(restore, backup, manifest, say)
         except Problem as problem:
-            if begun:
-                return await self._found_out(restore.id, str(problem))
-            return await self._failed(restore, f"{problem}; the data is as it was")
+            why = str(problem)
         except Exception:
             log.exception("restore %s of %s ended in a bug", restore.id, restore.service)
-            return await self._failed(
-                restore, "something in Hostess itself went wrong; the daemon's log has the details"
-            )
+            why = "something in Hostess itself went wrong (the daemon's log has the details)"
+        else:
+            return await self._done(restore)
         finally:
             self._progress.pop(restore.id, None)
-        return await self._done(restore)
+        if begun:
+            return await self._found_out(restore, why)
+        return await self._failed(restore, f"{why}; the data is as it was")
 
     async def _safe(self, restore: Restore, say: Say) -> Restore:
         """Take a backup of what is live now."""
@@ -165,10 +167,11 @@ class Restores:
         await self._postgres.tidy(target, restore)
         return swapped
 
-    async def _found_out(self, restore_id: str, why: str) -> Restore:
+    async def _found_out(self, begun: Restore, why: str) -> Restore:
         """End a restore that broke off after loading had begun: the database itself tells whether it has the new data."""
         while True:
-            restore = next(each for each in await self._journal.restores() if each.id == restore_id)
+            known = await self._journal.restores(begun.project)
+            restore = next((each for each in known if each.id == begun.id), begun)
             try:
                 async with self._turns.turn(restore.project, restore.environment):
                     target = await self._target(restore)
@@ -183,7 +186,7 @@ class Restores:
                 break
             except Problem as problem:
                 log.info("restore %s of %s: %s; looking again", restore.id, restore.service, problem)
-                if problem.code in {"nothing-live", "service-not-found", "project-not-found"}:
+                if problem.code in GONE:
                     return await self._failed(restore, f"{why}, and the service is gone")
             await self._clock.sleep(AGAIN)
         if swapped:

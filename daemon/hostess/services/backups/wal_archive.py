@@ -8,9 +8,10 @@ writes to a folder that had to be read in turn. What a slot holds back is bounde
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 from hostess.domain.alerts import log_subject
 from hostess.domain.backups import postgres_wal
@@ -27,12 +28,15 @@ from hostess.services.backups.dumps import lines
 from hostess.services.under_way import UnderWay
 
 MARK = "wal"
+WITHIN = 600.0
+"""Seconds for one question, or for one segment (16 MB) on its way to the target and back."""
 REMEMBER = timedelta(seconds=30)
 """How old what the journal says of a log that nothing is written to may become."""
 
 log = logging.getLogger(__name__)
 
 Place = tuple[str, str, str]
+T = TypeVar("T")
 
 
 class WalArchive:
@@ -127,7 +131,7 @@ class WalArchive:
                 lines(shell, PSQL, stdin=postgres_wal.HOLD)
             return postgres_wal.state(lines(shell, postgres_wal.STATE))
 
-        return await self._engine.within(target.container.id, MARK, work)
+        return await self._within(target, work)
 
     async def _begun_anew(self, key: Place, old: Archive | None, server: Server, missing: str) -> Archive:
         archive = started(key, server)
@@ -178,10 +182,18 @@ class WalArchive:
                 raise Problem("backup-damaged", f"what was read back of {name} is not what was written")
             return written
 
-        return await self._engine.within(target.container.id, MARK, work)
+        return await self._within(target, work)
 
     async def _tell_server(self, target: Target, script: str) -> None:
-        await self._engine.within(target.container.id, MARK, lambda shell: lines(shell, PSQL, stdin=script))
+        await self._within(target, lambda shell: lines(shell, PSQL, stdin=script))
+
+    async def _within(self, target: Target, work: Callable[[Shell], T]) -> T:
+        """Do one thing beside the server. Problem "wal-slow" when it hangs: a log that stands still in silence would be no log."""
+        try:
+            async with asyncio.timeout(WITHIN):
+                return await self._engine.within(target.container.id, MARK, work)
+        except TimeoutError as error:
+            raise Problem("wal-slow", f"one step took longer than {WITHIN / 60:.0f} minutes") from error
 
     async def _let_go(self, archive: Archive) -> None:
         """Let a server whose `pitr` is gone from hostess.yml keep nothing for us any more."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from hostess.domain.alerts import log_subject
+from hostess.domain.alerts import log_drill_subject
 from hostess.domain.backups import drills
 from hostess.domain.backups.backup import OK, Heard, Proof
 from hostess.domain.backups.wal import Archive, Base, way
@@ -103,7 +103,7 @@ class WalDrills:
             environment=base.environment,
             data={
                 "service": base.service,
-                "subject": f"drills of the {log_subject(base.project, base.environment, base.service)}",
+                "subject": log_drill_subject(base.project, base.environment, base.service),
                 "base": base.id,
                 "seconds": proof.seconds,
             },

@@ -92,6 +92,7 @@ class AlertWatch:
                 and (workload := live.workloads.get(archive.service)) is not None
                 and wanted(workload)
             ],
+            bases=await self._journal.bases(),
             unwell=await self._unwell(lives),
             uses=[*self._watched.storage.measured(), *await self._watched.storage.disks()],
             certificates=await self._certificates(),
