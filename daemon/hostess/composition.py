@@ -149,6 +149,8 @@ def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploy
     deployments, pushes, turns, backups = deploying.deployments, deploying.pushes, deploying.turns, watching.backups
     removal = Removal(journal, engine, repositories, routing, running.retirement, deployments, turns)
     timer, voucher = SchedulerTimer(), vault.digest("requests from the proxy to the API")
+    closures = Closures(journal, routing, clock)
+    backups.restores.pausing(closures.paused)
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
@@ -171,7 +173,7 @@ def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploy
         replicas=replicas,
         names=running.names,
         routing=routing,
-        closures=Closures(journal, routing, clock),
+        closures=closures,
         domains=LiveDomains(journal, routing, clock, deploying.report.dns, settings.base_domain),
         canaries=Canaries(journal, deployments, deploying.undoing, routing, turns, clock, pushes.unsettle),
         retirement=running.retirement,

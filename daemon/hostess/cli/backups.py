@@ -140,6 +140,10 @@ def download(client: Client, backup: str, project: str | None, environment: str,
     "--to", "moment", default="", help='A moment, "2026-01-02 03:04:05" (UTC, or with an offset like +02:00).'
 )
 @click.option("--from-env", "source", default="", help="The environment that the backup is of, when it is another one.")
+@click.option("--from-project", "other", default="", help="The project that the backup is of, when it is another one.")
+@click.option(
+    "--pause", is_flag=True, help="Let requests to those who use SERVICE wait while the data is put in place."
+)
 @click.option("--no-safety-backup", "unsafe", is_flag=True, help="Of a database that cannot be backed up any more.")
 @options.force
 @options.form
@@ -153,6 +157,8 @@ def restore(  # noqa: PLR0913, PLR0917 -- one per option
     wanted: str,
     moment: str,
     source: str,
+    other: str,
+    pause: bool,  # noqa: FBT001 -- click's
     unsafe: bool,  # noqa: FBT001 -- click's
     force: bool,  # noqa: FBT001 -- click's
     form: str,
@@ -164,14 +170,18 @@ def restore(  # noqa: PLR0913, PLR0917 -- one per option
     service, _, named = service.partition("/")
     chosen = backup or named or wanted
     if moment:
-        if chosen:
+        if chosen or other:
             raise Failure("a backup or a moment, not both; nothing was done", exit_code=USAGE)
         chosen = _recovered(client, options.place(project, source or environment, "services", service), moment)
-    known = client.get(_path(project, source or environment, f"{service}/{chosen}"))
+    known = client.get(_path(other or project, source or environment, f"{service}/{chosen}"))
     options.confirm(f"All that {service} of {environment} has will be what {known['file']} has.", force=force)
     path = options.place(project, environment, "services", service, "restores")
-    begun = client.send("POST", path, {"backup": known["id"], "source": source, "safety": not unsafe})
+    asked = {"backup": known["id"], "source": source, "project": other, "safety": not unsafe, "pause": pause}
+    begun = client.send("POST", path, asked)
     tell(f"restore {begun['id']} of {service} ({environment}) from {known['file']}")
+    if begun["consumers"]:
+        how = "requests to them wait" if pause else "their connections end"
+        tell(f"it is used by {', '.join(begun['consumers'])}: {how} while the data is put in place")
     done = _followed(client, options.place(project, environment, "services", service, "restores", begun["id"]))
     if form == "json":
         show_json(done)

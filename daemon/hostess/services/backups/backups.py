@@ -164,7 +164,7 @@ class Backups:
 
         Problem "backup-in-use" while it is being restored.
         """
-        if backup.id in await self._in_use(backup.project):
+        if backup.id in await self._in_use():
             raise Problem(
                 "backup-in-use",
                 f"{backup.file} is being restored",
@@ -360,14 +360,14 @@ class Backups:
         keep = workload.backups.retention if workload and workload.backups else None
         if keep is None:  # nobody has said how many
             return
-        used = await self._in_use(project)
+        used = await self._in_use()
         for old in superfluous(await self._journal.backups(project, environment, service), keep):
             if old.id not in used:
                 await self.delete(old)
 
-    async def _in_use(self, project: str) -> set[str]:
+    async def _in_use(self) -> set[str]:
         """Return the backups that are being restored: the one that is taken before a restore must not push them out."""
-        return {each.backup for each in await self._journal.restores(project) if each.state == RUNNING}
+        return {each.backup for each in await self._journal.restores() if each.state == RUNNING}
 
     async def _failed(self, backup: Backup, why: str) -> Backup:
         failed = replace(backup, state=FAILED, ended_at=self._clock.now(), problem=why)

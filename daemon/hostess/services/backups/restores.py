@@ -3,10 +3,14 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from hostess.domain.backups.backup import FAILED, GOOD, OK, RUNNING, SAFETY, Backup, Manifest, Restore, new_id
 from hostess.domain.codec import CodecError, from_json
+from hostess.domain.databases.consumers import consumers
+from hostess.domain.hostess_yml.file import parse
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Artefacts, Clock, Journal
 from hostess.domain.problem import Problem
@@ -28,6 +32,9 @@ SWAPPED = "swapped"
 """The mark of a restore of PostgreSQL whose new databases have their names."""
 
 log = logging.getLogger(__name__)
+
+Pause = Callable[[str, str, Iterable[str]], AbstractAsyncContextManager[None]]
+"""Lets requests to services of an environment (project, name) wait meanwhile."""
 
 
 class Restores:
@@ -56,14 +63,23 @@ class Restores:
         self._clock = clock
         self._running: UnderWay[Restore] = UnderWay("a restore")
         self._progress: dict[str, str] = {}
+        self._pause: Pause | None = None
 
-    async def begin(self, target: Target, backup: Backup, *, safety: bool) -> Restore:
-        """Write a restore down and start it. Problem "restore-unfit" when the backup is of another kind of service."""
+    def pausing(self, pause: Pause) -> None:
+        """Use *pause* to let requests wait that would meet the moment in which data is put in place."""
+        self._pause = pause
+
+    async def begin(self, target: Target, backup: Backup, *, safety: bool, pause: bool = False) -> Restore:
+        """Write a restore down and start it. With *pause* requests to those who use the service wait while data is put in place.
+
+        Problem "restore-unfit" when the backup is of another kind of service, or of one with another name.
+        """
         manifest = await self._manifest(backup)
-        if manifest.type != target.workload.type:
+        was, now = (manifest.type, backup.service), (target.workload.type, target.workload.name)
+        if was != now:
             raise Problem(
                 "restore-unfit",
-                f"{backup.file} is of a {manifest.type}, and {target.workload.name} is a {target.workload.type}",
+                f"{backup.file} is of a {was[0]} named {was[1]}, and {now[1]} is a {now[0]}",
                 serving="nothing was changed",
             )
         if not target.workload.is_database:
@@ -73,12 +89,14 @@ class Restores:
             project=target.release.project,
             environment=target.release.environment,
             service=target.workload.name,
-            source=backup.environment,
+            source=backup.environment
+            if backup.project == target.release.project
+            else f"{backup.project}/{backup.environment}",
             backup=backup.id,
             started_at=self._clock.now(),
         )
         await self._journal.put_restore(restore)
-        self._running.begin(restore.id, self._carried_out(restore, backup, manifest, safety=safety))
+        self._running.begin(restore.id, self._carried_out(restore, backup, manifest, safety=safety, pause=pause))
         return restore
 
     def progress(self, restore: Restore) -> str:
@@ -97,7 +115,9 @@ class Restores:
 
     # ---- one restore -------------------------------------------------------------------------------------------------
 
-    async def _carried_out(self, restore: Restore, backup: Backup, manifest: Manifest, *, safety: bool) -> Restore:
+    async def _carried_out(
+        self, restore: Restore, backup: Backup, manifest: Manifest, *, safety: bool, pause: bool
+    ) -> Restore:
         say = self._say(restore)
         say("waiting for its turn")
         begun = False
@@ -108,7 +128,7 @@ class Restores:
                 say("reading the backup")
                 await self._backups.verify(backup)
                 begun = True
-                await self._put_in_place(restore, backup, manifest, say)
+                await self._put_in_place(restore, backup, manifest, say, pause=pause)
         except Problem as problem:
             why = str(problem)
         except Exception:
@@ -134,18 +154,22 @@ class Restores:
         await self._journal.put_restore(restore)
         return restore
 
-    async def _put_in_place(self, restore: Restore, backup: Backup, manifest: Manifest, say: Say) -> None:
+    async def _put_in_place(
+        self, restore: Restore, backup: Backup, manifest: Manifest, say: Say, *, pause: bool
+    ) -> None:
         target = await self._target(restore)
         say("loading it beside the live data, and checking it")
         if target.workload.type is ServiceType.POSTGRES:
             await self._postgres.tidy(target, restore)  # what one before could not remove is in the way of the names
             databases = await self._postgres.load(target, restore, backup, manifest)
             say("putting it in place")
-            await self._postgres.swap(target, restore, databases)
+            async with self._waiting(target, pause=pause):
+                await self._postgres.swap(target, restore, databases)
             await self._tidied(target, restore)
         elif target.workload.type is not ServiceType.REDIS:
             say("putting its files back, and running its restore_command")
-            await self._files.put_back(target, mark_of(restore), backup)
+            async with self._waiting(target, pause=pause):
+                await self._files.put_back(target, mark_of(restore), backup)
             return
         else:
             place = await self._place(restore)
@@ -153,8 +177,15 @@ class Restores:
                 marked = replace(restore, mark=await self._redis.identity(beside.id))
                 await self._journal.put_restore(marked)
                 say("putting it in place")
-                await self._redis.copy(target, beside)
+                async with self._waiting(target, pause=pause):
+                    await self._redis.copy(target, beside)
         await self._setup.make(target.release, target.workload, say)
+
+    def _waiting(self, target: Target, *, pause: bool) -> AbstractAsyncContextManager[None]:
+        """Let requests to those who use the service wait, if that was asked for."""
+        if not pause or self._pause is None:
+            return nullcontext()
+        return self._pause(target.release.project, target.release.environment, users_of(target))
 
     async def _tidied(self, target: Target, restore: Restore) -> bool:
         """Remove the databases that a restore of PostgreSQL has left, and return whether its own are in place.
@@ -247,6 +278,12 @@ def _half(restore: Restore) -> str:
         f", or go back: `hostess backups restore {restore.service} --backup {restore.safety}`" if restore.safety else ""
     )
     return f"what {restore.service} has now may be a part of both: restore it again{before}"
+
+
+def users_of(target: Target) -> tuple[str, ...]:
+    """Return the services that use a service, itself included where it is no database: their connections end at a swap."""
+    found = consumers(parse(target.release.file, "hostess.yml"), target.workload.name)
+    return found if target.workload.is_database else (target.workload.name, *found)
 
 
 async def read_manifest(artefacts: Artefacts, backup: Backup) -> Manifest:

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from hostess.domain.ports import OUTDATED, Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.routing.closures import Closing, Closure, over
+from hostess.domain.routing.closures import PAUSE_REQUESTS, PAUSE_SECONDS, Closing, Closure, over
 from hostess.services.routing.publishing import Routing
 
 RETRY = timedelta(seconds=5)
@@ -70,6 +70,24 @@ class Closures:
         for closure in gone:
             await self._tell(closure, "off")
         return gone
+
+    @asynccontextmanager
+    async def paused(self, project: str, environment: str, services: Iterable[str]) -> AsyncIterator[None]:
+        """Let requests to these services wait meanwhile, for PAUSE_SECONDS at most; what nobody reaches from outside is passed over."""
+        live, now = await self._journal.live(project, environment), self._clock.now()
+        until = now + timedelta(seconds=PAUSE_SECONDS)
+        begun = [
+            Closure(project, environment, Closing.PAUSE, name, now, "hostess", requests=PAUSE_REQUESTS, until=until)
+            for name in services
+            if live is not None and name in live.workloads and live.workloads[name].hosts
+        ]
+        try:
+            for closure in begun:
+                await self.close(closure)
+            yield
+        finally:
+            for closure in begun:
+                await self.open(Closing.PAUSE, Target(project, environment, closure.service))
 
     async def run(self) -> None:
         """End each pause when it is over, until cancelled."""
