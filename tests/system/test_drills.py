@@ -1,17 +1,28 @@
 """Drills: backups that are proved by restoring them, and those that cannot be restored."""
 
 import json
-from collections.abc import Mapping
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hostess.domain.backups.drills import AMCHECK
 from tests.system.host import Host, a_repository, docker, until
 from tests.system.sources import only, pushed
 
 STACK = """version: "1.0"
 services:
-  database: {type: postgres, resources: small, databases: {one: []}, special: {version: 16, extensions: [pg_trgm]}}
+  database:
+    type: postgres
+    resources: small
+    databases: {one: []}
+    special: {version: 16, extensions: [pg_trgm]}
+    backups:
+      schedule: "0 3 1 1 *"
+      drill: ["SELECT NOT EXISTS (SELECT FROM pg_tables WHERE tablename = 'broken')", "SELECT count(*) FROM pg_tables"]
   cache: {type: redis, resources: small, special: {version: 7}}
 """
 
@@ -106,3 +117,63 @@ def test_a_killed_daemon_leaves_no_drill(shop: Host) -> None:
 
     until(lambda: not beside(shop), 60, "the end of the throw-away container")
     assert [each["state"] for each in listed(shop)["items"] if each["id"] == backup] == ["ok"]
+
+
+def test_the_files_own_statements_judge(shop: Host) -> None:
+    """A statement of hostess.yml that says false in what was restored fails the drill, and is named; afterwards it works again."""
+    server = only(shop, "shop", "database")
+    docker("exec", server, "psql", "-U", "postgres", "-d", "database", "-c", "CREATE TABLE broken ()")
+    backup = made(shop, "database")
+    until(lambda: proof(shop, backup), 60, "the drill")
+    docker("exec", server, "psql", "-U", "postgres", "-d", "database", "-c", "DROP TABLE broken")
+    after = made(shop, "database")
+    until(lambda: proof(shop, after), 60, "the drill")
+
+    failed, well = proof(shop, backup), proof(shop, after)
+    assert failed is not None
+    assert well is not None
+    assert "tablename = 'broken')` says false" in failed["problem"]
+    assert well["problem"] == ""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Give a server of its own, whose files can be changed while it is stopped."""
+    name = f"ht-{os.getpid()}-torn"
+    docker("run", "-d", "--name", name, "--network", "none", "-e", "POSTGRES_HOST_AUTH_METHOD=trust", "postgres:16")
+    try:
+        yield name
+    finally:
+        docker("rm", "-f", "-v", name)
+
+
+def asked(server: str, sql: str) -> subprocess.CompletedProcess[str]:
+    """Ask it over TCP, which it takes when it is made, as a drill asks."""
+    words = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres")
+    return subprocess.run(
+        ["docker", "exec", "-i", server, *words], input=sql, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_damaged_index_is_found(server: str, tmp_path: Path) -> None:
+    """The check of indexes passes over whole ones, and names one of which a page is gone."""
+    until(lambda: asked(server, "SELECT 1").returncode == 0, 60, "the server")
+    sql = "CREATE TABLE torn AS SELECT generate_series(1, 5000) AS n; CREATE INDEX torn_by_n ON torn (n);"
+    path = asked(
+        server,
+        f"{sql} CHECKPOINT; SELECT current_setting('data_directory') || '/' || pg_relation_filepath('torn_by_n');",
+    )
+    whole = asked(server, AMCHECK)
+    docker("stop", server)
+    docker("cp", f"{server}:{path.stdout.strip()}", str(tmp_path / "index"))
+    with (tmp_path / "index").open("r+b") as file:
+        file.seek(2 * 8192)
+        file.write(bytes(8192))
+    docker("cp", "-a", str(tmp_path / "index"), f"{server}:{path.stdout.strip()}")
+    docker("start", server)
+    until(lambda: asked(server, "SELECT 1").returncode == 0, 60, "the server")
+    damaged = asked(server, AMCHECK)
+
+    assert whole.returncode == 0, whole.stderr
+    assert damaged.returncode == 3
+    assert "torn_by_n" in damaged.stderr

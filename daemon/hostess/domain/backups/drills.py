@@ -14,6 +14,20 @@ CPU = 0.5
 MEMORY = 512 * MIB
 
 
+# heapallindexed: each row of the table is looked for in the index, too.
+AMCHECK = """SELECT 'CREATE EXTENSION IF NOT EXISTS amcheck' WHERE EXISTS
+    (SELECT FROM pg_available_extensions WHERE name = 'amcheck') \\gexec
+SELECT format('SELECT bt_index_check(%L::regclass, true)', c.oid::regclass::text) FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+    JOIN pg_am a ON a.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.amname = 'btree' AND x.indisvalid AND x.indisready AND c.relpersistence = 'p' AND n.nspname !~ '^pg_toast'
+    AND EXISTS (SELECT FROM pg_extension WHERE extname = 'amcheck') \\gexec
+"""
+"""Checks every index of a database where the image has what that takes; an error names the first that is damaged."""
+
+LIMITS = "SET statement_timeout = '5min'; SET default_transaction_read_only = on;"
+"""What statements of hostess.yml run under."""
+
+
 def memory(limit: int, *, postgres: bool) -> int:
     """Return the bytes that a throw-away container may take, of a service with this limit: redis has to hold all of its data."""
     return min(limit, MEMORY) if postgres else limit

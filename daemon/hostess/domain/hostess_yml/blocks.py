@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
 from hostess.domain.hostess_yml import values as stack_values
 from hostess.domain.hostess_yml.forms import FULL, SHORT, Part, Toggle, about, forms
 from hostess.domain.hostess_yml.stack import OnFailure
-from hostess.domain.hostess_yml.values import Argv, PlainName, choice
+from hostess.domain.hostess_yml.values import Argv, Line, PlainName, choice
 from hostess.domain.hostess_yml.words import PerService
 from hostess.domain.jobs import schedules
 
@@ -160,6 +160,14 @@ class BackupsPart(Part):
             "Fetched (GET) after each good backup, so that a service that waits for it can tell you when none came.",
             otherwise="none",
             example="https://hc.example.com/ping/5f0c8a77",
+        ),
+    ] = None
+    drill: Annotated[
+        Annotated[list[Line], Field(min_length=1, max_length=20)] | None,
+        about(
+            "Postgres only: SQL that a drill runs in what it has restored. Each must work, and none may say false.",
+            otherwise="none",
+            example=["SELECT count(*) > 0 FROM orders"],
         ),
     ] = None
 

@@ -265,6 +265,7 @@ def _full_backups(part: BackupsPart) -> Backups:
         command=part.command or (),
         restore_command=part.restore_command or (),
         heartbeat=part.heartbeat or "",
+        drill=tuple(part.drill or ()),
     )
 
 

@@ -359,8 +359,9 @@ def _backups(draft: Draft, name: str, part: ServicePart) -> None:
         if kind in DATABASES and getattr(full, key) is not None:
             hint = "Hostess knows how to back it up"
             draft.findings.add((*path, key), f"does not apply to {kind}", hint, key=True)
-    if full.pitr and kind is not ServiceType.POSTGRES:
-        draft.findings.add((*path, "pitr"), "applies to postgres only", key=True)
+    for key in ("pitr", "drill"):
+        if getattr(full, key) and kind is not ServiceType.POSTGRES:
+            draft.findings.add((*path, key), "applies to postgres only", key=True)
 
 
 def _check_job_schedule(findings: Findings, path: Path, part: JobPart) -> None:

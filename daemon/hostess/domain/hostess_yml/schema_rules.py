@@ -61,7 +61,7 @@ _DATABASE: Rule = {
 }
 _REDIS: Rule = {
     "properties": {
-        "backups": {"properties": {"pitr": {"enum": [False, None]}}},
+        "backups": {"properties": {"pitr": {"enum": [False, None]}, "drill": {"enum": [None]}}},
         "databases": {"maxProperties": REDIS_GROUPS, "properties": {"default": False}},
     }
 }
@@ -71,7 +71,9 @@ _NOT_H2C: Rule = {"properties": {"proxy": {"properties": {"protocol": {"enum": [
 _ON_CUSTOM: Rule = {
     "properties": {
         "health": {"if": {"type": "object"}, "then": {"anyOf": [_given("http"), _given("command")]}},
-        "backups": {"anyOf": [{"type": "object", **_given("command")}, _NULL]},
+        "backups": {
+            "anyOf": [{"type": "object", **_given("command"), "properties": {"drill": {"enum": [None]}}}, _NULL]
+        },
     }
 }
 _SERVICE: list[Rule] = [

@@ -156,7 +156,7 @@ class File:
 class Backups:
     """When and how a service is backed up; *schedule* is a preset's name or five cron fields.
 
-    *heartbeat* is the URL that is fetched after each good backup, "" for none.
+    *heartbeat* is the URL that is fetched after each good backup, "" for none. *drill* is SQL that must work in what was restored.
     """
 
     schedule: str
@@ -165,6 +165,7 @@ class Backups:
     command: tuple[str, ...] = ()
     restore_command: tuple[str, ...] = ()
     heartbeat: str = ""
+    drill: tuple[str, ...] = ()
 
 
 class Protocol(StrEnum):

@@ -10,12 +10,13 @@ from hostess.domain import labels
 from hostess.domain.alerts import drill_subject
 from hostess.domain.backups import drills, redis_backup
 from hostess.domain.backups.backup import FOR_RESTORES, GOOD, Backup, Proof, proven
+from hostess.domain.backups.postgres_restore import new_name
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Artefacts, Clock, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.drill_room import DrillRoom
-from hostess.services.backups.loads import check_files, load_postgres
+from hostess.services.backups.loads import check_files, load_postgres, prove_postgres
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.backups.restores import read_manifest
 from hostess.services.databases.starting import server_started
@@ -97,8 +98,10 @@ class Drills:
             if workload.type is ServiceType.POSTGRES:
                 await server_started(self._engine, self._clock, container, workload, START_WITHIN, "drill-not-started")
 
-                def work(shell: Shell) -> list[str]:
-                    return load_postgres(shell, self._artefacts, backup.path, manifest)
+                def work(shell: Shell) -> None:
+                    loaded = load_postgres(shell, self._artefacts, backup.path, manifest)
+                    wanted = workload.backups.drill if workload.backups else ()
+                    prove_postgres(shell, map(new_name, loaded), new_name(workload.name), wanted)
 
                 await self._engine.within(container.id, mark, work)
             else:

@@ -1,8 +1,8 @@
 """What is streamed into services out of a backup, and compared with its manifest. All of it blocks, as `Shell` does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from hostess.domain.backups import files_backup, postgres_backup, postgres_restore, redis_backup
+from hostess.domain.backups import drills, files_backup, postgres_backup, postgres_restore, redis_backup
 from hostess.domain.backups.backup import Dumped, Files, Manifest
 from hostess.domain.ports import Artefacts, Shell
 from hostess.domain.problem import Problem
@@ -31,6 +31,23 @@ def load_postgres(shell: Shell, artefacts: Artefacts, path: str, manifest: Manif
     if absent:
         raise Problem("restore-check-failed", f"the artefact has no {', '.join(absent)}, which its manifest names")
     return loaded
+
+
+def prove_postgres(shell: Shell, databases: Iterable[str], own: str, statements: Iterable[str]) -> None:
+    """Check all indexes of *databases*, where the image can, and run *statements* in *own*. Problem "drill-failed"."""
+    for name in databases:
+        try:
+            lines(shell, postgres_backup.DUMP, postgres_backup.environment(name), drills.AMCHECK)
+        except Problem as problem:
+            raise Problem("drill-failed", f"an index is damaged: {problem}") from problem
+    for statement in statements:
+        try:
+            script = f"{drills.LIMITS}\n{statement}\n;\n"
+            said = lines(shell, postgres_backup.DUMP, postgres_backup.environment(own), script)
+        except Problem as problem:
+            raise Problem("drill-failed", f"`{statement}` failed: {problem}") from problem
+        if "f" in said:
+            raise Problem("drill-failed", f"`{statement}` says false")
 
 
 def load_redis(shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest) -> None:

@@ -10,9 +10,11 @@ from hostess.domain.backups import drills
 from hostess.domain.backups.backup import OK, Heard, Proof
 from hostess.domain.backups.wal import Archive, Base, way
 from hostess.domain.ports import Clock, Engine, Journal, Shell
+from hostess.domain.releases.release import Workload
 from hostess.services.backups.backups import Backups
 from hostess.services.backups.drill_room import DrillRoom
 from hostess.services.backups.dumps import postgres_parts
+from hostess.services.backups.loads import prove_postgres
 from hostess.services.backups.recoveries import Recoveries
 from hostess.services.jobs.schedules import Due
 
@@ -84,7 +86,7 @@ class WalDrills:
         whole = replace(kept, bases=(base,), archive=replace(kept.archive, begun=None))
         mark, found = f"drill-base-{base.id}", way(whole, moment, base.service)
         async with self._recoveries.recovered(replace(target, workload=small), found, moment, mark) as source:
-            await self._engine.within(source.container, mark, _read)
+            await self._engine.within(source.container, mark, partial(_read, target.workload))
 
     async def _record(self, base: Base, proof: Proof) -> None:
         kept = await self._journal.kept(base.project, base.environment, base.service)
@@ -117,11 +119,14 @@ def _newest(bases: list[Base], archive: Archive) -> Base | None:
     return max(good, key=lambda base: base.started_at, default=None)
 
 
-def _read(shell: Shell) -> None:
-    """Read every table."""
-    for _, pieces in postgres_parts(shell, Heard()):
+def _read(workload: Workload, shell: Shell) -> None:
+    """Read every table, check every index, and let the file's own statements judge."""
+    heard = Heard()
+    for _, pieces in postgres_parts(shell, heard):
         for _ in pieces:
             pass
+    wanted = workload.backups.drill if workload.backups else ()
+    prove_postgres(shell, [each.name for each in heard.databases], workload.name, wanted)
 
 
 _PROVEN = ("backup.proven", "was played to its end in a throw-away container, and every table could be read")
