@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.system.acting import done
 from tests.system.host import Host, a_repository, docker, until
 from tests.system.sources import only, pushed
 
 COMMAND = "[ ! -e /data/broken ] || exit 1; while [ -e /data/wait ]; do sleep 0.1; done; [ -e /data/idle ] || cp -r /data /backup/"
-BACK = "[ ! -e /data/stuck ] && rm -rf /data/* && cp -r /backup/data/. /data/"
+BACK = "[ ! -e /data/stuck ] || exit 1; while [ -e /data/wait ]; do sleep 0.2; done; rm -rf /data/* && cp -r /backup/data/. /data/"
 STACK = f"""version: "1.0"
 services:
   store:
@@ -56,9 +57,9 @@ def backups(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
 
 def made(host: Host, service: str) -> Mapping[str, Any]:
     """Take a backup, which must work."""
-    done = backups(host, "create", service, "-o", "json")
-    assert done.returncode == 0, done.stderr + host.log()
-    found: Mapping[str, Any] = json.loads(done.stdout)
+    ran = backups(host, "create", service, "-o", "json")
+    assert ran.returncode == 0, ran.stderr + host.log()
+    found: Mapping[str, Any] = json.loads(ran.stdout)
     return found
 
 
@@ -84,9 +85,9 @@ def test_there_and_back(shop: Host) -> None:
     manifest = json.loads(artefact(shop, backup).with_name(backup["file"] + ".json").read_text())
     inside(shop, "store", "rm -r /data/*; echo new > /data/c")
 
-    done = backups(shop, "restore", "store", "--force")
+    ran = backups(shop, "restore", "store", "--force")
 
-    assert done.returncode == 0, done.stderr + shop.log()
+    assert ran.returncode == 0, ran.stderr + shop.log()
     assert [(each["directory"], each["count"]) for each in manifest["files"]] == [("/backup", 3)]
     assert inside(shop, "store", "cat /data/link /data/sub/b; ls /data") == "one\ntwo\na\nlink\nsub"
     assert inside(shop, "store", "ls -A /backup") == ""
@@ -139,6 +140,23 @@ def test_a_restore_that_breaks_off(shop: Host) -> None:
     assert "may be a part of both" in failed.stderr
     assert back.returncode == 0, back.stderr
     assert inside(shop, "store", "cat /data/a; ls /data") == "kept\na\nstuck"
+
+
+def test_a_killed_daemon_in_a_restore(shop: Host) -> None:
+    """Kill -9 of the daemon while restore_command runs: it is ended, and that nobody knows how far it came is told."""
+    inside(shop, "store", "rm -rf /data/*; echo kept > /data/a")
+    made(shop, "store")
+    inside(shop, "store", "touch /data/wait")
+    asking = shop.begin("backups", "restore", "store", "--force", "--no-safety-backup", "-p", "shop")
+    until(lambda: "sleep 0.2" in inside(shop, "store", "ps"), 30, "the command")
+    shop.kill()
+    asking.communicate(timeout=30)
+    shop.start()
+
+    until(lambda: "may be a part of both" in done(shop, "events", "-k", "restore.failed"), 60, "the end of it")
+    until(lambda: "sleep 0.2" not in inside(shop, "store", "ps"), 30, "the end of the command")
+    assert inside(shop, "store", "ls -A /data") == "a\nwait"
+    inside(shop, "store", "rm /data/wait")
 
 
 def test_volumes_as_they_are(shop: Host, tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ class FilesRestore:
 
         await self._engine.within(target.container.id, mark, work)
 
+    async def end(self, target: Target, mark: str) -> None:
+        """End what a killed daemon has left running."""
+        await self._engine.end_commands(target.container.id, mark)
+
 
 def check_takes(workload: Workload, backup: Backup, manifest: Manifest) -> None:
     """Problem "restore-by-hand" when the service cannot take that backup back by itself."""

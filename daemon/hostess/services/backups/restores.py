@@ -207,6 +207,7 @@ class Restores:
                 async with self._turns.turn(restore.project, restore.environment):
                     target = await self._target(restore)
                     if not target.workload.is_database:
+                        await self._files.end(target, mark_of(restore))
                         return await self._failed(restore, f"{why}; {_half(restore)}")
                     if target.workload.type is ServiceType.POSTGRES:
                         swapped = await self._tidied(target, restore)
