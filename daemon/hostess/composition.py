@@ -57,6 +57,7 @@ from hostess.services.routing.live_domains import LiveDomains
 from hostess.services.routing.public_urls import PublicUrls
 from hostess.services.routing.publishing import Routing
 from hostess.services.secret_store import SecretStore
+from hostess.services.ssh_keys import SshKeys
 from hostess.services.tokens import Tokens
 from hostess.wiring.certificates import (
     api_host,
@@ -85,6 +86,7 @@ class World:
 
     repositories: DulwichRepositories
     tokens: Tokens
+    ssh_keys: SshKeys
     certificates: FileCertificates
     served: ServedCertificates
     internal: InternalCertificates
@@ -154,6 +156,7 @@ def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploy
     return World(
         repositories=repositories,
         tokens=Tokens(journal, clock),
+        ssh_keys=SshKeys(journal, clock),
         certificates=ground.own.store,
         served=ground.own.shown,
         internal=ground.own.internal,

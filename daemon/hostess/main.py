@@ -171,6 +171,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         deployments=world.deployments,
         secrets=world.secrets,
         tokens=world.tokens,
+        ssh_keys=world.ssh_keys,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

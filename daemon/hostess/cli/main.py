@@ -37,6 +37,7 @@ PLACES = {
     "audit": f"{_HERE}.events:audit",
     "notify": f"{_HERE}.notify:notify",
     "tokens": f"{_HERE}.tokens:tokens",
+    "keys": f"{_HERE}.keys:keys",
     "login": f"{_HERE}.login:login",
     "logout": f"{_HERE}.login:logout",
     "whoami": f"{_HERE}.login:whoami",

@@ -16,6 +16,7 @@ from typing import Literal
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Token
+from hostess.domain.ssh_keys import SshKey
 
 PREFIX = "hst_"
 _BITS = 256
@@ -42,8 +43,8 @@ MAY: Mapping[str, frozenset[Action]] = {
 """Role -> what it may do; a role that is no key may do nothing."""
 
 
-def allowed(token: Token, action: Action, project: str | None = None) -> bool:
-    """Whether the token may do this to *project*; without one, to the host as a whole, which no token of single projects may."""
+def allowed(token: Token | SshKey, action: Action, project: str | None = None) -> bool:
+    """Whether the token or key may do this to *project*; without one, to the host as a whole, which no token of single projects may."""
     return action in MAY.get(token.role, frozenset()) and (not token.projects or project in token.projects)
 
 

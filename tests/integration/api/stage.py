@@ -387,6 +387,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         routing=world.routing,
         secrets=world.secrets,
         tokens=world.tokens,
+        ssh_keys=world.ssh_keys,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

@@ -5,6 +5,7 @@ import secrets
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from hostess.adapters.journal import ssh_keys as journal_ssh_keys
 from hostess.adapters.journal import wal_schema as journal_wal_schema
 
 migrations = Migrations("hostess")
@@ -333,6 +334,12 @@ def m011_point_in_time(db: Database) -> None:
 def m012_locks_of_environments(db: Database) -> None:
     """Make the table for what keeps deployments out."""
     db.executescript(_LOCKS)
+
+
+@migrations()
+def m013_ssh_keys(db: Database) -> None:
+    """Make the table for keys that git over SSH is open to."""
+    db.executescript(journal_ssh_keys.TABLES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -37,6 +37,7 @@ STATUSES: Mapping[str, int] = {
     "image-gone": 409,
     "interrupted": 409,
     "job-runs-already": 409,
+    "key-exists": 409,
     "name-taken": 409,
     "not-cancellable": 409,
     "nothing-live": 409,

@@ -35,6 +35,7 @@ from hostess.services.routing.closures import Closures
 from hostess.services.routing.live_domains import LiveDomains
 from hostess.services.routing.publishing import Routing
 from hostess.services.secret_store import SecretStore
+from hostess.services.ssh_keys import SshKeys
 from hostess.services.tokens import Tokens
 
 
@@ -61,6 +62,7 @@ class ApiServices:
     canaries: Canaries
     secrets: SecretStore
     tokens: Tokens
+    ssh_keys: SshKeys
     certificates: CertificateStore
     served: ServedCertificates
     orders: Certificates
