@@ -25,14 +25,14 @@ from hostess.adapters.log_output import set_up_logging
 from hostess.adapters.proxy.proxy_process import ProxyProcess
 from hostess.adapters.vault_files import open_vault
 from hostess.composition import Outside, World, compose, outside_of
-from hostess.domain import names
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.settings import Settings, load
 from hostess.doors.api.app import ApiServices, make_app
 from hostess.doors.git_http import GitHttp
 from hostess.doors.hook_socket import HookSocket
-from hostess.services.tokens import Tokens, allowed
+from hostess.doors.ssh_socket import SshSocket
+from hostess.wiring.git_access import ensure_project, key_id, may_git, may_git_by_key
 
 RECONCILE_EVERY = timedelta(seconds=15)
 CHECK_UP_EVERY = timedelta(seconds=15)
@@ -129,15 +129,18 @@ def _log_bug(task: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def doors(settings: Settings, journal: Journal, world: World, outside: Outside) -> AsyncIterator[None]:
-    """Open the ways in: the hook socket, the API on TCP and on the unix socket, git over HTTP; tell where in `run/daemon.json`."""
+    """Open the ways in: the hook socket, the API on TCP and on the unix socket, git over HTTP and SSH; tell where in `run/daemon.json`."""
     run = settings.data_dir / "run"
     hooks = HookSocket(run / "hook.sock", world.pushes.handle, outside.clock.token)
     await hooks.start()
     app = make_app(api_services(settings, journal, world, outside))
-    git = GitHttp(
-        world.repositories.path, hooks, partial(may_git, world.tokens), partial(ensure_project, journal, world, outside)
-    )
+    ensure = partial(ensure_project, journal, world.repositories, outside.clock)
+    git = GitHttp(world.repositories.path, hooks, partial(may_git, world.tokens), ensure)
     app.add_routes(git.routes())
+    keys = world.ssh_keys
+    ssh = SshSocket(
+        run / "ssh.sock", world.repositories.path, hooks, partial(key_id, keys), partial(may_git_by_key, keys), ensure
+    )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
     try:
@@ -146,6 +149,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         (run / "api.sock").unlink(missing_ok=True)
         await web.UnixSite(runner, str(run / "api.sock")).start()
         share_socket(run / "api.sock")
+        await ssh.start()
         host, port = next(address for address in runner.addresses if not isinstance(address, str))[:2]
         await world.api_host.listens(host, port)
         if settings.api.host and settings.proxy.https is None:
@@ -158,6 +162,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         # Pushes end first: their pushers are still connected and are told.
         await world.deployments.stop()
         await hooks.stop()
+        await ssh.stop()
         await runner.cleanup()
         (run / "api.sock").unlink(missing_ok=True)
 
@@ -206,28 +211,6 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         settings=settings,
         public_url=world.public_url,
     )
-
-
-async def may_git(tokens: Tokens, token: str, project: str, action: str) -> str | None:
-    """Return who the token belongs to; None when it is unknown, Problem when it must not do this."""
-    found = await tokens.authenticate(token)
-    if found is None:
-        return None
-    if not allowed(found, "deploy" if action == "push" else "read", project):
-        raise Problem(
-            "not-allowed", f"this token must not {action} {project}", remedy="use a token of another role or scope"
-        )
-    return found.name
-
-
-async def ensure_project(journal: Journal, world: World, outside: Outside, project: str, actor: str) -> None:
-    """Make project and repository if they are missing; a first push is enough to make a project."""
-    names.check_project_name(project)
-    now = outside.clock.now()
-    if await journal.create_project(project, now):
-        await journal.tell("project.created", f"{project} was created by {actor}", now, project=project)
-    if not world.repositories.path(project).is_dir():
-        await world.repositories.create(project)
 
 
 async def refresh_repositories(journal: Journal, world: World) -> None:

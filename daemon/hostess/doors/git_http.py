@@ -20,8 +20,8 @@ Authorize = Callable[[str, str, str], Awaitable[str | None]]
 EnsureProject = Callable[[str, str], Awaitable[None]]
 """Project, actor: make the project and its repository if they are missing; Problem: the name is no good, or not allowed."""
 
-_ACTIONS = {"git-receive-pack": "push", "git-upload-pack": "fetch"}
-_PROTOCOL = re.compile(r"version=[0-2]")
+ACTIONS = {"git-receive-pack": "push", "git-upload-pack": "fetch"}
+PROTOCOL = re.compile(r"version=[0-2]")
 _SIGN_IN = "Sign in with any user name, and an access token as the password (hostess tokens create).\n"
 
 
@@ -53,7 +53,7 @@ class GitHttp:
     async def _offer(self, request: web.Request) -> web.Response:
         """Tell what the repository has; a push begins here, so this is where a missing project is made."""
         service = request.query.get("service", "")
-        if service not in _ACTIONS:
+        if service not in ACTIONS:
             return _plain(403, "Only git's smart HTTP protocol is spoken here: use a git client newer than 1.6.6.\n")
         extra = _protocol(request) if service == "git-upload-pack" else {}
         preamble = (
@@ -64,10 +64,12 @@ class GitHttp:
             project = request.match_info["project"]
             if service == "git-receive-pack":
                 await self._ensure_project(project, actor)
-            body = await advertisement(service.removeprefix("git-"), self._existing(project), extra, self._idle)
+            body = await advertisement(
+                service.removeprefix("git-"), existing(self._repository, project), extra, self._idle
+            )
         except Problem as problem:
             # An error status would reach people as "error: 403" only; this line git shows as "fatal: remote error: ...".
-            body = packet(f"ERR {_sentence(problem)}".encode())
+            body = packet(f"ERR {sentence(problem)}".encode())
         return web.Response(
             body=preamble + body,
             content_type=f"application/x-{service}-advertisement",
@@ -81,9 +83,9 @@ class GitHttp:
             return _plain(415, f"Expected application/x-{service}-request.\n")
         try:
             actor = await self._actor(request, service)
-            repository = self._existing(project)
+            repository = existing(self._repository, project)
         except Problem as problem:
-            return _plain(403, _sentence(problem) + "\n")
+            return _plain(403, sentence(problem) + "\n")
         response = web.StreamResponse(headers={"Cache-Control": "no-cache"})
         response.content_type = f"application/x-{service}-result"
         await response.prepare(request)
@@ -104,18 +106,26 @@ class GitHttp:
     async def _actor(self, request: web.Request, service: str) -> str:
         """Return who asks; HTTPUnauthorized without a known token, Problem when it is known and not allowed."""
         token = _token(request.headers.get("Authorization", ""))
-        actor = await self._authorize(token, request.match_info["project"], _ACTIONS[service]) if token else None
+        actor = await self._authorize(token, request.match_info["project"], ACTIONS[service]) if token else None
         if actor is None:
             raise web.HTTPUnauthorized(
                 text=_SIGN_IN, headers={"WWW-Authenticate": 'Basic realm="Hostess", charset="UTF-8"'}
             )
         return actor
 
-    def _existing(self, project: str) -> Path:
-        repository = self._repository(project)
-        if not repository.is_dir():
-            raise Problem("project-not-found", f"there is no project {project}", remedy="push to it, or check its name")
-        return repository
+
+def existing(repository: Callable[[str], Path], project: str) -> Path:
+    """Return the folder of a project's repository; Problem "project-not-found"."""
+    folder = repository(project)
+    if not folder.is_dir():
+        raise Problem("project-not-found", f"there is no project {project}", remedy="push to it, or check its name")
+    return folder
+
+
+def sentence(problem: Problem) -> str:
+    """Return a problem as git's client can show it: one line."""
+    parts = [str(problem), problem.serving, problem.remedy]
+    return "; ".join(" ".join(part.split()) for part in parts if part)[:1000]
 
 
 def _token(header: str) -> str:
@@ -134,13 +144,8 @@ def _token(header: str) -> str:
 def _protocol(request: web.Request) -> Mapping[str, str]:
     """Return the variable that tells git which protocol version the client asks for."""
     asked = request.headers.get("Git-Protocol", "")
-    return {"GIT_PROTOCOL": asked} if _PROTOCOL.fullmatch(asked) else {}
+    return {"GIT_PROTOCOL": asked} if PROTOCOL.fullmatch(asked) else {}
 
 
 def _plain(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=text)
-
-
-def _sentence(problem: Problem) -> str:
-    parts = [str(problem), problem.serving, problem.remedy]
-    return "; ".join(" ".join(part.split()) for part in parts if part)[:1000]
