@@ -115,30 +115,37 @@ class SshHost:
         self.host.start(*arguments, module="tests.system.with_login_user", extra={"LOGIN_USER": str(self.folder)})
 
 
-def start_sshd(folder: Path, port: int, data: Path) -> subprocess.Popen[bytes]:
-    """Start sshd with the shipped settings behind a few of the test's own, and return it."""
+def start_sshd(folder: Path, data: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start sshd with the shipped settings behind a few of the test's own; return it and its port, which somebody else may take first."""
     shipped = (ROOT / "systemd" / "hostess.sshd.conf").read_text()
     assert "/usr/local/bin/hostess-ssh" in shipped
     ours = shipped.replace("/usr/local/bin/hostess-ssh", "/mnt/hostess-ssh").replace("/var/lib/hostess", str(data))
-    (folder / "sshd_config").write_text(SETTINGS.format(port=port, folder=folder) + ours)
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host_key"], check=True)
     Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)  # where sshd locks its unprivileged half in
+    for _ in range(5):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+        (folder / "sshd_config").write_text(SETTINGS.format(port=port, folder=folder) + ours)
+        if sshd := tried_sshd(folder):
+            return sshd, port
+    raise AssertionError((folder / "sshd.log").read_text())
+
+
+def tried_sshd(folder: Path) -> subprocess.Popen[bytes] | None:
+    """Start sshd with the settings in a folder; None when it ends instead of listening."""
+    log = folder / "sshd.log"
     command = [sys.executable, "-m", "tests.system.with_login_user", "/usr/sbin/sshd", "-D", "-e", "-f"]
-    with (folder / "sshd.log").open("wb") as log:
-        return subprocess.Popen(
+    with log.open("wb") as out:
+        sshd = subprocess.Popen(
             [*command, folder / "sshd_config"],
             cwd=ROOT,
             env={**os.environ, "LOGIN_USER": str(folder)},
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=out,
+            stderr=out,
         )
-
-
-def listens(port: int) -> bool:
-    """Whether somebody listens on this port of loopback."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    until(lambda: sshd.poll() is not None or b"Server listening" in log.read_bytes(), 20, "the start of sshd")
+    return sshd if sshd.poll() is None else None
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +154,10 @@ def there() -> Iterator[SshHost]:
     folder = Path(tempfile.mkdtemp(prefix="ht-ssh-"))
     folder.chmod(0o711)
     with_login_user.prepare(folder, LAUNCHER, ROOT / "hooks" / "hostess_hooks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     host = Host(folder)
-    sshd = start_sshd(folder, port, host.data)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host_key"], check=True)
+    sshd, port = start_sshd(folder, host.data)
     try:
-        until(lambda: sshd.poll() is not None or listens(port), 20, "the start of sshd")
-        assert sshd.poll() is None, (folder / "sshd.log").read_text()
         there = SshHost(host, folder, port)
         there.start()
         yield there
@@ -186,7 +189,8 @@ def test_a_push_over_ssh_deploys_as_one_over_http_does(there: SshHost) -> None:
     assert cloned.returncode == 0, cloned.stderr
     assert (there.folder / "cloned" / "hostess.yml").read_text() == echo_files()["hostess.yml"]
     [[actor]] = there.host.query("SELECT json_extract(record, '$.actor') FROM deployments WHERE project = 'over-ssh'")
-    assert actor == "first"
+    [[used]] = there.host.query("SELECT used_at FROM ssh_keys WHERE name = 'first'")
+    assert (actor, used is not None) == ("first", True)
 
 
 def test_a_refused_push_fails(there: SshHost) -> None:

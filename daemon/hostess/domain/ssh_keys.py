@@ -14,6 +14,8 @@ LONGEST = 8192
 """Characters of a line; a key of RSA with 16384 bits has 2800."""
 
 _LEAST_RSA, _MOST_RSA = 2048, 16384
+_ED25519_BYTES = 32
+_UNCOMPRESSED = 4  # what a point begins with that is written whole (SEC 1, section 2.3.3)
 _KINDS = "ed25519, ecdsa, rsa of 2048 bits or more, or their keys on security tokens (sk)"
 
 
@@ -100,7 +102,7 @@ def _check(kind: str, blob: bytes) -> None:
 
 def _ed25519(parts: list[bytes]) -> None:
     """Check the one number of RFC 8709, section 4; a security token's application may follow."""
-    if len(parts[0]) != 32:  # noqa: PLR2004 -- the length that the RFC gives it
+    if len(parts[0]) != _ED25519_BYTES:
         raise _NoKeyError("is damaged")
 
 
@@ -108,7 +110,7 @@ def _ecdsa(curve: bytes, size: int) -> Callable[[list[bytes]], None]:
     """Return the check of RFC 5656, section 3.1: the curve's name, and a point that is not compressed."""
 
     def check(parts: list[bytes]) -> None:
-        if parts[0] != curve or len(parts[1]) != 1 + 2 * size or parts[1][0] != 4:  # noqa: PLR2004 -- SEC 1, 2.3.3
+        if parts[0] != curve or len(parts[1]) != 1 + 2 * size or parts[1][0] != _UNCOMPRESSED:
             raise _NoKeyError("is damaged")
 
     return check

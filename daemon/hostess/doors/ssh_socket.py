@@ -149,10 +149,11 @@ def parse(command: str) -> tuple[str, str] | None:
         words = shlex.split(command)
     except ValueError:
         return None
-    if len(words) != 2 or words[0] not in ACTIONS:  # noqa: PLR2004 -- the program and the repository
+    program, *repositories = words or [""]
+    if program not in ACTIONS or repositories[1:] or not repositories:
         return None
-    found = _PROJECT.fullmatch(words[1])
-    return (words[0], found[1]) if found else None
+    found = _PROJECT.fullmatch(repositories[0])
+    return (program, found[1]) if found else None
 
 
 async def _incoming(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
