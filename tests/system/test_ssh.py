@@ -29,7 +29,7 @@ Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
 PidFile none
-UsePAM no
+UsePAM yes
 StrictModes yes
 LogLevel VERBOSE
 """
