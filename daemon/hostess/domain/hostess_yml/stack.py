@@ -109,6 +109,11 @@ class Replicas:
         """Whether nothing scales it."""
         return self.low == self.high
 
+    @property
+    def scales(self) -> bool:
+        """Whether its CPU scales it; what may sleep goes by requests, not by CPU."""
+        return 1 <= self.low < self.high
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:

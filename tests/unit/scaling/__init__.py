@@ -1,0 +1,1 @@
+"""Scaling: the policy, by simulation."""
