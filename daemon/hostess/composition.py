@@ -40,6 +40,7 @@ from hostess.services.jobs.jobs import Jobs
 from hostess.services.jobs.one_off import OneOff
 from hostess.services.jobs.schedules import JobTimes, Schedules
 from hostess.services.keeping.alert_watch import AlertWatch
+from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
 from hostess.services.keeping.kept_services import KeptServices
@@ -114,6 +115,7 @@ class World:
     uploads: Uploads
     reconciler: Reconciler
     checkups: Checkups
+    autoscaler: Autoscaler
     collector: Collector
     removal: Removal
     preflights: Preflights
@@ -185,6 +187,7 @@ def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploy
         uploads=Uploads(repositories, journal, sources.preparation, pushes, clock),
         reconciler=deploying.reconciler,
         checkups=watching.checkups,
+        autoscaler=watching.autoscaler,
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
         preflights=deploying.preflights,

@@ -36,6 +36,7 @@ from hostess.wiring.git_access import ensure_project, key_id, may_git, may_git_b
 
 RECONCILE_EVERY = timedelta(seconds=15)
 CHECK_UP_EVERY = timedelta(seconds=15)
+SCALE_EVERY = timedelta(seconds=5)
 SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
 ORDER_CERTIFICATES_EVERY = timedelta(minutes=1)
@@ -88,6 +89,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.backups.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
+        opened.push_async_callback(world.autoscaler.stop)
         await opened.enter_async_context(doors(settings, journal, world, outside))
         opened.enter_context(timers(journal, world))
         await opened.enter_async_context(running(world.orders.run()))
@@ -200,6 +202,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         backups=world.backups,
         replicas=world.replicas,
         checkups=world.checkups,
+        autoscaler=world.autoscaler,
         routing=world.routing,
         closures=world.closures,
         domains=world.domains,
@@ -228,6 +231,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(LEAD_EVERY, "lead callers inside", world.names.look)
     timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
+    timer.every(SCALE_EVERY, "scale by load", world.autoscaler.look)
     timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)

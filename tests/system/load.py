@@ -1,6 +1,6 @@
 """A load generator that misses nothing: every request's start, end, status and version, over connections that are kept alive.
 
-Run as a program (`python -m tests.system.load ADDRESS PORT HOST RATE FILE`) so that it shares no interpreter with the test.
+Run as a program (`python -m tests.system.load ADDRESS PORT HOST RATE FILE PATH`) so that it shares no interpreter with the test.
 """
 
 import asyncio
@@ -47,10 +47,10 @@ class Load:
 
 
 @contextmanager
-def load(address: tuple[str, int], host: str, file: Path, rate: int = 500) -> Iterator[Load]:
-    """Ask *host* for / *rate* times a second until `end` is called."""
+def load(address: tuple[str, int], host: str, file: Path, rate: int = 500, path: str = "/") -> Iterator[Load]:
+    """Ask *host* for *path* *rate* times a second until `end` is called."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.load", address[0], str(address[1]), host, str(rate), str(file)],
+        [sys.executable, "-m", "tests.system.load", address[0], str(address[1]), host, str(rate), str(file), path],
         cwd=Path(__file__).parents[2],
     )
     try:
@@ -61,8 +61,10 @@ def load(address: tuple[str, int], host: str, file: Path, rate: int = 500) -> It
             process.wait(10)
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> tuple[int, str, bool]:
-    writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str
+) -> tuple[int, str, bool]:
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")
     fields = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
@@ -70,14 +72,16 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host:
     return int(first.split(" ")[1]), fields.get("x-version", ""), fields.get("connection") == "close"
 
 
-async def _client(address: tuple[str, int], host: str, pause: float, stop: asyncio.Event, seen: list[Seen]) -> None:
+async def _client(
+    address: tuple[str, int], url: tuple[str, str], pause: float, stop: asyncio.Event, seen: list[Seen]
+) -> None:
     reader, writer = await asyncio.open_connection(*address)
     due = time.monotonic()
     while not stop.is_set():
         began = time.time()
         try:
             async with asyncio.timeout(20):
-                status, version, closing = await _ask(reader, writer, host)
+                status, version, closing = await _ask(reader, writer, *url)
         except (OSError, ValueError, EOFError, TimeoutError):
             status, version, closing = 0, "", True
         seen.append(Seen(began, time.time(), status, version))
@@ -89,11 +93,11 @@ async def _client(address: tuple[str, int], host: str, pause: float, stop: async
     writer.close()
 
 
-async def _main(address: tuple[str, int], host: str, rate: int, file: Path) -> None:
+async def _main(address: tuple[str, int], url: tuple[str, str], rate: int, file: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     seen: list[Seen] = []
-    clients = [asyncio.create_task(_client(address, host, CONNECTIONS / rate, stop, seen)) for _ in range(CONNECTIONS)]
+    clients = [asyncio.create_task(_client(address, url, CONNECTIONS / rate, stop, seen)) for _ in range(CONNECTIONS)]
     with file.open("w") as out:
         while not all(client.done() for client in clients):
             await asyncio.wait(clients, timeout=0.2)
@@ -105,4 +109,4 @@ async def _main(address: tuple[str, int], host: str, rate: int, file: Path) -> N
 
 if __name__ == "__main__":
     os.nice(-5) if os.geteuid() == 0 else None
-    asyncio.run(_main((sys.argv[1], int(sys.argv[2])), sys.argv[3], int(sys.argv[4]), Path(sys.argv[5])))
+    asyncio.run(_main((sys.argv[1], int(sys.argv[2])), (sys.argv[3], sys.argv[6]), int(sys.argv[4]), Path(sys.argv[5])))

@@ -48,7 +48,7 @@ def list_(
         return
     show_table(
         ("SERVICE", "TYPE", "STATUS", "REPLICAS", "PORTS", "URL"),
-        [(s["name"], s["type"], _status(s), f"{s['running']}/{s['wanted']}", _ports(s), _url(s)) for s in found],
+        [(s["name"], s["type"], _status(s), _replicas(s), _ports(s), _url(s)) for s in found],
         empty="nothing is live here yet: `git push hostess main`",
     )
     for service in found if detailed else ():
@@ -115,7 +115,7 @@ def restart(client: Client, names: tuple[str, ...], project: str | None, environ
 @options.form
 @options.connected
 def scale(client: Client, counts: tuple[str, ...], project: str | None, environment: str, form: str) -> None:
-    """Change how many replicas services have, until the next deployment."""
+    """Change how many replicas services have, until the next deployment; what is scaled by its load rests till then."""
     begun = client.send("POST", _place(project, environment, "scale"), {"services": dict(map(_count, counts))})
     carried_out(client, begun, form)
 
@@ -206,6 +206,12 @@ def _status(service: dict[str, Any]) -> str:
     return f"{service['state']}{pending}{_fill(service)}"
 
 
+def _replicas(service: dict[str, Any]) -> str:
+    scaling = service.get("scaling")  # an older daemon tells none
+    bounds = f" ({scaling['min']} to {scaling['max']})" if scaling else ""
+    return f"{service['running']}/{service['wanted']}{bounds}"
+
+
 def _fill(service: dict[str, Any]) -> str:
     state = (service["storage"] or {}).get("state", "fine")
     return "" if state == "fine" else f", storage {state}"
@@ -230,6 +236,9 @@ def _show_detail(service: dict[str, Any]) -> None:
     if service["storage"]:
         used = "not measured yet" if service["storage"]["used"] is None else size_text(service["storage"]["used"])
         click.echo(f"  storage {used} of {size_text(service['storage']['size'])}{_fill(service)}")
+    if (scaling := service.get("scaling")) is not None:
+        why = f": {scaling['why']}" if scaling["why"] else ""
+        click.echo(f"  scaled by its load between {scaling['min']} and {scaling['max']} replicas{why}")
     for each in service["containers"]:
         ending = f", exit code {each['exit_code']}" if each["exit_code"] not in {None, 0} else ""
         memory = ", out of memory" if each["out_of_memory"] else ""

@@ -1,9 +1,11 @@
 """What is outside of the daemon, as its services see it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.domain.ports import ChallengeProbe, Clock, Engine, Firewall, Meter, NameServers, Prober, Router
+from hostess.domain.ports.usage import UsageMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +21,4 @@ class Outside:
     firewall: Firewall
     clock: Clock
     public_port: Callable[[str], int]
+    usage: UsageMeter = field(default_factory=CgroupFiles)

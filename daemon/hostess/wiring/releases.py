@@ -47,12 +47,14 @@ from hostess.services.deploying.undoing import Undoing
 from hostess.services.environment_values import EnvironmentValues
 from hostess.services.jobs.jobs import Jobs
 from hostess.services.keeping.alert_watch import AlertWatch, Watched
+from hostess.services.keeping.autoscaler import Autoscaler, Scaled
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.repairs import Repairs
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.storage_watch import StorageWatch
+from hostess.services.keeping.usage import UsageWatch
 from hostess.services.routing.api_host import claims
 from hostess.services.routing.canary_launch import CanaryLaunch
 from hostess.services.routing.inside_names import InsideNames
@@ -174,6 +176,7 @@ class Deploying:
     undoing: Undoing
     deployments: Deployments
     pushes: Pushes
+    repairs: Repairs
     reconciler: Reconciler
 
 
@@ -198,7 +201,7 @@ def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deployin
     pushes = Pushes(sources.repositories, journal, preparation, deployments, report, preview)
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
-    return Deploying(transcripts, turns, preflights, report, undoing, deployments, pushes, reconciler)
+    return Deploying(transcripts, turns, preflights, report, undoing, deployments, pushes, repairs, reconciler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,7 @@ class Watching:
     orders: Certificates
     alerts: AlertWatch
     upgrades: Upgrades
+    autoscaler: Autoscaler
 
 
 def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
@@ -237,7 +241,10 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
         outside.meter,
         clock,
     )
-    return Watching(backups, storage, checkups, orders, alerts, upgrades)
+    scaled = Scaled(deploying.repairs, deploying.undoing, running.routing, turns)
+    usage = UsageWatch(journal, replicas, outside.usage, clock)
+    autoscaler = Autoscaler(journal, usage, scaled, outside.meter, clock)
+    return Watching(backups, storage, checkups, orders, alerts, upgrades, autoscaler)
 
 
 def railpack_environment(settings: Settings) -> dict[str, str]:

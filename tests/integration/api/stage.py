@@ -377,6 +377,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         deployments=world.deployments,
         replicas=world.replicas,
         checkups=world.checkups,
+        autoscaler=world.autoscaler,
         closures=world.closures,
         domains=world.domains,
         storage=world.storage,

@@ -26,8 +26,8 @@ def notices(stack: Stack) -> list[str]:
     """Return a sentence for each part of *stack* that is accepted and kept, and not acted upon yet."""
     found = []
     for service in stack.services.values():
-        if not service.replicas.fixed and service.type is not ServiceType.STATIC:
-            found.append(_of_scaling(service))
+        if service.replicas.low == 0 and service.type is not ServiceType.STATIC:
+            found.append(f"{service.name} runs 1 replica and never sleeps: this version does not scale to zero yet")
         if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:
             found.append(
                 f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
@@ -51,13 +51,6 @@ def _read_apart(stack: Stack) -> list[str]:
         if reference.property == "read_url"
     }
     return [name for name, service in stack.services.items() if name in asked and service.is_database]
-
-
-def _of_scaling(service: Service) -> str:
-    if service.replicas.low == 0:
-        return f"{service.name} runs 1 replica and never sleeps: this version does not scale to zero yet"
-    count = f"{service.replicas.low} replica{'' if service.replicas.low == 1 else 's'}"
-    return f"{service.name} runs {count}: this version does not scale by itself yet"
 
 
 def _from_outside(stack: Stack) -> list[str]:

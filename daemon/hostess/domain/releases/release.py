@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
-from hostess.domain.hostess_yml.stack import Backups, Concurrency, Condition, Health, Hook, Run, ServiceType
+from hostess.domain.hostess_yml.stack import Backups, Concurrency, Condition, Health, Hook, Replicas, Run, ServiceType
 from hostess.domain.routing.route_settings import RouteSettings
 
 
@@ -96,7 +96,8 @@ class Workload:
     A static service has *static*, no image, no replicas and no containers: the proxy serves its files. *inside* is what a managed
     database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token, *proxy* is what else
     it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept. *storage* are the bytes that a database
-    declares to need on the disk; they are watched. *version* is what a postgres's data is of.
+    declares to need on the disk; they are watched. *version* is what a postgres's data is of. *scaling*
+    is between which bounds it is scaled by its load; None where it is not.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Workload:
     backups: Backups | None = None
     storage: int | None = None
     version: str = ""
+    scaling: Replicas | None = None
 
     @property
     def is_database(self) -> bool:

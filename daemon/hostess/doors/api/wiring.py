@@ -23,6 +23,7 @@ from hostess.services.jobs.jobs import Jobs
 from hostess.services.jobs.one_off import OneOff
 from hostess.services.jobs.schedules import Schedules
 from hostess.services.keeping.alert_watch import AlertWatch
+from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
 from hostess.services.keeping.kept_services import KeptServices
@@ -56,6 +57,7 @@ class ApiServices:
     deployments: Deployments
     replicas: Replicas
     checkups: Checkups
+    autoscaler: Autoscaler
     routing: Routing
     closures: Closures
     domains: LiveDomains

@@ -55,6 +55,15 @@ class StorageView(View):
     state: str
 
 
+class ScalingView(View):
+    """Between which bounds a service is scaled by its load, and why it has as many replicas as it has ("" when nothing is known)."""
+
+    min: int
+    max: int
+    target_cpu: int
+    why: str
+
+
 class ServiceView(View):
     """A service of the live release. *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, down."""
 
@@ -71,6 +80,7 @@ class ServiceView(View):
     containers: tuple[ContainerView, ...]
     pending_restart: bool
     storage: StorageView | None
+    scaling: ScalingView | None
 
 
 class ServiceList(View):
@@ -171,6 +181,17 @@ def _view(
         containers=tuple(_container(container, unwell) for container in own),
         pending_restart=pending,
         storage=_storage(services, release, workload),
+        scaling=_scaling(services, release, workload),
+    )
+
+
+def _scaling(services: ApiServices, release: Release, workload: Workload) -> ScalingView | None:
+    bounds = workload.scaling
+    if bounds is None:
+        return None
+    decided = services.autoscaler.decided(release.project, release.environment, workload.name)
+    return ScalingView(
+        min=bounds.low, max=bounds.high, target_cpu=bounds.target_cpu, why=decided.why if decided else ""
     )
 
 

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hostess.domain.databases.versions import with_data_of
 from hostess.domain.ports import Clock, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Share
 from hostess.domain.releases.ahead import ahead, later
-from hostess.domain.releases.counts import check_count
+from hostess.domain.releases.counts import check_count, scaled_by_hand, with_counts_of
 from hostess.domain.releases.lock import kept_out
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Deployment, Kind, Release, State
@@ -157,9 +157,8 @@ class Deployments:
 
         async def prepare(_: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             base = now or live
-            workloads = {name: replace(w, replicas=counts.get(name, w.replicas)) for name, w in base.workloads.items()}
             say(f"-----> scaling {', '.join(f'{name} to {count}' for name, count in counts.items())}")
-            return await self._preparation.renumbered(replace(base, workloads=workloads))
+            return await self._preparation.renumbered(scaled_by_hand(base, counts))
 
         return await self.begin(Request(project, environment, Kind.SCALE, actor, prepare, commit=live.commit))
 
@@ -262,7 +261,7 @@ class Deployments:
             await self._journal.move(deployment.id, State.RUNNING, now, phase=name)
 
         phase.enter("prepare", self._clock.now())
-        wanted = await request.prepare(deployment, live, say, enter)
+        wanted = with_counts_of(await request.prepare(deployment, live, say, enter), live)
         now = self._clock.now()
         phase.enter("start", now)
         deployment = await self._journal.move(deployment.id, State.RUNNING, now, phase="start", release=wanted.number)

@@ -12,6 +12,7 @@ from hostess.domain.hostess_yml.stack import Job, Service, ServiceType, Stack
 from hostess.domain.hostess_yml.unsupported import refuse_unsupported
 from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
 from hostess.domain.problem import Problem
+from hostess.domain.releases.counts import as_scaled
 from hostess.domain.releases.fingerprint import fingerprint, seal_of
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Deployment, Release, ReleaseJob, StaticSite, Workload
@@ -156,8 +157,7 @@ class Preparation:
         nonces = _restarts(live) | dict.fromkeys(chosen, deployment.id)
         sites = {name: workload.static for name, workload in live.workloads.items() if workload.static is not None}
         release = await self._release(deployment, draft, images, sites, restarted=nonces)
-        scaled = {n: replace(w, replicas=live.workloads[n].replicas) for n, w in release.workloads.items()}
-        return replace(release, workloads=scaled)
+        return as_scaled(release, live)
 
     async def renumbered(self, release: Release) -> Release:
         """Return *release* under a new number: same images, environment and secret versions (rollback)."""
@@ -290,6 +290,7 @@ class Preparation:
             spec="",
             sealed_env="",
             replicas=max(service.replicas.low, 1),  # what may sleep stays awake: nothing here would wake it
+            scaling=service.replicas if service.replicas.scales else None,
             cpu=service.resources.cpu,
             memory=service.resources.memory,
             singleton=service.is_singleton,

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from hostess.domain.hostess_yml.stack import Job, Service, Stack
 from hostess.domain.ports import Clock, Journal
+from hostess.domain.releases.counts import with_counts_of
 from hostess.domain.releases.difference import Change, Facts, changes
 from hostess.domain.releases.plan import plan
 from hostess.domain.releases.release import Deployment, Kind, Release, State
@@ -38,6 +39,7 @@ class Preview:
         draft = await self._preparation.draft(deployment, stack, text)
         wanted, unbuilt = await self._preparation.unbuilt(deployment, draft)
         live = await self._journal.live(project, environment)
+        wanted = with_counts_of(wanted, live)
         containers = await self._replicas.of_place(project, environment)
         todo = plan(live, wanted, containers, await leaving(self._journal))
         parts: list[Service | Job] = [*stack.services.values(), *stack.jobs.values()]

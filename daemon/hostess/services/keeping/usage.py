@@ -1,0 +1,122 @@
+"""Usage: what each replica uses of its CPU and memory, read every few seconds; some minutes of it are remembered."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hostess.domain.ports import Clock, Container, Journal
+from hostess.domain.ports.usage import Usage, UsageMeter
+from hostess.domain.problem import Problem
+from hostess.domain.records import Place
+from hostess.domain.releases.plan import matching
+from hostess.domain.releases.release import Release, Workload
+from hostess.domain.scaling import Reading
+from hostess.services.keeping.replicas import Replicas
+from hostess.services.keeping.retirement import leaving
+
+LOOK_AROUND_EVERY = timedelta(seconds=15)
+REMEMBERED = 200
+"""Readings of a service: above a quarter of an hour."""
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    at: datetime
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A service and the replicas of it that serve."""
+
+    place: Place
+    live: Release
+    workload: Workload
+    containers: tuple[Container, ...]
+
+    @property
+    def key(self) -> Key:
+        """Project, environment, service."""
+        return self.place.project, self.place.environment, self.workload.name
+
+
+class UsageWatch:
+    """Reads files of the kernel only; the engine is asked now and then which replicas there are."""
+
+    def __init__(self, journal: Journal, replicas: Replicas, meter: UsageMeter, clock: Clock) -> None:
+        self._journal = journal
+        self._replicas = replicas
+        self._meter = meter
+        self._clock = clock
+        self._observed: list[Observed] = []
+        self._around: datetime | None = None
+        self._read: dict[str, _Read] = {}
+        self._history: dict[Key, deque[Reading]] = {}
+
+    @property
+    def observed(self) -> Sequence[Observed]:
+        """The services that are watched, as they were last found."""
+        return self._observed
+
+    def history(self, key: Key) -> Sequence[Reading]:
+        """Return the readings of a service, the newest last."""
+        return tuple(self._history.get(key, ()))
+
+    def memory(self, observed: Observed) -> int:
+        """Return what a replica uses of memory on average, 0 when it is not known."""
+        found = [self._read[c.id].usage.memory for c in observed.containers if c.id in self._read]
+        return sum(found) // len(found) if found else 0
+
+    def look_around(self) -> None:
+        """See anew which replicas there are, at the next look."""
+        self._around = None
+
+    async def look(self) -> None:
+        """Read what everything uses now."""
+        now = self._clock.now()
+        if self._around is None or not timedelta(0) <= now - self._around < LOOK_AROUND_EVERY:
+            try:
+                await self._look_around()
+            except Problem:  # the engine is away, which the reconciler tells
+                return
+            self._around = now
+        before = self._read
+        self._read = {
+            container.id: _Read(now, usage)
+            for each in self._observed
+            for container in each.containers
+            if (usage := self._meter.of(container.id)) is not None
+        }
+        for each in self._observed:
+            loads = [load for c in each.containers if (load := self._load(before.get(c.id), c, each)) is not None]
+            if loads:
+                reading = Reading(now, len(each.containers), sum(loads) / len(loads))
+                self._history.setdefault(each.key, deque(maxlen=REMEMBERED)).append(reading)
+
+    def _load(self, before: _Read | None, container: Container, observed: Observed) -> float | None:
+        """Return what a replica used since it was last read, in percent of its limit; None when that is not known."""
+        read = self._read.get(container.id)
+        if before is None or read is None or read.usage.cpu < before.usage.cpu:  # less: it was started again
+            return None
+        seconds = (read.at - before.at).total_seconds()
+        if seconds <= 0:
+            return None
+        return (read.usage.cpu - before.usage.cpu) / seconds / observed.workload.cpu * 100
+
+    async def _look_around(self) -> None:
+        there = await self._replicas.everywhere()
+        gone = await leaving(self._journal)
+        found = []
+        for place in await self._journal.places():
+            live = await self._journal.live(place.project, place.environment)
+            containers = [c for c in there.get((place.project, place.environment), []) if c.id not in gone]
+            for workload in live.workloads.values() if live else ():
+                own = tuple(matching(workload, containers)[: workload.replicas])
+                if live is not None and own:
+                    found.append(Observed(place, live, workload, own))
+        self._observed = found
+        keys = {each.key for each in found}
+        self._history = {key: history for key, history in self._history.items() if key in keys}
