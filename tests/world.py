@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
@@ -220,6 +221,7 @@ async def a_bench(folder: Path, api: ApiSettings | None = None) -> AsyncIterator
         firewall,
         SystemClock(),
         router.public_port,
+        CgroupFiles(folder / "cgroup"),
     )
     another = partial(compose, settings, journal, FileVault(data / "key"), outside)
     world = await another()

@@ -77,6 +77,10 @@ class Autoscaler:
         rests = failed is not None and timedelta(0) <= self._clock.now() - failed < PACE.rest
         return not rests and not self._world.turns.busy(*observed.key[:2])
 
+    async def settled(self) -> None:
+        """Wait until nothing is being done."""
+        await self._acting.settled()
+
     async def stop(self) -> None:
         """Give up what is being done; it is finished or undone at the next start."""
         await self._acting.stop()

@@ -1,0 +1,97 @@
+"""Scaling by load: what it leaves alone, and what remains when it cannot be done."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hostess.domain.hostess_yml.stack import Replicas
+from hostess.domain.scaling import Pace
+from hostess.services.keeping import autoscaler
+from tests.fakes.building import Recipe
+from tests.fakes.programs import Box, echo
+from tests.world import Bench, web
+
+MOMENT = timedelta(microseconds=1)
+RANGE = "    replicas: {min: 1, max: 3}\n"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scale by the last reading alone."""
+    monkeypatch.setattr(autoscaler, "PACE", Pace(MOMENT, MOMENT, MOMENT))
+
+
+async def looks(bench: Bench, used: int) -> None:
+    """Let it look four times, each replica having used so many seconds of CPU in between, and end what it began."""
+    for number in range(4):
+        for container in await bench.world.replicas.of_place("shop", "production"):
+            written(bench.folder / "cgroup", container.id, number * used)
+        await bench.world.autoscaler.look()
+        await bench.world.autoscaler.settled()
+
+
+def written(root: Path, container: str, seconds: int) -> None:
+    """Write what the kernel would."""
+    files = {"cpuacct": {"cpuacct.usage": f"{seconds * 10**9}\n"}}
+    files["memory"] = {"memory.usage_in_bytes": "1000\n", "memory.stat": "total_inactive_file 0\n"}
+    for hierarchy, texts in files.items():
+        folder = root / hierarchy / "docker" / container
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+
+
+async def wanted(bench: Bench) -> int:
+    """Return how many replicas the live release has."""
+    live = await bench.live("shop")
+    assert live is not None
+    return live.workloads["web"].replicas
+
+
+async def test_the_release_stays(bench: Bench) -> None:
+    """A busy service gets replicas in the release that is live, an idle one loses them; a deployment keeps them."""
+    assert (await bench.push("shop", web(more=RANGE))).accepted, bench.text()
+
+    await looks(bench, 1000)
+    live = await bench.live("shop")
+    assert live is not None
+    assert (live.number, live.workloads["web"].replicas, live.workloads["web"].scaling) == (1, 2, Replicas(1, 3))
+    assert len(bench.router.routes["shop-web.localhost"]) == 2
+
+    assert (await bench.push("shop", web("hostess-test/echo:2", more=RANGE))).accepted, bench.text()
+    assert await wanted(bench) == 2
+
+    await looks(bench, 0)
+    assert await wanted(bench) == 1
+    await bench.until_containers(1)
+
+
+async def test_it_does_not_start(bench: Bench) -> None:
+    """When a further replica ends at its start, everything is as before, and nothing is left of it."""
+    programs = [echo]
+
+    async def app(box: Box) -> int:
+        return await programs.pop()(box) if programs else 1
+
+    bench.engine.add_image("once:1", Recipe({"/app": app}, cmd=("/app",), env={"PORT": "8000", "VERSION": "1"}))
+    assert (await bench.push("shop", web("once:1", more=RANGE))).accepted, bench.text()
+    for container in await bench.world.replicas.of_place("shop", "production"):
+        written(bench.folder / "cgroup", container.id, 0)
+
+    await looks(bench, 1000)
+
+    assert await wanted(bench) == 1
+    await bench.until_containers(1)
+    assert await bench.get("shop-web.localhost") == "200 1"
+
+
+async def test_by_hand(bench: Bench) -> None:
+    """What is scaled by hand is not scaled by its load."""
+    assert (await bench.push("shop", web(more=RANGE))).accepted, bench.text()
+    deployment = await bench.world.deployments.scale("shop", "production", {"web": 2}, "tester")
+    await bench.world.deployments.ended(deployment)
+
+    await looks(bench, 0)
+
+    assert await wanted(bench) == 2
