@@ -113,6 +113,10 @@ class Autoscaler:
                 elif not await self._more(observed, after):
                     self._failed[observed.key] = self._clock.now()
                     return
+        except Problem as problem:  # engine or journal are away; what was begun is the reconciler's to finish or undo
+            log.warning("%s of %s could not be scaled: %s", service, observed.place.network, problem)
+            self._failed[observed.key] = self._clock.now()
+            return
         finally:
             self._watch.look_around()
         await self._tell(observed, decision)
