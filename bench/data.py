@@ -3,10 +3,12 @@
     data.py [--megabytes 300] [--rounds 3] [PART]...      parts: speed, load, loss (of a server that is killed, with its disk)
 
 By hand means the same programs in the same container with the same compression, written to the same disk and synced. What Hostess
-does besides (rows counted in the dumped snapshot, the artefact read back from the disk and compared, the manifest) is in its time.
+does besides (rows counted in the dumped snapshot, the artefact read back from the disk and compared, the manifest) is in its time;
+what reading back alone takes is told beside it. Files are read from the disk, not from what the system remembers of them.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -47,7 +49,6 @@ FROM generate_series(1, {rows}) g;
 CREATE INDEX orders_by_customer ON orders (customer);
 VACUUM ANALYZE orders;
 """
-LATENCY = re.compile(r"latency average = ([\d.]+) ms")
 LOAD_SECONDS = 10
 LOSS_SECONDS = 15
 
@@ -120,6 +121,7 @@ def restored_by_hand(of: Database, source: Path) -> None:
     """Load into a new database with the standard tools alone."""
     of.sql("DROP DATABASE IF EXISTS by_hand", "postgres")
     of.sql("CREATE DATABASE by_hand TEMPLATE template0", "postgres")
+    forget(source)
     command = f"zstd -q -dc {source} | docker exec -i {of.container} pg_restore -U postgres --exit-on-error -d by_hand"
     run("bash", "-o", "pipefail", "-c", command)
 
@@ -139,6 +141,10 @@ def speed(of: Database, rounds: int) -> None:
         of.sql("DROP DATABASE by_hand", "postgres")
         took["restore"].append(timed(of.restore))
     peak = memory(daemon, "VmHWM")
+    by_hand = of.host.data / "by-hand.zst"
+    forget(by_hand)
+    read_back = timed(lambda: hashlib.sha256(by_hand.read_bytes()))
+    emit("data.backup.read_back", read_back, "s", "nothing", of_backup=statistics.median(took["backup"]))
     for ours, theirs, peer in (
         ("backup", "dump", "pg_dump -Fc -Z0 | zstd -3, synced"),
         ("restore", "load", "zstd -d | pg_restore"),
@@ -162,25 +168,32 @@ def load(of: Database, rounds: int) -> None:
     of.sql("CREATE DATABASE pgbench", "postgres")
     inside("pgbench", "-U", "postgres", "-i", "-q", "-s", "5", "pgbench", of=of)
     found: dict[str, list[float]] = {"alone": [], "dump": [], "backup": []}
+    dump = f"docker exec {of.container} pg_dump -U postgres -Fc -Z0 {of.name} | zstd -q -3 > /dev/null"
     works: dict[str, list[str]] = {
         "alone": [],
-        "dump": [
-            "bash",
-            "-c",
-            f"docker exec {of.container} pg_dump -U postgres -Fc -Z0 {of.name} | zstd -q -3 > /dev/null",
-        ],
+        "dump": ["bash", "-o", "pipefail", "-c", dump],
         "backup": [*of.command, "backups", "create", "database", "-p", PROJECT],
     }
     for _ in range(rounds):
         for name, command in works.items():
-            with again_and_again(command):
-                said = inside("pgbench", "-U", "postgres", "-c", "4", "-T", str(LOAD_SECONDS), "pgbench", of=of)
-            [latency] = LATENCY.findall(said)
-            found[name].append(float(latency))
-    alone, dump, backup = (statistics.median(found[name]) for name in works)
-    emit(
-        "data.load", backup / dump, "x", "latency of transactions beside pg_dump", alone=alone, dump=dump, backup=backup
-    )
+            with again_and_again(command, of.host.data / "stop"):
+                found[name] += transactions(of)
+    at = {name: [percentile(found[name], percent) for percent in (50, 95)] for name in works}
+    for number, what in enumerate(("p50", "p95")):
+        told = {name: at[name][number] for name in works}
+        emit(f"data.load.{what}", told["backup"] / told["dump"], "x", "latency of transactions beside pg_dump", **told)
+
+
+def transactions(of: Database) -> list[float]:
+    """Return how long small transactions take, in ms."""
+    bench = f"pgbench -U postgres -c 4 -T {LOAD_SECONDS} -l --log-prefix=load pgbench"
+    said = inside("sh", "-c", f"cd /tmp && rm -f load.* && {bench} > /dev/null 2>&1 && cat load.*", of=of)
+    return [int(line.split()[2]) / 1000 for line in said.splitlines()]
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """Return what so many of a hundred are not above."""
+    return sorted(values)[len(values) * percent // 100]
 
 
 class Writer:
@@ -260,20 +273,26 @@ def inside(*command: str, of: Database) -> str:
 
 
 @contextmanager
-def again_and_again(command: list[str]) -> Iterator[None]:
-    """Run a command, and again when it has ended, meanwhile."""
+def again_and_again(command: list[str], stop: Path) -> Iterator[None]:
+    """Run a command, and again when it has ended, meanwhile; at the end the last one has ended, too."""
     if not command:
         yield
         return
-    loop = 'while :; do "$@" > /dev/null 2>&1 || exit 1; done'
-    process = subprocess.Popen(["bash", "-c", loop, "loop", *command], env=PLAIN, start_new_session=True)
+    stop.unlink(missing_ok=True)
+    loop = 'while [ ! -e "$0" ]; do "$@" > /dev/null 2>&1 || exit 1; done'
+    process = subprocess.Popen(["bash", "-c", loop, stop, *command], env=PLAIN)
     try:
         yield
-        if process.poll() is not None:
-            raise SystemExit(f"{command[0]} failed")
     finally:
-        os.killpg(process.pid, 15)
-        process.wait()
+        stop.touch()
+        if process.wait() != 0:
+            raise SystemExit(f"{command[0]} failed")
+
+
+def forget(file: Path) -> None:
+    """Let the system forget what it remembers of a file."""
+    with file.open("rb") as opened:
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def forget_peak(pid: int) -> None:
