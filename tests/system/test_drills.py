@@ -31,7 +31,11 @@ services:
 def shop(host: Host) -> Host:
     """Push the stack and store something."""
     pushed(a_repository(host, "shop", {"hostess.yml": STACK}))
-    sql = "CREATE TABLE data AS SELECT generate_series(1, 1000) AS n; CREATE INDEX ON data (n)"
+    sql = (
+        "CREATE TABLE data AS SELECT generate_series(1, 1000) AS n; CREATE INDEX ON data (n);"
+        "CREATE TABLE parts (n int PRIMARY KEY, text text) PARTITION BY RANGE (n);"
+        "CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10); INSERT INTO parts VALUES (1, repeat('x', 9999))"
+    )
     docker("exec", only(host, "shop", "database"), "psql", "-U", "postgres", "-d", "database__one", "-c", sql)
     docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "short", "x", "EX", "1")
     docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "word", "x")

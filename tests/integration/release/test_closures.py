@@ -136,3 +136,33 @@ async def test_an_environment_that_goes_takes_them_along(bench: Bench) -> None:
     await bench.world.removal.remove("shop")
 
     assert await bench.journal.closures() == []
+
+
+async def test_what_somebody_paused_stays_so(bench: Bench) -> None:
+    """Who lets requests wait for a moment does not end the pause that a person has set, and ends its own."""
+    assert (await bench.push("shop", web())).accepted
+    closures = bench.world.closures
+    async with closures.paused("shop", "production", ["web", "nobody"]):
+        assert route(bench).pause is not None
+    assert route(bench).pause is None
+
+    await closures.close(pause(60))
+    async with closures.paused("shop", "production", ["web"]):
+        pass
+
+    assert route(bench).pause is not None
+    assert [each.actor for each in await closures.of("shop", "production")] == ["ann"]
+
+
+async def test_a_pause_that_cannot_be_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a pause could not be ended does not undo what was done meanwhile: it ends by itself."""
+    assert (await bench.push("shop", web())).accepted
+    closures = bench.world.closures
+
+    async def away(*_: object) -> list[Closure]:
+        raise Problem("proxy-unreachable", "the proxy does not answer")
+
+    async with closures.paused("shop", "production", ["web"]):
+        monkeypatch.setattr(closures, "open", away)
+
+    assert [each.kind for each in await closures.of("shop", "production")] == [Closing.PAUSE]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hostess.domain.backups.backup import Dumped, Table
 from hostess.domain.backups.postgres_backup import USER
+from hostess.domain.problem import Problem
 
 NEW, OLD = "__hostess_new_", "__hostess_old_"
 ADMIN = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1")
@@ -18,6 +19,8 @@ ADMIN = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1"
 
 LIST = (*ADMIN, "-c", "SELECT datname FROM pg_database")
 ROLES = (*ADMIN, "-c", "SELECT rolname FROM pg_roles")
+
+VERSION = (*ADMIN, "-c", "SHOW server_version")
 
 _ROLE = re.compile(r'^(?:CREATE|ALTER) ROLE ("(?:[^"]|"")+"|[^\s;]+)')
 _MEMBER = re.compile(r"^GRANT .+ TO .+;$")
@@ -39,6 +42,17 @@ SELECT format('ALTER DATABASE %I SET %I TO %s', :'new', split_part(c, '=', 1),
 CLOSE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname IN (SELECT json_array_elements_text(:'names'::json));
 """
+
+
+def check_major(dumped: str, live: str) -> None:
+    """Problem "restore-unfit" when a dump is of a later major than the server ("16.2 (Debian ...)" and the like)."""
+    before, now = (int(found[0]) if (found := re.match(r"\d+", text)) else 0 for text in (dumped, live))
+    if before and now and before > now:
+        raise Problem(
+            "restore-unfit",
+            f"the backup is of PostgreSQL {before}, and the server is {now}: a dump fits its own major and later ones",
+            remedy="bring the service to that major first: `hostess services upgrade`",
+        )
 
 
 def new_name(database: str) -> str:

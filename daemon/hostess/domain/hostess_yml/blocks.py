@@ -165,7 +165,7 @@ class BackupsPart(Part):
     drill: Annotated[
         Annotated[list[Line], Field(min_length=1, max_length=20)] | None,
         about(
-            "Postgres only: SQL that a drill runs in what it has restored. Each must work, and none may say false.",
+            "Postgres only: SQL that a drill runs in what it has restored. Each must work, and none may say false or nothing.",
             otherwise="none",
             example=["SELECT count(*) > 0 FROM orders"],
         ),

@@ -42,12 +42,20 @@ def prove_postgres(shell: Shell, databases: Iterable[str], own: str, statements:
             raise Problem("drill-failed", f"an index is damaged: {problem}") from problem
     for statement in statements:
         try:
-            script = f"{drills.LIMITS}\n{statement}\n;\n"
-            said = lines(shell, postgres_backup.DUMP, postgres_backup.environment(own), script)
+            said = _answer(shell, own, f"{drills.LIMITS}\n{statement}\n;\n")
         except Problem as problem:
             raise Problem("drill-failed", f"`{statement}` failed: {problem}") from problem
-        if "f" in said:
-            raise Problem("drill-failed", f"`{statement}` says false")
+        if said in {"", "f"}:
+            raise Problem("drill-failed", f"`{statement}` says {'false' if said else 'nothing'}")
+
+
+def _answer(shell: Shell, database: str, script: str) -> str:
+    said = bytearray()
+    for piece in shell.output(postgres_backup.DUMP, env=postgres_backup.environment(database), stdin=script):
+        said += piece
+        if len(said) > drills.LONGEST_ANSWER:
+            raise Problem("command-failed", f"it answers with more than {drills.LONGEST_ANSWER // 1024} KB")
+    return said.decode(errors="replace").strip()
 
 
 def load_redis(shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest) -> None:

@@ -25,6 +25,7 @@ class PostgresRestore:
         """Load and check a backup beside the live data; return the names of its databases."""
 
         def work(shell: Shell) -> list[str]:
+            postgres_restore.check_major(manifest.engine, "".join(lines(shell, postgres_restore.VERSION)))
             return load_postgres(shell, self._artefacts, backup.path, manifest)
 
         return await self._engine.within(target.container.id, mark_of(restore), work)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from hostess.domain.ports import OUTDATED, Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.routing.closures import PAUSE_REQUESTS, PAUSE_SECONDS, Closing, Closure, over
+from hostess.domain.routing.closures import PAUSE_REQUESTS, PAUSE_SECONDS, Closing, Closure, closing, over
 from hostess.services.routing.publishing import Routing
 
 RETRY = timedelta(seconds=5)
@@ -73,13 +73,20 @@ class Closures:
 
     @asynccontextmanager
     async def paused(self, project: str, environment: str, services: Iterable[str]) -> AsyncIterator[None]:
-        """Let requests to these services wait meanwhile, for PAUSE_SECONDS at most; what nobody reaches from outside is passed over."""
+        """Let requests to these services wait meanwhile, for PAUSE_SECONDS at most.
+
+        What nobody reaches from outside is passed over, and what somebody has closed already.
+        """
         live, now = await self._journal.live(project, environment), self._clock.now()
+        there = await self.of(project, environment)
         until = now + timedelta(seconds=PAUSE_SECONDS)
         begun = [
             Closure(project, environment, Closing.PAUSE, name, now, "hostess", requests=PAUSE_REQUESTS, until=until)
             for name in services
-            if live is not None and name in live.workloads and live.workloads[name].hosts
+            if live is not None
+            and name in live.workloads
+            and live.workloads[name].hosts
+            and closing(there, Closing.PAUSE, name) is None
         ]
         try:
             for closure in begun:
@@ -87,7 +94,10 @@ class Closures:
             yield
         finally:
             for closure in begun:
-                await self.open(Closing.PAUSE, Target(project, environment, closure.service))
+                try:
+                    await self.open(Closing.PAUSE, Target(project, environment, closure.service))
+                except Problem as problem:  # it ends by itself
+                    log.warning("the pause of %s was not ended: %s", closure.service, problem)
 
     async def run(self) -> None:
         """End each pause when it is over, until cancelled."""
