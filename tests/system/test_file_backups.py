@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hostess.domain.backups.files_backup import EMPTY
 from tests.system.acting import done
 from tests.system.host import Host, a_repository, docker, until
 from tests.system.sources import only, pushed
@@ -157,6 +158,36 @@ def test_a_killed_daemon_in_a_restore(shop: Host) -> None:
     until(lambda: "sleep 0.2" not in inside(shop, "store", "ps"), 30, "the end of the command")
     assert inside(shop, "store", "ls -A /data") == "a\nwait"
     inside(shop, "store", "rm /data/wait")
+
+
+def test_what_lies_elsewhere_is_not_emptied(shop: Host) -> None:
+    """Where /backup leads elsewhere nothing is emptied, and no backup is made: what a link leads to is nobody's leftover."""
+    inside(shop, "store", "rm -rf /backup /data/*; echo kept > /data/a; ln -s /data /backup")
+    failed = backups(shop, "create", "store")
+    left = inside(shop, "store", "cat /data/a; rm /backup")
+
+    assert failed.returncode == 1
+    assert "/backup is a link" in failed.stderr
+    assert left == "kept"
+
+
+def test_a_mount_is_not_emptied() -> None:
+    """Nor is what an image or an engine mounts at /backup or below it."""
+    words = (
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--tmpfs",
+        "/backup/deep",
+        "--entrypoint",
+        "sh",
+        "hostess-test/echo:1-sh",
+        "-c",
+    )
+    script = 'touch /backup/deep/kept; sh -c "$0" /backup; echo "ended with $?"; ls /backup/deep'
+
+    assert docker(*words, script, EMPTY[2]).split("\n")[-3:-1] == ["ended with 1", "kept"]
 
 
 def test_volumes_as_they_are(shop: Host, tmp_path: Path) -> None:

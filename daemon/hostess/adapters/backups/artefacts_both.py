@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 
-from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, unpacked
+from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, damaged, unpacked
 from hostess.adapters.backups.bucket_obstore import Bucket
 from hostess.adapters.backups.encryption_age import Seal
 from hostess.domain.backups.backup import BUCKET, FOLDER, Written
@@ -50,7 +51,12 @@ class BothArtefacts:
     def copy(self, path: str, missing: str) -> None:
         """Copy artefact and manifest here or there; the manifest comes last. Problem "backup-damaged" for a copy that differs."""
         if missing == BUCKET:
-            self._sent(path, self._here.checksum(path))
+            try:
+                self._sent(path, self._here.checksum(path))
+            except Problem:
+                with suppress(Problem):  # what is told is why it is not there
+                    self._there.remove(path)
+                raise
             self._there.put(path + MANIFEST, [self._here.manifest(path).encode()])
             return
         self._here.put(path, self._there.pieces(path))
@@ -74,6 +80,24 @@ class BothArtefacts:
         if missing != BUCKET:
             self._compare(path, found)
         return found
+
+    def sound(self, path: str, checksum: str, missing: str = "") -> None:
+        """See to it that what `parts` reads is what was written. What is sound here is asked of nobody else."""
+        try:
+            found = self._here.checksum(path)
+        except Problem as problem:
+            if problem.code != GONE or missing == BUCKET:
+                raise
+            found = ""
+        if found == checksum:
+            return
+        if missing == BUCKET or (there := _digest(self._there.pieces(path))) != checksum:
+            raise damaged(path, found if missing == BUCKET else f"{found or 'gone'} here and {there} there", checksum)
+        if missing == FOLDER and found:  # what was left of writing it here
+            self._here.remove(path)
+        elif found:
+            self._here.put(path, self._there.pieces(path))
+            self._here.sound(path, checksum)
 
     def pieces(self, path: str) -> Generator[bytes]:
         """Yield an artefact as it is."""

@@ -65,6 +65,11 @@ class FolderArtefacts:
             digest.update(piece)
         return digest.hexdigest()
 
+    def sound(self, path: str, checksum: str, missing: str = "") -> None:  # noqa: ARG002 -- no other place
+        """Problem "backup-damaged" unless what is on the disk is what was written."""
+        if (found := self.checksum(path)) != checksum:
+            raise damaged(path, found, checksum)
+
     def pieces(self, path: str) -> Generator[bytes]:
         """Yield an artefact as it is. Problem "backup-gone"."""
         with _told("read", path), self._open(path) as file:
@@ -131,6 +136,16 @@ class FolderArtefacts:
                 sync_folder(target.parent)
             finally:
                 begun.unlink(missing_ok=True)
+
+
+def damaged(path: str, found: str, checksum: str) -> Problem:
+    """Return what is to be said of an artefact that is not what was written."""
+    return Problem(
+        "backup-damaged",
+        f"{path} is damaged: its SHA-256 is {found}, and it was written with {checksum}",
+        serving="the service itself is not touched",
+        remedy="take another one: `hostess backups list` shows them; then delete this one",
+    )
 
 
 class Packed:

@@ -10,8 +10,14 @@ from hostess.domain.problem import Problem
 
 DIRECTORY = "/backup"
 ROOT = "0:0"
-# Whoever the service's user is: it may write there, and finds nothing of the time before.
-EMPTY = ("sh", "-c", 'mkdir -p "$0" && chmod 0777 "$0" && cd "$0" && rm -rf -- * .[!.]* ..?*', DIRECTORY)
+# Whoever the service's user is: it may write there, and finds nothing of the time before. What somebody mounts there, or leads elsewhere
+# from there, is no leftover of ours.
+_EMPTY = """while read -r _ _ _ _ at _; do
+    case $at in "$0"|"$0"/*) echo "$at is a mount, and would be emptied" >&2; exit 1;; esac
+done < /proc/self/mountinfo
+if [ -L "$0" ]; then echo "$0 is a link, and what it leads to would be emptied" >&2; exit 1; fi
+mkdir -p "$0" && chmod 0777 "$0" && cd "$0" && rm -rf -- * .[!.]* ..?*"""
+EMPTY = ("sh", "-c", _EMPTY, DIRECTORY)
 ENDING = ".tar"
 LONGEST_HEADER = 1024 * 1024
 """Bytes of a header that says more of the next entry than fits into its own."""

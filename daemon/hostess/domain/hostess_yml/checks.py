@@ -355,6 +355,8 @@ def _backups(draft: Draft, name: str, part: ServicePart) -> None:
     full = form if isinstance(form, BackupsPart) else BackupsPart.model_construct(schedule=form)
     if kind is ServiceType.CUSTOM and full.command is None and not draft.findings.is_spoilt(*path, "command"):
         draft.findings.add(path, "needs command: how a custom service writes its backup to /backup")
+    if kind is ServiceType.CUSTOM and full.command is not None:
+        _backup_folder(draft.findings, name, part)
     for key in ("command", "restore_command"):
         if kind in DATABASES and getattr(full, key) is not None:
             hint = "Hostess knows how to back it up"
@@ -362,6 +364,20 @@ def _backups(draft: Draft, name: str, part: ServicePart) -> None:
     for key in ("pitr", "drill"):
         if getattr(full, key) and kind is not ServiceType.POSTGRES:
             draft.findings.add((*path, key), "applies to postgres only", key=True)
+
+
+def _backup_folder(findings: Findings, name: str, part: ServicePart) -> None:
+    """Find what lies where a backup's command writes: that folder is emptied before and afterwards."""
+    listed = isinstance(part.persistence, list)
+    places: list[tuple[Path, str]] = [
+        (("persistence", index) if listed else ("persistence",), mount.mount)
+        for index, mount in enumerate(mounts_of(part))
+    ]
+    places += [(("files", index), file.mount) for index, file in enumerate(part.files or [])]
+    for at, mount in places:
+        if mount == "/backup" or _inside(mount, "/backup"):
+            hint = "mount it elsewhere: /backup is where command writes"
+            findings.add(("services", name, *at, "mount"), "is emptied before and after each backup", hint)
 
 
 def _check_job_schedule(findings: Findings, path: Path, part: JobPart) -> None:

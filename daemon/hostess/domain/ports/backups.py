@@ -64,6 +64,12 @@ class Artefacts(Protocol):
     def checksum(self, path: str, missing: str = "") -> str:
         """Return the SHA-256 (hex) of what is really there, read back from the disk. Problem "backup-gone"."""
 
+    def sound(self, path: str, checksum: str, missing: str = "") -> None:
+        """See to it that what `parts` reads is what was written; one place that has it is enough, and mends the folder.
+
+        Problem "backup-damaged" where no place has it, "backup-gone".
+        """
+
     def pieces(self, path: str) -> Generator[bytes]:
         """Yield an artefact as it is. Problem "backup-gone"."""
 

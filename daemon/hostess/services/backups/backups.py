@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -33,6 +33,7 @@ from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.dumps import dump
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.live import live_workload
 from hostess.services.under_way import UnderWay
 
 LONGEST = 24 * 3600.0
@@ -155,6 +156,16 @@ class Backups:
             )
         return found
 
+    async def sound(self, backup: Backup) -> None:
+        """See to it that what is restored is what was written: one place that has it is enough. Problem "backup-damaged"."""
+        async with self._reading:
+            try:
+                await asyncio.to_thread(self._artefacts.sound, backup.path, backup.checksum, backup.missing)
+            except Problem as problem:
+                if problem.code == "backup-damaged":
+                    await self._tell(backup, "backup.damaged", f"{backup.file} is damaged: its checksum is another one")
+                raise
+
     async def complete(self) -> None:
         """Begin to try again to put each partial backup into the place that has none of it."""
         self._completing.begin("all", self._completed_all())
@@ -192,14 +203,7 @@ class Backups:
 
     async def target(self, project: str, environment: str, service: str) -> Target:
         """Return what is backed up. Problem "nothing-live", "service-not-found", "not-backed-up", "container-not-running"."""
-        live = await self._journal.live(project, environment)
-        if live is None or service not in live.workloads:
-            raise Problem(
-                "service-not-found" if live else "nothing-live",
-                f"{live.title if live else environment} of {project} has no service {service}",
-                remedy=f"its services are {', '.join(live.workloads)}" if live else "deploy first",
-            )
-        workload = live.workloads[service]
+        live, workload = await live_workload(self._journal, project, environment, service)
         if not (workload.is_database or workload.backups or workload.volumes):
             raise Problem("not-backed-up", f"{service} keeps nothing: it is no database, and has no persistence")
         container = await self.container(live, workload)
@@ -213,12 +217,9 @@ class Backups:
 
     async def container(self, release: Release, workload: Workload) -> Container | None:
         """Return the container of a service that runs."""
-        found = [
-            container
-            for container in present_replicas(await self._replicas.of_place(release.project, release.environment))
-            if container.labels.get(labels.SERVICE) == workload.name and container.state == "running"
-        ]
-        return found[0] if found else None
+        there = present_replicas(await self._replicas.of_place(release.project, release.environment))
+        own = (each for each in there if each.labels.get(labels.SERVICE) == workload.name)
+        return next((each for each in own if each.state == "running"), None)
 
     # ---- one backup --------------------------------------------------------------------------------------------------
 
@@ -262,6 +263,8 @@ class Backups:
             if problem.code != "backup-target-failed" or not self._artefacts.twofold:
                 raise
             log.warning("%s goes to the bucket alone: %s", backup.file, problem)
+            with suppress(Problem):  # of what may have been written here nothing is to be read
+                await asyncio.to_thread(self._artefacts.remove, backup.path)
             return partial_for(await self._whole(backup, target, container, FOLDER), FOLDER, str(problem))
 
     async def _copied(self, whole: Backup, missing: str) -> Backup:
@@ -318,8 +321,7 @@ class Backups:
                 whole = replace(backup, state=OK, missing="", problem="")
                 try:  # what has rotted meanwhile must not become a good backup by being copied
                     await self.verify(backup)
-                    done = await self._copied(whole, backup.missing)
-                    await self._completed(backup, done)
+                    await self._completed(backup, await self._copied(whole, backup.missing))
                 except Problem as problem:
                     log.warning("%s stays partial: %s", backup.file, problem)
 

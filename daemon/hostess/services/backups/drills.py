@@ -137,7 +137,10 @@ class Drills:
         await self._journal.put_backup(replace(now, proof=proof))
         if proof.problem:
             log.warning("the drill of %s failed: %s", backup.file, proof.problem)
-        kind, how = ("backup.drill-failed", f"could not be restored: {proof.problem}") if proof.problem else _PROVEN
+        live = await self._journal.live(backup.project, backup.environment)
+        workload = live.workloads.get(backup.service) if live else None
+        well = _PROVEN if workload is None or workload.is_database else _COUNTED
+        kind, how = ("backup.drill-failed", f"could not be restored: {proof.problem}") if proof.problem else well
         await self._journal.tell(
             kind,
             f"{backup.file} {how}",
@@ -154,3 +157,4 @@ class Drills:
 
 
 _PROVEN = ("backup.proven", "was restored into a throw-away container, and all of it is there")
+_COUNTED = ("backup.proven", "was read as a whole, and has the files that its manifest tells")

@@ -149,11 +149,14 @@ def _file(artefacts: Artefacts, segment: Segment, length: int) -> Iterator[bytes
 
 
 def _check(artefacts: Artefacts, path: str, checksum: str) -> None:
-    found = artefacts.checksum(path)
-    if found != checksum:
+    try:
+        artefacts.sound(path, checksum)
+    except Problem as problem:
+        if problem.code != "backup-damaged":
+            raise
         raise Problem(
-            "backup-damaged",
-            f"{path} is damaged: its SHA-256 is {found}, and it was written with {checksum}",
+            problem.code,
+            problem.what,
             serving="the live database is not touched",
             remedy="recover to a moment before it: `hostess backups list` shows what is kept",
-        )
+        ) from problem

@@ -126,7 +126,7 @@ class Restores:
                 if safety:
                     restore = await self._safe(restore, say)
                 say("reading the backup")
-                await self._backups.verify(backup)
+                await self._backups.sound(backup)
                 begun = True
                 await self._put_in_place(restore, backup, manifest, say, pause=pause)
         except Problem as problem:
