@@ -126,9 +126,11 @@ async def test_build_memory_is_limited(bench: Bench) -> None:
     """A build that takes more memory than its limit is killed, and the message says so (scenario 52)."""
     if os.geteuid():
         pytest.skip("only root can limit builds")
-    greedy = f'python3 -c "x = bytearray({2 * LIMIT}); print(len(x), {os.getpid()})"'
     with refusal("build-failed") as raised:
-        await bench.build({"Dockerfile": f"FROM python:3.12-slim\nRUN {greedy}\n"}, memory=LIMIT)
+        # The limit is one for all builds of an engine: another daemon's (of a test beside) whose build ends right now lifts it.
+        for number in range(5):
+            greedy = f'python3 -c "x = bytearray({2 * LIMIT}); print(len(x), {os.getpid()}, {number})"'
+            await bench.build({"Dockerfile": f"FROM python:3.12-slim\nRUN {greedy}\n"}, memory=LIMIT)
 
     assert "killed" in raised.value.what
     assert "600 MiB" in raised.value.what
