@@ -117,3 +117,16 @@ async def test_it_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatc
 
     assert await wanted(bench) == 1
     await bench.until_containers(1)
+
+
+async def test_where_nothing_is_scaled_nobody_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without a range of replicas costs no question to the engine, however often it is looked at."""
+    assert (await bench.push("shop", web())).accepted, bench.text()
+
+    async def asked() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(bench.world.replicas, "everywhere", asked)
+    await bench.world.autoscaler.look()
+
+    assert bench.world.autoscaler.decided("shop", "production", "web") is None

@@ -1,4 +1,4 @@
-"""Usage: what each replica uses of its CPU and memory, read every few seconds; some minutes of it are remembered."""
+"""Usage: what each replica of what is scaled uses of CPU and memory, read every few seconds; some minutes of it are remembered."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -107,16 +107,20 @@ class UsageWatch:
         return (read.usage.cpu - before.usage.cpu) / seconds / observed.workload.cpu * 100
 
     async def _look_around(self) -> None:
-        there = await self._replicas.everywhere()
-        gone = await leaving(self._journal)
+        scaled = [
+            (place, live, workload)
+            for place in await self._journal.places()
+            if (live := await self._journal.live(place.project, place.environment)) is not None
+            for workload in live.workloads.values()
+            if workload.scaling is not None
+        ]
+        there = await self._replicas.everywhere() if scaled else {}  # where nothing is scaled nobody is asked
+        gone = await leaving(self._journal) if scaled else frozenset()
         found = []
-        for place in await self._journal.places():
-            live = await self._journal.live(place.project, place.environment)
+        for place, live, workload in scaled:
             containers = [c for c in there.get((place.project, place.environment), []) if c.id not in gone]
-            for workload in live.workloads.values() if live else ():
-                own = tuple(matching(workload, containers)[: workload.replicas])
-                if live is not None and own:
-                    found.append(Observed(place, live, workload, own))
+            if own := tuple(matching(workload, containers)[: workload.replicas]):
+                found.append(Observed(place, live, workload, own))
         self._observed = found
         keys = {each.key for each in found}
         self._history = {key: history for key, history in self._history.items() if key in keys}
