@@ -138,6 +138,20 @@ async def test_a_host_that_cannot_is_told_once(tmp_path: Path, caplog: pytest.Lo
     said("ip", "route", "del", "local", "198.19.90.192/26", "dev", "lo")
 
 
+async def test_what_can_be_done_makes_nothing_be_told_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """That networks are kept apart as ever does not make each look tell again that nobody can be led."""
+    (tmp_path / "proxy.json").write_text(json.dumps({"inside": "999.1.1.1:7655"}))
+    firewall = IptablesFirewall(tmp_path / "proxy.json", [POOL])
+    for _ in range(3):
+        assert not await firewall.lead(INSTANCE, [SHOP])
+        assert await firewall.keep_apart(INSTANCE, [SHOP])
+        firewall._done.clear()
+
+    await firewall.clear()
+    said("ip", "route", "del", "local", "198.19.90.192/26", "dev", "lo")
+    assert len(caplog.records) == 1
+
+
 @pytest.fixture
 def two_networks() -> Iterator[dict[str, str]]:
     """Give two networks of the pool, each with a server: network -> the server's address."""

@@ -35,6 +35,9 @@ _LISTENER = re.compile(r"--to-destination ([0-9.]+):")
 
 log = logging.getLogger(__name__)
 
+Put = Callable[[str, str], None]
+"""Makes a text the content of chains, whose name comes first."""
+
 
 class IptablesFirewall:
     """Implements `ports.Firewall`. *facts* is the proxy's `proxy.json`, which tells its listener for the inside.
@@ -47,9 +50,9 @@ class IptablesFirewall:
         self._facts = facts
         self._pools = pools
         self._turn = asyncio.Lock()
-        self._done: dict[str, tuple[str, float]] = {}
+        self._done: dict[Put, tuple[str, float]] = {}
+        self._told: dict[Put, str] = {}
         self._instance = ""
-        self._told = ""
 
     async def lead(self, instance: str, networks: Sequence[str]) -> bool:
         """Lead the virtual addresses of these networks; False, told once in the log, where that cannot be done."""
@@ -68,18 +71,19 @@ class IptablesFirewall:
         wanted = parting_rules(chain_of(instance), networks, self._pools)
         return await self._put(part, instance, wanted, "only the engine keeps stacks apart")
 
-    async def _put(self, put: Callable[[str, str], None], instance: str, wanted: str, otherwise: str) -> bool:
+    async def _put(self, put: Put, instance: str, wanted: str, otherwise: str) -> bool:
         async with self._turn:
-            done, at = self._done.get(put.__name__, ("", 0.0))
+            done, at = self._done.get(put, ("", 0.0))
             if wanted == done and monotonic() - at < AGAIN_SECONDS:
                 return True
             self._instance = instance
             try:
                 await asyncio.to_thread(put, chain_of(instance), wanted)
             except (OSError, subprocess.SubprocessError) as error:
-                self._tell(error, otherwise)
+                self._tell(put, error, otherwise)
                 return False
-            self._done[put.__name__], self._told = (wanted, monotonic()), ""
+            self._done[put] = wanted, monotonic()
+            self._told.pop(put, None)
             return True
 
     async def clear(self) -> None:
@@ -95,10 +99,10 @@ class IptablesFirewall:
         except (OSError, ValueError):
             return ""
 
-    def _tell(self, error: Exception, otherwise: str) -> None:
+    def _tell(self, put: Put, error: Exception, otherwise: str) -> None:
         said = getattr(error, "stderr", None) or str(error)
-        if said != self._told:
-            self._told = said
+        if said != self._told.get(put):
+            self._told[put] = said
             log.warning("%s: %s", otherwise, said.strip())
 
 
