@@ -170,7 +170,11 @@ def restore(  # noqa: PLR0913, PLR0917 -- one per option
     service, _, named = service.partition("/")
     chosen = backup or named or wanted
     if moment:
-        if chosen or other:
+        if other:
+            raise Failure(
+                "--to is for a service's own moments, not another project's; nothing was done", exit_code=USAGE
+            )
+        if chosen:
             raise Failure("a backup or a moment, not both; nothing was done", exit_code=USAGE)
         chosen = _recovered(client, options.place(project, source or environment, "services", service), moment)
     known = client.get(_path(other or project, source or environment, f"{service}/{chosen}"))

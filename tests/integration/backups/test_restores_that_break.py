@@ -11,7 +11,7 @@ from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.backups.backup import FAILED, OK, Backup, Manifest, Restore
 from hostess.domain.problem import Problem
 from hostess.services.backups.backups import Target
-from hostess.services.backups.restores import Restores
+from hostess.services.backups.restores import Restores, users_of
 from hostess.services.deploying.turns import Turns
 from tests.fakes.clock import START, FakeClock
 from tests.integration.backups.stage import KEY, TARGET, a_journal
@@ -123,3 +123,8 @@ async def test_a_service_that_is_no_database_any_more(tmp_path: Path) -> None:
 
         ended = (await journal.restores())[0]
         assert (ended.state, ended.problem.endswith("the service is gone")) == (FAILED, True)
+
+
+def test_a_file_that_is_taken_no_more() -> None:
+    """Where hostess.yml of the live release is one that this version refuses, nobody is named, and the restore goes on."""
+    assert users_of(TARGET) == ()

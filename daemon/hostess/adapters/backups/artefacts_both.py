@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 
-from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, damaged, unpacked
+from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, unpacked
 from hostess.adapters.backups.bucket_obstore import Bucket
 from hostess.adapters.backups.encryption_age import Seal
-from hostess.domain.backups.backup import BUCKET, FOLDER, Written
+from hostess.domain.backups.backup import BUCKET, FOLDER, Written, damaged
 from hostess.domain.ports import Artefacts
 from hostess.domain.problem import Problem
 from hostess.domain.settings import BackupsSettings

@@ -17,7 +17,7 @@ import zstandard
 
 from hostess.adapters.backups.encryption_age import Reader, Seal
 from hostess.adapters.folder_sync import sync_folder
-from hostess.domain.backups.backup import Part, Written
+from hostess.domain.backups.backup import Part, Written, damaged
 from hostess.domain.problem import Problem
 
 PIECE = 4 * 1024 * 1024
@@ -136,16 +136,6 @@ class FolderArtefacts:
                 sync_folder(target.parent)
             finally:
                 begun.unlink(missing_ok=True)
-
-
-def damaged(path: str, found: str, checksum: str) -> Problem:
-    """Return what is to be said of an artefact that is not what was written."""
-    return Problem(
-        "backup-damaged",
-        f"{path} is damaged: its SHA-256 is {found}, and it was written with {checksum}",
-        serving="the service itself is not touched",
-        remedy="take another one: `hostess backups list` shows them; then delete this one",
-    )
 
 
 class Packed:

@@ -33,6 +33,8 @@ LONGEST_LINE = 64 * 1024
 PLAIN = {"Detach": False, "Tty": False}
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 CONFLICT = 409
+UNPACKING = 3600.0
+"""Seconds that the engine has to write down what it was sent."""
 SETTLING = 10.0
 """Seconds within which the engine notices that a command has ended."""
 
@@ -139,7 +141,7 @@ class ContainerShell:
         """Unpack a tar below a directory."""
         url = url_of(self._api, f"/containers/{self._container}/archive")
         try:
-            checked(self._api.put(url, params={"path": path}, data=iter(pieces), timeout=(10, None)))
+            checked(self._api.put(url, params={"path": path}, data=iter(pieces), timeout=(10, UNPACKING)))
         except (OSError, HTTPError, requests.RequestException, APIError) as error:
             raise self._broken(f"unpacking below {path}", error) from error
 

@@ -188,6 +188,16 @@ def chosen(backups: Sequence[Backup], service: str, wanted: str) -> Backup:
     return max(found, key=lambda each: each.started_at)
 
 
+def damaged(path: str, found: str, checksum: str) -> Problem:
+    """Return what is to be said of an artefact that is not what was written."""
+    return Problem(
+        "backup-damaged",
+        f"{path} is damaged: its SHA-256 is {found}, and it was written with {checksum}",
+        serving="the service itself is not touched",
+        remedy="take another one: `hostess backups list` shows them; `hostess backups create SERVICE` makes one",
+    )
+
+
 def proven(backups: Iterable[Backup]) -> Mapping[str, datetime]:
     """Return service -> when a backup of it was last proven by restoring it."""
     found: dict[str, datetime] = {}

@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hostess.domain import labels
 from hostess.domain.alerts import subject_of
 from hostess.domain.backups.backup import (
     BUCKET,
@@ -22,6 +21,7 @@ from hostess.domain.backups.backup import (
     Manifest,
     Written,
     chosen,
+    damaged,
     new_id,
     partial_for,
     superfluous,
@@ -29,7 +29,6 @@ from hostess.domain.backups.backup import (
 from hostess.domain.codec import to_json
 from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, Shell
 from hostess.domain.problem import Problem
-from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.dumps import dump
 from hostess.services.keeping.replicas import Replicas
@@ -148,12 +147,7 @@ class Backups:
             found = await asyncio.to_thread(self._artefacts.checksum, backup.path, backup.missing)
         if found != backup.checksum:
             await self._tell(backup, "backup.damaged", f"{backup.file} is damaged: its checksum is another one")
-            raise Problem(
-                "backup-damaged",
-                f"{backup.file} is damaged: its SHA-256 is {found}, and it was written with {backup.checksum}",
-                serving=f"{backup.service} itself is not touched",
-                remedy=f"make a new one: `hostess backups create {backup.service}`; then delete this one",
-            )
+            raise damaged(backup.file, found, backup.checksum)
         return found
 
     async def sound(self, backup: Backup) -> None:
@@ -206,7 +200,7 @@ class Backups:
         live, workload = await live_workload(self._journal, project, environment, service)
         if not (workload.is_database or workload.backups or workload.volumes):
             raise Problem("not-backed-up", f"{service} keeps nothing: it is no database, and has no persistence")
-        container = await self.container(live, workload)
+        container = await self._replicas.running(live, workload)
         if container is None:
             raise Problem(
                 "container-not-running",
@@ -214,12 +208,6 @@ class Backups:
                 remedy="`hostess services list` shows its state",
             )
         return Target(live, workload, container)
-
-    async def container(self, release: Release, workload: Workload) -> Container | None:
-        """Return the container of a service that runs."""
-        there = present_replicas(await self._replicas.of_place(release.project, release.environment))
-        own = (each for each in there if each.labels.get(labels.SERVICE) == workload.name)
-        return next((each for each in own if each.state == "running"), None)
 
     # ---- one backup --------------------------------------------------------------------------------------------------
 

@@ -283,7 +283,13 @@ def _half(restore: Restore) -> str:
 
 def users_of(target: Target) -> tuple[str, ...]:
     """Return the services that use a service, itself included where it is no database: their connections end at a swap."""
-    found = consumers(parse(target.release.file, "hostess.yml"), target.workload.name)
+    try:
+        found = consumers(parse(target.release.file, "hostess.yml"), target.workload.name)
+    except (
+        Problem
+    ) as problem:  # of an earlier version that took more: nobody is named, and nothing is in the way of a restore
+        log.warning("who uses %s is not known: %s", target.workload.name, problem)
+        found = ()
     return found if target.workload.is_database else (target.workload.name, *found)
 
 

@@ -10,7 +10,6 @@ from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Clock, Container, Engine
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import memory_text
-from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Inside, Release, Workload
 from hostess.services.databases.access import DatabaseAccess
@@ -52,13 +51,13 @@ class DatabaseSetup:
         """
         for workload in databases_of(release):
             inside = workload.inside or Inside()
-            container = await self._container(release, workload)
+            container = await self._replicas.running(release, workload)
             if inside.extensions and container is not None and container.image == workload.image:
                 postgres.check_available(workload.name, inside.extensions, await self._available(workload, container))
 
     async def make(self, release: Release, workload: Workload, say: Say) -> None:
         """Set up one database of *release*. Problems: "extension-unavailable", "database-setup-failed"."""
-        container = await self._container(release, workload)
+        container = await self._replicas.running(release, workload)
         if container is None or workload.inside is None:
             return
         current = container.labels.get(labels.SPEC) == workload.spec
@@ -116,16 +115,6 @@ class DatabaseSetup:
             await self._clock.sleep(PAUSE)
         lines = output.strip().splitlines() or [f"exit code {code}"]
         raise _failed(workload, next((line for line in lines if "ERROR" in line or "FATAL" in line), lines[-1]))
-
-    async def _container(self, release: Release, workload: Workload) -> Container | None:
-        """Return the container of a database that runs: the one that is wanted, else the one that it will follow."""
-        found = [
-            container
-            for container in present_replicas(await self._replicas.of_place(release.project, release.environment))
-            if container.labels.get(labels.SERVICE) == workload.name and container.state == "running"
-        ]
-        found.sort(key=lambda container: container.labels.get(labels.SPEC) != workload.spec)
-        return found[0] if found else None
 
 
 def databases_of(release: Release) -> list[Workload]:
