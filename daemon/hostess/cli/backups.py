@@ -129,7 +129,11 @@ def download(client: Client, backup: str, project: str | None, environment: str,
     tell(f"{target}: {size_text(known['size'])}, SHA-256 {checksum}")
 
 
-@example("hostess backups restore database", 'hostess backups restore database --to "2026-01-02 03:04:05"')
+@example(
+    "hostess backups restore database",
+    'hostess backups restore database --to "2026-01-02 03:04:05"',
+    "hostess backups restore database --from-project shop -p shop-copy --pause",
+)
 @backups.command("restore")
 @click.argument("service", metavar="SERVICE[/ID]")
 @click.argument("backup", default="")
