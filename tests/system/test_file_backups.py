@@ -191,10 +191,9 @@ def test_a_mount_is_not_emptied() -> None:
 
 
 def test_volumes_as_they_are(shop: Host, tmp_path: Path) -> None:
-    """Of a service without a command the volumes are kept; nothing takes them back by itself, and the documented commands do."""
+    """Of a service without a command the volumes are kept; the documented commands put them back by hand, too."""
     inside(shop, "notes", "mkdir -p /notes/deep; echo keep > /notes/deep/file; chmod 640 /notes/deep/file")
     backup = made(shop, "notes")
-    refused = backups(shop, "restore", "notes", "--force")
     saved = backups(shop, "download", f"notes/{backup['id']}", "--output", str(tmp_path / "notes-ID.tar.zst"))
     inside(shop, "notes", "rm -r /notes/deep")
     [line] = [line.strip() for line in DOCS.read_text().splitlines() if "docker cp - CONTAINER" in line]
@@ -205,8 +204,6 @@ def test_volumes_as_they_are(shop: Host, tmp_path: Path) -> None:
         check=True,
     )
 
-    assert refused.returncode == 2
-    assert "holds the volumes of notes as they are" in refused.stderr
     assert inside(shop, "notes", "cat /notes/deep/file; stat -c %a /notes/deep/file") == "keep\n640"
 
 

@@ -212,7 +212,7 @@ class Restore:
     """One restore of a service. *state*: running, ok, failed (*problem* says why; the data is as it was before).
 
     *source* is the environment that the backup is of, *safety* the backup that was taken before, *mark* what tells new data from
-    old after a restart: the id of the data in redis, "swapped" in postgres.
+    old after a restart: the id of the data in redis, how far it came in others.
     """
 
     id: str

@@ -36,22 +36,20 @@ class FilesRestore:
         await self._engine.end_commands(target.container.id, mark)
 
 
-def check_takes(workload: Workload, backup: Backup, manifest: Manifest) -> None:
-    """Problem "restore-by-hand" when the service cannot take that backup back by itself."""
-    of_command = any(each.directory == files_backup.DIRECTORY for each in manifest.files)
-    if of_command and command_of(workload):
-        return
-    why = (
-        f"{workload.name} has no restore_command"
-        if of_command
-        else f"{backup.file} holds the volumes of {workload.name} as they are"
-    )
-    raise Problem(
-        "restore-by-hand",
-        f"{why}, so nothing can put it back by itself",
-        serving=f"{workload.name}, with what it has",
-        remedy=f'`hostess backups download {workload.name}/{backup.id}`, then docs/backups.md, "A service of your own"',
-    )
+def check_takes(workload: Workload, backup: Backup) -> None:
+    """Problem "restore-by-hand" when the service cannot take a backup back that its command has made."""
+    if not command_of(workload):
+        raise Problem(
+            "restore-by-hand",
+            f"{workload.name} has no restore_command, so nothing can put it back by itself",
+            serving=f"{workload.name}, with what it has",
+            remedy=f'`hostess backups download {workload.name}/{backup.id}`, then docs/backups.md, "A service of your own"',
+        )
+
+
+def of_command(manifest: Manifest) -> bool:
+    """Whether a backup is what a service's command has made, and not its volumes as they are."""
+    return any(each.directory == files_backup.DIRECTORY for each in manifest.files)
 
 
 def command_of(workload: Workload) -> tuple[str, ...]:

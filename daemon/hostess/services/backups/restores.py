@@ -16,12 +16,15 @@ from hostess.domain.ports import Artefacts, Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.push import Say
+from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.backups import Backups, Target
-from hostess.services.backups.restore_files import FilesRestore, check_takes
+from hostess.services.backups.restore_files import FilesRestore, check_takes, of_command
 from hostess.services.backups.restore_postgres import PostgresRestore, mark_of
 from hostess.services.backups.restore_redis import RedisRestore
+from hostess.services.backups.restore_volumes import VolumesRestore, check_fits
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.turns import Turns
+from hostess.services.live import live_workload
 from hostess.services.under_way import UnderWay
 
 AGAIN = 2.0
@@ -29,7 +32,13 @@ INTERRUPTED = "the daemon was stopped in the middle of it"
 GONE = frozenset({"nothing-live", "service-not-found", "project-not-found", "not-backed-up"})
 """The codes of a service that is no database any more."""
 SWAPPED = "swapped"
-"""The mark of a restore of PostgreSQL whose new databases have their names."""
+"""The mark of a restore of PostgreSQL whose new databases have their names, or of volumes that are to hold the new files."""
+LOADING = "loading"
+"""The mark of a restore of volumes that hold the files of before, and others beside."""
+ASIDE = "aside"
+"""The mark of a restore of volumes whose service may be stopped, and that are to hold the files of before."""
+COMMAND = "command"
+"""The mark of a restore that a service's own command carries out."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +57,7 @@ class Restores:
         postgres: PostgresRestore,
         redis: RedisRestore,
         files: FilesRestore,
+        volumes: VolumesRestore,
         setup: DatabaseSetup,
         turns: Turns,
         clock: Clock,
@@ -58,6 +68,7 @@ class Restores:
         self._postgres = postgres
         self._redis = redis
         self._files = files
+        self._volumes = volumes
         self._setup = setup
         self._turns = turns
         self._clock = clock
@@ -83,7 +94,10 @@ class Restores:
                 serving="nothing was changed",
             )
         if not target.workload.is_database:
-            check_takes(target.workload, backup, manifest)
+            if of_command(manifest):
+                check_takes(target.workload, backup)
+            else:
+                check_fits(target.workload, backup, manifest)
         restore = Restore(
             id=new_id(self._clock.now(), self._clock.token(48)),
             project=target.release.project,
@@ -166,8 +180,12 @@ class Restores:
             async with self._waiting(target, pause=pause):
                 await self._postgres.swap(target, restore, databases)
             await self._tidied(target, restore)
+        elif target.workload.type is not ServiceType.REDIS and not of_command(manifest):
+            await self._put_in_volumes(target, restore, backup, manifest, say, pause=pause)
+            return
         elif target.workload.type is not ServiceType.REDIS:
             say("putting its files back, and running its restore_command")
+            await self._journal.put_restore(replace(restore, mark=COMMAND))
             async with self._waiting(target, pause=pause):
                 await self._files.put_back(target, mark_of(restore), backup)
             return
@@ -180,6 +198,20 @@ class Restores:
                 async with self._waiting(target, pause=pause):
                     await self._redis.copy(target, beside)
         await self._setup.make(target.release, target.workload, say)
+
+    async def _put_in_volumes(
+        self, target: Target, restore: Restore, backup: Backup, manifest: Manifest, say: Say, *, pause: bool
+    ) -> None:
+        release, workload, mark = target.release, target.workload, mark_of(restore)
+        await self._volumes.check(release, workload, mark)
+        await self._journal.put_restore(replace(restore, mark=LOADING))
+        await self._volumes.load(release, workload, mark, backup, manifest)
+        say("putting it in place")
+        await self._journal.put_restore(replace(restore, mark=ASIDE))
+        async with self._waiting(target, pause=pause):
+            await self._volumes.swap(
+                release, workload, mark, lambda: self._journal.put_restore(replace(restore, mark=SWAPPED))
+            )
 
     def _waiting(self, target: Target, *, pause: bool) -> AbstractAsyncContextManager[None]:
         """Let requests to those who use the service wait, if that was asked for."""
@@ -205,10 +237,12 @@ class Restores:
             restore = next((each for each in known if each.id == begun.id), begun)
             try:
                 async with self._turns.turn(restore.project, restore.environment):
+                    live, workload = await live_workload(
+                        self._journal, restore.project, restore.environment, restore.service
+                    )
+                    if not workload.is_database:
+                        return await self._found_out_of_files(restore, live, workload, why)
                     target = await self._target(restore)
-                    if not target.workload.is_database:
-                        await self._files.end(target, mark_of(restore))
-                        return await self._failed(restore, f"{why}; {_half(restore)}")
                     if target.workload.type is ServiceType.POSTGRES:
                         swapped = await self._tidied(target, restore)
                     else:
@@ -224,6 +258,20 @@ class Restores:
         if swapped:
             return await self._done(restore)
         return await self._failed(restore, f"{why}; the data is as it was")
+
+    async def _found_out_of_files(self, restore: Restore, live: Release, workload: Workload, why: str) -> Restore:
+        """End a restore of a service that is no database: how far it came was written down."""
+        if restore.mark == COMMAND:
+            await self._files.end(await self._target(restore), mark_of(restore))
+            return await self._failed(restore, f"{why}; {_half(restore)}")
+        if restore.mark:
+            stopped, decided = restore.mark != LOADING, restore.mark == SWAPPED
+            await self._volumes.finish(live, workload, mark_of(restore), stopped=stopped, decided=decided)
+        if restore.mark != SWAPPED:
+            return await self._failed(restore, f"{why}; the data is as it was")
+        if why == INTERRUPTED:
+            return await self._done(restore)
+        return await self._failed(restore, f"{why}; it has the files of the backup{_back(restore)}")
 
     async def _target(self, restore: Restore) -> Target:
         return await self._backups.target(restore.project, restore.environment, restore.service)
@@ -275,10 +323,13 @@ class Restores:
 
 def _half(restore: Restore) -> str:
     """Return what is to be said of a service whose own command was to take a backup back, and did not end well."""
-    before = (
-        f", or go back: `hostess backups restore {restore.service} --backup {restore.safety}`" if restore.safety else ""
-    )
-    return f"what {restore.service} has now may be a part of both: restore it again{before}"
+    return f"what {restore.service} has now may be a part of both: restore it again{_back(restore)}"
+
+
+def _back(restore: Restore) -> str:
+    if not restore.safety:
+        return ""
+    return f", or go back: `hostess backups restore {restore.service} --backup {restore.safety}`"
 
 
 def users_of(target: Target) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from hostess.services.backups.recoveries import Recoveries
 from hostess.services.backups.restore_files import FilesRestore
 from hostess.services.backups.restore_postgres import PostgresRestore
 from hostess.services.backups.restore_redis import RedisRestore
+from hostess.services.backups.restore_volumes import VolumesRestore
 from hostess.services.backups.restores import Restores
 from hostess.services.backups.times import BackupTimes
 from hostess.services.backups.wal_archive import WalArchive
 from hostess.services.backups.wal_drills import WalDrills
 from hostess.services.databases.access import DatabaseAccess
 from hostess.services.databases.setup import DatabaseSetup
+from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.turns import Turns
 from hostess.services.keeping.replicas import Replicas
 
@@ -31,6 +33,7 @@ class Databases:
     access: DatabaseAccess
     setup: DatabaseSetup
     turns: Turns
+    gate: Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,9 @@ class BackupServices:
         backups.then(heartbeats.after)
         backups.then(drills.after)
         files = FilesRestore(engine, artefacts)
+        volumes = VolumesRestore(journal, engine, replicas, databases.gate, artefacts)
         restores = Restores(
-            journal, backups, artefacts, postgres, redis, files, databases.setup, databases.turns, clock
+            journal, backups, artefacts, postgres, redis, files, volumes, databases.setup, databases.turns, clock
         )
         times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
         wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
