@@ -149,21 +149,25 @@ class Shop:
         return found
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """Push the stack to an installation that has the bucket in its settings."""
-    server = Server()
-    made = urllib.request.Request(f"{server.url}/safe", method="PUT")
-    urllib.request.urlopen(made).close()
-    settings = {
+def settings_for(server: Server) -> dict[str, str]:
+    """Return the settings that lead to the bucket."""
+    return {
         "HOSTESS_BACKUPS__S3__ENDPOINT": server.line.url,
         "HOSTESS_BACKUPS__S3__BUCKET": "safe",
         "HOSTESS_BACKUPS__S3__PREFIX": "one/host",
         "HOSTESS_BACKUPS__S3__ACCESS_KEY_ID": "key",
         "HOSTESS_BACKUPS__S3__SECRET_ACCESS_KEY": SECRET,
     }
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Push the stack to an installation that has the bucket in its settings."""
+    server = Server()
+    made = urllib.request.Request(f"{server.url}/safe", method="PUT")
+    urllib.request.urlopen(made).close()
     try:
-        with a_host(tmp_path_factory.mktemp("host"), settings) as host:
+        with a_host(tmp_path_factory.mktemp("host"), settings_for(server)) as host:
             pushed(a_repository(host, "shop", {"hostess.yml": STACK}))
             docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "word", "kept")
             yield Shop(host, server)
@@ -256,3 +260,30 @@ def test_a_folder_that_was_lost(shop: Shop) -> None:
     assert docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "GET", "word") == "kept\n"
     for name in shop.objects().keys() - shop.files().keys():  # what only the bucket has is nobody's concern any more
         obstore.delete(shop.bucket, f"one/host/shop/production/cache/{name}")
+
+
+def test_another_host_takes_them_over(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A new host that has the bucket alone lists and restores what the old one has kept there; what is damaged it does not take."""
+    docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "SET", "word", "of the old host")
+    damaged, good = shop.made(), shop.made()
+    path = f"one/host/shop/production/cache/{damaged['file']}"
+    content = bytearray(obstore.get(shop.bucket, path).bytes())
+    content[-1] ^= 1
+    obstore.put(shop.bucket, path, bytes(content))
+    words = ("-p", "shop", "-o", "json")
+
+    with a_host(tmp_path_factory.mktemp("new"), settings_for(shop.server)) as new:
+        pushed(a_repository(new, "shop", {"hostess.yml": STACK}))
+        taken = new.hostess("backups", "adopt", "cache", *words)
+        found = json.loads(taken.stdout)
+        states = {each["id"]: each["state"] for each in found["items"]}
+        again = new.hostess("backups", "adopt", "cache", "-p", "shop")
+        restored = new.hostess("backups", "restore", "cache", good["id"], "-p", "shop", "--force")
+
+        assert (states[good["id"]], list(found["refused"])) == ("partial", [damaged["file"]])
+        assert "was written with" in found["refused"][damaged["file"]]
+        assert damaged["id"] not in states
+        assert "there are none that are not known" in again.stderr + again.stdout
+        assert restored.returncode == 0, restored.stderr
+        assert docker("exec", only(new, "shop", "cache"), "redis-cli", "GET", "word") == "of the old host\n"
+    assert shop.host.hostess("backups", "delete", f"cache/{damaged['id']}", "-p", "shop", "--force").returncode == 0

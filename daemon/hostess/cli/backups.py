@@ -84,6 +84,27 @@ def create(client: Client, service: str, project: str | None, environment: str, 
         raise Failure(f"the backup of {service} failed: {done['problem']}", exit_code=FAILED)
 
 
+@example("hostess backups adopt database -p shop")
+@backups.command("adopt")
+@click.argument("service")
+@options.project
+@options.environment
+@options.form
+@options.connected
+def adopt(client: Client, service: str, project: str | None, environment: str, form: str) -> None:
+    """Take over backups of SERVICE that lie in the folder or bucket, and that another host has made; each is read back first."""
+    path = options.place(project, environment, "services", service, "adopted-backups")
+    found = client.send("POST", path, {}, timeout=LONG)
+    if form == "json":
+        show_json(found)
+    else:
+        rows = [(each["file"], size_text(each["size"]), each["state"]) for each in found["items"]]
+        show_table(("FILE", "SIZE", "STATE"), rows, empty="there are none that are not known")
+    if found["refused"]:
+        told = "; ".join(f"{file}: {why}" for file, why in sorted(found["refused"].items()))
+        raise Failure(f"not taken over: {told}", exit_code=FAILED)
+
+
 @example("hostess backups verify database/20260102-020000-3f9ac1", "hostess backups verify database")
 @backups.command("verify")
 @click.argument("backup", metavar="SERVICE[/ID]")

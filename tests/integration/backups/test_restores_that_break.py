@@ -68,7 +68,7 @@ class Setup:
 def of(journal: SqliteJournal, postgres: Postgres, backups: Sound | None = None) -> Restores:
     """Return what restores."""
     given = cast("Callable[..., Restores]", Restores)
-    return given(journal, backups or Sound(), None, postgres, None, None, Setup(), Turns(), FakeClock())
+    return given(journal, backups or Sound(), None, postgres, None, None, None, Setup(), Turns(), FakeClock())
 
 
 async def begun(restores: Restores, monkeypatch: pytest.MonkeyPatch) -> Restore:

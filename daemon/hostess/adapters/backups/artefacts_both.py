@@ -7,7 +7,7 @@ from contextlib import suppress
 from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, unpacked
 from hostess.adapters.backups.bucket_obstore import Bucket
 from hostess.adapters.backups.encryption_age import Seal
-from hostess.domain.backups.backup import BUCKET, FOLDER, Written, damaged
+from hostess.domain.backups.backup import BUCKET, FOLDER, SUFFIX, Written, damaged
 from hostess.domain.ports import Artefacts
 from hostess.domain.problem import Problem
 from hostess.domain.settings import BackupsSettings
@@ -113,6 +113,17 @@ class BothArtefacts:
             self._there.put(path + MANIFEST, [text.encode()])
         if missing != FOLDER:
             self._here.put_manifest(path, text)
+
+    def listed(self, folder: str) -> dict[str, str]:
+        """Return the artefacts in a folder that have a manifest, here or there."""
+        here = self._here.listed(folder)
+        there = {
+            path.removesuffix(MANIFEST)
+            for path in self._there.listed(folder)
+            if path.endswith(SUFFIX + MANIFEST) and path.rpartition("/")[0] == folder
+        }
+        both = {path: "" if path in there else BUCKET for path in here}
+        return dict.fromkeys(there, FOLDER) | both
 
     def manifest(self, path: str) -> str:
         """Return the manifest."""

@@ -17,7 +17,7 @@ import zstandard
 
 from hostess.adapters.backups.encryption_age import Reader, Seal
 from hostess.adapters.folder_sync import sync_folder
-from hostess.domain.backups.backup import Part, Written, damaged
+from hostess.domain.backups.backup import SUFFIX, Part, Written, damaged
 from hostess.domain.problem import Problem
 
 PIECE = 4 * 1024 * 1024
@@ -88,6 +88,15 @@ class FolderArtefacts:
     def put_manifest(self, path: str, text: str, missing: str = "") -> None:  # noqa: ARG002 -- no other place
         """Write the manifest beside an artefact."""
         self.put(path + MANIFEST, [text.encode()])
+
+    def listed(self, folder: str) -> dict[str, str]:
+        """Return the artefacts in a folder that have a manifest."""
+        with _told("read", folder):
+            if not self._folder.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "the folder of backups is not there", str(self._folder))
+            ending = SUFFIX + MANIFEST
+            names = [path.name for path in self._at(folder).glob(f"*{ending}")]
+        return {f"{folder}/{name.removesuffix(MANIFEST)}": "" for name in names}
 
     def manifest(self, path: str) -> str:
         """Return the manifest of an artefact. Problem "backup-gone"."""

@@ -51,6 +51,11 @@ class Bucket:
             for start in range(0, size, PIECE):
                 yield bytes(obstore.get_range(self._store, path, start=start, end=min(start + PIECE, size)))
 
+    def listed(self, folder: str) -> list[str]:
+        """Return the paths of the objects in a folder, and in those within."""
+        with self._told("read from", folder):
+            return [each["path"] for page in obstore.list(self._store, f"{folder}/") for each in page]
+
     def remove(self, path: str) -> None:
         """Remove an object; an absent one is no error."""
         self._unless_absent(path, lambda: obstore.delete(self._store, path))

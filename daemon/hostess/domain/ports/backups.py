@@ -82,6 +82,9 @@ class Artefacts(Protocol):
     def put_manifest(self, path: str, text: str, missing: str = "") -> None:
         """Write what lies beside an artefact."""
 
+    def listed(self, folder: str) -> Mapping[str, str]:
+        """Return the artefacts in a folder that have a manifest: path -> the place that has none ("" when every place has it)."""
+
     def manifest(self, path: str) -> str:
         """Return what lies beside an artefact. Problem "backup-gone"."""
 

@@ -66,6 +66,13 @@ class BackupList(View):
     recoverable: dict[str, tuple[WindowView, ...]]
 
 
+class AdoptedView(View):
+    """The backups that were taken over, and why others were not: file -> reason."""
+
+    items: tuple[BackupView, ...]
+    refused: dict[str, str]
+
+
 class Verified(View):
     """What was read back."""
 
@@ -96,6 +103,20 @@ async def create_backup(call: Call, _: Nothing) -> BackupView:
     backup = await call.services.backups.backups.begin(call.project, call.environment, call.path["service"], "manual")
     await call.audit("backup.create", f"began a backup of {backup.service}", {"backup": backup.id})
     return view(call, backup)
+
+
+@op(f"POST {PLACE}/services/{{service}}/adopted-backups", "admin", returns=AdoptedView, makes_place=True)
+async def adopt_backups(call: Call, _: Nothing) -> AdoptedView:
+    """Take over the backups of a service that lie at their place and are not known here: each is read and compared first."""
+    service = call.path["service"]
+    found = await call.services.backups.adoption.adopt(call.project, call.environment, service)
+    ids = [each.id for each in found.backups]
+    await call.audit("backup.adopt", f"took over {len(ids)} backups of {service}", {"backups": ids})
+    hide = call.services.redactor.hide
+    return AdoptedView(
+        items=tuple(view(call, each) for each in found.backups),
+        refused={file: hide(why) for file, why in found.refused.items()},
+    )
 
 
 @op(f"GET {BACKUP}/{{backup}}", "read", returns=BackupView, makes_place=True)
@@ -195,6 +216,7 @@ def view(call: Call, backup: Backup) -> BackupView:
 OPERATIONS = (
     list_backups,
     create_backup,
+    adopt_backups,
     show_backup,
     verify_backup,
     download_backup,

@@ -32,11 +32,9 @@ INTERRUPTED = "the daemon was stopped in the middle of it"
 GONE = frozenset({"nothing-live", "service-not-found", "project-not-found", "not-backed-up"})
 """The codes of a service that is no database any more."""
 SWAPPED = "swapped"
-"""The mark of a restore of PostgreSQL whose new databases have their names, or of volumes that are to hold the new files."""
-LOADING = "loading"
-"""The mark of a restore of volumes that hold the files of before, and others beside."""
-ASIDE = "aside"
-"""The mark of a restore of volumes whose service may be stopped, and that are to hold the files of before."""
+"""The mark of a restore of PostgreSQL whose new databases have their names."""
+LOADING, ASIDE, MOVED = "loading", "aside", "moved"
+"""The marks of a restore of volumes: they hold the files of before; the service may be stopped, and is to have those; the new ones."""
 COMMAND = "command"
 """The mark of a restore that a service's own command carries out."""
 
@@ -210,7 +208,7 @@ class Restores:
         await self._journal.put_restore(replace(restore, mark=ASIDE))
         async with self._waiting(target, pause=pause):
             await self._volumes.swap(
-                release, workload, mark, lambda: self._journal.put_restore(replace(restore, mark=SWAPPED))
+                release, workload, mark, lambda: self._journal.put_restore(replace(restore, mark=MOVED))
             )
 
     def _waiting(self, target: Target, *, pause: bool) -> AbstractAsyncContextManager[None]:
@@ -237,12 +235,11 @@ class Restores:
             restore = next((each for each in known if each.id == begun.id), begun)
             try:
                 async with self._turns.turn(restore.project, restore.environment):
-                    live, workload = await live_workload(
-                        self._journal, restore.project, restore.environment, restore.service
-                    )
-                    if not workload.is_database:
-                        return await self._found_out_of_files(restore, live, workload, why)
+                    if restore.mark in {LOADING, ASIDE, MOVED, COMMAND}:
+                        return await self._found_out_of_files(restore, why)
                     target = await self._target(restore)
+                    if not target.workload.is_database:
+                        return await self._failed(restore, f"{why}; the data is as it was")
                     if target.workload.type is ServiceType.POSTGRES:
                         swapped = await self._tidied(target, restore)
                     else:
@@ -259,15 +256,15 @@ class Restores:
             return await self._done(restore)
         return await self._failed(restore, f"{why}; the data is as it was")
 
-    async def _found_out_of_files(self, restore: Restore, live: Release, workload: Workload, why: str) -> Restore:
+    async def _found_out_of_files(self, restore: Restore, why: str) -> Restore:
         """End a restore of a service that is no database: how far it came was written down."""
         if restore.mark == COMMAND:
             await self._files.end(await self._target(restore), mark_of(restore))
             return await self._failed(restore, f"{why}; {_half(restore)}")
-        if restore.mark:
-            stopped, decided = restore.mark != LOADING, restore.mark == SWAPPED
-            await self._volumes.finish(live, workload, mark_of(restore), stopped=stopped, decided=decided)
-        if restore.mark != SWAPPED:
+        live, workload = await live_workload(self._journal, restore.project, restore.environment, restore.service)
+        stopped, decided = restore.mark != LOADING, restore.mark == MOVED
+        await self._volumes.finish(live, workload, mark_of(restore), stopped=stopped, decided=decided)
+        if not decided:
             return await self._failed(restore, f"{why}; the data is as it was")
         if why == INTERRUPTED:
             return await self._done(restore)

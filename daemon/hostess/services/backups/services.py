@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from hostess.domain.ports import Artefacts, Clock, Engine, Heart, Journal
+from hostess.services.backups.adoption import Adoption
 from hostess.services.backups.backups import Backups
 from hostess.services.backups.base_backups import BaseBackups
 from hostess.services.backups.drill_room import DrillRoom
@@ -51,6 +52,7 @@ class BackupServices:
     heartbeats: Heartbeats
     wal_drills: WalDrills
     room: DrillRoom
+    adoption: Adoption
 
     @classmethod
     def wired(
@@ -75,7 +77,10 @@ class BackupServices:
         recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)
         wal_drills = WalDrills(journal, engine, backups, recoveries, clock, room)
         bases.then(wal_drills.after)
-        return cls(artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats, wal_drills, room)
+        adoption = Adoption(journal, artefacts, clock)
+        return cls(
+            artefacts, backups, times, drills, restores, bases, wal, recoveries, heartbeats, wal_drills, room, adoption
+        )
 
     async def recover(self) -> None:
         """After a restart: finish or undo what was under way."""
