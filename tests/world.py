@@ -104,6 +104,7 @@ class Bench:
         """End the daemon's own tasks, and leave to themselves the containers that it waited for."""
         await self.world.reconciler.stop()
         await self.world.deployments.stop()
+        await self.world.rotations.stop()
         await self.world.jobs.stop()
         self.retiring.cancel()
         await asyncio.gather(self.retiring, return_exceptions=True)

@@ -30,6 +30,7 @@ from hostess.services.certificates.internal import InternalCertificates
 from hostess.services.certificates.preflights import Preflights
 from hostess.services.certificates.served import ServedCertificates
 from hostess.services.connections import Connections
+from hostess.services.databases.rotations import Rotations
 from hostess.services.databases.upgrades import Upgrades
 from hostess.services.deploying.deployments import Deployments
 from hostess.services.deploying.pushes import Pushes
@@ -123,6 +124,7 @@ class World:
     storage: StorageWatch
     connections: Connections
     upgrades: Upgrades
+    rotations: Rotations
     alerts: AlertWatch
     notifier: Notifier
     api_host: ApiHost
@@ -192,6 +194,7 @@ def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploy
         removal=removal,
         preflights=deploying.preflights,
         upgrades=watching.upgrades,
+        rotations=watching.rotations,
         connections=Connections(journal, engine, replicas, sources.access, clock),
         orders=watching.orders,
         storage=watching.storage,

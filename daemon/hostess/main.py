@@ -85,7 +85,9 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.jobs.stop)
         await world.backups.recover()
         await world.upgrades.recover()
+        await world.rotations.recover()
         opened.push_async_callback(world.upgrades.stop)
+        opened.push_async_callback(world.rotations.stop)
         opened.push_async_callback(world.backups.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
@@ -195,6 +197,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         storage=world.storage,
         connections=world.connections,
         upgrades=world.upgrades,
+        rotations=world.rotations,
         alerts=world.alerts,
         notifier=world.notifier,
         voucher=world.voucher,

@@ -18,7 +18,7 @@ from hostess.cli.output import show_json, tell
 @options.form
 @options.connected
 def lock(client: Client, message: str, project: str | None, environment: str, form: str) -> None:
-    """Keep pushes, uploads, rollbacks, promotions and upgrades out of an environment, until `hostess unlock`.
+    """Keep pushes, uploads, rollbacks, promotions, upgrades and rotations out of an environment, until `hostess unlock`.
 
     What is live stays live: it is kept well, restarted and scaled as ever. A deployment that runs goes on; one that waits is refused.
     """

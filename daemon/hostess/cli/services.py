@@ -12,6 +12,7 @@ from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_json, show_table, tell
+from hostess.cli.rotate import rotate
 from hostess.cli.upgrade import upgrade
 from hostess.domain.quantities import size_text
 
@@ -121,6 +122,7 @@ def scale(client: Client, counts: tuple[str, ...], project: str | None, environm
 
 
 services.add_command(upgrade)
+services.add_command(rotate)
 
 
 @example("hostess services destroy database --data")

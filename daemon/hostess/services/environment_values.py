@@ -71,6 +71,10 @@ class EnvironmentValues:
             result[part.name] = resolve_env(part.env, _lookup(part, context, {**facts, **own}, secrets))
         return result
 
+    async def unrotated(self, deployment: Deployment, env: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a resolved environment as it would be if no password of a database had ever been rotated."""
+        return await self._access.as_first(deployment.project, deployment.environment, env)
+
     async def _reached(self, database: Service, context: Context, consumer: str) -> Mapping[str, str]:
         """Return what a consumer gets to know of a database: the parts of its group, nothing when it is in none."""
         deployment = context.deployment

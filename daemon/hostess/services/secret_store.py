@@ -94,12 +94,24 @@ class SecretStore:
             await self._put(project, environment, name, value)
             return value
 
+    async def kept_credential(self, project: str, environment: str, name: str) -> str | None:
+        """Return a generated credential; None when there is none of this name."""
+        known = await self._find(project, environment, name)
+        return None if known is None else self._open(known)
+
     async def put_credential(self, project: str, environment: str, name: str, value: str) -> None:
         """Store a generated credential in place of the one there is. Its *name* holds a ":"."""
         if ":" not in name:
             raise ValueError(f"a credential's name needs a colon to be out of users' reach: {name}")
         async with self._writing:
             await self._put(project, environment, name, value)
+
+    async def drop_credential(self, project: str, environment: str, name: str) -> None:
+        """Forget a generated credential; one that is not there is no error. Its *name* holds a ":"."""
+        if ":" not in name:
+            raise ValueError(f"a credential's name needs a colon to be out of users' reach: {name}")
+        async with self._writing:
+            await self._journal.remove_secret(project, environment, name)
 
     async def _find(self, project: str, environment: str, name: str) -> Secret | None:
         stored = await self._journal.secrets(project, environment)

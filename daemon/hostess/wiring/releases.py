@@ -28,6 +28,7 @@ from hostess.services.certificates.imports import CertificateImports
 from hostess.services.certificates.preflights import Preflights
 from hostess.services.databases.access import DatabaseAccess
 from hostess.services.databases.phase import DatabasePhase
+from hostess.services.databases.rotations import Rotations
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.databases.upgrades import Upgrades
 from hostess.services.databases.workloads import DatabaseWorkloads
@@ -39,6 +40,7 @@ from hostess.services.deploying.migrator import Migrator
 from hostess.services.deploying.preparation import Preparation
 from hostess.services.deploying.preview import Preview
 from hostess.services.deploying.pushes import Pushes
+from hostess.services.deploying.renewal import Renewal
 from hostess.services.deploying.report import Report
 from hostess.services.deploying.shutdown import Shutdown
 from hostess.services.deploying.steps import Steps
@@ -119,6 +121,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         StaticSites(engine, repositories, journal, builder, sites),
         DatabaseWorkloads(journal, access, instance),
         RouteValues(repositories, secrets, vault),
+        Renewal(access, vault),
         instance=instance,
         base_domain=settings.base_domain,
         own_hosts=claims(api_host(settings)),
@@ -214,6 +217,7 @@ class Watching:
     orders: Certificates
     alerts: AlertWatch
     upgrades: Upgrades
+    rotations: Rotations
     autoscaler: Autoscaler
 
 
@@ -221,7 +225,7 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     """Wire backups, certificates, and what notices trouble."""
     settings, journal, outside, own = ground.settings, ground.journal, ground.outside, ground.own
     engine, clock, replicas, turns = outside.engine, outside.clock, running.replicas, deploying.turns
-    managed = Databases(replicas, sources.access, running.databases, turns, running.gate)
+    managed = Databases(replicas, running.databases, turns, running.gate)
     backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
     folders = str(settings.data_dir), str(settings.backups.dir)
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
@@ -237,14 +241,25 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
         deploying.deployments,
         sources.preparation,
         sources.access,
+        running.databases,
         ground.vault,
         outside.meter,
+        clock,
+    )
+    rotations = Rotations(
+        journal,
+        replicas,
+        running.databases,
+        sources.access,
+        deploying.deployments,
+        sources.preparation,
+        turns,
         clock,
     )
     scaled = Scaled(deploying.repairs, deploying.undoing, running.routing, turns)
     usage = UsageWatch(journal, replicas, outside.usage, clock)
     autoscaler = Autoscaler(journal, usage, scaled, outside.meter, clock)
-    return Watching(backups, storage, checkups, orders, alerts, upgrades, autoscaler)
+    return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler)
 
 
 def railpack_environment(settings: Settings) -> dict[str, str]:

@@ -383,6 +383,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         storage=world.storage,
         connections=world.connections,
         upgrades=world.upgrades,
+        rotations=world.rotations,
         alerts=world.alerts,
         canaries=world.canaries,
         routing=world.routing,

@@ -68,7 +68,7 @@ async def test_a_server_that_does_not_tell_how_far_it_is_is_given_up(monkeypatch
     """A redis beside that loads a snapshot and answers nothing has its time, not that of each question."""
     monkeypatch.setattr(restore_redis, "LOADING", SOON)
     nothing = cast("Any", None)
-    redis = RedisRestore(cast("Engine", Hung()), nothing, nothing, nothing, FakeClock())
+    redis = RedisRestore(cast("Engine", Hung()), nothing, nothing, FakeClock())
 
     async with asyncio.timeout(5):
         with pytest.raises(Problem, match="loading the snapshot took longer than") as late:

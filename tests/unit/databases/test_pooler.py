@@ -31,13 +31,21 @@ def test_pools_leave_half_of_the_connections_to_others(memory: int, poolers: int
 
 def test_its_files_know_the_server_alone() -> None:
     """The settings hold no secret; of the users only the one is listed who looks the others up in the server."""
-    found = pooler.files(SERVICE, "pass-word")
+    found = pooler.files(SERVICE, Access("pass-word"))
 
     ini = found["/etc/hostess/pgbouncer.ini"].splitlines()
     assert {"* = host=@address@ port=5432", "pool_mode = session", "default_pool_size = 32"} <= set(ini)
     assert {"auth_user = postgres", "auth_dbname = main-db"} <= set(ini)
     assert not any("pass-word" in line for line in ini)
     assert found["/etc/hostess/userlist.txt"] == '"postgres" "pass-word"\n'
+
+
+def test_it_looks_others_up_as_who_may_log_in() -> None:
+    """After a rotation another role logs in as the database's own user, and the pooler with it."""
+    found = pooler.files(SERVICE, Access("new", "postgres_b"))
+
+    assert "auth_user = postgres_b" in found["/etc/hostess/pgbouncer.ini"].splitlines()
+    assert found[pooler.USERS] == '"postgres_b" "new"\n'
 
 
 def test_pooled_url_leads_to_it() -> None:

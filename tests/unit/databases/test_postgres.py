@@ -94,3 +94,15 @@ def test_the_script_makes_each_database_its_owners_own() -> None:
     assert 'REVOKE ALL ON DATABASE "db__api" FROM PUBLIC;' in lines
     assert lines.count('CREATE EXTENSION IF NOT EXISTS "vector" CASCADE;') == 2
     assert lines.index('\\connect "db__api"') < len(lines) - 1
+
+
+def test_who_logs_in_in_the_owners_place_becomes_the_owner() -> None:
+    """The second role is a member of the owner and takes its place at each login; a role without a password keeps none."""
+    script = postgres.logins({"db__api": None, "db__api_b": "SCRAM"})
+
+    assert 'ALTER ROLE "db__api" PASSWORD NULL;' in script
+    assert "ALTER ROLE \"db__api_b\" PASSWORD 'SCRAM';" in script
+    assert 'ALTER ROLE "db__api_b" LOGIN NOSUPERUSER;' in script
+    assert 'GRANT "db__api" TO "db__api_b";' in script
+    assert script.index("RESET ALL") < script.index('SET role TO "db__api"') < script.index("COMMIT")
+    assert 'ALTER ROLE "postgres_b" LOGIN SUPERUSER;' in postgres.logins({"postgres": None, "postgres_b": "SCRAM"})

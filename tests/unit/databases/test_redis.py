@@ -30,7 +30,7 @@ def test_a_cap_near_the_limit_is_told(special: str, told: bool) -> None:
 
 def test_a_user_may_do_everything_within_its_index() -> None:
     """A group's user has its own index alone, none of the commands that reach further, and those of @dangerous that do not."""
-    command = redis.user("api", 3, "abc", KNOWN)
+    command = redis.user("api", 3, ["abc"], KNOWN)
 
     assert command.startswith("ACL SETUSER api reset on #abc ~* &* +@all -@admin -@dangerous ")
     assert command.endswith(" -select +select|3")
@@ -39,19 +39,27 @@ def test_a_user_may_do_everything_within_its_index() -> None:
 
 def test_commands_that_a_server_lacks_are_not_named() -> None:
     """A rule about an unknown command is an error, so there is none; those of search modules are denied where they are."""
-    assert "swapdb" not in redis.user("api", 0, "abc", ("get",))
-    assert "-ft.search" in redis.user("api", 0, "abc", ("get", "ft.search"))
+    assert "swapdb" not in redis.user("api", 0, ["abc"], ("get",))
+    assert "-ft.search" in redis.user("api", 0, ["abc"], ("get", "ft.search"))
 
 
 def test_an_older_server_keeps_users_in_memory_alone() -> None:
     """Users are written down where the server can do that, and limits are set in any case."""
     inside = Inside(groups={"api": 0}, maxmemory=5, policy="allkeys-lru")
 
-    assert redis.commands(inside, {"api": "abc"}, (), lasting=True)[1:] == [
+    digests = {"": ["own"], "api": ["abc"]}
+
+    assert redis.commands(inside, digests, (), lasting=True)[2:] == [
         "ACL SAVE",
         "CONFIG SET maxmemory 5 maxmemory-policy allkeys-lru",
     ]
-    assert "ACL SAVE" not in redis.commands(inside, {"api": "abc"}, (), lasting=False)
+    assert "ACL SAVE" not in redis.commands(inside, digests, (), lasting=False)
+
+
+def test_a_user_has_the_passwords_of_today_and_no_others() -> None:
+    """While consumers move there are two, each by its hash, and what was taken before is given up."""
+    assert redis.own_user(["one", "two"]) == "ACL SETUSER default on resetpass #one #two ~* &* +@all"
+    assert redis.user("api", 0, ["one", "two"], ()).startswith("ACL SETUSER api reset on #one #two ~*")
 
 
 def test_an_answer_other_than_ok_is_a_refusal() -> None:

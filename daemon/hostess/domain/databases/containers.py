@@ -35,6 +35,8 @@ def version_of(service: Service) -> str:
 def recipe(service: Service, password: str) -> Recipe:
     """Return how to run *service*; its data is below `path`. Postgres: user postgres, database named like the service (spec 2.5).
 
+    *password* is what a postgres is made with, and what a redis takes from its own container: neither is changed by a rotation.
+
     What `inside_of` tells is no part of it: that is made while the database runs, and changes without a restart.
     """
     version = version_of(service)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from hostess.domain.databases import postgres
+from hostess.domain.databases.scopes import Access
 from hostess.domain.hostess_yml.stack import Service
 
 IMAGE = "edoburu/pgbouncer:v1.24.1-p1"
@@ -11,6 +12,7 @@ PORT = 6432
 CPU = 0.5
 MEMORY = 128 * 2**20
 FOLDER = "/etc/hostess"
+USERS = f"{FOLDER}/userlist.txt"
 CLIENTS = 1000
 
 # Any image with pgbouncer, a shell and getent will do. A database has another address after a hand-over or a repair, and
@@ -39,6 +41,11 @@ def pooler_name(service: str) -> str:
     return f"{service}.pooler"
 
 
+def database_of(name: str) -> str:
+    """Return the postgres that a pooler of this name is beside."""
+    return name.rpartition(".")[0]
+
+
 def has_pooler(service: Service) -> bool:
     """Whether a service has a pooler."""
     return bool(service.special.get("pooler"))
@@ -54,19 +61,20 @@ def start(service: str) -> str:
     return _START.replace("NAME", service).replace("FOLDER", FOLDER)
 
 
-def files(service: Service, password: str) -> dict[str, str]:
-    """Return the pooler's files, path -> text; *password* is that of the database's own user.
+def files(service: Service, own: Access) -> dict[str, str]:
+    """Return the pooler's files, path -> text; *own* is the access of the database's own user.
 
     Whoever may connect to the server may connect here, by the server's own list of users: a group that comes later needs no new
     pooler, and while one pooler follows another it does not matter which of them answers.
     """
     size = pool_size(service.resources.memory, instances(service), len(service.databases or {}))
-    settings = _settings(service.name, str(_pooler(service).get("mode") or "transaction"), size)
+    user = own.user or postgres.USER
+    settings = _settings(service.name, user, str(_pooler(service).get("mode") or "transaction"), size)
     told = ["[databases]", "* = host=@address@ port=5432", "[pgbouncer]"]
     told += [f"{name} = {value}" for name, value in settings]
     return {
         f"{FOLDER}/pgbouncer.ini": "\n".join([*told, ""]),
-        f"{FOLDER}/userlist.txt": f'"postgres" {_quoted(password)}\n',
+        USERS: f"{_quoted(user)} {_quoted(own.password)}\n",
     }
 
 
@@ -80,14 +88,14 @@ def pool_size(memory: int, poolers: int, groups: int) -> int:
     return max(1, connections // 2 // (poolers * pools))
 
 
-def _settings(database: str, mode: str, size: int) -> Sequence[tuple[str, object]]:
+def _settings(database: str, user: str, mode: str, size: int) -> Sequence[tuple[str, object]]:
     return (
         ("listen_addr", "*"),
         ("listen_port", PORT),
         ("unix_socket_dir", ""),
         ("auth_type", "scram-sha-256"),
         ("auth_file", f"{FOLDER}/userlist.txt"),
-        ("auth_user", "postgres"),
+        ("auth_user", user),
         ("auth_dbname", database),
         ("pool_mode", mode),
         ("default_pool_size", size),

@@ -29,6 +29,21 @@ LIBRARIES = frozenset({"citus", "pg_cron", "pg_stat_statements", "pgaudit", "tim
 WRITE = "SET default_transaction_read_only = off;"
 """What is made here is made in a server, too, that an upgrade keeps from changing meanwhile."""
 
+USER = "postgres"
+"""Who owns the server."""
+
+# Values of these settings are lists of names, already quoted; those of all others are one text.
+_SAME_SETTINGS = (
+    "SELECT format('ALTER ROLE %I%s SET %I TO %s', {name}, coalesce(' IN DATABASE ' || quote_ident(d.datname), ''), "
+    "split_part(c, '=', 1), CASE WHEN split_part(c, '=', 1) IN "
+    "('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces') "
+    "THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END) "
+    "FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c "
+    "WHERE s.setrole = {owner}::regrole AND split_part(c, '=', 1) <> 'role' \\gexec"
+)
+
+_END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+
 AVAILABLE = "SELECT name FROM pg_available_extensions;\n"
 
 
@@ -102,19 +117,47 @@ def verifier(password: str, role: str) -> str:
     return f"SCRAM-SHA-256${ROUNDS}:{parts[0]}${parts[1]}"
 
 
-def script(database: str, scoped: Mapping[str, str], extensions: Iterable[str]) -> str:
+def logins(roles: Mapping[str, str | None]) -> str:
+    """Return what psql reads to give an owner, the first of *roles*, and whoever logs in in its place the verifiers they are to have.
+
+    None means that nobody can log in. A role in the owner's place becomes the owner as soon as it has logged in, by `SET role` and
+    with the owner's own settings: what it makes is the owner's. It may be run again at any time.
+    """
+    owner, *others = roles
+    lines = [WRITE, "SET client_min_messages = warning;", "BEGIN;", _password(owner, roles[owner])]
+    for name in others:
+        rights = "SUPERUSER" if owner == USER else "NOSUPERUSER"
+        lines += [
+            _unless("pg_roles", "rolname", name, f"CREATE ROLE {_name(name)}"),
+            f"ALTER ROLE {_name(name)} LOGIN {rights};",
+            _password(name, roles[name]),
+            f"GRANT {_name(owner)} TO {_name(name)};",
+            f"ALTER ROLE {_name(name)} RESET ALL;",
+            _SAME_SETTINGS.format(owner=_literal(owner), name=_literal(name)),
+            f"ALTER ROLE {_name(name)} SET role TO {_name(owner)};",
+        ]
+    return "\n".join([*lines, "COMMIT;", ""])
+
+
+def end_sessions(role: str) -> str:
+    """Return what ends the sessions that have come over the network as *role*."""
+    return f"{_END_SESSIONS} WHERE usename = {_literal(role)} AND client_addr IS NOT NULL;\n"
+
+
+def script(database: str, scoped: Mapping[str, str | None], extensions: Iterable[str]) -> str:
     """Return what psql reads to make what is not there yet, the service's own *database* included.
 
     The image makes that one at the first start; if it is killed right then, it never does. *scoped* maps the name of each scoped
-    database, which is its owner's name, too, to the owner's verifier. Others than the owner cannot connect to it. *extensions* are
-    made in all databases. It may be run again at any time.
+    database, which is its owner's name, too, to the owner's verifier (None: nobody can log in as the owner itself). Others than the
+    owner cannot connect to it. *extensions* are made in all databases. It may be run again at any time.
     """
     wanted = list(extensions)
     lines = [WRITE, _unless("pg_database", "datname", database, f"CREATE DATABASE {_name(database)}")]
     for name, secret in scoped.items():
         lines += [
             _unless("pg_roles", "rolname", name, f"CREATE ROLE {_name(name)}"),
-            f"ALTER ROLE {_name(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {_literal(secret)};",
+            f"ALTER ROLE {_name(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;",
+            _password(name, secret),
             _unless("pg_database", "datname", name, f"CREATE DATABASE {_name(name)} OWNER {_name(name)}"),
             f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC;",
         ]
@@ -125,6 +168,10 @@ def script(database: str, scoped: Mapping[str, str], extensions: Iterable[str]) 
 
 PSQL = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres")
 """The command that reads a script; it stops at the first error."""
+
+
+def _password(role: str, secret: str | None) -> str:
+    return f"ALTER ROLE {_name(role)} PASSWORD {'NULL' if secret is None else _literal(secret)};"
 
 
 def _extensions(names: Iterable[str]) -> list[str]:

@@ -6,8 +6,8 @@ from datetime import datetime
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Kind
 
-KEPT_OUT = frozenset({Kind.PUSH, Kind.ROLLBACK, Kind.PROMOTE, Kind.UPGRADE})
-"""What would change which code or which version runs. Restarts and changes of scale go on: they keep alive what is live."""
+KEPT_OUT = frozenset({Kind.PUSH, Kind.ROLLBACK, Kind.PROMOTE, Kind.UPGRADE, Kind.ROTATION})
+"""What would change which code, version or passwords run. Restarts and changes of scale go on: they keep alive what is live."""
 
 
 @dataclass(frozen=True, slots=True)

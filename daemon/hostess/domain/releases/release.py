@@ -50,6 +50,7 @@ class Kind(StrEnum):
     SCALE = "scale"
     PROMOTE = "promote"
     UPGRADE = "upgrade"
+    ROTATION = "rotation"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ async def show_lock(call: Call, _: Nothing) -> LockView:
 
 @op(f"PUT {PLACE}/lock", "deploy", given=NewLock, returns=LockView)
 async def lock_environment(call: Call, given: NewLock) -> LockView:
-    """Keep pushes, uploads, rollbacks, promotions and upgrades out of an environment, in place of a lock of before."""
+    """Keep pushes, uploads, rollbacks, promotions, upgrades and rotations out of an environment, in place of a lock of before."""
     lock = Lock(call.project, call.environment, given.message, call.caller.name, call.services.clock.now())
     await call.services.journal.put_lock(lock)
     await call.audit("lock.on", f"{lock.environment} is locked: {lock.message}", {"message": lock.message})

@@ -15,6 +15,7 @@ from hostess.services.certificates.internal import InternalCertificates
 from hostess.services.certificates.preflights import Preflights
 from hostess.services.certificates.served import ServedCertificates
 from hostess.services.connections import Connections
+from hostess.services.databases.rotations import Rotations
 from hostess.services.databases.upgrades import Upgrades
 from hostess.services.deploying.deployments import Deployments
 from hostess.services.deploying.uploads import Uploads
@@ -82,6 +83,7 @@ class ApiServices:
     storage: StorageWatch
     connections: Connections
     upgrades: Upgrades
+    rotations: Rotations
     alerts: AlertWatch
     notifier: Notifier
     job_transcripts: Transcripts

@@ -18,7 +18,6 @@ from hostess.domain.records import Place
 from hostess.services.backups.backups import Target
 from hostess.services.backups.loads import check_redis, load_redis
 from hostess.services.backups.restore_postgres import mark_of
-from hostess.services.databases.access import DatabaseAccess
 from hostess.services.keeping.replicas import Replicas
 
 LIMIT = timedelta(seconds=60)
@@ -31,12 +30,9 @@ Condition = Callable[[Mapping[str, str]], bool]
 class RedisRestore:
     """What a killed daemon leaves is told by the live server's own id of its data."""
 
-    def __init__(
-        self, engine: Engine, replicas: Replicas, access: DatabaseAccess, artefacts: Artefacts, clock: Clock
-    ) -> None:
+    def __init__(self, engine: Engine, replicas: Replicas, artefacts: Artefacts, clock: Clock) -> None:
         self._engine = engine
         self._replicas = replicas
-        self._access = access
         self._artefacts = artefacts
         self._clock = clock
 
@@ -78,9 +74,8 @@ class RedisRestore:
         """Let the live server copy the one beside, and write down what it got; a failure before that leaves its own keys."""
         live = target.container.id
         run = (await self._info(live)).get("run_id", "")
-        password = (
-            await self._access.own(target.release.project, target.release.environment, target.workload.name)
-        ).password
+        # The server beside was started with the same environment.
+        password = (await self._replicas.env(target.release, target.workload))["REDISCLI_AUTH"]
         await self._tell(live, f"CONFIG SET masterauth {password}\nREPLICAOF {beside.address} 6379\n")
         try:
             await self._until(live, _copied, "copying", run)

@@ -19,7 +19,6 @@ from hostess.services.backups.restores import Restores
 from hostess.services.backups.times import BackupTimes
 from hostess.services.backups.wal_archive import WalArchive
 from hostess.services.backups.wal_drills import WalDrills
-from hostess.services.databases.access import DatabaseAccess
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.turns import Turns
@@ -31,7 +30,6 @@ class Databases:
     """What backups need of those who run databases."""
 
     replicas: Replicas
-    access: DatabaseAccess
     setup: DatabaseSetup
     turns: Turns
     gate: Gate
@@ -62,7 +60,7 @@ class BackupServices:
         replicas, room = databases.replicas, DrillRoom(clock)
         backups = Backups(journal, engine, replicas, artefacts, clock)
         postgres = PostgresRestore(engine, artefacts)
-        redis = RedisRestore(engine, replicas, databases.access, artefacts, clock)
+        redis = RedisRestore(engine, replicas, artefacts, clock)
         drills = Drills(journal, engine, replicas, redis, artefacts, clock, room)
         heartbeats = Heartbeats(journal, heart, clock)
         backups.then(heartbeats.after)

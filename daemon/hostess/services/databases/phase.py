@@ -22,9 +22,11 @@ class DatabasePhase:
         await self._setup.check(order.wanted)
 
     async def make(self, order: Order, progress: Progress, workload: Workload) -> None:
-        """Set up one database; nothing is done for one that has, and had, nothing inside, unless it is new."""
+        """Set up one database; nothing is done for one that has, and had, nothing inside, unless it is new or has other passwords."""
         live = order.live.workloads.get(workload.name) if order.live else None
-        if live is None or _has_something(workload) or _has_something(live):
+        is_new = live is None or live.spec != workload.spec
+        has_something = _has_something(workload) or (live is not None and _has_something(live))
+        if is_new or has_something or await self._setup.rotated(order.wanted, workload):
             async with self._steps.step(order, progress, "databases", f"{STEP}{workload.name}"):
                 await self._setup.make(order.wanted, workload, order.say)
         if live is not None:

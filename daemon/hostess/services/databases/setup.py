@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from hostess.domain import labels
 from hostess.domain.databases import postgres, redis
+from hostess.domain.databases.logins import Logins, roles_of
 from hostess.domain.databases.scopes import scoped_name
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Clock, Container, Engine
@@ -67,6 +68,48 @@ class DatabaseSetup:
             await self._redis(release, workload, container, current=current)
         say(f"       {workload.name}: {told(workload)}")
 
+    async def rotated(self, release: Release, workload: Workload) -> bool:
+        """Whether a password of a database has ever been rotated: a server that is new to it does not know that."""
+        groups = ("", *(workload.inside.groups if workload.inside else ()))
+        place = (release.project, release.environment, workload.name)
+        return any([await self._access.logins(*place, group) != Logins() for group in groups])
+
+    async def rotated_logins(self, release: Release, workload: Workload) -> str:
+        """Return what psql reads to give a postgres all passwords that were ever rotated, as they are to be; "" where none was."""
+        found = []
+        for group in ("", *(workload.inside.groups if workload.inside else ())):
+            logins = await self._access.logins(release.project, release.environment, workload.name, group)
+            if logins != Logins():
+                found.append(postgres.logins(await self._roles(release, workload, group, logins)))
+        return "".join(found)
+
+    async def let_in(self, release: Release, workload: Workload, group: str, logins: Logins) -> None:
+        """Let a database that runs take these passwords of a group's user, and no others; sessions of others are ended (not in redis).
+
+        Problems: "database-setup-failed", "container-not-running".
+        """
+        container = await self._replicas.running(release, workload)
+        if container is None:
+            raise Problem(
+                "container-not-running",
+                f"{workload.name} does not run",
+                remedy="`hostess services list` shows its state, `hostess logs` what it said",
+            )
+        if workload.type is ServiceType.POSTGRES:
+            roles = await self._roles(release, workload, group, logins)
+            ended = [postgres.end_sessions(role) for role, secret in roles.items() if secret is None]
+            await self._run(workload, container, postgres.PSQL, "".join([postgres.logins(roles), *ended]))
+            return
+        digests = await self._digests(release, workload, group, logins)
+        if group:
+            known = (await self._run(workload, container, redis.LIST)).split()
+            index = (workload.inside or Inside()).groups[group]
+            asked = [redis.user(group, index, digests, known)]
+        else:
+            asked = [redis.own_user(digests)]
+        lasting = ["ACL SAVE"] if container.labels.get(labels.SPEC) == workload.spec else []
+        await self._told(workload, container, ("redis-cli",), [*asked, *lasting])
+
     # ---- within ------------------------------------------------------------------------------------------------------
 
     async def _postgres(self, release: Release, workload: Workload, container: Container, *, current: bool) -> None:
@@ -78,11 +121,19 @@ class DatabaseSetup:
             postgres.check_available(workload.name, inside.extensions, available)
         scoped = {}
         for group in inside.groups:
-            name = scoped_name(workload.name, group)
-            password = await self._access.password(release.project, release.environment, workload.name, group)
-            scoped[name] = postgres.verifier(password, name)
+            logins = await self._access.logins(release.project, release.environment, workload.name, group)
+            owner, *_ = (await self._roles(release, workload, group, logins)).items()
+            scoped[owner[0]] = owner[1]
         script = postgres.script(workload.name, scoped, extensions)
-        await self._run(workload, container, postgres.PSQL, script)
+        logins_too = await self.rotated_logins(release, workload)
+        await self._run(workload, container, postgres.PSQL, script + logins_too)
+
+    async def _roles(self, release: Release, workload: Workload, group: str, logins: Logins) -> dict[str, str | None]:
+        """Return what PostgreSQL keeps for the owner of a group's database, and for who logs in in its place."""
+        owner = scoped_name(workload.name, group) if group else postgres.USER
+        place = (release.project, release.environment)
+        roles = roles_of(owner, await self._access.passwords(*place, workload.name, group, logins))
+        return {role: password and postgres.verifier(password, role) for role, password in roles.items()}
 
     async def _available(self, workload: Workload, container: Container) -> list[str]:
         return (await self._run(workload, container, postgres.PSQL, postgres.AVAILABLE)).split()
@@ -91,15 +142,25 @@ class DatabaseSetup:
         inside = workload.inside or Inside()
         project, environment = release.project, release.environment
         await self._access.keep_indexes(project, environment, workload.name, inside.groups)
-        digests = {
-            group: redis.digest(await self._access.password(project, environment, workload.name, group))
-            for group in inside.groups
-        }
-        known = (await self._run(workload, container, redis.LIST)).split() if digests else []
+        digests = {}
+        for group in ("", *inside.groups):
+            logins = await self._access.logins(project, environment, workload.name, group)
+            digests[group] = await self._digests(release, workload, group, logins)
+        known = (await self._run(workload, container, redis.LIST)).split() if inside.groups else []
         asked = redis.commands(inside, digests, known, lasting=current)
         words = ("sh", "-c", redis.APPLY, redis.limits_file(inside))
-        answer = await self._run(workload, container, words, "\n".join([*asked, ""]))
-        refused = redis.refusals(asked, answer)
+        await self._told(workload, container, words, asked)
+
+    async def _digests(self, release: Release, workload: Workload, group: str, logins: Logins) -> list[str]:
+        """Return what redis keeps of the passwords that a group's user has; the default user has the container's own, too."""
+        place = (release.project, release.environment, workload.name)
+        passwords = [*(await self._access.passwords(*place, group, logins)).values()]
+        if not group:
+            passwords.append(await self._access.internal(*place))
+        return [redis.digest(password) for password in passwords]
+
+    async def _told(self, workload: Workload, container: Container, words: Iterable[str], asked: list[str]) -> None:
+        refused = redis.refusals(asked, await self._run(workload, container, words, "\n".join([*asked, ""])))
         if refused:
             raise _failed(workload, refused[-1])
 

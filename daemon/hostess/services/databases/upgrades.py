@@ -26,6 +26,7 @@ from hostess.services.backups.dumps import lines
 from hostess.services.backups.loads import load_postgres
 from hostess.services.backups.restores import read_manifest
 from hostess.services.databases.access import DatabaseAccess
+from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.databases.starting import server_started
 from hostess.services.databases.upgrade_notes import UpgradeNote, UpgradeNotes
 from hostess.services.deploying.deployments import Deployments, Enter, Request
@@ -57,6 +58,7 @@ class Upgrades:
         deployments: Deployments,
         preparation: Preparation,
         access: DatabaseAccess,
+        setup: DatabaseSetup,
         vault: Vault,
         meter: Meter,
         clock: Clock,
@@ -69,6 +71,7 @@ class Upgrades:
         self._deployments = deployments
         self._preparation = preparation
         self._access = access
+        self._setup = setup
         self._vault = vault
         self._meter = meter
         self._clock = clock
@@ -182,6 +185,8 @@ class Upgrades:
         """Restore a backup into the new volume, check it there, and leave it as a server leaves it that was stopped."""
         before = await self._major(target.container)
         settings = await self._ask(target.container, database_versions.SETTINGS)
+        # The password that it was made with may have been rotated since; all other roles come with the dump.
+        settings += "\n" + await self._setup.rotated_logins(target.release, target.workload)
         manifest = await read_manifest(self._artefacts, backup)
         place = await place_of(self._journal, deployment.project, deployment.environment)
         mark, hook = f"upgrade-{deployment.id}", Hook(command=new.command or ())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hostess.domain import labels
 from hostess.domain.databases import pooler
 from hostess.domain.databases.containers import inside_of, recipe, version_of
+from hostess.domain.databases.scopes import Access
 from hostess.domain.databases.versions import Data, as_kept, data_of
 from hostess.domain.hostess_yml.stack import Condition, Health, Job, Resources, Service, ServiceType, Stack
 from hostess.domain.ports import Journal
@@ -37,10 +38,15 @@ class DatabaseWorkloads:
 
     async def of(self, deployment: Deployment, service: Service, images: Mapping[str, str]) -> list[Made]:
         """Return the workload of a database and, where it has one, of its pooler; *images* has theirs by name."""
-        own = await self._access.own(deployment.project, deployment.environment, service.name)
-        found = [await self._database(deployment, service, own.password, images[service.name])]
+        project, environment = deployment.project, deployment.environment
+        if service.type is ServiceType.POSTGRES:
+            password = await self._access.first(project, environment, service.name)
+        else:
+            password = await self._access.internal(project, environment, service.name)
+        found = [await self._database(deployment, service, password, images[service.name])]
         if pooler.has_pooler(service):
-            found.append(self._pooler(service, own.password, images[pooler.pooler_name(service.name)]))
+            own = await self._access.own(project, environment, service)
+            found.append(self._pooler(service, own, images[pooler.pooler_name(service.name)]))
         return found
 
     async def _database(self, deployment: Deployment, service: Service, password: str, image: str) -> Made:
@@ -81,8 +87,8 @@ class DatabaseWorkloads:
                 found[name] = now
         return found
 
-    def _pooler(self, service: Service, password: str, image: str) -> Made:
-        files = pooler.files(service, password)
+    def _pooler(self, service: Service, own: Access, image: str) -> Made:
+        files = pooler.files(service, own)
         workload = Workload(
             name=pooler.pooler_name(service.name),
             type=ServiceType.CUSTOM,
@@ -97,7 +103,7 @@ class DatabaseWorkloads:
             ports=(pooler.PORT,),
             depends_on=(service.name,),
         )
-        return Made(workload, {}, {path: (0o444, _encoded(text)) for path, text in files.items()})
+        return Made(workload, {}, as_files(files))
 
 
 def images_of(stack: Stack) -> dict[str, Service]:
@@ -128,5 +134,6 @@ def after_poolers(job: Job, stack: Stack) -> Job:
     return replace(job, depends_on={**job.depends_on, **dict.fromkeys(poolers_used(job, stack), Condition.HEALTHY)})
 
 
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def as_files(texts: Mapping[str, str]) -> dict[str, tuple[int, str]]:
+    """Return files as a workload has them, path -> mode and content in base64, that whoever runs in the container may read."""
+    return {path: (0o444, base64.b64encode(text.encode()).decode()) for path, text in texts.items()}

@@ -130,12 +130,12 @@ class Deployments:
         live = await self._need_live(project, environment)
         target = await self._target(project, environment, live, number)
 
-        async def prepare(_: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
+        async def prepare(deployment: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             say(f"-----> rolling back from {now.title if now else 'nothing'} to {target.title} ({target.commit[:7]})")
             say("       no build and no migration: the database stays as the newer release left it")
             if told := await self._ahead(target):
                 say(f"       {told}")
-            return await self._preparation.renumbered(with_data_of(target, now))
+            return await self._preparation.brought_back(deployment, with_data_of(target, now), now, say)
 
         return await self.begin(Request(project, environment, Kind.ROLLBACK, actor, prepare, commit=target.commit))
 

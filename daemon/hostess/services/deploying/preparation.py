@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hostess.domain import labels, names
+from hostess.domain import labels
 from hostess.domain.environments import with_settings
 from hostess.domain.host_limits import above_host
 from hostess.domain.hostess_yml.file import parse, stack_for
@@ -21,7 +21,9 @@ from hostess.services.building.builder import Builder, Source
 from hostess.services.building.static_sites import StaticSites, static_services
 from hostess.services.building.tree_values import TreeValues
 from hostess.services.databases.workloads import DatabaseWorkloads, Made, after_poolers, images_of, poolers_used
+from hostess.services.deploying.renewal import Renewal
 from hostess.services.environment_values import Context, EnvironmentValues
+from hostess.services.routing.host_names import HostNames, Hosts
 from hostess.services.routing.route_values import RouteValues
 
 FILE = "hostess.yml"
@@ -29,9 +31,6 @@ FILE_LIMIT = 64 * 1024
 
 Files = Mapping[str, tuple[int, str]]
 """Path inside the container -> mode and content in base64."""
-
-Hosts = Mapping[str, Mapping[int, tuple[str, ...]]]
-"""Service -> public port -> its host names, the best one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ class Preparation:
         sites: StaticSites,
         databases: DatabaseWorkloads,
         asked: RouteValues,
+        renewal: Renewal,
         *,
         instance: str,
         base_domain: str,
@@ -76,9 +76,9 @@ class Preparation:
         self._sites = sites
         self._databases = databases
         self._asked = asked
+        self._renewal = renewal
         self._instance = instance
-        self._base_domain = base_domain
-        self._own_hosts = own_hosts
+        self._hosts = HostNames(journal, base_domain, own_hosts)
 
     async def read(self, project: str, commit: str) -> tuple[Stack, str]:
         """Return the stack of a commit and its text; InvalidStack lists every mistake."""
@@ -97,7 +97,7 @@ class Preparation:
         await self._repositories.check_tree(deployment.project, deployment.commit, TreeLimits())
         stack, notes = await self._databases.as_kept(deployment, stack_for(stack, deployment.environment))
         refuse_unsupported(stack)
-        hosts = await self._claimed(deployment, stack, self._hosts(deployment, stack))
+        hosts = await self._hosts.of(deployment, stack)
         await self._values.check_secrets(deployment.project, deployment.environment, stack)
         stack = await self._with_env_files(deployment, stack)
         for part in _parts(stack):
@@ -146,15 +146,21 @@ class Preparation:
 
     async def restarted(self, deployment: Deployment, live: Release, services: tuple[str, ...]) -> Release:
         """Return the live release with today's secrets and fresh containers of *services* (none given: of all but databases)."""
-        deployment = replace(deployment, commit=live.commit)
-        draft = await self.draft(deployment, parse(live.file, FILE), live.file)
-        images = {name: workload.image for name, workload in live.workloads.items()}
-        images |= {name: job.workload.image for name, job in live.jobs.items()}
         chosen = services or tuple(n for n, w in live.workloads.items() if not w.is_database)
         unknown = [name for name in chosen if name not in live.workloads]
         if unknown:
             raise Problem("service-not-found", f"{live.title} has no service {unknown[0]}", remedy="see `hostess ps`")
-        nonces = _restarts(live) | dict.fromkeys(chosen, deployment.id)
+        return await self.refreshed(deployment, live, restarted=dict.fromkeys(chosen, deployment.id))
+
+    async def refreshed(
+        self, deployment: Deployment, live: Release, *, restarted: Mapping[str, str] | None = None
+    ) -> Release:
+        """Return the live release with today's secrets and credentials; who has none that changed is the same as before."""
+        deployment = replace(deployment, commit=live.commit)
+        draft = await self.draft(deployment, parse(live.file, FILE), live.file)
+        images = {name: workload.image for name, workload in live.workloads.items()}
+        images |= {name: job.workload.image for name, job in live.jobs.items()}
+        nonces = {**_restarts(live), **(restarted or {})}
         sites = {name: workload.static for name, workload in live.workloads.items() if workload.static is not None}
         release = await self._release(deployment, draft, images, sites, restarted=nonces)
         return as_scaled(release, live)
@@ -179,6 +185,17 @@ class Preparation:
             for name, w in release.workloads.items()
         }
         return replace(release, number=number, created_at=self._clock.now(), workloads=workloads)
+
+    async def brought_back(self, deployment: Deployment, release: Release, live: Release | None, say: Say) -> Release:
+        """Return a release of before under a new number, with the passwords of today in place of those that were rotated since."""
+        outdated = await self._renewal.outdated(release)
+        if outdated:
+            deployment = replace(deployment, commit=release.commit)
+            draft = await self.draft(deployment, parse(release.file, FILE), release.file)
+            today = await self._values.resolve(draft.stack, await self._context(deployment, draft))
+            say(f"       {', '.join(outdated)}: with the passwords of databases of today, for they were rotated since")
+            release = await self._renewal.renewed(release, outdated, today)
+        return await self.renumbered(await self._renewal.with_servers_of(release, live))
 
     async def _release(
         self,
@@ -216,7 +233,7 @@ class Preparation:
             workloads=workloads,
             file=draft.text,
             jobs={
-                job.name: self._job(
+                job.name: await self._job(
                     deployment, after_poolers(job, draft.stack), images[job.name], env[job.name], files[job.name]
                 )
                 for job in draft.stack.jobs.values()
@@ -245,7 +262,9 @@ class Preparation:
             sign_in=service.team_ports,
         )
 
-    def _job(self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str], files: Files) -> ReleaseJob:
+    async def _job(
+        self, deployment: Deployment, job: Job, image: str, env: Mapping[str, str], files: Files
+    ) -> ReleaseJob:
         workload = Workload(
             name=job.name,
             type=ServiceType.CUSTOM,
@@ -259,8 +278,11 @@ class Preparation:
             command=job.command,
             entrypoint=job.entrypoint,
         )
+        sealed = self._sealed(deployment, workload, env, files)
+        # A job that runs once does not run again because somebody rotated a password.
+        unchanged = await self._values.unrotated(deployment, env)
         return ReleaseJob(
-            workload=self._sealed(deployment, workload, env, files),
+            workload=replace(sealed, spec=self._vault.digest(fingerprint(workload, unchanged, files))),
             run=job.run,
             depends_on=job.depends_on,
             schedule=job.schedule,
@@ -310,61 +332,8 @@ class Preparation:
             sign_in=service.team_ports,
         )
 
-    def _hosts(self, deployment: Deployment, stack: Stack) -> Hosts:
-        """Return service -> public port -> host names: custom domains first, then the stable name, then the deployment's own."""
-        result: dict[str, dict[int, tuple[str, ...]]] = {}
-        for service in stack.services.values():
-            found: dict[int, tuple[str, ...]] = {}
-            for index, port in enumerate(service.ports, 1):
-                if port not in service.public_ports or service.is_database:
-                    continue
-                first = not found
-                stable = names.generated_host(
-                    deployment.project, service.name, deployment.environment, self._base_domain, port_index=index
-                )
-                own = names.deployment_host(deployment.project, service.name, deployment.commit[:7], self._base_domain)
-                found[port.number] = (*_best_first(service), stable, own) if first else (stable,)
-            if found:
-                result[service.name] = found
-        return result
-
     def _volume(self, deployment: Deployment, service: str, mount: str) -> str:
         return labels.volume_name(self._instance, deployment.project, deployment.environment, service, mount)
-
-    async def _claimed(self, deployment: Deployment, stack: Stack, hosts: Hosts) -> Hosts:
-        """Return the hosts with generated names that another environment has made unique; a custom domain that is taken is refused."""
-        owners = await self._journal.host_owners(
-            [host for ports in hosts.values() for some in ports.values() for host in some]
-        )
-        others = {h: o for h, o in owners.items() if o[:2] != (deployment.project, deployment.environment)}
-        taken = {**others, **self._own_hosts}
-        for service in stack.services.values():
-            for domain in service.domains:
-                if domain in taken:
-                    project, environment, owner = taken[domain]
-                    raise Problem(
-                        "host-taken",
-                        f"{domain} belongs to service {owner} of project {project} ({environment})",
-                        remedy="use another domain, or remove it there first; nothing was taken over",
-                    )
-        return {
-            service: {
-                port: tuple(
-                    names.distinct_host(host, deployment.project, service, deployment.environment)
-                    if host in taken
-                    else host
-                    for host in several
-                )
-                for port, several in ports.items()
-            }
-            for service, ports in hosts.items()
-        }
-
-
-def _best_first(service: Service) -> list[str]:
-    """Return the domains of a service, the one that the others lead to first."""
-    canonical = service.proxy.canonical_host if service.proxy else ""
-    return sorted(service.domains, key=lambda domain: domain != canonical)
 
 
 def _parts(stack: Stack) -> list[Service | Job]:
