@@ -18,7 +18,7 @@ from hostess.composition import Outside, World, compose
 from hostess.domain.ports import FileSystem
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Verdict
 from hostess.domain.releases.release import Release
-from hostess.domain.settings import ApiSettings, EngineSettings, Settings
+from hostess.domain.settings import ApiSettings, BackupsSettings, EngineSettings, Settings
 from hostess.main import make_folders
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
@@ -200,7 +200,12 @@ async def a_bench(folder: Path, api: ApiSettings | None = None) -> AsyncIterator
     """Give an installation whose retirement runs; the fake containers listen on loopback addresses."""
     data = folder / "data"
     make_folders(data)
-    settings = Settings(data_dir=data, public_address=("203.0.113.7",), api=api or ApiSettings())
+    settings = Settings(
+        data_dir=data,
+        public_address=("203.0.113.7",),
+        api=api or ApiSettings(),
+        backups=BackupsSettings(dir=data / "backups"),
+    )
     subnets = EngineSettings.model_validate({"subnets": ["127.213.0.0/16"]})
     settings = settings.model_copy(update={"engine": subnets})
     journal = await SqliteJournal.open(data / "hostess.db")

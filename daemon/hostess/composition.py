@@ -66,6 +66,7 @@ from hostess.wiring.certificates import (
     certificates_of,
     own_certificates,
 )
+from hostess.wiring.host import WholeHost, whole_host_of
 from hostess.wiring.outside import Outside
 from hostess.wiring.releases import (
     Deploying,
@@ -98,6 +99,7 @@ class World:
     job_transcripts: FileTranscripts
     jobs: Jobs
     backups: BackupServices
+    host: WholeHost
     one_off: OneOff
     kept: KeptServices
     environments: Environments
@@ -145,10 +147,13 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     running = running_of(ground, sources.access)
     deploying = deploying_of(ground, sources, running)
     watching = watching_of(ground, sources, running, deploying)
-    return _world(ground, sources, running, deploying, watching)
+    host = whole_host_of(ground, sources, running, deploying, watching.backups)
+    return _world(ground, sources, running, deploying, watching, host)
 
 
-def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploying, watching: Watching) -> World:
+def _world(
+    ground: Ground, sources: Sources, running: Running, deploying: Deploying, watching: Watching, host: WholeHost
+) -> World:
     settings, journal, vault, outside = ground.settings, ground.journal, ground.vault, ground.outside
     engine, clock, redactor = outside.engine, outside.clock, ground.redactor
     repositories, replicas, routing = sources.repositories, running.replicas, running.routing
@@ -170,10 +175,13 @@ def _world(ground: Ground, sources: Sources, running: Running, deploying: Deploy
         job_transcripts=running.job_transcripts,
         jobs=running.jobs,
         backups=backups,
+        host=host,
         kept=KeptServices(journal, engine, running.retirement, turns),
         one_off=OneOff(engine, replicas, journal, redactor, clock),
         schedules=Schedules(
-            [JobTimes(journal, running.jobs, clock), backups.times, backups.drills, backups.wal_drills], timer, clock
+            [JobTimes(journal, running.jobs, clock), backups.times, backups.drills, backups.wal_drills, host.times],
+            timer,
+            clock,
         ),
         timer=timer,
         redactor=redactor,

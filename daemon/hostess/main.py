@@ -48,13 +48,17 @@ SHIP_EVERY = timedelta(seconds=5)
 COMPLETE_EVERY = timedelta(minutes=5)
 COLLECT_EVERY = timedelta(hours=6)
 LEAD_EVERY = timedelta(minutes=1)
+LONGEST_RECOVERY = timedelta(hours=6)
 INSIDE_PORT = 7655
 
 log = logging.getLogger("hostess")
 
 
-async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journal: Journal | None = None) -> None:
-    """Run the daemon until *stop* is set. Its proxy serves on afterwards."""
+@asynccontextmanager
+async def opened_world(
+    settings: Settings, outside: Outside, journal: Journal | None = None
+) -> AsyncIterator[tuple[Journal, World, ProxyProcess]]:
+    """Open the data folder, alone, wire the services and let the proxy run; nothing that is live is looked at yet."""
     folder = settings.data_dir
     make_folders(folder)
     async with AsyncExitStack() as opened:
@@ -69,11 +73,19 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.callback(world.job_transcripts.close_all)
         await world.tokens.ensure_owner(folder / "owner-token")
         await refresh_repositories(journal, world)
-        await world.notifier.begin()
         proxy = proxy_of(settings)
         if settings.proxy.managed:
             await proxy.ensure()
         await world.names.look()
+        yield journal, world, proxy
+
+
+async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journal: Journal | None = None) -> None:
+    """Run the daemon until *stop* is set. Its proxy serves on afterwards."""
+    async with AsyncExitStack() as opened:
+        known, world, proxy = await opened.enter_async_context(opened_world(settings, outside, journal))
+        await world.notifier.begin()
+        await finish_recovery(world)
         held = asyncio.Event()
         loops = [world.reconciler.at_boot(held), world.retirement.run(), world.closures.run()]
         if settings.proxy.managed:
@@ -84,21 +96,32 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.orders.stop)
         opened.push_async_callback(world.jobs.stop)
         await world.backups.recover()
+        await world.host.backups.recover()
         await world.upgrades.recover()
         await world.rotations.recover()
         opened.push_async_callback(world.upgrades.stop)
         opened.push_async_callback(world.rotations.stop)
         opened.push_async_callback(world.backups.stop)
+        opened.push_async_callback(world.host.stop)
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
         opened.push_async_callback(world.autoscaler.stop)
-        await opened.enter_async_context(doors(settings, journal, world, outside))
-        opened.enter_context(timers(journal, world))
+        await opened.enter_async_context(doors(settings, known, world, outside))
+        opened.enter_context(timers(known, world))
         await opened.enter_async_context(running(world.orders.run()))
         notify("READY=1")
-        log.info("hostess %s is ready; data in %s", __version__, folder)
+        log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)
         await stop.wait()
         notify("STOPPING=1")
+
+
+async def finish_recovery(world: World) -> None:
+    """Bring back what `hostess host recover` was killed over; what cannot be is left out, so that the others are served."""
+    recovery = world.host.recovery
+    if recovery.pending() is not None:
+        notify(f"EXTEND_TIMEOUT_USEC={LONGEST_RECOVERY // timedelta(microseconds=1)}")
+        await recovery.run(log.info)
+        await recovery.give_up()
 
 
 @asynccontextmanager
@@ -203,6 +226,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         backups=world.backups,
+        host_backups=world.host.backups,
         replicas=world.replicas,
         checkups=world.checkups,
         autoscaler=world.autoscaler,

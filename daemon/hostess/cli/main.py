@@ -27,6 +27,7 @@ PLACES = {
     "connect": f"{_HERE}.connect:connect",
     "jobs": f"{_HERE}.jobs:jobs",
     "backups": f"{_HERE}.backups:backups",
+    "host": f"{_HERE}.host:host",
     "secrets": f"{_HERE}.secrets:secrets",
     "validate": f"{_HERE}.validate:validate",
     "detect": f"{_HERE}.detect:detect",

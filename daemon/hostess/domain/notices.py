@@ -100,6 +100,13 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "backup.partial": _Rule(Level.WARNING, serving=_BACKUPS),
     "backup.copied": _Rule(Level.INFO, ends=frozenset({"backup.partial"})),
     "backup.completed": _Rule(Level.INFO, ends=frozenset({"backup.failed", "backup.overdue", "backup.partial"})),
+    "host-backup.failed": _Rule(
+        Level.ERROR,
+        serving="everything, and the backups of the host that there are",
+        remedy="`hostess host backups` shows them; `hostess host backup` takes one now",
+    ),
+    "host-backup.partial": _Rule(Level.WARNING, serving="everything; that backup can be recovered from"),
+    "host-backup.completed": _Rule(Level.INFO, ends=frozenset({"host-backup.failed", "host-backup.partial"})),
     "backup.drill-failed": _Rule(
         Level.ERROR,
         serving="the database itself, which a drill does not touch",

@@ -35,6 +35,7 @@ from hostess.domain.settings_kinds import (
     Unless,
     WebUrl,
     by_address,
+    cron_or_off,
     mailbox,
     written,
 )
@@ -192,6 +193,19 @@ class BackupsSettings(Table):
     s3: S3Settings = S3Settings()
 
 
+class HostBackupSettings(Table):
+    """When the whole host is backed up (UTC; "off": never by itself), and how many bundles are *keep*-t.
+
+    They are encrypted for *encrypt_to*, or else for `backups.encrypt_to`; for nobody means that there is none. *data*: whether the
+    artefacts that databases are restored from are in a bundle, "auto" where no bucket has them.
+    """
+
+    schedule: Annotated[str, AfterValidator(cron_or_off)] = "30 3 * * *"
+    keep: int = Field(default=7, ge=1)
+    encrypt_to: Several[str] = ()
+    data: Literal["auto", "always", "never"] = "auto"
+
+
 class WebhookSettings(Table):
     """Where notices are posted; an empty *url*: nowhere. They are signed with the secret in *secret_file*, if there is one."""
 
@@ -247,9 +261,18 @@ class Settings(Table):
     releases: ReleasesSettings = ReleasesSettings()
     build: BuildSettings = BuildSettings()
     backups: BackupsSettings = BackupsSettings()
+    host_backup: HostBackupSettings = HostBackupSettings()
     notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _file: str = PrivateAttr(default="")
+
+    def as_text(self, environ: Mapping[str, str]) -> tuple[str, str]:
+        """Return the settings file as it is now ("" for none), and the variables of *environ* that are settings, one a line."""
+        given = sorted({source for source in self._sources.values() if source in environ})
+        path = Path(self._file) if self._file else None
+        text = path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
+        return text, "".join(f"{name}={environ[name]}\n" for name in given)
 
     def shown(self) -> list[tuple[str, str, str]]:
         """Return (key, value, source) of every setting, in the order of the reference; keys of secrets show no value."""
@@ -279,7 +302,7 @@ def load(
     if "backups.dir" not in values.sources:
         backups = settings.backups.model_copy(update={"dir": settings.data_dir / "backups"})
         settings = settings.model_copy(update={"backups": backups})
-    settings._sources = values.sources  # noqa: SLF001 -- the one place where settings are made
+    settings._sources, settings._file = values.sources, values.file  # noqa: SLF001 -- the one place where settings are made
     return settings
 
 

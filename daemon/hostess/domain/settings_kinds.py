@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from hostess.domain.jobs.cron import is_schedule
+
 _DNS_PORT = 53
 _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _SUBMISSION = 587
@@ -157,6 +159,13 @@ WebUrl = Annotated[str, AfterValidator(_web_url_or_none)]
 CommandLine = Annotated[str, AfterValidator(_command_line)]
 Unless = Annotated[T | None, BeforeValidator(_empty_is_none)]
 """A value, or None written as empty text."""
+
+
+def cron_or_off(text: str) -> str:
+    """Return a schedule in its five fields or as a preset, or "off"; ValueError for anything else."""
+    if text != "off" and not is_schedule(text):
+        raise ValueError('must be five cron fields such as "30 3 * * *" (UTC), a preset such as daily, or "off"')
+    return text
 
 
 class Table(BaseModel):

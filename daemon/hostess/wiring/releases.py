@@ -41,6 +41,7 @@ from hostess.services.deploying.preparation import Preparation
 from hostess.services.deploying.preview import Preview
 from hostess.services.deploying.pushes import Pushes
 from hostess.services.deploying.renewal import Renewal
+from hostess.services.deploying.rebuilding import Rebuilding
 from hostess.services.deploying.report import Report
 from hostess.services.deploying.shutdown import Shutdown
 from hostess.services.deploying.steps import Steps
@@ -95,6 +96,7 @@ class Sources:
     access: DatabaseAccess
     sites: FileSites
     preparation: Preparation
+    rebuilding: Rebuilding
 
 
 def sources_of(ground: Ground, instance: str) -> Sources:
@@ -108,7 +110,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
     builder = Builder(
         engine, repositories, journal, ground.outside.meter, clock, settings=settings.build, railpack=railpack
     )
-    sites = FileSites(settings.data_dir / "static")
+    sites, databases = FileSites(settings.data_dir / "static"), DatabaseWorkloads(journal, access, instance)
     preparation = Preparation(
         repositories,
         journal,
@@ -119,14 +121,15 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         EnvironmentValues(secrets, access, ground.redactor, ground.urls, settings.base_domain),
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
-        DatabaseWorkloads(journal, access, instance),
+        databases,
         RouteValues(repositories, secrets, vault),
         Renewal(access, vault),
         instance=instance,
         base_domain=settings.base_domain,
         own_hosts=claims(api_host(settings)),
     )
-    return Sources(repositories, secrets, access, sites, preparation)
+    rebuilding = Rebuilding(journal, builder, databases, vault, clock)
+    return Sources(repositories, secrets, access, sites, preparation, rebuilding)
 
 
 @dataclass(frozen=True, slots=True)

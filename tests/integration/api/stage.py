@@ -408,6 +408,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         voucher=world.voucher,
         job_transcripts=world.job_transcripts,
         backups=world.backups,
+        host_backups=world.host.backups,
         settings=settings,
         public_url=world.public_url,
     )

@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pyrage
+
 from hostess.domain.backups.backup import Backup, Restore
 from hostess.doors.api.app import OPERATIONS
 from tests.integration.api.jobs_stage import ran, with_jobs
@@ -98,12 +100,25 @@ async def backed_up(stage: Stage) -> str:
     return backup.id
 
 
+async def bundled(stage: Stage) -> str:
+    """Take a backup of the host by the API, as its owner does; return its id."""
+    key = str(pyrage.x25519.Identity.generate().to_public())
+    assert (await stage.ask("POST /v1/host/backups", {})).status == 422, "it would be encrypted for nobody"
+    begun = await stage.ask("POST /v1/host/backups", {"to": [key]})
+    assert begun.status == 202, begun.text
+    [backup] = await stage.world.host.backups.known()
+    done = await stage.world.host.backups.ended(backup)
+    assert done.state == "ok", done.problem
+    return done.id
+
+
 async def test_no_answer_holds_a_secret_that_was_not_asked_for(stage: Stage) -> None:
     """Of all operations that read, only `values=true` gives a secret's value away, although the app prints it."""
     deployment = await with_jobs(stage, SENTINEL)
     await ran(stage, "report")
     place = {"project": "shop", "environment": "production", "service": "web", "job": "report"}
     filled = {**place, "deployment": deployment, "backup": await backed_up(stage), "restore": "20260101-000000-fedcba"}
+    filled["bundle"] = await bundled(stage)
 
     # Tunnels and terminals have no answer: they lead to what runs.
     for operation in [e for e in OPERATIONS if e.method == "GET" and e.name not in {"tunnel", "terminal"}]:

@@ -15,9 +15,9 @@ GOOD = frozenset({OK, PARTIAL})
 """What can be restored: an object was read back, and is what was written."""
 FOLDER, BUCKET = "folder", "bucket"
 """The two places for artefacts."""
-MANUAL, SCHEDULED, SAFETY, RECOVERED = "manual", "scheduled", "pre-restore", "recovered"
+MANUAL, SCHEDULED, SAFETY, RECOVERED, HOST = "manual", "scheduled", "pre-restore", "recovered", "host"
 FOR_RESTORES = frozenset({SAFETY, RECOVERED})
-"""Those that are made for the sake of a restore."""
+"""Those that are made for the sake of a restore. Those of HOST belong to a backup of the host, and go with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Proof:
 class Backup:
     """One backup of a service.
 
-    *state*: running, ok, partial, failed (why: *problem*). *trigger*: manual, scheduled, pre-restore, recovered.
+    *state*: running, ok, partial, failed (why: *problem*). *trigger*: manual, scheduled, pre-restore, recovered, host.
 
     *size* and *checksum* (SHA-256, hex) are those of the object. A partial one is whole in one place, and absent in the other
     (*missing*); one that failed has no object. *reached* is the last transaction that it has, of one that was recovered to a moment.
@@ -163,9 +163,11 @@ def superfluous(backups: Iterable[Backup], keep: int) -> list[Backup]:
     """Return which good backups of one service go so that the newest *keep* stay, oldest first.
 
     Scheduled and manual ones count together. Those made for the sake of a restore are counted apart in the same way: a restore
-    pushes no other backup out. Partial ones count, but do not push out the newest one that is in every place.
+    pushes no other backup out. Partial ones count, but do not push out the newest one that is in every place. Those that belong to a
+    backup of the host are not of these: it lets them go.
     """
-    good = sorted((each for each in backups if each.state in GOOD), key=lambda each: each.started_at, reverse=True)
+    own = [each for each in backups if each.state in GOOD and each.trigger != HOST]
+    good = sorted(own, key=lambda each: each.started_at, reverse=True)
     complete = next((each for each in good if each.state == OK), None)
     chosen = [each for each in good if each.trigger not in FOR_RESTORES][max(keep, 1) :]
     chosen += [each for each in good if each.trigger in FOR_RESTORES][max(keep, 1) :]

@@ -24,11 +24,11 @@ class ProofView(View):
 
 
 class BackupView(View):
-    """A backup. *state*: running, ok, partial, failed (*problem* says why). *trigger*: manual, scheduled, pre-restore, recovered.
+    """A backup. *state*: running, ok, partial, failed (*problem* says why).
 
-    *progress* is what is being done now, "" when nothing is. *size* (bytes) and *sha256* are those of the object. *reached* is the
-    last transaction that it has, of one that was recovered to a moment. *missing* is the place ("folder", "bucket") that a partial
-    one is not in yet.
+    *trigger*: manual, scheduled, pre-restore, recovered, host. *progress* is what is being done now, "" when nothing is. *size*
+    (bytes) and *sha256* are those of the object. *reached* is the last transaction that it has, of one that was recovered to a
+    moment. *missing* is the place ("folder", "bucket") that a partial one is not in yet.
     """
 
     id: str

@@ -33,6 +33,7 @@ STATUSES: Mapping[str, int] = {
     "domain-in-file": 409,
     "environment-exists": 409,
     "environment-protected": 409,
+    "host-backup-runs-already": 409,
     "host-taken": 409,
     "image-gone": 409,
     "interrupted": 409,

@@ -8,6 +8,7 @@ from aiohttp import web
 from hostess.domain.ports import CertificateStore, Clock, Engine, Journal, Redactor, Repositories, Transcripts
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
+from hostess.services.backups.host_backups import HostBackups
 from hostess.services.backups.services import BackupServices
 from hostess.services.certificates.certificates import Certificates
 from hostess.services.certificates.imports import CertificateImports
@@ -88,6 +89,7 @@ class ApiServices:
     notifier: Notifier
     job_transcripts: Transcripts
     backups: BackupServices
+    host_backups: HostBackups
     settings: Settings
     public_url: Callable[[str], str]
     voucher: str = field(repr=False)

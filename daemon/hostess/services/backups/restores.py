@@ -111,6 +111,38 @@ class Restores:
         self._running.begin(restore.id, self._carried_out(restore, backup, manifest, safety=safety, pause=pause))
         return restore
 
+    async def bring_back(self, target: Target, backup: Backup, say: Say) -> None:
+        """Put the data of a backup into a service that has none yet. The caller holds the environment's turn, and nobody uses it.
+
+        The Problem of what goes wrong is raised, and is in the record, too; it may be done again.
+        """
+        manifest = await self._manifest(backup)
+        if of_command(manifest):
+            check_takes(target.workload, backup)
+        restore = Restore(
+            id=new_id(self._clock.now(), self._clock.token(48)),
+            project=target.release.project,
+            environment=target.release.environment,
+            service=target.workload.name,
+            source=backup.environment,
+            backup=backup.id,
+            started_at=self._clock.now(),
+        )
+        await self._journal.put_restore(restore)
+        try:
+            await self._backups.sound(backup)
+            await self._put_in_place(restore, backup, manifest, say, pause=False)
+        except Problem as problem:
+            await self._failed(restore, str(problem))
+            raise
+        await self._done(restore)
+
+    async def abandon(self, why: str) -> None:
+        """Write down that nothing which is under way by the records will end: what it worked on is gone."""
+        for restore in await self._journal.restores():
+            if restore.state == RUNNING:
+                await self._failed(restore, why)
+
     def progress(self, restore: Restore) -> str:
         """Return what is being done for a restore now; "" when nothing is."""
         return self._progress.get(restore.id, "")

@@ -123,7 +123,7 @@ class Preparation:
         for notice in (*draft.notes, *above_host(draft.stack, facts.cpus, facts.memory)):
             say(f"       note: {notice}")
         source = Source(deployment.project, deployment.commit, fresh=fresh)
-        images = await self._builder.images(source, _buildable(draft.stack), say)
+        images = await self._builder.images(source, buildable(draft.stack), say)
         sites: dict[str, StaticSite] = {}
         live = await self._journal.live(deployment.project, deployment.environment)
         if static_services(draft.stack):
@@ -135,7 +135,7 @@ class Preparation:
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
         """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
         source = Source(deployment.project, deployment.commit)
-        images = await self._builder.known(source, _buildable(draft.stack))
+        images = await self._builder.known(source, buildable(draft.stack))
         found = {name: image or "not built yet" for name, image in images.items()}
         env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
         known = await self._sites.known(source, draft.stack, env)
@@ -340,7 +340,7 @@ def _parts(stack: Stack) -> list[Service | Job]:
     return [*stack.services.values(), *stack.jobs.values()]
 
 
-def _buildable(stack: Stack) -> dict[str, Service]:
+def buildable(stack: Stack) -> dict[str, Service]:
     """Return everything that has an image: services, and jobs as the services that they would be."""
     jobs = {
         job.name: Service(job.name, ServiceType.CUSTOM, job.resources, build=job.build, image=job.image)

@@ -1,0 +1,156 @@
+"""`hostess host recover`: lays a bundle down on an empty host, and brings everything back in this process, without a daemon."""
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+
+from hostess.adapters import host_laydown
+from hostess.adapters.backups.artefacts_both import artefacts_of
+from hostess.adapters.clock_system import SystemClock
+from hostess.adapters.host_laydown import Staged
+from hostess.adapters.log_output import set_up_logging
+from hostess.adapters.recovery_file import RecoveryFile
+from hostess.composition import Outside, outside_of
+from hostess.domain import labels
+from hostess.domain.host_bundle import FOLDER, JOURNAL, Recovery
+from hostess.domain.problem import Problem
+from hostess.domain.settings import Settings, load
+from hostess.main import alone, make_folders, opened_world
+
+PIECE = 1024 * 1024
+SETTLE_WITHIN = 30.0
+
+Say = Callable[[str], None]
+
+
+def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path | None) -> int:
+    """Run the command; return the exit code: 0 when all serve, 1 when not, 2 for settings, 7 where there is a host already."""
+    began = time.monotonic()
+    try:
+        settings = with_identity(load(config, data_dir, os.environ), identity)
+        set_up_logging(settings.log.model_copy(update={"level": "warning"}))
+        lay_down(settings, bundle, identity, _say)
+        done = asyncio.run(bring_back(settings, _say))
+    except Problem as problem:
+        for line in filter(
+            None, (str(problem), f"still there: {problem.serving}" if problem.serving else "", problem.remedy)
+        ):
+            _say(line)
+        return (
+            2
+            if problem.code.startswith("settings-")
+            else 7
+            if problem.code in {"host-not-empty", "already-running"}
+            else 1
+        )
+    seconds = time.monotonic() - began
+    for name, why in done.failed.items() if done else ():
+        _say(f"{name} was not brought back: {why}")
+    count = len(done.done) if done else 0
+    environments = f"{count} environment{'' if count == 1 else 's'}"
+    sys.stdout.write(f"recovered in {seconds:.1f} s: {environments} serve{'s' if count == 1 else ''} again\n")
+    _tell_next(settings)
+    if done and done.failed:
+        _say(
+            "mend what it says and give the same command again; or start the daemon: what failed has nothing live then"
+        )
+        return 1
+    return 0
+
+
+def with_identity(settings: Settings, identity: Path | None) -> Settings:
+    """Return settings in which the key that reads the bundle reads artefacts, too, where none is set for them."""
+    if identity is None or settings.backups.identity_file is not None:
+        return settings
+    backups = settings.backups.model_copy(update={"identity_file": identity.absolute()})
+    return settings.model_copy(update={"backups": backups})
+
+
+def lay_down(settings: Settings, bundle: str, identity: Path | None, say: Say) -> None:
+    """Lay the bundle down, unless that is done already.
+
+    Problem "host-not-empty" where there is another state, or where the engine runs something of that installation.
+    """
+    folder = settings.data_dir
+    make_folders(folder)
+    with alone(folder / "run" / "daemon.lock"):
+        begun = RecoveryFile(folder).read()
+        if begun is not None and (folder / JOURNAL).exists():
+            with closing(pieces_of(settings, bundle)) as pieces:
+                if host_laydown.checksum_of(pieces) != begun.checksum:
+                    raise _not_empty(f"{folder} is being recovered from another bundle, {begun.bundle}")
+            say(f"bundle {begun.bundle} is laid down already; going on")
+            return
+        host_laydown.check_empty(folder)
+        say(f"unpacking {bundle} and checking all of it")
+        with closing(pieces_of(settings, bundle)) as pieces:
+            staged = host_laydown.stage(bundle, pieces, identity or settings.backups.identity_file, folder)
+        try:
+            asyncio.run(check_engine(outside_of(settings), staged))
+        except Problem:
+            shutil.rmtree(staged.folder, ignore_errors=True)
+            raise
+        host_laydown.put_in_place(staged, folder, settings.backups.dir, SystemClock().now())
+        made = staged.manifest
+        say(
+            f"laid down: {len(made.projects)} projects as of {made.taken_at:%Y-%m-%d %H:%M:%S} UTC (Hostess {made.hostess})"
+        )
+
+
+async def check_engine(outside: Outside, staged: Staged) -> None:
+    """Problem "host-not-empty" when containers or volumes of that installation are there: their data may be newer than the bundle."""
+    owned = labels.of_instance(staged.manifest.instance)
+    containers, volumes = await outside.engine.containers(owned), await outside.engine.volumes(owned)
+    if containers or volumes:
+        raise _not_empty(
+            f"the engine has {len(containers)} containers and {len(volumes)} volumes of this very installation"
+        )
+
+
+async def bring_back(settings: Settings, say: Say) -> Recovery | None:
+    """Build, restore and start everything that was live; the proxy serves on when this returns."""
+    async with opened_world(settings, outside_of(settings)) as (_, world, _):
+        return await world.host.recovery.run(say)
+
+
+def pieces_of(settings: Settings, bundle: str) -> Generator[bytes]:
+    """Yield a bundle: a file, or else the one of that name in the folder or bucket of backups. Problem "bundle-not-found"."""
+    path = Path(bundle)
+    if path.is_file():
+        return _pieces(path)
+    if "/" in bundle:
+        raise Problem("bundle-not-found", f"there is no file {bundle}", remedy="give the path of a bundle")
+    return artefacts_of(settings.backups).pieces(f"{FOLDER}/{bundle}")
+
+
+def _pieces(path: Path) -> Generator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _not_empty(what: str) -> Problem:
+    return Problem(
+        "host-not-empty",
+        what,
+        serving="what is there; nothing was changed",
+        remedy="recover on an empty host, or remove what is there first; nothing is ever overwritten",
+    )
+
+
+def _tell_next(settings: Settings) -> None:
+    for name in ("settings.toml", "settings.env"):
+        kept = settings.data_dir / f"recovered-{name}"
+        if kept.exists():
+            _say(f"the settings of the host that is gone are in {kept}: compare them with those of this one")
+    _say("now start the daemon: `systemctl start hostess` (or `hostess daemon`); until then nobody can push")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

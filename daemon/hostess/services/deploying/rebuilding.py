@@ -1,0 +1,75 @@
+"""A release that was live on a host that is gone -> the same release with images of this one: built from its commit, or pulled."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hostess.domain.hostess_yml.file import parse, stack_for
+from hostess.domain.ports import Clock, Journal, Vault
+from hostess.domain.releases.fingerprint import fingerprint, seal_of
+from hostess.domain.releases.push import Say
+from hostess.domain.releases.release import Deployment, Kind, Release, ReleaseJob, State, Workload
+from hostess.services.building.builder import Builder, Source
+from hostess.services.databases.workloads import DatabaseWorkloads
+from hostess.services.deploying.preparation import FILE, buildable
+
+
+class Rebuilding:
+    """Environment, files, secrets, hosts and number stay as they were; nothing is resolved anew."""
+
+    def __init__(
+        self, journal: Journal, builder: Builder, databases: DatabaseWorkloads, vault: Vault, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._builder = builder
+        self._databases = databases
+        self._vault = vault
+        self._clock = clock
+
+    async def rebuilt(self, live: Release, say: Say) -> Release:
+        """Return the release with images that are on this host; Problems of `Builder.images`.
+
+        Jobs that ran once and for all are not to run again because their image has another id: that is written down.
+        """
+        stack = stack_for(parse(live.file, FILE), live.environment)
+        stack, _ = await self._databases.as_kept(self._as_deployment(live), stack)
+        wanted = {name: part for name, part in buildable(stack).items() if name in live.workloads or name in live.jobs}
+        images = await self._builder.images(Source(live.project, live.commit), wanted, say)
+        workloads = {name: self._with(live, workload, images) for name, workload in live.workloads.items()}
+        jobs = {name: replace(job, workload=self._with(live, job.workload, images)) for name, job in live.jobs.items()}
+        for name, job in jobs.items():
+            await self._done_before(live, live.jobs[name], job)
+        return replace(live, workloads=workloads, jobs=jobs)
+
+    def _with(self, live: Release, workload: Workload, images: Mapping[str, str]) -> Workload:
+        image = images.get(workload.name, workload.image)
+        if image == workload.image:
+            return workload
+        bound_to = seal_of(live.project, live.environment, workload.name)
+        env = json.loads(self._vault.open(workload.sealed_env, bound_to))
+        files = json.loads(self._vault.open(workload.sealed_files, bound_to)) if workload.sealed_files else {}
+        moved = replace(workload, image=image)
+        return replace(moved, spec=self._vault.digest(fingerprint(moved, env, files)))
+
+    async def _done_before(self, live: Release, before: ReleaseJob, after: ReleaseJob) -> None:
+        old, new = before.workload.spec, after.workload.spec
+        if old == new or not await self._journal.done_once(live.project, live.environment, after.name, old):
+            return
+        for run in await self._journal.runs(live.project, live.environment, after.name, limit=500):
+            if run.spec == old and run.outcome == "done":
+                await self._journal.put_run(replace(run, spec=new))
+                return
+
+    def _as_deployment(self, live: Release) -> Deployment:
+        return Deployment(
+            id="",
+            project=live.project,
+            environment=live.environment,
+            kind=Kind.RESTART,
+            state=State.QUEUED,
+            commit=live.commit,
+            ref="",
+            previous="",
+            actor="",
+            created_at=self._clock.now(),
+        )

@@ -1,0 +1,156 @@
+"""A host that is gone and comes back from one bundle: API, databases, files, a site, secrets; as docs/recovery.md tells it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.system.host import Host, a_host, docker
+from tests.system.sources import built, carried, checkout, example, only, prepared, pushed, revised, send
+
+COPY = "cp -r /store /backup/"
+BACK = "cp -r /backup/store/. /store/"
+STACK = f"""version: "1.0"
+services:
+  api:
+    type: fastapi
+    build: {{source: ./backend}}
+    env: {{DATABASE_URL: "${{database.url}}", JWT_SECRET: "${{secret:JWT_SECRET}}"}}
+    depends_on: [database]
+    lifecycle: {{migrate: {{command: [alembic, upgrade, head]}}}}
+    replicas: 1
+  database: {{type: postgres, resources: small}}
+  cache: {{type: redis, resources: small}}
+  site: {{type: static, source: public}}
+  notes:
+    type: custom
+    image: hostess-test/echo:1-sh
+    ports: [8000]
+    health: {{http: /health, interval: 1s}}
+    persistence: {{mount: /notes}}
+  store:
+    type: custom
+    image: hostess-test/echo:1-sh
+    ports: [8000]
+    health: {{http: /health, interval: 1s}}
+    persistence: {{mount: /store}}
+    backups: {{schedule: "0 3 1 1 *", retention: 2, command: [sh, -c, "{COPY}"], restore_command: [sh, -c, "{BACK}"]}}
+jobs:
+  seed: {{image: "alpine:3", command: [sh, -c, "true"], run: once}}
+"""
+API, SITE = "shop-api.localhost", "shop-site.localhost"
+
+
+@contextmanager
+def sealed_host(folder: Path) -> Iterator[tuple[Host, Path]]:
+    """Give a host whose backups of itself are encrypted for a key that lies elsewhere, and that key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = folder / "host-key.txt"
+    made = subprocess.run(
+        [sys.executable, "-m", "hostess", "host", "key", str(key)], check=True, capture_output=True, text=True
+    )
+    with a_host(folder / "host", {"HOSTESS_HOST_BACKUP__ENCRYPT_TO": made.stdout.strip()}) as host:
+        yield host, key
+
+
+def lose(host: Host) -> None:
+    """Lose a host: all that is left of it is what was fetched before."""
+    host.remove()
+    shutil.rmtree(host.data)
+
+
+def recover(host: Host, bundle: Path, key: Path, *, module: str = "hostess", at: str = "") -> subprocess.Popen[str]:
+    """Start to bring it back, as the only command there is."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, "host", "recover", str(bundle), "--identity", str(key)],
+        env={**host.environment, **({"MORTAL_AT": at} if at else {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Return exit code, output and what was told of a command that ends."""
+    out, told = process.communicate(timeout=400)
+    return process.returncode, out, told
+
+
+def psql(host: Host, sql: str, database: str = "database") -> str:
+    """Ask PostgreSQL."""
+    words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-c", sql]
+    return docker("exec", only(host, "shop", "database"), *words).strip()
+
+
+def inside(host: Host, service: str, *words: str) -> str:
+    """Run a command in a service's container."""
+    return docker("exec", only(host, "shop", service), *words).strip()
+
+
+def fetched(host: Host, bundle: Path) -> Mapping[str, object]:
+    """Take a backup of the host into a file elsewhere."""
+    done = host.hostess("host", "backup", "--output", str(bundle), "-o", "json")
+    assert done.returncode == 0, done.stderr + host.log()
+    found: Mapping[str, object] = json.loads(done.stdout)
+    return found
+
+
+def stocked(host: Host) -> None:
+    """Push everything and put data everywhere."""
+    files = {**example("fastapi-postgres"), "hostess.yml": STACK, "public/index.html": "the site"}
+    pushed(prepared(host, "shop", files, {"JWT_SECRET": "a-secret-of-the-shop"}))
+    psql(host, "CREATE TABLE kept AS SELECT n, 'row ' || n AS word FROM generate_series(1, 1000) n")
+    psql(host, "INSERT INTO items (name, created_by) VALUES ('a lamp', 'ann')")
+    inside(host, "cache", "redis-cli", "SET", "word", "kept")
+    inside(host, "notes", "sh", "-c", "echo a note > /notes/note; chmod 0640 /notes/note")
+    inside(host, "store", "sh", "-c", "echo in store > /store/thing")
+
+
+def data(host: Host) -> Mapping[str, str]:
+    """Return what is kept everywhere."""
+    return {
+        "rows": psql(host, "SELECT count(*), md5(string_agg(word, ',' ORDER BY n)) FROM kept"),
+        "cache": inside(host, "cache", "redis-cli", "GET", "word"),
+        "notes": inside(host, "notes", "sh", "-c", "cat /notes/note; stat -c %a /notes/note"),
+        "store": inside(host, "store", "cat", "/store/thing"),
+        "site": host.get(SITE)[1],
+        "secret": inside(host, "api", "printenv", "JWT_SECRET"),
+        "items": send(host, API, "GET", "/items")[1],
+    }
+
+
+def test_a_lost_host_comes_back(tmp_path: Path) -> None:
+    """One command on an empty host brings back every answer and every row; then push and tokens work as before (55)."""
+    bundle = tmp_path / "elsewhere.tar.zst.age"
+    with sealed_host(tmp_path) as (host, key):
+        stocked(host)
+        token, before = host.token, data(host)
+        taken = fetched(host, bundle)
+        assert taken["state"] == "ok", taken
+        assert (host.data / "backups" / "host" / str(taken["file"])).stat().st_size == bundle.stat().st_size
+
+        lose(host)
+        code, out, told = said(recover(host, bundle, key))
+
+        assert code == 0, told
+        assert re.fullmatch(r"recovered in \d+\.\d s: 1 environment serves again\n", out), out
+        assert data(host) == before
+        assert not (host.data / "recovering.json").exists()
+        assert "a-secret-of-the-shop" not in told
+
+        host.start()
+        assert host.token == token
+        assert data(host) == before
+        assert host.query("SELECT outcome FROM runs WHERE json_extract(record, '$.job') = 'seed'") == [("done",)]
+        repository = checkout(host, "shop")
+        output = revised(repository, {"public/index.html": "a second page"})
+        assert carried(output) >= {"database", "cache", "api"}
+        assert built(output) == []
+        assert host.query("SELECT outcome FROM runs WHERE json_extract(record, '$.job') = 'seed'") == [("done",)]
+        assert host.get(SITE)[1] == "a second page"
+        assert {**data(host), "site": ""} == {**before, "site": ""}
