@@ -3,13 +3,14 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.system.host import Host, a_host, docker
+from tests.system.host import Host, a_host, a_repository, docker, echo_files
 from tests.system.sources import built, carried, checkout, example, only, prepared, pushed, revised, send
 
 COPY = "cp -r /store /backup/"
@@ -134,6 +135,15 @@ def test_a_lost_host_comes_back(tmp_path: Path) -> None:
         assert taken["state"] == "ok", taken
         assert (host.data / "backups" / "host" / str(taken["file"])).stat().st_size == bundle.stat().st_size
 
+        refused, out, told = said(recover(host, bundle, key))
+        assert (refused, out) == (7, ""), told
+        assert "another daemon runs" in told
+        host.stop()
+        refused, out, told = said(recover(host, bundle, key))
+        assert (refused, out) == (7, ""), told
+        assert "is not empty: there is hostess.db, key, owner-token, repos/" in told
+        assert data(host) == before
+
         lose(host)
         code, out, told = said(recover(host, bundle, key))
 
@@ -154,3 +164,41 @@ def test_a_lost_host_comes_back(tmp_path: Path) -> None:
         assert host.query("SELECT outcome FROM runs WHERE json_extract(record, '$.job') = 'seed'") == [("done",)]
         assert host.get(SITE)[1] == "a second page"
         assert {**data(host), "site": ""} == {**before, "site": ""}
+
+
+SMALL = """version: "1.0"
+services:
+  web:
+    type: custom
+    build: {source: .}
+    ports: [8000]
+    visibility: public
+    health: {http: /health, interval: 1s, retries: 3}
+    depends_on: [database]
+    env: {DATABASE_URL: "${database.url}"}
+  database: {type: postgres, resources: small}
+"""
+MOMENTS = ("before put", "after put", "after rebuilt", "after repair", "before swap", "after swap", "after bring_back")
+
+
+def test_a_recovery_that_is_killed_goes_on(tmp_path: Path) -> None:
+    """Killed with -9 at every step, the same command ends it; each row is there once, and nothing that uses it was started before."""
+    bundle = tmp_path / "elsewhere.tar.zst.age"
+    with sealed_host(tmp_path) as (host, key):
+        pushed(a_repository(host, "shop", {**echo_files(), "hostess.yml": SMALL}))
+        psql(host, "CREATE TABLE kept AS SELECT n FROM generate_series(1, 100) n")
+        fetched(host, bundle)
+        lose(host)
+
+        for moment in MOMENTS:
+            code, out, told = said(recover(host, bundle, key, module="tests.system.mortal_recovery", at=moment))
+            assert (code, out) == (-signal.SIGKILL, ""), f"{moment}: {told}"
+            if (host.data / "hostess.db").exists():
+                assert host.containers("project=shop", "service=web") == [], moment
+        code, out, told = said(recover(host, bundle, key))
+
+        assert code == 0, told
+        assert "1 environment serves again" in out
+        assert psql(host, "SELECT count(*) FROM kept") == "100"
+        assert psql(host, "SELECT count(*) FROM pg_database WHERE NOT datistemplate") == "2"
+        assert host.get("shop-web.localhost")[0] == 200

@@ -142,12 +142,13 @@ class HostBackups:
     async def stop(self) -> None:
         """End the one that is under way; it has failed."""
         await self._running.stop()
+        self._now = None  # also of one that had not come to its first step
 
     # ---- one backup --------------------------------------------------------------------------------------------------
 
     async def _carried_out(self, backup: HostBackup, target: Artefacts, data: str) -> HostBackup:
         try:
-            done = await self._taken(backup, target, data)
+            done = self._now = await self._taken(backup, target, data)
             await self._remember(done)
             await self._pruned(target)
         except Problem as problem:
