@@ -30,6 +30,7 @@ _OVER: Final[Mapping[str, str]] = {
     "backup.drill-failed": "backup.recovered",
     "backup.drill-overdue": "backup.recovered",
     "backup.wal-late": "backup.recovered",
+    "host-backup.overdue": "host-backup.recovered",
     "service.unwell": "service.recovered",
     "service.crash-loop": "service.recovered",
 }
@@ -44,6 +45,8 @@ LEVELS: Final[Mapping[str, Level]] = {
     "backup.drill-failed": Level.ERROR,
     "backup.drill-overdue": Level.WARNING,
     "backup.wal-late": Level.ERROR,
+    "host-backup.failed": Level.ERROR,
+    "host-backup.overdue": Level.ERROR,
     "service.unwell": Level.ERROR,
     "service.crash-loop": Level.ERROR,
     "storage.warning": Level.WARNING,
@@ -126,7 +129,7 @@ class Troubled:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What alerts are drawn from; *unwell* is None when services could not be looked at."""
+    """What alerts are drawn from; *unwell* is None when services could not be looked at, *others* are drawn already."""
 
     databases: Sequence[Database] = ()
     archives: Sequence[Archive] = ()
@@ -134,6 +137,7 @@ class Facts:
     unwell: Sequence[Unwell] | None = ()
     uses: Sequence[Use] = ()
     certificates: Sequence[Troubled] = ()
+    others: Sequence[Alert] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ def alerts_of(facts: Facts, memory: Memory, now: datetime) -> list[Alert]:
         *(_of_service(each, now) for each in facts.unwell or ()),
         *(alert for use in facts.uses if (alert := _of_use(use, now))),
         *(_of_certificate(each, now) for each in facts.certificates),
+        *facts.others,
     ]
     dated = (replace(each, since=min(each.since, memory.since.get(each.key, each.since))) for each in found)
     return sorted(dated, key=lambda each: (_GRAVITY.index(each.level), each.since, each.key))
@@ -302,10 +307,8 @@ def _of_database(database: Database, now: datetime) -> Iterable[Alert]:
 
 
 def _teller(project: str, environment: str, service: str) -> Callable[[str, str, str, datetime, str], Alert]:
-    def alert(kind: str, subject: str, what: str, since: datetime, remedy: str) -> Alert:
-        return Alert(kind, subject, what, since, remedy, project, environment, service)
-
-    return alert
+    place = (project, environment, service)
+    return lambda kind, subject, what, since, remedy: Alert(kind, subject, what, since, remedy, *place)
 
 
 def _overdue(database: Database, good: Sequence[Backup], now: datetime) -> datetime | None:

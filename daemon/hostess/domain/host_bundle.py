@@ -16,6 +16,8 @@ CERTIFICATES, SETTINGS, VARIABLES = "certs.tar", "settings.toml", "settings.env"
 REPOSITORIES, SITES, ARTEFACTS = "repos/", "sites/", "backups/"
 FOLDER = "host"
 """Where bundles lie below the place for backups."""
+SUBJECT = "backups of the host"
+"""What alerts and notices call them."""
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 _NAMES = frozenset({MANIFEST, JOURNAL, KEY, OWNER, CERTIFICATES, SETTINGS, VARIABLES})

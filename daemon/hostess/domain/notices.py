@@ -77,6 +77,7 @@ _CERTIFICATE_TROUBLES = frozenset(
     {"certificate.failed", "certificate.pending-dns", "certificate.expiring", "certificate.expired"}
 )
 _DRILL_TROUBLES = frozenset({"backup.drill-failed", "backup.drill-overdue"})
+_HOST_TROUBLES = frozenset({"host-backup.failed", "host-backup.partial", "host-backup.overdue"})
 _BACKUPS = "the database itself, and the good backups that there are"
 _STILL = "the certificate before, or one of this installation's own authority, which browsers warn of"
 _RULES: Final[Mapping[str, _Rule]] = {
@@ -106,7 +107,9 @@ _RULES: Final[Mapping[str, _Rule]] = {
         remedy="`hostess host backups` shows them; `hostess host backup` takes one now",
     ),
     "host-backup.partial": _Rule(Level.WARNING, serving="everything; that backup can be recovered from"),
-    "host-backup.completed": _Rule(Level.INFO, ends=frozenset({"host-backup.failed", "host-backup.partial"})),
+    "host-backup.overdue": _Rule(Level.ERROR, serving="everything, and the backups of the host that there are"),
+    "host-backup.completed": _Rule(Level.INFO, ends=_HOST_TROUBLES),
+    "host-backup.recovered": _Rule(Level.INFO, ends=_HOST_TROUBLES),
     "backup.drill-failed": _Rule(
         Level.ERROR,
         serving="the database itself, which a drill does not touch",

@@ -234,7 +234,8 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
     checkups = Checkups(journal, replicas, running.gate, running.routing, turns, clock)
     orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
-    alerts = AlertWatch(journal, Watched(replicas, checkups, storage, orders, own.store), clock)
+    watched = Watched(replicas, checkups, storage, orders, own.store, host_schedule(settings))
+    alerts = AlertWatch(journal, watched, clock)
     upgrades = Upgrades(
         journal,
         engine,
@@ -263,6 +264,12 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     usage = UsageWatch(journal, replicas, outside.usage, clock)
     autoscaler = Autoscaler(journal, usage, scaled, outside.meter, clock)
     return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler)
+
+
+def host_schedule(settings: Settings) -> str:
+    """Return when the host is backed up by itself; "" where it is not."""
+    to = settings.host_backup.encrypt_to or settings.backups.encrypt_to
+    return settings.host_backup.schedule if to and settings.host_backup.schedule != "off" else ""
 
 
 def railpack_environment(settings: Settings) -> dict[str, str]:

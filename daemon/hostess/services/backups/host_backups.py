@@ -16,6 +16,7 @@ from hostess.domain.host_bundle import (
     ARTEFACTS,
     MANIFEST,
     NEVER,
+    SUBJECT,
     BundleManifest,
     Content,
     HostBackup,
@@ -30,7 +31,6 @@ from hostess.services.backups.backups import Backups
 from hostess.services.under_way import UnderWay
 
 NOTE = "backups of the host"
-SUBJECT = "backups of the host"
 REMEMBERED = 50
 INTERRUPTED = "the daemon was stopped in the middle of it"
 
@@ -117,12 +117,7 @@ class HostBackups:
 
     async def known(self) -> list[HostBackup]:
         """Return what is known of backups of the host, newest first, also of the one that is under way."""
-        raw = await self._journal.note(NOTE)
-        try:
-            found = [from_json(HostBackup, each) for each in json.loads(raw)] if raw else []
-        except (ValueError, CodecError):
-            log.warning("what is known of backups of the host cannot be read: it is begun anew")
-            found = []
+        found = await remembered(self._journal)
         others = [each for each in found if self._now is None or each.id != self._now.id]
         return [*([self._now] if self._now else []), *others]
 
@@ -319,6 +314,16 @@ class HostBackups:
     async def _tell(self, backup: HostBackup, kind: str, message: str) -> None:
         data = {"subject": SUBJECT, "backup": backup.id, "trigger": backup.trigger, "file": backup.file}
         await self._journal.tell(kind, message, self._clock.now(), data=data)
+
+
+async def remembered(journal: Journal) -> list[HostBackup]:
+    """Return what the journal has of backups of the host, newest first."""
+    raw = await journal.note(NOTE)
+    try:
+        return [from_json(HostBackup, each) for each in json.loads(raw)] if raw else []
+    except (ValueError, CodecError):
+        log.warning("what is known of backups of the host cannot be read: it is begun anew")
+        return []
 
 
 def _included(backup: Backup, target: Artefacts, data: str) -> bool:

@@ -24,10 +24,12 @@ from hostess.domain.alerts import (
 from hostess.domain.certificates.certificate import Source
 from hostess.domain.certificates.issuance import Status, ends_soon
 from hostess.domain.codec import CodecError, from_json, to_json
+from hostess.domain.host_alerts import of_host
 from hostess.domain.ports import CertificateStore, Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.releases.plan import matching
 from hostess.domain.releases.release import Release
+from hostess.services.backups.host_backups import remembered as remembered_of_host
 from hostess.services.backups.wal_archive import wanted
 from hostess.services.certificates.certificates import Certificates
 from hostess.services.certificates.imports import days_left
@@ -42,13 +44,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Who knows what may be wrong."""
+    """Who knows what may be wrong. *host_schedule* is when the host is backed up, "" where it is not."""
 
     replicas: Replicas
     checkups: Checkups
     storage: StorageWatch
     orders: Certificates
     certificates: CertificateStore
+    host_schedule: str = ""
 
 
 class AlertWatch:
@@ -96,6 +99,7 @@ class AlertWatch:
             unwell=await self._unwell(lives),
             uses=[*self._watched.storage.measured(), *await self._watched.storage.disks()],
             certificates=await self._certificates(),
+            others=of_host(await remembered_of_host(self._journal), self._watched.host_schedule, self._clock.now()),
         )
 
     async def _databases(self, live: Release, memory: Memory) -> list[Database]:
