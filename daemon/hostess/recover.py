@@ -1,12 +1,13 @@
-"""`hostess host recover`: lays a bundle down on an empty host, and brings everything back in this process, without a daemon."""
+"""`hostess host recover`: lays a bundle down on an empty host, and brings everything back, by the daemon's unit or in this process."""
 
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from hostess.adapters import host_laydown
@@ -23,7 +24,9 @@ from hostess.domain.settings import Settings, load
 from hostess.main import alone, make_folders, opened_world
 
 PIECE = 1024 * 1024
-SETTLE_WITHIN = 30.0
+LOOK_AGAIN = 0.5
+LOADED = ("systemctl", "show", "--property=LoadState", "hostess.service")
+START = ("systemctl", "start", "hostess.service")
 
 Say = Callable[[str], None]
 
@@ -35,7 +38,8 @@ def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path
         settings = with_identity(load(config, data_dir, os.environ), identity)
         set_up_logging(settings.log.model_copy(update={"level": "warning"}))
         lay_down(settings, bundle, identity, _say)
-        done = asyncio.run(bring_back(settings, _say))
+        units = config is None and data_dir is None and "HOSTESS_DATA_DIR" not in os.environ and has_units()
+        done = by_daemon(settings.data_dir, START, _say) if units else asyncio.run(bring_back(settings, _say))
     except Problem as problem:
         for line in filter(
             None, (str(problem), f"still there: {problem.serving}" if problem.serving else "", problem.remedy)
@@ -54,7 +58,7 @@ def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path
     count = len(done.done) if done else 0
     environments = f"{count} environment{'' if count == 1 else 's'}"
     sys.stdout.write(f"recovered in {seconds:.1f} s: {environments} serve{'s' if count == 1 else ''} again\n")
-    _tell_next(settings)
+    _tell_next(settings, daemon=units)
     if done and done.failed:
         _say(
             "mend what it says and give the same command again; or start the daemon: what failed has nothing live then"
@@ -112,6 +116,40 @@ async def check_engine(outside: Outside, staged: Staged) -> None:
         )
 
 
+def has_units() -> bool:
+    """Whether systemd runs this host, and knows the daemon: it and the proxy have settings, rights and users of their own then."""
+    if shutil.which("systemctl") is None:
+        return False
+    asked = subprocess.run(LOADED, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() == "LoadState=loaded"
+
+
+def by_daemon(folder: Path, start: Sequence[str], say: Say) -> Recovery | None:
+    """Let the daemon bring everything back before it opens its doors, and tell what it does; return how it ended.
+
+    Problem "daemon-not-started" when the command *start* fails.
+    """
+    say(f"starting the daemon, which brings everything back: {' '.join(start)}")
+    record, told = RecoveryFile(folder), set[str]()
+    starting = subprocess.Popen(start)
+    while starting.poll() is None:
+        now = record.read()
+        for name in (*now.restored, *now.done) if now else ():
+            if name not in told:
+                told.add(name)
+                say(f"{name}: {'serves' if now and name in now.done else 'has its data'}")
+        with suppress(subprocess.TimeoutExpired):
+            starting.wait(LOOK_AGAIN)
+    if starting.returncode:
+        raise Problem(
+            "daemon-not-started",
+            f"{' '.join(start)} ended with exit code {starting.returncode}",
+            serving="what was laid down and brought back already",
+            remedy="`journalctl -u hostess` tells why; then give the same command again",
+        )
+    return record.ended()
+
+
 async def bring_back(settings: Settings, say: Say) -> Recovery | None:
     """Build, restore and start everything that was live; the proxy serves on when this returns."""
     async with opened_world(settings, outside_of(settings)) as (_, world, _):
@@ -143,12 +181,13 @@ def _not_empty(what: str) -> Problem:
     )
 
 
-def _tell_next(settings: Settings) -> None:
+def _tell_next(settings: Settings, *, daemon: bool) -> None:
     for name in ("settings.toml", "settings.env"):
         kept = settings.data_dir / f"recovered-{name}"
         if kept.exists():
             _say(f"the settings of the host that is gone are in {kept}: compare them with those of this one")
-    _say("now start the daemon: `systemctl start hostess` (or `hostess daemon`); until then nobody can push")
+    if not daemon:
+        _say("now start the daemon, `hostess daemon`: until then nobody can push")
 
 
 def _say(line: str) -> None:

@@ -1,8 +1,10 @@
 """Backups of the whole host, and bringing it back: real git, SQLite, age and files; the engine is a fake one, and empty afterwards."""
 
+import json
 import shutil
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyrage
@@ -12,10 +14,13 @@ from hostess.adapters import host_laydown
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.host_laydown import Staged
 from hostess.adapters.recovery_file import RecoveryFile
-from hostess.domain.host_bundle import HostBackup
+from hostess.domain.codec import to_json
+from hostess.domain.host_bundle import HostBackup, Recovery
 from hostess.domain.problem import Problem
+from hostess.recover import by_daemon
 from hostess.services.keeping.host_recovery import HostRecovery
 from tests.fakes.building import Recipe
+from tests.fakes.clock import START
 from tests.fakes.programs import echo
 from tests.world import Bench, a_bench, web
 
@@ -211,3 +216,28 @@ class Hasty(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         """Go on at once."""
+
+
+def test_the_daemon_of_systemd_is_started_and_followed(tmp_path: Path) -> None:
+    """What it writes down is told as it comes, and how it ended is returned; one that does not start is a problem with its code."""
+    begun = Recovery("b", "c", START, START)
+    RecoveryFile(tmp_path).write(begun)
+    ended = replace(begun, restored=("shop/production/db",), done=("shop/production",), failed={"a/b": "gone"})
+    script = (
+        "import sys, time, pathlib; folder = pathlib.Path(sys.argv[1]); told = folder / 'told'\n"
+        "(folder / 'recovering.json').write_text(sys.argv[2])\n"
+        "while not told.exists(): time.sleep(0.01)\n"
+        "(folder / 'recovering.json').rename(folder / 'recovered.json')"
+    )
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.endswith("production: serves"):
+            (tmp_path / "told").touch()
+
+    start = [sys.executable, "-c", script, str(tmp_path), json.dumps(to_json(ended))]
+    assert by_daemon(tmp_path, start, say) == ended
+    assert said[1:] == ["shop/production/db: has its data", "shop/production: serves"]
+    with pytest.raises(Problem, match="ended with exit code 3"):
+        by_daemon(tmp_path, [sys.executable, "-c", "raise SystemExit(3)"], say)

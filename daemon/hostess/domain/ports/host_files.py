@@ -31,5 +31,5 @@ class RecoveryRecord(Protocol):
     def write(self, recovery: Recovery) -> None:
         """Write it down, whole or not at all."""
 
-    def remove(self) -> None:
-        """All is done."""
+    def end(self) -> None:
+        """All is done: nothing is left to be brought back."""

@@ -84,7 +84,7 @@ class HostRecovery:
         with suppress(Problem):
             await self.hands.routing.publish()
         if not state.now.failed:
-            self._record.remove()
+            self._record.end()
         await self._tell(state.now)
         return state.now
 
@@ -101,7 +101,7 @@ class HostRecovery:
             await self._journal.tell(
                 "host.recovery-failed", message, self._clock.now(), project=project, environment=environment
             )
-        self._record.remove()
+        self._record.end()
 
     # ---- within ------------------------------------------------------------------------------------------------------
 
