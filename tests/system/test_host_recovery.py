@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -46,16 +47,21 @@ jobs:
 API, SITE = "shop-api.localhost", "shop-site.localhost"
 
 
+DOCS = Path(__file__).parents[2] / "docs" / "recovery.md"
+KEY, BACKUP, RECOVER = [
+    shlex.split(line) for line in re.findall(r"^    hostess (host .*)$", DOCS.read_text(), re.MULTILINE)
+]
+"""The commands of the page, in its order: they are run as they stand there, beside the file with the key."""
+
+
 @contextmanager
-def sealed_host(folder: Path) -> Iterator[tuple[Host, Path]]:
-    """Give a host whose backups of itself are encrypted for a key that lies elsewhere, and that key."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key = folder / "host-key.txt"
+def sealed_host(folder: Path) -> Iterator[Host]:
+    """Give a host whose backups of itself are encrypted for a key that lies elsewhere: in *folder*, as the bundle will."""
     made = subprocess.run(
-        [sys.executable, "-m", "hostess", "host", "key", str(key)], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "hostess", *KEY], cwd=folder, check=True, capture_output=True, text=True
     )
     with a_host(folder / "host", {"HOSTESS_HOST_BACKUP__ENCRYPT_TO": made.stdout.strip()}) as host:
-        yield host, key
+        yield host
 
 
 def lose(host: Host) -> None:
@@ -64,11 +70,12 @@ def lose(host: Host) -> None:
     shutil.rmtree(host.data)
 
 
-def recover(host: Host, bundle: Path, key: Path, *, module: str = "hostess", at: str = "") -> subprocess.Popen[str]:
+def recover(host: Host, *, module: str = "hostess", at: str = "") -> subprocess.Popen[str]:
     """Start to bring it back, as the only command there is."""
     return subprocess.Popen(
-        [sys.executable, "-m", module, "host", "recover", str(bundle), "--identity", str(key)],
-        env={**host.environment, **({"MORTAL_AT": at} if at else {})},
+        [sys.executable, "-m", module, *RECOVER],
+        cwd=host.folder.parent,
+        env={**host.environment, "PYTHONPATH": str(DOCS.parents[1]), **({"MORTAL_AT": at} if at else {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -93,12 +100,22 @@ def inside(host: Host, service: str, *words: str) -> str:
     return docker("exec", only(host, "shop", service), *words).strip()
 
 
-def fetched(host: Host, bundle: Path) -> Mapping[str, object]:
-    """Take a backup of the host into a file elsewhere."""
-    done = host.hostess("host", "backup", "--output", str(bundle), "-o", "json")
+def fetched(host: Host) -> Path:
+    """Take a backup of the host into a file elsewhere; return that file."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hostess", *BACKUP],
+        cwd=host.folder.parent,
+        env={**host.environment, "HOSTESS_URL": f"http://{host.api}", "HOSTESS_TOKEN": host.token},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr + host.log()
-    found: Mapping[str, object] = json.loads(done.stdout)
-    return found
+    [listed] = json.loads(host.hostess("host", "backups", "-o", "json").stdout)["items"]
+    bundle = host.folder.parent / BACKUP[-1]
+    kept = host.data / "backups" / "host" / str(listed["file"])
+    assert (listed["state"], kept.read_bytes()) == ("ok", bundle.read_bytes())
+    return bundle
 
 
 def stocked(host: Host) -> None:
@@ -127,25 +144,22 @@ def data(host: Host) -> Mapping[str, str]:
 
 def test_a_lost_host_comes_back(tmp_path: Path) -> None:
     """One command on an empty host brings back every answer and every row; then push and tokens work as before (55)."""
-    bundle = tmp_path / "elsewhere.tar.zst.age"
-    with sealed_host(tmp_path) as (host, key):
+    with sealed_host(tmp_path) as host:
         stocked(host)
-        token, before = host.token, data(host)
-        taken = fetched(host, bundle)
-        assert taken["state"] == "ok", taken
-        assert (host.data / "backups" / "host" / str(taken["file"])).stat().st_size == bundle.stat().st_size
+        token, before, bundle = host.token, data(host), fetched(host)
+        assert b"a-secret-of-the-shop" not in bundle.read_bytes()
 
-        refused, out, told = said(recover(host, bundle, key))
+        refused, out, told = said(recover(host))
         assert (refused, out) == (7, ""), told
         assert "another daemon runs" in told
         host.stop()
-        refused, out, told = said(recover(host, bundle, key))
+        refused, out, told = said(recover(host))
         assert (refused, out) == (7, ""), told
         assert "is not empty: there is hostess.db, key, owner-token, repos/" in told
         assert data(host) == before
 
         lose(host)
-        code, out, told = said(recover(host, bundle, key))
+        code, out, told = said(recover(host))
 
         assert code == 0, told
         assert re.fullmatch(r"recovered in \d+\.\d s: 1 environment serves again\n", out), out
@@ -183,19 +197,18 @@ MOMENTS = ("before put", "after put", "after rebuilt", "after repair", "before s
 
 def test_a_recovery_that_is_killed_goes_on(tmp_path: Path) -> None:
     """Killed with -9 at every step, the same command ends it; each row is there once, and nothing that uses it was started before."""
-    bundle = tmp_path / "elsewhere.tar.zst.age"
-    with sealed_host(tmp_path) as (host, key):
+    with sealed_host(tmp_path) as host:
         pushed(a_repository(host, "shop", {**echo_files(), "hostess.yml": SMALL}))
         psql(host, "CREATE TABLE kept AS SELECT n FROM generate_series(1, 100) n")
-        fetched(host, bundle)
+        fetched(host)
         lose(host)
 
         for moment in MOMENTS:
-            code, out, told = said(recover(host, bundle, key, module="tests.system.mortal_recovery", at=moment))
+            code, out, told = said(recover(host, module="tests.system.mortal_recovery", at=moment))
             assert (code, out) == (-signal.SIGKILL, ""), f"{moment}: {told}"
             if (host.data / "hostess.db").exists():
                 assert host.containers("project=shop", "service=web") == [], moment
-        code, out, told = said(recover(host, bundle, key))
+        code, out, told = said(recover(host))
 
         assert code == 0, told
         assert "1 environment serves again" in out

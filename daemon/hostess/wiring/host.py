@@ -8,9 +8,9 @@ from hostess.adapters.backups.artefacts_both import artefacts_of
 from hostess.adapters.host_files import DataFolder
 from hostess.adapters.recovery_file import RecoveryFile
 from hostess.domain.ports import Artefacts
+from hostess.services.backups.empty_volumes import EmptyVolumes
 from hostess.services.backups.host_backups import HostBackups
 from hostess.services.backups.host_times import HostBackupTimes
-from hostess.services.backups.empty_volumes import EmptyVolumes
 from hostess.services.backups.services import BackupServices
 from hostess.services.keeping.host_recovery import Hands, HostRecovery
 from hostess.wiring.releases import Deploying, Ground, Running, Sources
