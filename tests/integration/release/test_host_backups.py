@@ -2,14 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pyrage
 import pytest
+from moto.server import ThreadedMotoServer
 
+from hostess.adapters import host_laydown
 from hostess.adapters.backups.artefacts_both import artefacts_of
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.host_files import DataFolder
@@ -17,20 +21,37 @@ from hostess.domain.backups.backup import HOST, SCHEDULED, Backup
 from hostess.domain.codec import to_json
 from hostess.domain.ports import Artefacts
 from hostess.domain.problem import Problem
-from hostess.domain.settings import BackupsSettings, HostBackupSettings
+from hostess.domain.settings import BackupsSettings, HostBackupSettings, S3Settings, Settings
+from hostess.recover import pieces_of
 from hostess.services.backups.host_backups import NOTE, HostBackups
 from hostess.services.backups.host_times import HostBackupTimes
 from tests.world import Bench, a_bench, web
 
-KEY = str(pyrage.x25519.Identity.generate().to_public())
+IDENTITY = pyrage.x25519.Identity.generate()
+KEY = str(IDENTITY.to_public())
+KEEPER = "  keeper: {type: custom, image: 'plain:1', ports: [8000], persistence: {mount: /data}}\n"
 
 
-def backups_of(bench: Bench, *, keep: int = 7, recipients: Sequence[str] = (KEY,)) -> HostBackups:
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[S3Settings]:
+    """Give a store with a bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    urlopen(Request(f"http://{host}:{port}/safe", method="PUT")).close()
+    yield S3Settings(endpoint=f"http://{host}:{port}", bucket="safe", access_key_id="a", secret_access_key="b")
+    server.stop()
+
+
+def backups_of(
+    bench: Bench, *, keep: int = 7, recipients: Sequence[str] = (KEY,), s3: S3Settings | None = None
+) -> HostBackups:
     """Return the backups of that host with such settings."""
     data = bench.folder / "data"
 
     def sealed(readers: Sequence[str]) -> Artefacts:
-        return artefacts_of(BackupsSettings(dir=data / "backups", encrypt_to=tuple(readers)))
+        kept = BackupsSettings(dir=data / "backups", encrypt_to=tuple(readers), s3=s3 or S3Settings())
+        return artefacts_of(kept)
 
     return HostBackups(
         bench.journal,
@@ -147,3 +168,40 @@ async def test_one_that_is_broken_off_has_failed(tmp_path: Path) -> None:
         [known] = await backups.known()
         assert (known.state, known.problem) == ("failed", "the daemon was stopped in the middle of it")
         assert files(bench) == []
+
+
+@pytest.mark.parametrize("twofold", [False, True], ids=["folder alone", "bucket"])
+async def test_artefacts_are_in_it_unless_a_bucket_has_them(
+    tmp_path: Path, bucket: S3Settings, *, twofold: bool
+) -> None:
+    """What a lost host takes along is in the bundle; with a bucket that has it, the bundle there leads to it, and is found by name."""
+    s3 = bucket if twofold else S3Settings()
+    async with a_bench(tmp_path / "old") as bench:
+        assert (await bench.push("shop", web(more=KEEPER))).accepted, bench.text()
+        backups = backups_of(bench, s3=s3)
+        kept = Backup(
+            "20260101-000000-abcdef", "shop", "production", "keeper", "manual", SystemClock().now(), state="ok"
+        )
+        written = backups.artefacts.write(kept.path, [("data.tar", iter([b"what was kept"]))])
+        backups.artefacts.put_manifest(kept.path, "{}")
+        await bench.journal.put_backup(replace(kept, size=written.size, checksum=written.checksum))
+        done = await backups.ended(await backups.begin("manual"))
+
+    # The fake engine runs no commands: the backup that there is counts, which is told.
+    assert (done.state, done.artefacts) == ("partial", (kept.id,)), done.problem
+    assert "shop/production/keeper is as of" in done.problem
+    identity, data = tmp_path / "key", tmp_path / "new"
+    identity.write_text(f"{IDENTITY}\n")
+    identity.chmod(0o600)
+    settings = Settings(data_dir=data, backups=BackupsSettings(dir=data / "backups", s3=s3))
+    bundle = done.file if twofold else str(bench.folder / "data" / "backups" / done.path)
+    if twofold:
+        shutil.rmtree(bench.folder / "data")
+    staged = host_laydown.stage(bundle, pieces_of(settings, bundle), identity, data)
+    host_laydown.put_in_place(staged, data, data / "backups", SystemClock().now())
+
+    [pointer] = staged.manifest.pointers
+    assert (pointer.path, pointer.included) == (kept.path, not twofold)
+    assert (data / "backups" / kept.path).exists() is not twofold
+    [(name, pieces)] = [(name, b"".join(each)) for name, each in artefacts_of(settings.backups).parts(kept.path)]
+    assert (name, pieces) == ("data.tar", b"what was kept")
