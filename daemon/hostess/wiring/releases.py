@@ -40,8 +40,8 @@ from hostess.services.deploying.migrator import Migrator
 from hostess.services.deploying.preparation import Preparation
 from hostess.services.deploying.preview import Preview
 from hostess.services.deploying.pushes import Pushes
-from hostess.services.deploying.renewal import Renewal
 from hostess.services.deploying.rebuilding import Rebuilding
+from hostess.services.deploying.renewal import Renewal
 from hostess.services.deploying.report import Report
 from hostess.services.deploying.shutdown import Shutdown
 from hostess.services.deploying.steps import Steps

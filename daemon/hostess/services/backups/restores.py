@@ -16,7 +16,6 @@ from hostess.domain.ports import Artefacts, Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.push import Say
-from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.backups import Backups, Target
 from hostess.services.backups.restore_files import FilesRestore, check_takes, of_command
 from hostess.services.backups.restore_postgres import PostgresRestore, mark_of
