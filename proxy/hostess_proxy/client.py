@@ -61,6 +61,18 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What all workers have seen at one target: requests *in_flight* (upgraded connections and relays too), and how many were *begun*.
+
+    *seconds* are those that all of them together have taken. A worker that ends takes its part of the last two along.
+    """
+
+    in_flight: int
+    begun: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProxyClient:
     """Talks to the proxy at the unix socket *path*; each call opens a connection of its own."""
 
@@ -95,6 +107,11 @@ class ProxyClient:
     async def stats(self) -> dict[str, Any]:
         """Return counters: generation, requests, connections, in_flight by target, and the same for each worker."""
         return await self._ask("stats", _ANSWER_SECONDS)
+
+    async def loads(self) -> dict[str, Load]:
+        """Return what each target of the table has had to do so far. ProxyOutdatedError: this proxy does not count it."""
+        answer = await self._ask("loads", _ANSWER_SECONDS)
+        return {target: Load(int(now), int(begun), took) for target, (now, begun, took) in answer["loads"].items()}
 
     async def wanted(self, within: float = 30.0) -> list[Wanted]:
         """Wait until requests are held for services that sleep, and return these; nothing after *within* seconds without any.

@@ -138,6 +138,7 @@ class Exchange:
     def _send_to(self, target: "Target", *, reuse: bool) -> None:
         self.target = target
         target.exchanges.add(self)
+        target.begun += 1
         if reuse:
             upstream = target.take_idle(self.traffic.now, fresh=not is_repeatable(self))
             if upstream is not None:

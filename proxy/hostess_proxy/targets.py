@@ -36,15 +36,22 @@ _FRESH_SECONDS = 1.0
 class Target:
     """One address: its requests in flight, its idle connections, and what speaks against it. *since* is when it came.
 
+    *begun* is how many requests (relays too) were ever sent there, *busy* the seconds that all of them together have taken, as
+    coarse as the ticks are.
+
     *pool* are its connections where it speaks HTTP/2, which are shared; None where it does not.
     """
 
-    __slots__ = ("address", "exchanges", "health", "host", "idle", "in_table", "pool", "port", "since", "waiting")
+    __slots__ = (
+        "address", "begun", "busy", "exchanges", "health", "host", "idle", "in_table", "pool", "port", "since", "waiting",
+    )  # fmt: skip
 
     def __init__(self, address: str, since: float, pool: Pool | None = None) -> None:
         self.address = address
         self.host, self.port = split_target(address)
         self.exchanges: set[InFlight] = set()
+        self.begun = 0
+        self.busy = 0.0
         self.idle: list[Upstream] = []
         self.in_table = True
         self.pool = pool
@@ -302,6 +309,7 @@ class Targets:
         self._sites: dict[StaticRoot, Folder] = {}
         self.counters = Counters()
         self.table = LiveTable(Table(), self)
+        self._swept = monotonic()
 
     def all_of(self, route: Route) -> tuple[Target, ...]:
         """Return the targets of a route."""
@@ -359,14 +367,24 @@ class Targets:
             found[target.address] += len(target.exchanges)
         return dict(found)
 
+    def loads(self) -> dict[str, tuple[int, int, float]]:
+        """Return by address: requests in flight (relays and upgraded connections too), how many were begun, and their seconds."""
+        found: dict[str, tuple[int, int, float]] = {}
+        for target in self._known.values():
+            flying, begun, busy = found.get(target.address, (0, 0, 0.0))
+            found[target.address] = flying + len(target.exchanges), begun + target.begun, busy + target.busy
+        return found
+
     def busy(self) -> Iterator["InFlight"]:
         """Yield what is in flight at all targets."""
         for target in self._known.values():
             yield from target.exchanges
 
     def sweep(self, now: float) -> None:
-        """Close connections that rested for too long, and forget targets that have left."""
+        """Close connections that rested for too long, forget targets that have left, and count how busy the others are."""
+        passed, self._swept = now - self._swept, now
         for target in self._known.values():
+            target.busy += len(target.exchanges) * passed
             if target.idle or target.pool is not None:
                 target.drop_idle(now - IDLE_SECONDS)
         self._forget()

@@ -1,6 +1,6 @@
 """Arguments of questions on the control socket, checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hostess_proxy.control import wire
 
@@ -37,4 +37,14 @@ def sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for each in counts:
         for name, number in each.items():
             total[name] = total.get(name, 0) + number
+    return total
+
+
+def loads(answers: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Return the sums of what several workers tell of each target: in flight, begun, seconds."""
+    total: dict[str, list[float]] = {}
+    for each in answers:
+        for target, numbers in each.items():
+            before = total.get(target)
+            total[target] = [a + b for a, b in zip(before, numbers, strict=True)] if before else list(numbers)
     return total

@@ -195,6 +195,7 @@ class RelayClient(RelayEnd):
             tried += (target,)
             self._target = target
             target.exchanges.add(self)
+            target.begun += 1
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await asyncio.get_running_loop().create_connection(

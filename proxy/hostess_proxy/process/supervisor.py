@@ -174,6 +174,7 @@ class Supervisor:
             "in_flight": self._in_flight,
             "drain": self._drain,
             "stats": self._stats,
+            "loads": self._loads,
             "metrics": self._metrics,
             "wanted": self._wanted,
             "workers": self._workers,
@@ -252,6 +253,10 @@ class Supervisor:
             "in_flight": questions.sums(answer.get("in_flight", {}) for answer in answers),
             "workers": answers,
         }
+
+    async def _loads(self, _: wire.Message) -> wire.Message:
+        answers = await self._ask_all("loads", _ASK_SECONDS)
+        return {"loads": questions.loads(answer.get("loads", {}) for answer in answers)}
 
     async def _metrics(self, _: wire.Message) -> wire.Message:
         return {"text": await self.metrics()}

@@ -122,8 +122,8 @@ class Worker:
                 return await self._about_targets(op, question)
             case "tickets":
                 self.share_tickets(question["keys"])
-            case "stats":
-                return self._stats()
+            case "stats" | "loads":
+                return self._stats() if op == "stats" else {"loads": self._traffic.targets.loads()}
             case "stop":
                 self.stop(question["grace"])
                 await self._over.wait()

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.targets import LiveRoute
 
+PAUSED = 504, "paused"
+ASLEEP = 503, "asleep"
+"""How requests are answered that were held too long."""
+
 _HTTPS_PORT = 443
 Check = Callable[["LiveRoute", "Exchange"], Answer | None]
 
@@ -128,13 +132,13 @@ def small_enough(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
 def not_paused(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     """Hold the request while the route pauses."""
     pause = live.route.terms.pause
-    return exchange.traffic.holding.take(exchange, live.route, pause, "paused") if pause else None
+    return exchange.traffic.holding.take(exchange, live.route, pause, PAUSED) if pause else None
 
 
 def awake(live: "LiveRoute", exchange: "Exchange") -> Answer | None:
     """Hold the request while nothing runs behind the route, and call for it."""
     wake = live.route.terms.wake
-    return exchange.traffic.holding.take(exchange, live.route, wake, "asleep", wake=True) if wake else None
+    return exchange.traffic.holding.take(exchange, live.route, wake, ASLEEP, wake=True) if wake else None
 
 
 def without_prefix(live: "LiveRoute", exchange: "Exchange") -> Answer | None:

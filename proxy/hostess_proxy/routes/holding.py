@@ -37,15 +37,15 @@ class Sleeper(NamedTuple):
 
 
 class Waiting:
-    """One request's place in a room. At the *deadline* it is answered with 504 and this *code*."""
+    """One request's place in a room. At the *deadline* it is answered with this *status* and *code*."""
 
-    __slots__ = ("_room", "code", "deadline", "exchange")
+    __slots__ = ("_room", "code", "deadline", "exchange", "status")
     is_full = False  # nothing of a request waits here for a backend that does not take it
 
-    def __init__(self, exchange: "Exchange", room: "Room", deadline: float, code: str) -> None:
+    def __init__(self, exchange: "Exchange", room: "Room", deadline: float, late: tuple[int, str]) -> None:
         self.exchange = exchange
         self.deadline = deadline
-        self.code = code
+        self.status, self.code = late
         self._room = room
         self.release()
 
@@ -96,8 +96,13 @@ class Holding:
         self._rooms: dict[tuple[str, str], Room] = {}
         self.call: Callable[[list[Sleeper]], None] | None = None
 
-    def take(self, exchange: "Exchange", route: "Route", hold: Hold, code: str, *, wake: bool = False) -> Answer:
-        """Hold a request and return HELD, or an answer where too many wait already. Time counts from when it came."""
+    def take(
+        self, exchange: "Exchange", route: "Route", hold: Hold, late: tuple[int, str], *, wake: bool = False
+    ) -> Answer:
+        """Hold a request and return HELD, or an answer where too many wait already. Time counts from when it came.
+
+        *late* is how it is answered when that is over.
+        """
         place = route.host, route.path
         room = self._rooms.get(place)
         if room is None:
@@ -105,7 +110,7 @@ class Holding:
             room = self._rooms[place] = Room(sleeper)
         if len(room.waiting) >= hold.requests:
             return _FULL
-        exchange.upstream = waiting = Waiting(exchange, room, exchange.started + hold.seconds, code)
+        exchange.upstream = waiting = Waiting(exchange, room, exchange.started + hold.seconds, late)
         room.waiting[waiting] = None
         if not exchange.body_done:
             exchange.client.hold_body(held=True)
@@ -131,7 +136,7 @@ class Holding:
         ):  # a client that is answered may have sent the next request ahead, for another one
             for waiting in list(room.waiting):
                 if waiting.deadline <= now:
-                    waiting.exchange.refuse(504, waiting.code, "timeout")
+                    waiting.exchange.refuse(waiting.status, waiting.code, "timeout")
                 else:
                     _gone(waiting.exchange)
         self._rooms = {place: room for place, room in self._rooms.items() if room.waiting}

@@ -34,7 +34,7 @@ from hostess_proxy.tables.table import (
     split_target,
 )
 from hostess_proxy.tables.terms import NOTHING_ASKED
-from hostess_proxy.tables.terms_parsing import TERMS, read_terms
+from hostess_proxy.tables.terms_parsing import TERMS, read_terms, read_wake
 
 _KEY = re.compile(r"(?:[0-9a-f]{2}){16,64}")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -151,6 +151,8 @@ def _inside(place: str, raw: object) -> Inside:
     static, replicas = entry.get("static"), read_list(f"{place}.replicas", entry.get("replicas", []))
     if static is not None and replicas:
         raise TableError(f"{place}.static", "a service has replicas or static files, not both")
+    if static is not None and entry.get("wake") is not None:
+        raise TableError(f"{place}.wake", "static files do not sleep")
     ports = _ports(f"{place}.ports", entry.get("ports", []))
     return Inside(
         network=str(network),
@@ -162,6 +164,7 @@ def _inside(place: str, raw: object) -> Inside:
         http=_ports(f"{place}.http", entry.get("http", [])),
         project=read_text(f"{place}.project", entry.get("project", "")),
         static=None if static is None else _static(f"{place}.static", static),
+        wake=None if entry.get("wake") is None else read_wake(f"{place}.wake", entry["wake"]),
     )
 
 

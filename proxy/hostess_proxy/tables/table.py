@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hostess_proxy.tables.challenges import NO_CHALLENGES, Challenges
-from hostess_proxy.tables.terms import NOTHING_ASKED, Terms
+from hostess_proxy.tables.terms import NOTHING_ASKED, Hold, Terms
 
 DEFAULT_HOST = "*"
 HTTP1 = "http1"
@@ -117,7 +117,8 @@ class Inside:
     """A service at its virtual *address*, for callers of its own *network* (CIDR) and nobody else. IPv4.
 
     *replicas* are addresses; a caller's port is theirs. *ports* are those that the service lists, *http* those of them at which
-    nothing but HTTP is spoken; at any other one it is found out. With *static* there are no replicas.
+    nothing but HTTP is spoken; at any other one it is found out. With *static* there are no replicas. With *wake* callers wait
+    while there are none.
     """
 
     network: str
@@ -129,18 +130,20 @@ class Inside:
     http: tuple[int, ...] = ()
     project: str = ""
     static: StaticRoot | None = None
+    wake: Hold | None = None
 
     def route(self, port: int) -> Route:
-        """Return the route to one port. An answer may take as long as it would without a proxy between."""
+        """Return the route to one port, at the virtual address. An answer may take as long as it would without a proxy between."""
         targets = tuple(f"{replica}:{port}" for replica in self.replicas)
         return Route(
-            host=DEFAULT_HOST,
+            host=self.address,
             service=self.service,
             release=self.release,
             targets=targets,
             project=self.project,
             first_byte_timeout=0.0,
             static=self.static,
+            terms=NOTHING_ASKED if self.wake is None else Terms(wake=self.wake),
         )
 
 

@@ -130,6 +130,11 @@ def _hold(place: str, raw: object, *, otherwise: float) -> Hold:
     return Hold(requests, _span(f"{place}.seconds", entry.get("seconds", otherwise)))
 
 
+def read_wake(place: str, raw: object) -> Hold:
+    """Return how many requests wait for a service that sleeps, and for how long."""
+    return _hold(place, raw, otherwise=60.0)
+
+
 def _voucher(place: str, raw: object) -> str:
     if not isinstance(raw, str) or not _VOUCHER.fullmatch(raw):
         raise TableError(place, "expected 32 to 128 lower-case hex digits")
@@ -156,7 +161,7 @@ _READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "hsts": _hsts,
     "maintenance": _maintenance,
     "pause": partial(_hold, otherwise=30.0),
-    "wake": partial(_hold, otherwise=60.0),
+    "wake": read_wake,
     "error_pages": _error_pages,
     "voucher": _voucher,
 }

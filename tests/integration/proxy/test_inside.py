@@ -13,6 +13,7 @@ import pytest
 
 from hostess_proxy.draining import drain
 from hostess_proxy.inside.listener import Doorway
+from hostess_proxy.routes.holding import Sleeper
 from tests.integration.proxy.stage import (
     SOON,
     Backend,
@@ -26,6 +27,7 @@ from tests.integration.proxy.stage import (
     read_response,
 )
 from tests.integration.proxy.test_challenges import CHALLENGES, PATH
+from tests.integration.proxy.waiting import held
 
 pytestmark = pytest.mark.docker  # the engine's host has the firewall, and the right to change it
 
@@ -212,6 +214,34 @@ async def test_no_replica(led: Led) -> None:
     writer.write(b"\x00\x01")
     with contextlib.suppress(ConnectionError):
         assert await reader.read() == b""
+
+
+async def test_asleep(led: Led) -> None:
+    """A caller of a service that sleeps waits, and is answered by the replica that comes; the service is called out by its address."""
+    calls: list[Sleeper] = []
+    led.stage.traffic.holding.call = calls.extend
+    backend = await led.replica(FIRST)
+    led.publish(ports=[backend.port], http=[backend.port], wake={}, project="shop")
+    waiting = asyncio.create_task(led.get(API, backend.port, "Host: whatever.it.says"))
+    await led.stage.until(lambda: held(led.stage) == 1)
+    assert calls == [Sleeper("shop", "api", API, "/")]
+
+    led.publish(FIRST, ports=[backend.port], http=[backend.port], project="shop")
+
+    assert (await waiting).status == 200
+
+
+async def test_loads_of_relays(led: Led) -> None:
+    """A connection that is no HTTP is somebody who asks as long as it is open."""
+    port = await led.serve(FIRST, echoing)
+    led.publish(FIRST, ports=[port])
+    reader, writer = await led.call(API, port)
+    assert await reader.readline() == b"hello\n"
+
+    assert led.stage.traffic.targets.loads()[f"{FIRST}:{port}"][:2] == (1, 1)
+    writer.write_eof()
+    assert await reader.read() == b"bye\n"
+    await led.stage.until(lambda: led.stage.traffic.targets.loads()[f"{FIRST}:{port}"][:2] == (0, 1))
 
 
 async def test_other_protocols(led: Led) -> None:

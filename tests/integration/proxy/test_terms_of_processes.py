@@ -112,6 +112,18 @@ async def test_daemon_that_comes_late(tmp_path: Path) -> None:
         await until(silent)
 
 
+async def test_loads(tmp_path: Path) -> None:
+    """What targets have had to do is told for all workers together."""
+    async with a_backend() as backend, a_proxy(tmp_path) as proxy:
+        await proxy.client.publish(table(backend))
+        for _ in range(20):
+            await proxy.get()
+
+        loads = await proxy.client.loads()
+
+        assert [(load.in_flight, load.begun) for load in loads.values()] == [(0, 20)]
+
+
 async def test_question_without_sense(tmp_path: Path) -> None:
     """Waiting for no number of seconds is refused."""
     async with a_proxy(tmp_path) as proxy:

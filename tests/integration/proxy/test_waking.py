@@ -1,11 +1,12 @@
 """Requests that wait for services that sleep, and bodies that are read wholly before they go on."""
 
 import asyncio
+from time import monotonic
 
 import pytest
 
 from hostess_proxy.routes.holding import Sleeper
-from tests.integration.proxy.stage import SOON, Stage, read_response
+from tests.integration.proxy.stage import EMPTY, SOON, Backend, Reader, Stage, Writer, read_response
 from tests.integration.proxy.waiting import asked, held
 
 PAUSE = {"requests": 100, "seconds": 30}
@@ -41,7 +42,8 @@ async def test_calls_again(stage: Stage) -> None:
 
     stage.advance(100)
     for response in await asyncio.gather(*tasks):
-        assert (response.status, response.values("x-hostess-error")) == (504, ["asleep"])
+        assert (response.status, response.values("x-hostess-error")) == (503, ["asleep"])
+        assert response.values("retry-after") == ["1"]
         assert b"was asleep" in response.body
     stage.traffic.holding.sweep(now + 10)
     assert len(calls) == 3
@@ -75,6 +77,30 @@ async def test_target_that_fell_asleep(stage: Stage) -> None:
     stage.route(await stage.backend())
 
     assert (await pending).status == 200
+
+
+async def test_loads(stage: Stage) -> None:
+    """What each target has to do is counted: what is in flight, what was begun, and how long all of that took."""
+    may_end = asyncio.Event()
+
+    async def slow(_backend: Backend, _head: bytes, _reader: Reader, writer: Writer) -> None:
+        await may_end.wait()
+        writer.write(EMPTY)
+
+    backend = await stage.backend(slow)
+    stage.route(backend)
+    target = f"127.0.0.1:{backend.port}"
+    assert stage.traffic.targets.loads()[target] == (0, 0, 0.0)
+    pending = [asyncio.create_task(stage.get()) for _ in range(3)]
+    await stage.until(lambda: stage.traffic.targets.loads()[target][:2] == (3, 3))
+    began = stage.traffic.targets.loads()[target][2]
+    stage.traffic.targets.sweep(monotonic() + 10)
+    may_end.set()
+    await asyncio.gather(*pending)
+
+    in_flight, begun, seconds = stage.traffic.targets.loads()[target]
+    assert (in_flight, begun) == (0, 3)
+    assert 30 <= seconds - began < 60
 
 
 BUFFER = {"memory": 1000, "disk": 1_000_000}

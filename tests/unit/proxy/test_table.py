@@ -52,6 +52,8 @@ def route(host: str, service: str, path: str = "/") -> dict[str, Any]:
         ({"inside": [{**INSIDE, "ports": [0]}]}, "inside[0].ports[0]"),
         ({"inside": [{**INSIDE, "http": [8000, 65536]}]}, "inside[0].http[1]"),
         ({"inside": [{**INSIDE, "static": {"root": "/x"}}]}, "inside[0].static"),
+        ({"inside": [{**INSIDE, "wake": {"requests": 0}}]}, "inside[0].wake.requests"),
+        ({"inside": [{**INSIDE, "replicas": [], "wake": {}, "static": {"root": "/x"}}]}, "inside[0].wake"),
         ({"inside": [INSIDE, {**INSIDE, "service": "b"}]}, "inside[1].address"),
         ({"generation": -1}, "generation"),
         ({"generation": True}, "generation"),
