@@ -49,6 +49,7 @@ from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.removal import Removal
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
+from hostess.services.keeping.sleeping import Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.notifier import Notifier
 from hostess.services.routing.api_host import ApiHost
@@ -119,6 +120,7 @@ class World:
     reconciler: Reconciler
     checkups: Checkups
     autoscaler: Autoscaler
+    sleeping: Sleeping
     collector: Collector
     removal: Removal
     preflights: Preflights
@@ -198,6 +200,7 @@ def _world(
         reconciler=deploying.reconciler,
         checkups=watching.checkups,
         autoscaler=watching.autoscaler,
+        sleeping=watching.sleeping,
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
         preflights=deploying.preflights,

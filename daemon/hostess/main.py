@@ -108,7 +108,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.autoscaler.stop)
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
-        await opened.enter_async_context(running(world.orders.run()))
+        await opened.enter_async_context(running(world.orders.run(), world.sleeping.run()))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)
         await stop.wait()

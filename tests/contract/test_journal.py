@@ -429,6 +429,23 @@ async def test_a_release_can_be_amended(journal: Journal) -> None:
     assert caught.value.code == "release-not-found"
 
 
+async def test_a_live_service_is_resized(journal: Journal) -> None:
+    """The number of replicas of one service changes in what is live, and only from what was said to be there."""
+    await switched(journal, a_release(1), {})
+    await switched(journal, a_release(2), {})
+    live = await journal.live("shop", "production")
+    assert live is not None
+    [name] = live.workloads
+
+    assert await journal.resize(live, name, 0)
+    assert not await journal.resize(live, name, 5)
+    assert not await journal.resize(a_release(1), name, 5)
+
+    now = await journal.live("shop", "production")
+    assert now == replace(live, workloads={name: replace(live.workloads[name], replicas=0)})
+    assert await journal.release("shop", "production", 1) == a_release(1)
+
+
 # ---- builds, tasks, secrets, tokens, events ----
 
 

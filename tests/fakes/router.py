@@ -1,7 +1,7 @@
 """A proxy in memory: keeps the table, counts what tests say is in flight, proves by asking a target."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from cryptography import x509
 
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.domain.certificates.names import covered
-from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.routing.route_settings import RouteSettings
@@ -22,7 +22,7 @@ class FakeRouter:
 
     *proof* replaces the answer of `prove`, or is raised there; *proved* are the hosts and paths that were asked for. While
     *holding* is there and not set, something is in flight at whatever is drained. One that is *outdated* knows of nothing that
-    routes ask.
+    routes ask. *load* is what `loads` tells, *called* what requests are held for.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,8 @@ class FakeRouter:
         self.unreachable = False
         self.outdated = False
         self.holding: asyncio.Event | None = None
+        self.load: dict[str, TargetLoad] = {}
+        self.called: asyncio.Queue[Called] = asyncio.Queue()
 
     @property
     def routes(self) -> dict[str, tuple[str, ...]]:
@@ -88,6 +90,22 @@ class FakeRouter:
         if self.holding is not None:
             await self.holding.wait()
         return 0 * int(within.total_seconds())
+
+    async def loads(self) -> Mapping[str, TargetLoad]:
+        """Return what a test says."""
+        self._reached()
+        if self.outdated:
+            raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
+        return dict(self.load)
+
+    async def wanted(self, within: timedelta) -> Sequence[Called]:
+        """Return what a test puts into *called*."""
+        self._reached()
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                return [await self.called.get()]
+        except TimeoutError:
+            return []
 
     async def metrics(self) -> str:
         """Return one figure."""

@@ -45,7 +45,7 @@ def gate_limit(health: Health | None) -> timedelta:
     return max(AT_LEAST, health.interval * health.retries + health.timeout)
 
 
-def pauses(health: Health | None) -> Iterator[float]:
+def pauses(health: Health | None, longest: float = LONGEST_PAUSE) -> Iterator[float]:
     """Yield the seconds between probes of a starting replica: fast at first, backing off; commands at least 1 s apart."""
     if health is not None and health.command:
         while True:
@@ -53,4 +53,4 @@ def pauses(health: Health | None) -> Iterator[float]:
     pause = FIRST_PAUSE
     while True:
         yield pause
-        pause = min(pause * 1.3, LONGEST_PAUSE)
+        pause = min(pause * 1.3, longest)

@@ -140,6 +140,12 @@ class Connections:
 
     async def _container(self, release: Release, workload: Workload) -> Container:
         container = await self._replicas.running(release, workload)
+        if container is None and workload.asleep:
+            raise Problem(
+                "container-not-running",
+                f"{workload.name} sleeps",
+                remedy="ask it for a page, which wakes it; then try again",
+            )
         if container is None:
             raise Problem(
                 "container-not-running",

@@ -52,10 +52,12 @@ from hostess.services.jobs.jobs import Jobs
 from hostess.services.keeping.alert_watch import AlertWatch, Watched
 from hostess.services.keeping.autoscaler import Autoscaler, Scaled
 from hostess.services.keeping.checkups import Checkups
+from hostess.services.keeping.demand import Demand
 from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.repairs import Repairs
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
+from hostess.services.keeping.sleeping import Means, Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.keeping.usage import UsageWatch
 from hostess.services.routing.api_host import claims
@@ -222,6 +224,7 @@ class Watching:
     upgrades: Upgrades
     rotations: Rotations
     autoscaler: Autoscaler
+    sleeping: Sleeping
 
 
 def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
@@ -260,10 +263,13 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
         turns,
         clock,
     )
-    scaled = Scaled(deploying.repairs, deploying.undoing, running.routing, turns)
-    usage = UsageWatch(journal, replicas, outside.usage, clock)
-    autoscaler = Autoscaler(journal, usage, scaled, outside.meter, clock)
-    return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler)
+    repairs, undoing, routing = deploying.repairs, deploying.undoing, running.routing
+    usage, demand = UsageWatch(journal, replicas, outside.usage, clock), Demand(outside.router, clock)
+    means = Means(replicas, repairs, undoing, running.names, routing, outside.router, turns, usage)
+    sleeping = Sleeping(journal, means, clock)
+    scaled = Scaled(repairs, undoing, routing, turns, sleeping)
+    autoscaler = Autoscaler(journal, usage, demand, scaled, outside.meter, clock)
+    return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler, sleeping)
 
 
 def host_schedule(settings: Settings) -> str:

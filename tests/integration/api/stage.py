@@ -22,7 +22,7 @@ from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
-from hostess.domain.ports import Challenges, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports import Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Say, Verdict
@@ -108,6 +108,15 @@ class StandInRouter:
     async def drained(self, targets: Sequence[str], within: timedelta) -> int:
         """Return 0 at once."""
         return 0
+
+    async def loads(self) -> Mapping[str, TargetLoad]:
+        """Return nothing."""
+        return {}
+
+    async def wanted(self, within: timedelta) -> Sequence[Called]:
+        """Return nothing, when the time is over."""
+        await asyncio.sleep(within.total_seconds())
+        return ()
 
     async def metrics(self) -> str:
         """Return one figure, unless it is gone."""

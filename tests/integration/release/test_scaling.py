@@ -8,7 +8,6 @@ import pytest
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.hostess_yml.stack import Replicas
 from hostess.domain.problem import Problem
-from hostess.domain.releases.release import Release
 from hostess.domain.scaling import Pace
 from hostess.services.keeping import autoscaler
 from tests.fakes.building import Recipe
@@ -104,11 +103,11 @@ async def test_it_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatc
     """A replica that was started and could not be written down is routed nothing, and the reconciler removes it."""
     assert (await bench.push("shop", web(more=RANGE))).accepted, bench.text()
 
-    async def full(_: SqliteJournal, __: Release) -> None:
+    async def full(_: SqliteJournal, *__: object) -> bool:
         raise Problem("journal-unavailable", "the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(SqliteJournal, "amend", full)
+        patched.setattr(SqliteJournal, "resize", full)
         await looks(bench, 1000)
     await bench.until_containers(2)
     assert len(bench.router.routes["shop-web.localhost"]) == 1

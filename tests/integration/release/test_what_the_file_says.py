@@ -1,20 +1,12 @@
 """What hostess.yml says is what runs, or it is told that it is not."""
 
+from hostess.domain.hostess_yml.stack import Replicas
 from tests.fakes.programs import Box, task
 from tests.world import Bench, web
 
 
-async def test_what_could_sleep_runs_one_replica(bench: Bench) -> None:
-    """A range from zero runs one replica, and the push says that it never sleeps."""
-    assert (await bench.push("shop", web(more="    replicas: {min: 0, max: 3}\n"))).accepted, bench.text()
-
-    assert "note: web runs 1 replica and never sleeps" in bench.text()
-    assert await bench.get("shop-web.localhost") == "200 1"
-    await bench.until_containers(1)
-
-
-async def test_notices_are_those_of_the_environment(bench: Bench) -> None:
-    """What an environment says of replicas is told when that environment is deployed."""
+async def test_replicas_are_those_of_the_environment(bench: Bench) -> None:
+    """What an environment says of replicas is what runs there, and there only."""
     files = web(more="    replicas: 1\n")
     files["hostess.yml"] += (
         "environments: {preview: {branches: [main], services: {web: {replicas: {min: 0, max: 2}}}}}\n"
@@ -22,8 +14,9 @@ async def test_notices_are_those_of_the_environment(bench: Bench) -> None:
 
     assert (await bench.push("shop", files)).accepted, bench.text()
 
-    assert "note: web runs 1 replica and never sleeps" in bench.text()
-    assert await bench.live("shop", "preview") is not None
+    live = await bench.live("shop", "preview")
+    assert live is not None
+    assert (live.workloads["web"].replicas, live.workloads["web"].scaling) == (1, Replicas(0, 2))
 
 
 def keeping(owner: str, mark: str = "a") -> dict[str, str]:

@@ -110,7 +110,6 @@ def test_a_valid_file(tmp_path: Path) -> None:
 
     assert (result.exit_code, result.stdout) == (0, f"{file} is valid: 2 services: web, cache\n")
     assert "notice: version is missing" in result.stderr
-    assert "notice: web runs 1 replica and never sleeps" in result.stderr
 
 
 def test_a_file_with_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,14 @@ def test_a_first_deployment() -> None:
     assert web(with_counts_of(with_web(3, None), with_web(5, BOUNDS))) == (3, None)
 
 
+@pytest.mark.parametrize("live", [None, 0, 1, 2])
+def test_what_sleeps(live: int | None) -> None:
+    """What sleeps is awake in the next release, whatever that is made of; what is awake keeps its replicas."""
+    before = None if live is None else with_web(live, Replicas(0, 3))
+
+    assert web(with_counts_of(with_web(0, Replicas(0, 3)), before)) == (max(live or 0, 1), Replicas(0, 3))
+
+
 def test_by_hand() -> None:
     """A number that is set by hand stays, in a restart too, and the next deployment is scaled by its load again."""
     by_hand = scaled_by_hand(with_web(2, BOUNDS), {"web": 7})

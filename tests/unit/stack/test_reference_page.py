@@ -60,6 +60,8 @@ INSTEAD: dict[tuple[str, str], tuple[tuple[str, ...], App]] = {
     ("Resources", "storage"): (("services", "database", "resources"), {}),
     ("Resources", "cpu"): (("services", "app", "resources"), {"memory": "1Gi"}),
     ("Resources", "memory"): (("services", "app", "resources"), {"cpu": 1}),
+    ("Replicas", "target_requests"): (("services", "api", "replicas"), {"min": 0, "max": 3}),
+    ("Replicas", "sleep_after"): (("services", "api", "replicas"), {"min": 0, "max": 3}),
     ("Backups", "command"): (("services", "app", "backups"), {"schedule": "daily"}),
     ("Backups", "restore_command"): (("services", "app", "backups"), {"schedule": "daily", "command": ["x"]}),
     ("Job", "schedule"): (("jobs", "job"), {"image": "a", "command": ["x"], "run": "cron"}),

@@ -89,6 +89,20 @@ def amend(db: Database, release: Release) -> None:
         raise _not_found(release.project, release.environment, release.number)
 
 
+def resize(db: Database, live: Release, service: str, replicas: int) -> bool:
+    """Give a service of the live release another number of replicas than *live* says; False when that is not what is live now."""
+    path = f'$.workloads."{service}".replicas'
+    done = db.execute(
+        """
+        UPDATE releases SET record = json_set(record, ?, ?)
+            WHERE project = ? AND environment = ? AND number = ? AND json_extract(record, ?) = ?
+            AND number = (SELECT live FROM places WHERE project = releases.project AND environment = releases.environment)
+        """,
+        [path, replicas, live.project, live.environment, live.number, path, live.workloads[service].replicas],
+    )
+    return bool(done.rowcount == 1)
+
+
 def host_owners(db: Database, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
     """Return host -> (project, environment, service) of those that are taken, by a release or by command."""
     asked = to_text(tuple(hosts))

@@ -270,6 +270,10 @@ class SqliteJournal(BackupRows, LockRows, SshKeyRows, WalRows):
         """Replace the record of a release; Problem "release-not-found"."""
         await self._do(releases.amend, release)
 
+    async def resize(self, live: Release, service: str, replicas: int) -> bool:
+        """Give a service of the live release another number of replicas."""
+        return await self._do(releases.resize, live, service, replicas)
+
     async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
         """Take a switch back; on Problem "release-not-found", "host-taken" nothing is changed."""
         await self._do(releases.revert, project, environment, number, hosts)

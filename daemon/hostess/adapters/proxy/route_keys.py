@@ -26,6 +26,7 @@ def keys_of(route: Upstreams) -> dict[str, Any]:
             "maintenance": _maintenance(route.maintenance),
             "canary": _canary(route.canary),
             "pause": asdict(route.pause) if route.pause else None,
+            "wake": asdict(route.wake) if route.wake else None,
             "redirect_https": route.redirect_https,
             "hsts": _hsts(route.hsts),
             "voucher": route.voucher,

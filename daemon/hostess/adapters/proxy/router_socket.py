@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,11 +11,11 @@ from pathlib import Path
 from cryptography import x509
 
 from hostess.adapters.proxy.route_keys import keys_of
-from hostess.domain.ports import OUTDATED, Challenges, InsideService, ServedCertificate, Upstreams
+from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import StaticSite
-from hostess_proxy.client import ProxyClient, ProxyError, TableRefusedError
+from hostess_proxy.client import ProxyClient, ProxyError, ProxyOutdatedError, TableRefusedError
 
 PROOF = 10.0
 HEAD_LIMIT = 64 * 1024
@@ -89,6 +89,8 @@ class SocketRouter:
 
     def _called(self, service: InsideService) -> dict[str, object]:
         entry = {**asdict(service), "static": None}
+        if service.wake is None:  # an older proxy has never heard of it
+            del entry["wake"]
         return entry if service.static is None else {**entry, "static": self._static(service.static)}
 
     def _static(self, site: StaticSite) -> dict[str, object]:
@@ -109,6 +111,22 @@ class SocketRouter:
             return await self._client.drained(list(targets), within.total_seconds())
         except (OSError, ProxyError) as error:
             raise unreachable(error) from error
+
+    async def loads(self) -> Mapping[str, TargetLoad]:
+        """Return what each target has to do."""
+        try:
+            found = await self._client.loads()
+        except (OSError, ProxyError) as error:
+            raise unanswered(error) from error
+        return {target: TargetLoad(load.in_flight, load.begun, load.seconds) for target, load in found.items()}
+
+    async def wanted(self, within: timedelta) -> Sequence[Called]:
+        """Wait for requests to services that sleep."""
+        try:
+            found = await self._client.wanted(within.total_seconds())
+        except (OSError, ProxyError) as error:
+            raise unanswered(error) from error
+        return [Called(each.project, each.service, each.host, each.path) for each in found]
 
     async def metrics(self) -> str:
         """Return what it has counted, as text for Prometheus."""
@@ -185,6 +203,15 @@ def refused(error: TableRefusedError) -> Problem:
         serving="the proxy's last table",
         remedy="`hostess doctor` looks at the host; `systemctl status hostess-proxy` tells more",
     )
+
+
+def unanswered(error: Exception) -> Problem:
+    """Return the Problem for a question without an answer."""
+    if isinstance(error, ProxyOutdatedError):
+        return Problem(
+            OUTDATED, f"the proxy that runs is older than the daemon ({error})", serving="the proxy's last table"
+        )
+    return unreachable(error)
 
 
 def unreachable(error: Exception) -> Problem:

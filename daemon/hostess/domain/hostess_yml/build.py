@@ -100,7 +100,14 @@ def replicas(form: ReplicasForm | None, kind: ServiceType) -> Replicas:
         return Replicas(0, 1) if kind is ServiceType.STATIC else Replicas()
     if isinstance(form, int):
         return Replicas(form, form)
-    return Replicas(form.min, form.max, form.target_cpu or 70)
+    usual = Replicas()
+    return Replicas(
+        form.min,
+        form.max,
+        form.target_cpu or usual.target_cpu,
+        form.target_requests or usual.target_requests,
+        form.sleep_after or usual.sleep_after,
+    )
 
 
 def resources(form: ResourcesForm | None, *, disk: bool) -> Resources:

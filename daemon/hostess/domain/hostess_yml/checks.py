@@ -219,6 +219,9 @@ def check_replicas(draft: Draft, name: str, form: ReplicasForm | None, path: Pat
     if not isinstance(form, ReplicasPart):
         return
     kind, findings = type_of(part), draft.findings
+    for key in ("sleep_after", "target_requests") if form.min else ():
+        if getattr(form, key) is not None:
+            findings.add((*path, key), "applies to what may sleep", "use min: 0", key=True)
     if form.min > form.max:
         findings.add((*path, "max"), f"is less than min ({form.min})")
     elif kind in DATABASES or is_persistent(part):

@@ -158,6 +158,22 @@ class ReplicasPart(Part):
         Annotated[int, Field(ge=1, le=100), stack_values.WHOLE] | None,
         about("The average CPU, in percent of the limit, above which replicas are added.", default=70, example=60),
     ] = None
+    target_requests: Annotated[
+        Annotated[int, Field(ge=1, le=10_000), stack_values.WHOLE] | None,
+        about(
+            "With `min: 0`, what counts instead of the CPU: how many requests a replica should have in flight on average.",
+            default=20,
+            example=50,
+        ),
+    ] = None
+    sleep_after: Annotated[
+        stack_values.Span | None,
+        about(
+            "With `min: 0`: how long nobody has asked for the service when it falls asleep.",
+            default="5m",
+            example="30m",
+        ),
+    ] = None
 
 
 ReplicasForm = Annotated[

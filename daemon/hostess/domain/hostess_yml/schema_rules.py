@@ -116,6 +116,9 @@ RULES: dict[str, list[Rule]] = {
         {"if": _given("cpu"), "then": _given("memory")},
         {"if": _given("memory"), "then": _given("cpu")},
     ],
+    "Replicas": [
+        {"if": _given("min", {"not": {"const": 0}}), "then": _without("target_requests", "sleep_after")},
+    ],
     "File": [_exactly_one(("source", "content", "secret"))],
     "Lifecycle": [
         {"properties": dict.fromkeys(("init", "migrate", "post_deploy"), _HOOK)},

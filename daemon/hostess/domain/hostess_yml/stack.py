@@ -98,11 +98,17 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """How many; fixed when low == high. *target_cpu* is a percentage of the limit."""
+    """How many; fixed when low == high. *target_cpu* is a percentage of the limit.
+
+    With *low* 0 it sleeps when nobody has asked for it for *sleep_after*; awake it is scaled by requests, of which each replica
+    should have *target_requests* in flight.
+    """
 
     low: int = 1
     high: int = 1
     target_cpu: int = 70
+    target_requests: int = 20
+    sleep_after: timedelta = timedelta(minutes=5)
 
     @property
     def fixed(self) -> bool:
@@ -111,8 +117,13 @@ class Replicas:
 
     @property
     def scales(self) -> bool:
-        """Whether its CPU scales it; what may sleep goes by requests, not by CPU."""
-        return 1 <= self.low < self.high
+        """Whether its load scales it: its CPU, or its requests where it may sleep."""
+        return self.low < self.high
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether it needs no replica while nobody asks for it."""
+        return self.low == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,12 @@ def refuse_unsupported(stack: Stack) -> None:
 
 def notices(stack: Stack) -> list[str]:
     """Return a sentence for each part of *stack* that is accepted and kept, and not acted upon yet."""
-    found = []
-    for service in stack.services.values():
-        if service.replicas.low == 0 and service.type is not ServiceType.STATIC:
-            found.append(f"{service.name} runs 1 replica and never sleeps: this version does not scale to zero yet")
-        if service.type is ServiceType.REDIS and len(service.databases or {}) > 1:
-            found.append(
-                f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
-                f"${{{service.name}.url}} names each group's own"
-            )
+    found = [
+        f"{service.name}: a connection that selects no index is in index 0, whichever group's that is; "
+        f"${{{service.name}.url}} names each group's own"
+        for service in stack.services.values()
+        if service.type is ServiceType.REDIS and len(service.databases or {}) > 1
+    ]
     found += [
         f"${{{name}.read_url}} is ${{{name}.url}}: on one host there are no read replicas"
         for name in _read_apart(stack)

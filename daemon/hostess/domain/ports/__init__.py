@@ -18,6 +18,7 @@ from hostess.domain.ports.notices import NoticeChannel
 from hostess.domain.ports.proxy import (
     OUTDATED,
     AlpnChallenge,
+    Called,
     CanaryTargets,
     Challenges,
     InsideService,
@@ -25,7 +26,9 @@ from hostess.domain.ports.proxy import (
     Pause,
     Router,
     ServedCertificate,
+    TargetLoad,
     Upstreams,
+    Wake,
 )
 from hostess.domain.ports.railpack import Railpack, SourceOrder
 from hostess.domain.ports.repositories import NewCommit, Repositories, TreeLimits
@@ -41,6 +44,7 @@ __all__ = [
     "AuthorityError",
     "BackupRecords",
     "BuildOrder",
+    "Called",
     "CanaryTargets",
     "CertificateStore",
     "ChallengeProbe",
@@ -78,9 +82,11 @@ __all__ = [
     "SiteLimits",
     "Sites",
     "SourceOrder",
+    "TargetLoad",
     "Terminal",
     "Transcripts",
     "TreeLimits",
     "Upstreams",
     "Vault",
+    "Wake",
 ]

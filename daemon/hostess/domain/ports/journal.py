@@ -190,7 +190,10 @@ class Journal(BackupRecords, SshKeyRecords, WalRecords, Protocol):
         """Return releases, newest first; those whose switch was taken back are left out."""
 
     async def amend(self, release: Release) -> None:
-        """Replace the record of a release (post_deploy, scale) without any other change."""
+        """Replace the record of a release without any other change."""
+
+    async def resize(self, live: Release, service: str, replicas: int) -> bool:
+        """Give a service of the live release another number of replicas than *live* says; False when that is not what is live now."""
 
     async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
         """Take a switch back: *number* (None: nothing) is live again with these *hosts*."""

@@ -34,6 +34,36 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """While there is no target so many requests wait, each for so many seconds at most, and the daemon is told."""
+
+    requests: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A service without targets that somebody waits for, and by which route: a host and a path, or a virtual address."""
+
+    project: str
+    service: str
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLoad:
+    """What a target has to do: requests *in_flight* (relays and upgraded connections too), and how many were ever *begun*.
+
+    *seconds* are those that all of them together have taken.
+    """
+
+    in_flight: int
+    begun: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryTargets:
     """Where a share of the requests goes: so many *percent* of clients, and those whose *header* has one of these values."""
 
@@ -80,6 +110,7 @@ class Upstreams:
     redirect_https: bool = False
     hsts: Hsts | None = None
     voucher: str = field(default="", repr=False)
+    wake: Wake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +130,7 @@ class InsideService:
     ports: tuple[int, ...]
     http: tuple[int, ...]
     static: StaticSite | None = None
+    wake: Wake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +188,15 @@ class Router(Protocol):
 
     async def drained(self, targets: Sequence[str], within: timedelta) -> int:
         """Wait until nothing is in flight at these targets; after *within* cut what is left, and return how many were cut."""
+
+    async def loads(self) -> Mapping[str, TargetLoad]:
+        """Return what each target of the table has to do, by "address:port". Problem OUTDATED, "proxy-unreachable"."""
+
+    async def wanted(self, within: timedelta) -> Sequence[Called]:
+        """Wait until requests are held for services that sleep, and return these; nothing after *within* without any.
+
+        Each is named about once a second while somebody waits. Problem OUTDATED, "proxy-unreachable".
+        """
 
     async def metrics(self) -> str:
         """Return what it has counted, as text for Prometheus. Problem "proxy-unreachable"."""

@@ -36,11 +36,14 @@ def as_scaled(release: Release, live: Release) -> Release:
 
 
 def with_counts_of(release: Release, live: Release | None) -> Release:
-    """Return *release* with as many replicas of what is scaled by its load as are live, within its bounds: the load is the same."""
+    """Return *release* with as many replicas of what is scaled by its load as are live, within its bounds: the load is the same.
+
+    What sleeps is awake in it: a release goes live when it is known to run.
+    """
     workloads = dict(release.workloads)
     for name, workload in workloads.items():
-        before = live.workloads.get(name) if live else None
-        if workload.scaling is not None and before is not None:
-            count = max(workload.scaling.low, min(before.replicas, workload.scaling.high))
+        if workload.scaling is not None:
+            before = (live.workloads.get(name) if live else None) or workload
+            count = max(1, workload.scaling.low, min(before.replicas, workload.scaling.high))
             workloads[name] = replace(workload, replicas=count)
     return replace(release, workloads=workloads)

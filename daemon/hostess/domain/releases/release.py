@@ -138,6 +138,11 @@ class Workload:
         """Whether it is a managed database."""
         return self.type in {ServiceType.POSTGRES, ServiceType.REDIS}
 
+    @property
+    def asleep(self) -> bool:
+        """Whether it has no replica until somebody asks for it."""
+        return self.scaling is not None and self.replicas == 0
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseJob:

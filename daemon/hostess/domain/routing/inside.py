@@ -13,6 +13,7 @@ from hostess.domain.ports.proxy import InsideService
 from hostess.domain.records import Place
 from hostess.domain.releases.plan import matching
 from hostess.domain.releases.release import Release, Workload
+from hostess.domain.sleeping import wake_of
 
 _HTTP_TYPES = frozenset({ServiceType.FASTAPI, ServiceType.NEXTJS})
 
@@ -87,6 +88,7 @@ def inside_services(
                 ports=listed_ports(workload),
                 http=http_ports(workload),
                 static=workload.static,
+                wake=wake_of(workload),
             )
         )
     return found

@@ -9,6 +9,7 @@ from hostess.domain.ports import CanaryTargets, Container, Maintenance, Pause, U
 from hostess.domain.releases.plan import matching
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.routing.closures import Closing, Closure, closing
+from hostess.domain.sleeping import wake_of
 
 ANSWERS_FROM = 200
 ANSWERS_BELOW = 300
@@ -28,7 +29,8 @@ def routes(
 ) -> list[Upstreams]:
     """Return one route per host of *release*, to those of its replicas that run: never to more than it wants, which are to go.
 
-    A host whose service has no replica keeps its route, without targets: the proxy answers 503 and not another app's page. *passes*
+    A host whose service has no replica keeps its route, without targets: the proxy answers 503 and not another app's page, or lets
+    requests wait where the service sleeps. *passes*
     are the digests of the tokens that may pass where sign-in is asked for; *closures* those of the environment, *canary* is where
     the share of its canary goes.
     """
@@ -36,6 +38,7 @@ def routes(
     for workload in release.workloads.values():
         wanted = matching(workload, containers)[: workload.replicas]
         replicas = [c for c in wanted if c.address and c.state == "running"]
+        wake = wake_of(workload)
         for port, hosts in workload.hosts.items():
             asked = tuple(passes) if port in workload.sign_in else None
             table += [
@@ -52,6 +55,7 @@ def routes(
                     maintenance=_maintenance(workload, port, closures),
                     pause=_pause(workload, closures),
                     canary=canary.get((workload.name, port)),
+                    wake=wake,
                 )
                 for host in hosts
             ]

@@ -233,7 +233,7 @@ async def _place(call: Call, place: Place) -> PlaceView:
         commit=live.commit if live else "",
         live_since=live.created_at if live else None,
         services=len(found),
-        running=sum(service.state == "running" for service in found),
+        running=sum(service.state in {"running", "asleep"} for service in found),
         pending_restart=tuple(service.name for service in found if service.pending_restart),
         closed=tuple(f"{closure.kind} of {closure.service or 'all services'}" for closure in closures),
         locked=str(lock) if lock else "",

@@ -65,7 +65,7 @@ class ScalingView(View):
 
 
 class ServiceView(View):
-    """A service of the live release. *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, down."""
+    """A service of the live release. *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, down, asleep."""
 
     name: str
     type: str
@@ -170,7 +170,7 @@ def _view(
     return ServiceView(
         name=workload.name,
         type=str(workload.type),
-        state="running" if well >= workload.replicas else short,
+        state="asleep" if workload.asleep else "running" if well >= workload.replicas else short,
         wanted=workload.replicas,
         running=len(there),
         release=release.number,

@@ -55,7 +55,9 @@ class Deployer:
             await self._routing.open_inside(order.place, order.wanted)
             await self._undoing.sweep(order.place)
             containers = await self._replicas.of_place(order.place.project, order.place.environment)
-            progress = Progress(plan(order.live, order.wanted, containers, await leaving(self._journal)))
+            # What is being woken at this moment has not passed its gate: nothing is built on it.
+            away = await leaving(self._journal) | self._replicas.looked_after(containers)
+            progress = Progress(plan(order.live, order.wanted, containers, away))
             await self._reach_the_switch(order, progress)
         finally:
             self._routing.close_inside(order.place)

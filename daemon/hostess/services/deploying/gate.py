@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-from hostess.domain.health import STABLE, gate_limit, pauses
+from hostess.domain.health import LONGEST_PAUSE, STABLE, gate_limit, pauses
 from hostess.domain.hostess_yml.stack import Health
 from hostess.domain.ports import Answer, Clock, Container, Engine, Prober
 from hostess.domain.problem import Problem
@@ -24,14 +24,14 @@ class Gate:
         self._clock = clock
         self._hide = hide
 
-    async def passed(self, workload: Workload, container: Container) -> None:
+    async def passed(self, workload: Workload, container: Container, longest_pause: float = LONGEST_PAUSE) -> None:
         """Return once *container* is healthy; Problem "replica-crashed" or "replica-unhealthy" with its last lines.
 
         A crash is noticed at once. At the deadline there is one last probe, so that the result does not hang on timing.
         """
         began = self._clock.now()
         limit = gate_limit(workload.health)
-        waits = pauses(workload.health)
+        waits = pauses(workload.health, longest_pause)
         looked = began
         if not workload.ports:
             # A worker's command can be content before the worker itself has had the time to fail.

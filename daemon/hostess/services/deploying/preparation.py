@@ -311,7 +311,7 @@ class Preparation:
             image=image,
             spec="",
             sealed_env="",
-            replicas=max(service.replicas.low, 1),  # what may sleep stays awake: nothing here would wake it
+            replicas=max(service.replicas.low, 1),  # what may sleep begins awake
             scaling=service.replicas if service.replicas.scales else None,
             cpu=service.resources.cpu,
             memory=service.resources.memory,

@@ -55,7 +55,9 @@ class Undoing:
         canary = await self._journal.canary(place.project, place.environment)
         now = await self._replicas.of_place(place.project, place.environment)
         known = {container.id: container for container in containers}
-        gone = await leaving(self._journal) | {c.id for c in now if belongs(canary, c)}
+        gone = (
+            await leaving(self._journal) | {c.id for c in now if belongs(canary, c)} | self._replicas.looked_after(now)
+        )
         stale = set(plan(None, wanted, now, gone).retired) - gone
         await self._retirement.retire(
             [known.get(container.id, container) for container in now if container.id in stale]

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +24,8 @@ from hostess.services.routing.publishing import Routing
 KIND = "repair"
 FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(minutes=10)
+WAKING_PAUSE = 0.05
+"""The seconds between probes of a replica that somebody waits for."""
 
 log = logging.getLogger(__name__)
 
@@ -145,16 +147,37 @@ class Repairs:
 
     async def _replace(self, place: Place, live: Release, workload: Workload, number: int) -> None:
         log.info("starting a replica of %s that was lost", workload.name)
-        mark = f"repair-{self._clock.token(32)}"
-        payload = {"mark": mark, "project": place.project, "environment": place.environment}
         if self._turns.wanted(place.project, place.environment):
             raise GaveWayError
+        async with self._unproved(place) as mark:
+            await self._proved(place, live, workload, number, mark)
+
+    async def start_at_once(
+        self, place: Place, live: Release, workload: Workload, written: Callable[[], Awaitable[None]]
+    ) -> Container:
+        """Start the first replica of what somebody waits for, whoever waits for a turn, and have it *written* down.
+
+        It has passed its gate then, and may be routed when this returns; to `keep` it is left to the caller. Nothing is left of it
+        when this raises.
+        """
+        async with self._unproved(place) as mark, self._replicas.held(mark):
+            await self._migrator.make_ready(place, live, workload, 1, mark, log.info)
+            container = await self._replicas.start(place, live, workload, 1, mark)
+            await self._gate.passed(workload, container, longest_pause=WAKING_PAUSE)
+            await written()
+        return container
+
+    @asynccontextmanager
+    async def _unproved(self, place: Place) -> AsyncIterator[str]:
+        """Give the mark for a replica that is routed nothing until this is left; after an error or a crash nothing is left of it."""
+        mark = f"repair-{self._clock.token(32)}"
+        payload = {"mark": mark, "project": place.project, "environment": place.environment}
         self._own.add(mark)
         try:
             task = await self._journal.add_task(KIND, payload, self._clock.now())
             self._routing.hold(mark)
             try:
-                await self._proved(place, live, workload, number, mark)
+                yield mark
             except BaseException:
                 await asyncio.shield(self._drop(task, place.project, place.environment, mark))
                 raise

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ class Replicas:
         self._held: set[str] = set()
 
     def hold(self, mark: str) -> None:
-        """Keep the tasks that were started under *mark* (in place of a deployment's id) from being taken for leftovers."""
+        """Keep what was started under *mark* (in place of a deployment's id) from being taken for leftovers."""
         self._held.add(mark)
 
     def release(self, mark: str) -> None:
@@ -48,8 +48,21 @@ class Replicas:
         self._held.discard(mark)
 
     def holds(self, mark: str) -> bool:
-        """Whether somebody in this process looks after the tasks of *mark*."""
+        """Whether somebody in this process looks after what was started under *mark*."""
         return mark in self._held
+
+    def looked_after(self, containers: Iterable[Container]) -> set[str]:
+        """Return the ids of those of the containers that somebody in this process looks after."""
+        return {each.id for each in containers if each.labels.get(labels.DEPLOYMENT) in self._held}
+
+    @asynccontextmanager
+    async def held(self, mark: str) -> AsyncIterator[None]:
+        """Keep what is started under *mark* meanwhile."""
+        self.hold(mark)
+        try:
+            yield
+        finally:
+            self.release(mark)
 
     @asynccontextmanager
     async def thrown_away(self, mark: str, spec: ContainerSpec) -> AsyncIterator[Container]:
