@@ -105,6 +105,65 @@ def push_that_changes_code(host: Installation) -> None:
     )
 
 
+SLEEPER = """version: "1.0"
+services:
+  web:
+    type: custom
+    image: hostess-test/echo:1
+    ports: [8000]
+    visibility: public
+    replicas: {min: 0, max: 1, sleep_after: 1s}
+    health: {http: /health}
+"""
+
+
+def request_that_wakes(host: Installation) -> None:
+    """Ask for a service that sleeps: how much longer the answer takes than the start of a container that is there, by hand."""
+    repository = host.repository("bench-sleeper", {"hostess.yml": SLEEPER})
+    repository.push("hostess")
+    limits = ("--cpus", "1", "--memory", "1g", "--label", LABEL)
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(ROUNDS):
+        until_none_runs(host)
+        began = time.perf_counter()
+        host.ask("bench-sleeper-web.localhost")
+        ours.append(time.perf_counter() - began)
+        container = run("docker", "create", *limits, "hostess-test/echo:1").strip()
+        theirs.append(started_by_hand(container))
+    emit(
+        "wake.overhead",
+        statistics.median(ours) - statistics.median(theirs),
+        "s",
+        "docker start, first 200",
+        with_hostess=ours,
+        without=theirs,
+    )
+
+
+def until_none_runs(host: Installation) -> None:
+    """Wait until the service sleeps."""
+    give_up = time.monotonic() + ANSWER_WITHIN
+    while any(
+        "bench-sleeper" in run("docker", "inspect", "--format", "{{.Name}}", each) for each in host.objects("ps")
+    ):
+        if time.monotonic() > give_up:
+            raise TimeoutError("the service does not fall asleep")
+        time.sleep(PAUSE)
+
+
+def started_by_hand(container: str) -> float:
+    """Start a container, and remove it; return the seconds to its first 200."""
+    began = time.perf_counter()
+    try:
+        run("docker", "start", container)
+        address = run("docker", "container", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", container).strip()
+        until_answer(f"http://{address}:8000/health")
+        return time.perf_counter() - began
+    finally:
+        run("docker", "rm", "--force", container)
+
+
 def by_hand(folder: Path) -> float:
     """Build and run the app without Hostess; return the seconds to its first 200."""
     began = time.perf_counter()
@@ -156,6 +215,7 @@ def main() -> None:
         progress(lambda: push_that_changes_nothing(host, repository), "a push that changes nothing")
         progress(lambda: push_that_changes_one_of_six(host, repository), "a push that changes one service of six")
         progress(lambda: push_that_changes_code(host), "a push that changes code")
+        progress(lambda: request_that_wakes(host), "a request that wakes a service")
 
 
 if __name__ == "__main__":
