@@ -1,7 +1,7 @@
 """Services that sleep: what puts them to sleep, what wakes them, and what leaves them alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -258,6 +258,26 @@ async def test_beside_a_deployment(bench: Bench) -> None:
     await bench.until_containers(1)
 
 
+async def test_beside_a_canary(bench: Bench) -> None:
+    """What sleeps while a canary is tried out beside it is woken by who waits, and then nothing falls asleep until the canary ends."""
+    await asleep(bench)
+    assert (await bench.push("shop", web("hostess-test/echo:2", more=MAY_SLEEP), "canary=50")).accepted, bench.text()
+    assert (await workload(bench)).asleep
+    async with hearing(bench):
+        bench.router.called.put_nowait(CALLED)
+        await until_told(bench, "service.woken")
+    assert await bench.get(HOST) == "200 1"
+    await bench.until_containers(2)
+
+    await rested(bench)
+    assert (await workload(bench)).replicas == 1
+
+    await bench.world.canaries.stop("shop", "production", "tester")
+    await rested(bench)
+    assert (await workload(bench)).asleep
+    await bench.until_containers(0)
+
+
 async def test_where_nothing_could_wake_it(bench: Bench) -> None:
     """A private service sleeps where callers inside are led to the proxy, and stays awake where they are not."""
     files = web(more=MAY_SLEEP)
@@ -276,6 +296,82 @@ async def test_where_nothing_could_wake_it(bench: Bench) -> None:
         bench.router.called.put_nowait(Called("shop", "web", address, "/"))
         await until(lambda: bench.router.inside[address].replicas)
     assert bench.router.inside[address].wake is None
+
+
+class Killed:
+    """A daemon that gets as far as a call of *method* and no further, as if it was killed there: before it, or *after* it."""
+
+    def __init__(self, bench: Bench, method: str, *, after: bool) -> None:
+        self._bench = bench
+        self._owner = next(o for o in (bench.journal, bench.engine, bench.router) if hasattr(o, method))
+        self._method = method
+        self._after = after
+        self._there = asyncio.Event()
+
+    @asynccontextmanager
+    async def at(self, monkeypatch: pytest.MonkeyPatch, work: Coroutine[object, object, object]) -> AsyncIterator[None]:
+        """Let the daemon do its *work* up to there, and give another daemon in its place."""
+        original = getattr(self._owner, self._method)
+
+        async def dying(*args: object, **more: object) -> None:
+            if self._after:
+                await original(*args, **more)
+            self._there.set()
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(self._owner, self._method, dying)
+            working = asyncio.create_task(work)
+            async with asyncio.timeout(SOON):
+                await self._there.wait()
+        try:
+            await self._bench.restart()
+            yield
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+
+async def is_one_or_the_other(bench: Bench) -> None:
+    """See that the service sleeps or is awake, wholly; and that it is answered for as it should be."""
+    if (await workload(bench)).asleep:
+        await bench.until_containers(0)
+        assert waits(bench)
+        async with hearing(bench):
+            bench.router.called.put_nowait(CALLED)
+            await until(lambda: bench.router.routes[HOST])
+    await bench.until_containers(1)
+    assert not waits(bench)
+    assert await bench.get(HOST) == "200 1"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("method", ["add_task", "create", "start", "resize", "finish_task", "publish", "keep_running"])
+async def test_killed_while_waking(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    after: bool,
+) -> None:
+    """Wherever a daemon dies that wakes a service, the next one finds it asleep or awake."""
+    await asleep(bench)
+    bench.router.called.put_nowait(CALLED)
+    async with Killed(bench, method, after=after).at(monkeypatch, bench.world.sleeping.run()):
+        await is_one_or_the_other(bench)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("method", ["resize", "publish", "add_task", "drained", "stop", "remove"])
+async def test_killed_while_it_falls_asleep(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    after: bool,
+) -> None:
+    """Wherever a daemon dies that puts a service to sleep, the next one finds it asleep or awake."""
+    assert (await bench.push("shop", web(more=MAY_SLEEP))).accepted, bench.text()
+    async with Killed(bench, method, after=after).at(monkeypatch, rested(bench)):
+        await is_one_or_the_other(bench)
 
 
 async def test_by_requests(bench: Bench) -> None:
