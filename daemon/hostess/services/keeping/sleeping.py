@@ -139,10 +139,12 @@ class Sleeping:
         if not called:
             return []
         domains, now = await self._journal.domains(), self._clock.now()
+        projects = {each.project for each in called}
         releases = {
             (place.project, place.environment): attached(live, domains)
             for place in await self._journal.places()
-            if (live := await self._journal.live(place.project, place.environment)) is not None
+            if place.project in projects
+            and (live := await self._journal.live(place.project, place.environment)) is not None
         }
         addresses = await self._means.names.everywhere()
         self._failed = {key: at for key, at in self._failed.items() if timedelta(0) <= now - at < REST}
