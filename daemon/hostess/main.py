@@ -28,7 +28,7 @@ from hostess.composition import Outside, World, compose, outside_of
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.settings import Settings, load
-from hostess.doors.api.app import ApiServices, make_app
+from hostess.doors.api.app import LINE, ApiServices, make_app
 from hostess.doors.git_http import GitHttp
 from hostess.doors.hook_socket import HookSocket
 from hostess.doors.ssh_socket import SshSocket
@@ -168,7 +168,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
     ssh = SshSocket(
         run / "ssh.sock", world.repositories.path, hooks, partial(key_id, keys), partial(may_git_by_key, keys), ensure
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5, max_line_size=LINE)
     await runner.setup()
     try:
         tcp = web.TCPSite(runner, settings.api.listen.host or None, settings.api.listen.port)

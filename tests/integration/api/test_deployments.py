@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from contextlib import aclosing
 
 from tests.integration.api.stage import Stage, served
@@ -81,6 +82,19 @@ async def test_an_id_from_beyond_the_end_is_no_harm(stage: Stage) -> None:
     rest = [e async for e in stage.events(f"/v1/deployments/{deployment}/log", {"Last-Event-ID": "99999"})]
 
     assert [event["event"] for event in rest] == ["end"]
+
+
+async def test_ids_that_nobody_was_given_are_passed_over(stage: Stage) -> None:
+    """A Last-Event-ID that is no number, or one of thousands of digits, is no id: the stream begins where it begins without one."""
+    deployment = await stage.live()
+
+    for path in (f"/v1/deployments/{deployment}/log", "/v1/events?after=0"):
+        first = await _first(stage, path, {})
+        for nonsense in ("x", "-1", "9" * 30, "9" * 5000):
+            assert await _first(stage, path, {"Last-Event-ID": nonsense}) == first
+    beyond = await stage.ask(f"GET /v1/events?after={10**30}")
+
+    assert (beyond.status, beyond.code) == (422, "invalid-request")
 
 
 async def test_a_deployment_is_followed_while_it_waits_and_runs(stage: Stage) -> None:
@@ -175,6 +189,11 @@ async def test_a_stream_does_not_hold_up_the_stop(stage: Stage) -> None:
     assert b"id: 1" in first
     assert asyncio.get_running_loop().time() - stopping < 0.9
     await response.read()
+
+
+async def _first(stage: Stage, path: str, headers: Mapping[str, str]) -> dict[str, str]:
+    async with aclosing(stage.events(path, headers)) as events:  # type: ignore[type-var]
+        return await anext(events)
 
 
 async def _collected(stage: Stage, deployment: str) -> list[dict[str, str]]:

@@ -48,6 +48,9 @@ from hostess.doors.api.wiring import SERVICES, ApiServices
 BODY = 1024 * 1024
 """The largest body of an operation, in bytes (git's routes stream and are not bounded by it)."""
 
+LINE = 256 * 1024
+"""The longest line of a request's head, in bytes: commands for terminals come in the query, where a character may need twelve."""
+
 __all__ = ["OPERATIONS", "ApiServices", "make_app"]
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -134,7 +134,7 @@ async def verify_backup(call: Call, _: Nothing) -> Verified:
     return Verified(file=backup.file, sha256=await call.services.backups.backups.verify(backup))
 
 
-@op(f"GET {BACKUP}/{{backup}}/content", "secrets", makes_place=True)
+@op(f"GET {BACKUP}/{{backup}}/content", "secrets", makes_place=True, media=("application/zstd",))
 async def download_backup(call: Call, _: Nothing) -> web.StreamResponse:
     """Return an artefact as it is."""
     backup = await _wanted(call)

@@ -91,7 +91,7 @@ async def reach(call: Call, given: Wanted) -> ReachView:
     )
 
 
-@op(f"GET {SERVICE}/tunnel", "secrets", given=TunnelWanted)
+@op(f"GET {SERVICE}/tunnel", "secrets", given=TunnelWanted, status=101)
 async def tunnel(call: Call, given: TunnelWanted) -> web.StreamResponse:
     """Carry one connection to a port of a service (WebSocket)."""
     service, connections = call.path["service"], call.services.connections
@@ -109,7 +109,7 @@ async def tunnel(call: Call, given: TunnelWanted) -> web.StreamResponse:
     return socket
 
 
-@op(f"GET {SERVICE}/terminal", "secrets", given=TerminalWanted)
+@op(f"GET {SERVICE}/terminal", "secrets", given=TerminalWanted, status=101)
 async def terminal(call: Call, given: TerminalWanted) -> web.StreamResponse:
     """Run a command in a service's container and talk to it (WebSocket); it ends with the connection."""
     service, words = call.path["service"], given.words()

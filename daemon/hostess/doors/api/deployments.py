@@ -12,12 +12,13 @@ from hostess.domain.ports import Redactor
 from hostess.domain.problem import Problem
 from hostess.domain.records import Step
 from hostess.domain.releases.release import Deployment, Kind, State, final
-from hostess.doors.api.operation import Call, Given, Nothing, Several, View, op
-from hostess.doors.api.streams import Sent, send_events, wants_events
+from hostess.doors.api.operation import EVENTS, TEXT, Call, Given, Nothing, Several, View, op
+from hostess.doors.api.streams import Sent, last_number, send_events, wants_events
 from hostess.services.tokens import Action
 
 LOOK_AGAIN = 0.2
 PAGE = 100
+MOST = 2**31 - 1
 
 
 class StepView(View):
@@ -75,7 +76,7 @@ class DeploymentFilter(Given):
 class RollbackTo(Given):
     """The release to go back to; none: the one that was live before."""
 
-    release: Annotated[int, Field(ge=1)] | None = None
+    release: Annotated[int, Field(ge=1, le=MOST)] | None = None
 
 
 class RestartOf(Given):
@@ -120,7 +121,7 @@ async def show_deployment(call: Call, _: Nothing) -> DeploymentDetail:
     return DeploymentDetail(**view.model_dump(), steps=tuple(_step(step, call.services.redactor) for step in steps))
 
 
-@op("GET /v1/deployments/{deployment}/log", "logs")
+@op("GET /v1/deployments/{deployment}/log", "logs", media=(TEXT, EVENTS))
 async def deployment_log(call: Call, _: Nothing) -> web.StreamResponse:
     """Return what a deployment said.
 
@@ -187,8 +188,7 @@ async def begun_view(call: Call, deployment: str, kind: str, **asked: object) ->
 async def _following(call: Call, deployment: str) -> AsyncGenerator[Sent]:
     """Yield the lines after the last one that the client has, then the end."""
     services = call.services
-    last = call.request.headers.get("Last-Event-ID", "")
-    told = min(int(last), services.transcripts.count(deployment)) if last.isascii() and last.isdigit() else 0
+    told = min(last_number(call.request) or 0, services.transcripts.count(deployment))
     while True:
         # A deployment that still waits in the queue has said nothing, and following it ends at once: look again until it is final.
         found = await services.journal.deployment(deployment)

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from hostess.domain.codec import to_json
 from hostess.domain.records import Event
-from hostess.doors.api.operation import Call, Given, View, op
-from hostess.doors.api.streams import Sent, send_events, wants_events
+from hostess.doors.api.operation import EVENTS, JSON, Call, Given, View, op
+from hostess.doors.api.streams import Sent, last_number, send_events, wants_events
 
 LOOK_AGAIN = 1.0
 NEWEST = -1
+LARGEST = 10**15
 
 
 class EventView(View):
@@ -38,13 +39,13 @@ class EventList(View):
 class EventFilter(Given):
     """Which events: those with an id above *after*, or (-1) the newest; of one *kind*, or of those that begin with it and a dot."""
 
-    after: int = NEWEST
+    after: int = Field(default=NEWEST, ge=NEWEST, le=LARGEST)
     project: str | None = None
     kind: str = Field(default="", max_length=100)
     limit: int = Field(default=50, ge=1, le=100)
 
 
-@op("GET /v1/events", "read", given=EventFilter, returns=EventList)
+@op("GET /v1/events", "read", given=EventFilter, returns=EventList, media=(JSON, EVENTS))
 async def list_events(call: Call, given: EventFilter) -> EventList | web.StreamResponse:
     """List events, oldest first; with `Accept: text/event-stream` go on with each new one (`Last-Event-ID` resumes)."""
     if given.project is not None:
@@ -56,8 +57,8 @@ async def list_events(call: Call, given: EventFilter) -> EventList | web.StreamR
 
 
 async def _stream(call: Call, given: EventFilter) -> AsyncGenerator[Sent]:
-    last = call.request.headers.get("Last-Event-ID", "")
-    after = int(last) if last.isascii() and last.isdigit() else given.after
+    last = last_number(call.request)
+    after = given.after if last is None else last
     while True:
         views, after = await _page(call, given.model_copy(update={"after": after}))
         for view in views:

@@ -15,9 +15,9 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import JobRun
 from hostess.domain.releases.release import Release, ReleaseJob
 from hostess.doors.api.deployments import LOOK_AGAIN, PLACE
-from hostess.doors.api.operation import Call, Given, Nothing, View, op
+from hostess.doors.api.operation import EVENTS, TEXT, Call, Given, Nothing, View, op
 from hostess.doors.api.pending import secret_variables
-from hostess.doors.api.streams import Sent, send_events, wants_events
+from hostess.doors.api.streams import Sent, last_number, send_events, wants_events
 from hostess.services.jobs.jobs import Ask, parted
 from hostess.services.live import place_of
 
@@ -186,7 +186,7 @@ async def reset_job(call: Call, _: Nothing) -> None:
     await call.audit("job.reset", f"{job.name} runs again at the next deployment", {"job": job.name})
 
 
-@op(f"GET {PLACE}/jobs/{{job}}/log", "logs", given=OutputWanted)
+@op(f"GET {PLACE}/jobs/{{job}}/log", "logs", given=OutputWanted, media=(TEXT, EVENTS))
 async def job_log(call: Call, given: OutputWanted) -> web.StreamResponse:
     """Return what a run wrote, as text or (Accept: text/event-stream) as events with the line as JSON.
 
@@ -204,8 +204,8 @@ async def job_log(call: Call, given: OutputWanted) -> web.StreamResponse:
 
 async def _events(call: Call, run: JobRun, given: OutputWanted) -> AsyncGenerator[Sent]:
     services, transcripts = call.services, call.services.job_transcripts
-    last, so_far = call.request.headers.get("Last-Event-ID", ""), transcripts.count(run.id)
-    told = min(int(last), so_far) if last.isascii() and last.isdigit() else max(0, so_far - given.tail)
+    last, so_far = last_number(call.request), transcripts.count(run.id)
+    told = max(0, so_far - given.tail) if last is None else min(last, so_far)
     while True:
         run = await _again(call, run)
         # A run that has not yet written anything ends its followers at once: look again until it has ended.

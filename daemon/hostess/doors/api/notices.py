@@ -22,6 +22,9 @@ async def try_notices(call: Call, _: Nothing) -> NoticeOutcomes:
     """Send a notice by each channel now, and tell what each answered."""
     found = await call.services.notifier.test()
     outcomes = [NoticeOutcome(channel=each.channel, taken=each.taken, answer=each.answer) for each in found]
+    await call.audit(
+        "notices.tried", "sent a notice to try the channels", {"channels": [each.channel for each in found]}
+    )
     return NoticeOutcomes(items=tuple(outcomes))
 
 

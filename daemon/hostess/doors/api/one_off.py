@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.jobs import Variable
-from hostess.doors.api.operation import Call, Given, op
+from hostess.doors.api.operation import EVENTS, Call, Given, op
 from hostess.doors.api.streams import Sent, send_events
 from hostess.services.jobs.one_off import Command, Ended, OneOff
 
@@ -21,7 +21,7 @@ class NewCommand(Given):
     env: Mapping[Variable, str] = Field(default_factory=dict)
 
 
-@op(f"POST {PLACE}/services/{{service}}/run", "deploy", given=NewCommand)
+@op(f"POST {PLACE}/services/{{service}}/run", "deploy", given=NewCommand, media=(EVENTS,))
 async def run_command(call: Call, given: NewCommand) -> web.StreamResponse:
     """Run a command in a container of its own with a service's image and environment; it ends with this request.
 

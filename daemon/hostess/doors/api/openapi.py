@@ -7,27 +7,42 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hostess.doors.api.operation import Nothing, Operation
+from hostess.doors.api.operation import EVENTS, JSON, TEXT, Nothing, Operation
 from hostess.doors.api.problems import MEDIA
 
 Json = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+_TEXT: Json = {"type": "string"}
+_EVENT: Json = {
+    "type": "object",
+    "description": "Each of the events.",
+    "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT},
+}
+_BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
+_MEDIA: Json = {JSON: {"schema": {"type": "object"}}, TEXT: {"schema": _TEXT}, EVENTS: {"schema": _EVENT}}
 _TEXTS = ("code", "detail", "serving", "remedy", "place", "type", "title", "request_id")
 _LISTS = ("tail", "mistakes")
 _ERRORS = {
     "400": "The request is malformed.",
     "401": "No known token.",
-    "403": "Known, but not allowed.",
+    "403": "Known, but not allowed; or a request that a browser makes for another origin's page.",
     "404": "There is no such thing, or the caller may not know of it.",
+    "405": "The path leads nowhere with this method: a part of it is empty.",
     "409": "It is not possible in the present state.",
+    "410": "It was there, and is no more.",
     "413": "The body is too large.",
-    "415": "The body is not JSON.",
+    "415": "The body is of another type.",
+    "421": "The name in Host is not the admin API's.",
     "422": "What was given does not fit; `mistakes` lists all of it.",
-    "500": "A mistake of Hostess's own.",
-    "503": "The engine or the journal does not answer.",
+    "500": "A mistake of Hostess's own, or something that it keeps is damaged.",
+    "502": "The engine refuses.",
+    "503": "Something that this needs does not answer: the engine, the journal, the proxy.",
+    "504": "It took longer than it may; what was begun goes on.",
+    "507": "Something is used up: disk, memory, addresses.",
 }
+"""Every status that a problem may have (`problems.STATUSES`), and what it means."""
 
 
 def document(operations: Iterable[Operation], version: str) -> Json:
@@ -87,11 +102,14 @@ def _operation(operation: Operation, schemas: Json) -> Json:
 def _answer(operation: Operation) -> Json:
     if operation.returns is not None:
         schema = {"$ref": _REF.format(model=operation.returns.__name__)}
-        return {"description": operation.summary, "content": {"application/json": {"schema": schema}}}
-    if operation.status == 204:  # noqa: PLR2004 -- No Content
+        content = {media: {"schema": schema} if media == JSON else _MEDIA[media] for media in operation.media}
+        return {"description": operation.summary, "content": content}
+    if operation.status in {101, 204}:  # a WebSocket; nothing
         return {"description": operation.summary}
-    text = {"schema": {"type": "string"}}
-    return {"description": operation.summary, "content": {"text/plain": text, "text/event-stream": text}}
+    return {
+        "description": operation.summary,
+        "content": {media: _MEDIA.get(media, _BYTES) for media in operation.media},
+    }
 
 
 def _query(schema: Json) -> list[Json]:

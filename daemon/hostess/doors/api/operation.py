@@ -16,6 +16,10 @@ from hostess.services.tokens import MAY, Action, allowed
 
 G = TypeVar("G", bound=BaseModel)
 
+JSON = "application/json"
+TEXT = "text/plain"
+EVENTS = "text/event-stream"
+
 
 class Given(BaseModel):
     """A query or a body: what is not named in it is refused."""
@@ -122,7 +126,8 @@ class Operation:
     """A row of the table. *action* None: open to all. *given* is the query of GET and DELETE, else the body.
 
     *takes*: the types of a body that its handler reads itself, as it comes; *given* is the query then. *makes_place*: it decides
-    itself whether the environment that its path names must be there.
+    itself whether the environment that its path names must be there. *media*: the types of its answer, which is JSON unless they say
+    otherwise; a WebSocket's status is 101.
     """
 
     name: str
@@ -136,6 +141,7 @@ class Operation:
     handler: Handler
     takes: tuple[str, ...] = ()
     makes_place: bool = False
+    media: tuple[str, ...] = (JSON,)
 
     @property
     def in_query(self) -> bool:
@@ -143,7 +149,7 @@ class Operation:
         return self.method in {"GET", "DELETE"} or bool(self.takes)
 
 
-def op(
+def op(  # noqa: PLR0913 -- the columns of the table
     route: str,
     action: Action | None,
     *,
@@ -152,6 +158,7 @@ def op(
     status: int = 200,
     takes: tuple[str, ...] = (),
     makes_place: bool = False,
+    media: tuple[str, ...] = (JSON,),
 ) -> Callable[[Callable[[Call, G], Awaitable[object]]], Operation]:
     """Make an operation of a handler; *route* is "GET /v1/..."; the first line of its docstring is the summary.
 
@@ -162,7 +169,7 @@ def op(
     def make(handler: Callable[[Call, G], Awaitable[object]]) -> Operation:
         summary = (handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
         return Operation(
-            handler.__name__, method, path, action, given, returns, status, summary, handler, takes, makes_place
+            handler.__name__, method, path, action, given, returns, status, summary, handler, takes, makes_place, media
         )
 
     return make

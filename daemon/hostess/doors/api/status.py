@@ -12,7 +12,7 @@ from hostess.domain.records import Place
 from hostess.domain.releases.release import State
 from hostess.domain.storage import Fill, fill_of
 from hostess.doors.api.alerts import AlertView, alerts_for, figures_of
-from hostess.doors.api.operation import Call, Nothing, View, op
+from hostess.doors.api.operation import TEXT, Call, Nothing, View, op
 from hostess.doors.api.workloads import services_of
 
 RECENT = 1000
@@ -136,7 +136,7 @@ async def collect_garbage(call: Call, _: Nothing) -> CollectedView:
     return CollectedView(images=collected.images, size=collected.size, sites=collected.sites)
 
 
-@op("GET /metrics", "read")
+@op("GET /metrics", "read", media=(TEXT,))
 async def metrics(call: Call, _: Nothing) -> web.Response:
     """Tell figures in Prometheus' text format, the proxy's too; deployments are the newest thousand."""
     call.require("read", None)

@@ -19,6 +19,9 @@ QUIET = 15.0
 LOOK = 1.0
 """Seconds after which a silent stream looks whether its client has gone: what runs only for the client ends with it."""
 
+_DIGITS = 15
+"""Digits of the largest number that a client can have been given: it is one in JSON and in SQLite."""
+
 _HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
@@ -34,6 +37,12 @@ class Sent:
         """Return it as it is sent."""
         head = [f"{field}: {value}" for field, value in (("id", self.id), ("event", self.event)) if value]
         return ("\n".join([*head, *(f"data: {line}" for line in self.data.split("\n"))]) + "\n\n").encode()
+
+
+def last_number(request: web.Request) -> int | None:
+    """Return the number that the client has last (`Last-Event-ID`), None for none that could be one."""
+    last = request.headers.get("Last-Event-ID", "")
+    return int(last) if last.isascii() and last.isdigit() and len(last) <= _DIGITS else None
 
 
 def wants_events(request: web.Request) -> bool:

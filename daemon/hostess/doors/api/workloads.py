@@ -15,7 +15,7 @@ from hostess.domain.routing.live_domains import attached
 from hostess.domain.routing.routes import path_of
 from hostess.domain.storage import Fill, fill_of
 from hostess.doors.api.deployments import PLACE
-from hostess.doors.api.operation import Call, Given, Nothing, View, op
+from hostess.doors.api.operation import EVENTS, TEXT, Call, Given, Nothing, View, op
 from hostess.doors.api.pending import pending_restart, running_secrets
 from hostess.doors.api.problems import InvalidRequest
 from hostess.doors.api.streams import Sent, send_events, send_lines, wants_events
@@ -104,7 +104,7 @@ async def list_services(call: Call, _: Nothing) -> ServiceList:
     return ServiceList(items=await services_of(call.services, call.project, call.environment))
 
 
-@op(f"GET {PLACE}/services/{{service}}/logs", "logs", given=LogsWanted)
+@op(f"GET {PLACE}/services/{{service}}/logs", "logs", given=LogsWanted, media=(TEXT, EVENTS))
 async def service_logs(call: Call, given: LogsWanted) -> web.StreamResponse:
     """Return what the replicas of a service wrote, as text or (Accept: text/event-stream) as events with the line as JSON.
 
