@@ -51,6 +51,7 @@ from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.sleeping import Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
+from hostess.services.keyed_requests import KeyedRequests
 from hostess.services.notifier import Notifier
 from hostess.services.routing.api_host import ApiHost
 from hostess.services.routing.canaries import Canaries
@@ -91,6 +92,7 @@ class World:
     repositories: DulwichRepositories
     tokens: Tokens
     ssh_keys: SshKeys
+    keyed: KeyedRequests
     certificates: FileCertificates
     served: ServedCertificates
     internal: InternalCertificates
@@ -168,6 +170,7 @@ def _world(
         repositories=repositories,
         tokens=Tokens(journal, clock),
         ssh_keys=SshKeys(journal, clock),
+        keyed=KeyedRequests(journal, vault, clock),
         certificates=ground.own.store,
         served=ground.own.shown,
         internal=ground.own.internal,

@@ -204,6 +204,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         secrets=world.secrets,
         tokens=world.tokens,
         ssh_keys=world.ssh_keys,
+        keyed=world.keyed,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

@@ -399,6 +399,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         secrets=world.secrets,
         tokens=world.tokens,
         ssh_keys=world.ssh_keys,
+        keyed=world.keyed,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

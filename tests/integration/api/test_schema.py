@@ -68,8 +68,9 @@ class Trial:
             drawn: Case[Any] = data.draw(case(data))
             if isinstance(drawn.query, dict):
                 drawn.query.pop("follow", None)  # that has no end
-            if operation.name == "run_command" and isinstance(drawn.body, dict) and drawn.body.get("command"):
-                drawn.body["command"] = ["print", "done"]  # the stand-in's other programs run for ever
+            words = drawn.body.get("command") if isinstance(drawn.body, dict) else None
+            if isinstance(words, list) and words and isinstance(words[0], str):
+                words[0] = "print"  # the stand-in's other programs run for ever
             changes = operation.method != "GET" and operation.name not in CHANGE_NOTHING
             before = self.newest() if changes else 0
             answer = drawn.call(base_url=self.url, session=self.session, timeout=WITHIN)
@@ -97,6 +98,10 @@ async def test_every_operation_is_as_it_is_described(stage: Stage) -> None:
     await stage.live()
     document = await stage.get("/v1/openapi.json")
     document.pop("security")  # who may do what is asked in test_access
+    for described in (each for methods in document["paths"].values() for each in methods.values()):
+        described["parameters"] = [
+            each for each in described["parameters"] if each["in"] != "header"
+        ]  # and keys in test_repeats
     operations = [result.ok() for result in openapi.from_dict(document).get_all_operations() if isinstance(result, Ok)]
     found = {each.definition.raw["operationId"]: each for each in operations}
     table = {operation.name: operation for operation in OPERATIONS}

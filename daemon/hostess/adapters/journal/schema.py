@@ -5,6 +5,7 @@ import secrets
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from hostess.adapters.journal import keyed_requests as journal_keyed_requests
 from hostess.adapters.journal import ssh_keys as journal_ssh_keys
 from hostess.adapters.journal import wal_schema as journal_wal_schema
 
@@ -340,6 +341,12 @@ def m012_locks_of_environments(db: Database) -> None:
 def m013_ssh_keys(db: Database) -> None:
     """Make the table for keys that git over SSH is open to."""
     db.executescript(journal_ssh_keys.TABLES)
+
+
+@migrations()
+def m015_admin_api(db: Database) -> None:
+    """Make the table for requests that may be repeated."""
+    db.executescript(journal_keyed_requests.TABLES)
 
 
 def known_migrations() -> frozenset[str]:

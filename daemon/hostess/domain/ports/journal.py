@@ -6,6 +6,7 @@ from typing import Protocol, Unpack
 
 from hostess.domain.ports.backups import BackupRecords
 from hostess.domain.ports.issuances import IssuanceJournal
+from hostess.domain.ports.keyed_requests import KeyedRequestRecords
 from hostess.domain.ports.ssh_keys import SshKeyRecords
 from hostess.domain.ports.wal import WalRecords
 from hostess.domain.records import (
@@ -27,7 +28,7 @@ from hostess.domain.releases.release import Deployment, Moving, Release, State
 from hostess.domain.routing.closures import Closure
 
 
-class Journal(BackupRecords, SshKeyRecords, WalRecords, Protocol):
+class Journal(BackupRecords, KeyedRequestRecords, SshKeyRecords, WalRecords, Protocol):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
 
     @property

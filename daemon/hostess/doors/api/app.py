@@ -1,6 +1,7 @@
 """The application: every operation of the table behind its checks."""
 
 import asyncio
+import json
 
 from aiohttp import web
 
@@ -41,7 +42,8 @@ from hostess.doors.api import (
 from hostess.doors.api.caller import NOBODY, identify
 from hostess.doors.api.guards import Handler, guards, mark
 from hostess.doors.api.openapi import document
-from hostess.doors.api.operation import Call, Operation, read, respond
+from hostess.doors.api.operation import JSON, Call, Operation, read, respond
+from hostess.doors.api.repeats import once, tagged
 from hostess.doors.api.streams import CLOSING
 from hostess.doors.api.wiring import SERVICES, ApiServices
 
@@ -94,10 +96,10 @@ def make_app(services: ApiServices) -> web.Application:
     app[CLOSING] = asyncio.Event()
     app.on_response_prepare.append(mark)
     app.on_shutdown.append(_close)
-    shown = document(OPERATIONS, __version__)
+    shown = json.dumps(document(OPERATIONS, __version__))
 
-    async def openapi(_: web.Request) -> web.Response:
-        return web.json_response(shown)
+    async def openapi(request: web.Request) -> web.StreamResponse:
+        return tagged(request, web.Response(text=shown, content_type=JSON, headers={"Cache-Control": "no-cache"}))
 
     app.router.add_get("/v1/openapi.json", openapi)
     for operation in OPERATIONS:
@@ -113,9 +115,13 @@ def _handler(services: ApiServices, operation: Operation) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = NOBODY if operation.action is None else await identify(services, request)
         call = Call(services, request, caller, dict(request.match_info))
-        await _admit(call, operation)
-        given = await read(operation, request)
-        return respond(await operation.handler(call, given), operation.status)
+
+        async def carry_out() -> web.StreamResponse:
+            await _admit(call, operation)
+            given = await read(operation, request)
+            return respond(await operation.handler(call, given), operation.status)
+
+        return tagged(request, await once(services, request, caller, operation, carry_out))
 
     return handle
 

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from hostess.doors.api.operation import EVENTS, JSON, TEXT, Nothing, Operation
 from hostess.doors.api.problems import MEDIA
+from hostess.doors.api.repeats import KEY, LONGEST, takes_key
 
 Json = dict[str, Any]
 
@@ -22,6 +23,13 @@ _EVENT: Json = {
 }
 _BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
 _MEDIA: Json = {JSON: {"schema": {"type": "object"}}, TEXT: {"schema": _TEXT}, EVENTS: {"schema": _EVENT}}
+_KEY_HEADER: Json = {
+    "name": KEY,
+    "in": "header",
+    "required": False,
+    "description": "Makes it safe to ask again: within a day, the same request with the same key is not carried out twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[!-~]+$"},
+}
 _TEXTS = ("code", "detail", "serving", "remedy", "place", "type", "title", "request_id")
 _LISTS = ("tail", "mistakes")
 _ERRORS = {
@@ -82,6 +90,10 @@ def _operation(operation: Operation, schemas: Json) -> Json:
         ],
         "responses": {str(operation.status): _answer(operation), **_errors()},
     }
+    if operation.method == "GET" and JSON in operation.media and operation.returns:
+        described["responses"]["304"] = {"description": "It is still what the ETag in `If-None-Match` stands for."}
+    if takes_key(operation):
+        described["parameters"].append(_KEY_HEADER)
     if operation.action is None:
         described["security"] = []
     if operation.takes:

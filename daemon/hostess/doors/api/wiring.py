@@ -32,6 +32,7 @@ from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.removal import Removal
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.storage_watch import StorageWatch
+from hostess.services.keyed_requests import KeyedRequests
 from hostess.services.notifier import Notifier
 from hostess.services.routing.canaries import Canaries
 from hostess.services.routing.closures import Closures
@@ -67,6 +68,7 @@ class ApiServices:
     secrets: SecretStore
     tokens: Tokens
     ssh_keys: SshKeys
+    keyed: KeyedRequests
     certificates: CertificateStore
     served: ServedCertificates
     orders: Certificates
