@@ -372,6 +372,7 @@ async def test_releases_are_listed_newest_first(journal: Journal) -> None:
         await switched(journal, a_release(number), {})
 
     assert [each.number for each in await journal.releases("shop", "production", 2)] == [3, 2]
+    assert [each.number for each in await journal.releases("shop", "production", 2, below=3)] == [2, 1]
     assert await journal.release("shop", "production", 1) == a_release(1)
     assert await journal.release("shop", "production", 4) is None
 

@@ -140,6 +140,25 @@ async def test_rollback_and_restart(stage: Stage) -> None:
     assert [r["number"] for r in (await stage.get("/v1/releases?project=shop"))["items"] if r["live"]] == [3]
 
 
+async def test_releases_come_in_pages(stage: Stage) -> None:
+    """The releases of one environment are read page by page; of several there are none, so no page follows another."""
+    await stage.live()
+    for _ in range(2):
+        await stage.done(f"POST {PLACE}/restart", {"services": ["web"]})
+    one, seen, after = "/v1/releases?limit=2&project=shop&env=production", [], ""
+
+    while after is not None:
+        page = await stage.get(f"{one}{after}")
+        seen.append([release["number"] for release in page["items"]])
+        after = page["next"] and f"&after={page['next']}"
+    every = await stage.get("/v1/releases?limit=2")
+    asked = await stage.ask("GET /v1/releases?after=2")
+
+    assert seen == [[3, 2], [1]]
+    assert every["next"] is None
+    assert (asked.status, asked.code) == (422, "invalid-request")
+
+
 async def test_scale_changes_the_number_of_replicas(stage: Stage) -> None:
     """After scaling, so many replicas run; impossible numbers and unknown services are refused."""
     await stage.live()

@@ -69,12 +69,12 @@ def one(db: Database, project: str, environment: str, number: int) -> Release | 
     return next((from_text(Release, str(row["record"])) for row in rows), None)
 
 
-def newest(db: Database, project: str, environment: str, limit: int) -> list[Release]:
-    """Return releases, newest first, without those whose switch was taken back."""
+def newest(db: Database, project: str, environment: str, limit: int, below: int | None = None) -> list[Release]:
+    """Return releases, newest first, without those whose switch was taken back; with *below* those of lower numbers alone."""
     rows = db.query(
         "SELECT record FROM releases WHERE project = ? AND environment = ? AND NOT taken_back"
-        " ORDER BY number DESC LIMIT ?",
-        [project, environment, max(limit, 0)],
+        " AND (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
+        [project, environment, below, below, max(limit, 0)],
     )
     return [from_text(Release, str(row["record"])) for row in rows]
 

@@ -263,9 +263,9 @@ class SqliteJournal(BackupRows, KeyedRequestRows, LockRows, SshKeyRows, WalRows)
         """Return one release that was live once, even if its switch was taken back."""
         return await self._do(releases.one, project, environment, number)
 
-    async def releases(self, project: str, environment: str, limit: int) -> list[Release]:
-        """Return releases, newest first, without those whose switch was taken back."""
-        return await self._do(releases.newest, project, environment, limit)
+    async def releases(self, project: str, environment: str, limit: int, below: int | None = None) -> list[Release]:
+        """Return releases, newest first, without those whose switch was taken back; with *below* those of lower numbers alone."""
+        return await self._do(releases.newest, project, environment, limit, below)
 
     async def amend(self, release: Release) -> None:
         """Replace the record of a release; Problem "release-not-found"."""

@@ -187,8 +187,8 @@ class Journal(BackupRecords, KeyedRequestRecords, SshKeyRecords, WalRecords, Pro
     async def release(self, project: str, environment: str, number: int) -> Release | None:
         """Return one release that was live once."""
 
-    async def releases(self, project: str, environment: str, limit: int) -> list[Release]:
-        """Return releases, newest first; those whose switch was taken back are left out."""
+    async def releases(self, project: str, environment: str, limit: int, below: int | None = None) -> list[Release]:
+        """Return releases, newest first; those whose switch was taken back are left out. With *below* those of lower numbers alone."""
 
     async def amend(self, release: Release) -> None:
         """Replace the record of a release without any other change."""
