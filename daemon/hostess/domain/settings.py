@@ -48,10 +48,15 @@ _SECRET_KEYS = frozenset({"backups.s3.secret_access_key", "notify.webhook.url"})
 
 
 class ApiSettings(Table):
-    """The admin API and git over HTTP. An empty *host*: not served through the proxy."""
+    """The admin API and git over HTTP. An empty *host*: not served through the proxy.
+
+    *rate* is how many requests per second one caller of the API may make, *at_once* how many may be under way; 0 is no limit.
+    """
 
     listen: Listener = Address("127.0.0.1", 7654)
     host: HostNameOrNone = ""
+    rate: float = Field(default=100.0, ge=0, le=1_000_000)
+    at_once: int = Field(default=256, ge=0, le=100_000)
 
 
 class ProxySettings(Table):

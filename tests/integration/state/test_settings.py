@@ -20,7 +20,8 @@ public_address = ["203.0.113.7", "2001:db8::7"]
 [api]
 listen = "127.0.0.1:0"
 host = "hostess.example.com"
-
+rate = 20
+at_once = 8
 [proxy]
 http = "[::1]:8080"
 https = ""

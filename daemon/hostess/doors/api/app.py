@@ -39,8 +39,9 @@ from hostess.doors.api import (
     uploads,
     workloads,
 )
-from hostess.doors.api.caller import NOBODY, identify
+from hostess.doors.api.caller import NOBODY, Caller, identify, key_of
 from hostess.doors.api.guards import Handler, guards, mark
+from hostess.doors.api.limits import Limits
 from hostess.doors.api.openapi import document
 from hostess.doors.api.operation import JSON, Call, Operation, read, respond
 from hostess.doors.api.repeats import once, tagged
@@ -102,8 +103,9 @@ def make_app(services: ApiServices) -> web.Application:
         return tagged(request, web.Response(text=shown, content_type=JSON, headers={"Cache-Control": "no-cache"}))
 
     app.router.add_get("/v1/openapi.json", openapi)
+    limits = Limits(services.settings.api.rate, services.settings.api.at_once)
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, _handler(services, operation))
+        app.router.add_route(operation.method, operation.path, _handler(services, limits, operation))
     return app
 
 
@@ -111,9 +113,17 @@ async def _close(app: web.Application) -> None:
     app[CLOSING].set()
 
 
-def _handler(services: ApiServices, operation: Operation) -> Handler:
+def _handler(services: ApiServices, limits: Limits, operation: Operation) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = NOBODY if operation.action is None else await identify(services, request)
+        if operation.action is None:
+            return await answered(request, NOBODY)
+        caller = await _known(services, limits, request)
+        whose = key_of(caller)
+        limits.spend(whose)
+        with limits.under_way(whose):
+            return await answered(request, caller)
+
+    async def answered(request: web.Request, caller: Caller) -> web.StreamResponse:
         call = Call(services, request, caller, dict(request.match_info))
 
         async def carry_out() -> web.StreamResponse:
@@ -124,6 +134,15 @@ def _handler(services: ApiServices, operation: Operation) -> Handler:
         return tagged(request, await once(services, request, caller, operation, carry_out))
 
     return handle
+
+
+async def _known(services: ApiServices, limits: Limits, request: web.Request) -> Caller:
+    """Return who asks; strangers are counted by their address."""
+    try:
+        return await identify(services, request)
+    except Problem:
+        limits.spend(f"stranger at {request.remote}")
+        raise
 
 
 async def _admit(call: Call, operation: Operation) -> None:

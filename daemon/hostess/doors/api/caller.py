@@ -48,6 +48,11 @@ async def identify(services: ApiServices, request: web.Request) -> Caller:
     return Caller(name, Token("socket", name, "", "owner", (), services.clock.now()))
 
 
+def key_of(caller: Caller) -> str:
+    """Return what tells one caller from all others, in memory and in the journal."""
+    return f"{caller.token.id} {caller.name}"
+
+
 def refuse_basic_in_clear(voucher: str, request: web.Request) -> None:
     """Raise Problem "insecure-basic" for a password that was sent over a network without TLS."""
     basic = request.headers.get("Authorization", "").lower().startswith("basic")

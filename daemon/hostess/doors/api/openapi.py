@@ -44,6 +44,7 @@ _ERRORS = {
     "415": "The body is of another type.",
     "421": "The name in Host is not the admin API's.",
     "422": "What was given does not fit; `mistakes` lists all of it.",
+    "429": "More than one caller may ask for; `Retry-After` says when to come again.",
     "500": "A mistake of Hostess's own, or something that it keeps is damaged.",
     "502": "The engine refuses.",
     "503": "Something that this needs does not answer: the engine, the journal, the proxy.",

@@ -1,5 +1,6 @@
 """Problems as answers: RFC 9457 `application/problem+json`, and the one table from codes to statuses."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -54,6 +55,7 @@ STATUSES: Mapping[str, int] = {
     "not-json": 415,
     "wrong-media": 415,
     "wrong-host": 421,
+    "too-many-requests": 429,
     "authority-unreadable": 500,
     "backup-damaged": 500,
     "internal-error": 500,
@@ -98,6 +100,19 @@ class InvalidRequest(Problem):
         self.mistakes = mistakes
 
 
+class TooManyRequests(Problem):
+    """More than one caller may ask for; *retry_after* is in seconds."""
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(
+            "too-many-requests",
+            f"{what}, which is more than one caller may have",
+            serving="all other callers, and what was begun",
+            remedy="ask again after the seconds in Retry-After, or raise api.rate or api.at_once in the settings",
+        )
+        self.retry_after = retry_after
+
+
 def answer(problem: Problem, redactor: Redactor, *, request_id: str = "") -> web.Response:
     """Return the answer that tells *problem*, with known secrets hidden."""
     status = status_of(problem.code)
@@ -116,4 +131,6 @@ def answer(problem: Problem, redactor: Redactor, *, request_id: str = "") -> web
         "request_id": request_id,
     }
     headers = {"WWW-Authenticate": 'Bearer realm="Hostess"'} if status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(problem, TooManyRequests):
+        headers["Retry-After"] = str(math.ceil(problem.retry_after))
     return web.json_response(members, status=status, headers=headers, content_type=MEDIA)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hostess.domain.keyed_requests import Answer
 from hostess.domain.problem import Problem
-from hostess.doors.api.caller import Caller
+from hostess.doors.api.caller import Caller, key_of
 from hostess.doors.api.operation import JSON, Operation
 from hostess.doors.api.wiring import ApiServices
 
@@ -46,8 +46,7 @@ async def once(
             raise TypeError(f"{operation.name} has no answer that could be kept")
         return Answer(response.status, response.text or "")
 
-    whose = f"{caller.token.id} {caller.name}"
-    answer, replayed = await services.keyed.once(whose, key, await _digest(operation, request), answered)
+    answer, replayed = await services.keyed.once(key_of(caller), key, await _digest(operation, request), answered)
     headers = {_REPLAYED: "true"} if replayed else {}
     if not answer.body:
         return web.Response(status=answer.status, headers=headers)

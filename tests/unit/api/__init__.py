@@ -1,0 +1,1 @@
+"""Decisions of the admin API that need no server."""
