@@ -44,6 +44,7 @@ from hostess.doors.api.guards import Handler, guards, mark
 from hostess.doors.api.limits import Limits
 from hostess.doors.api.openapi import document
 from hostess.doors.api.operation import JSON, Call, Operation, read, respond
+from hostess.doors.api.reference import as_html, blocks
 from hostess.doors.api.repeats import once, tagged
 from hostess.doors.api.streams import CLOSING
 from hostess.doors.api.wiring import SERVICES, ApiServices
@@ -97,12 +98,23 @@ def make_app(services: ApiServices) -> web.Application:
     app[CLOSING] = asyncio.Event()
     app.on_response_prepare.append(mark)
     app.on_shutdown.append(_close)
-    shown = json.dumps(document(OPERATIONS, __version__))
+    described = document(OPERATIONS, __version__)
+    shown = json.dumps(described)
 
     async def openapi(request: web.Request) -> web.StreamResponse:
         return tagged(request, web.Response(text=shown, content_type=JSON, headers={"Cache-Control": "no-cache"}))
 
+    page = as_html(blocks(described))
+
+    async def docs(_: web.Request) -> web.Response:
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+        }
+        return web.Response(text=page, content_type="text/html", headers=headers)
+
     app.router.add_get("/v1/openapi.json", openapi)
+    app.router.add_get("/v1/docs", docs)
     limits = Limits(services.settings.api.rate, services.settings.api.at_once)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _handler(services, limits, operation))

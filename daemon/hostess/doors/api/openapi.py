@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the table of operations."""
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,10 +11,15 @@ from pydantic.json_schema import models_json_schema
 from hostess.doors.api.operation import EVENTS, JSON, TEXT, Nothing, Operation
 from hostess.doors.api.problems import MEDIA
 from hostess.doors.api.repeats import KEY, LONGEST, takes_key
+from hostess.services.tokens import MAY
 
 Json = dict[str, Any]
 
+ROLES = "x-roles"
+"""Who may ask for an operation: a member of the document that is ours."""
+
 _REF = "#/components/schemas/{model}"
+_NAMED = re.compile(r'"#/components/schemas/(\w+)"')
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 _TEXT: Json = {"type": "string"}
 _EVENT: Json = {
@@ -54,6 +60,9 @@ _ERRORS = {
 """Every status that a problem may have (`problems.STATUSES`), and what it means."""
 
 
+_ERRORS_SHOWN: Json = {status: {"$ref": f"#/components/responses/{status}"} for status in _ERRORS}
+
+
 def document(operations: Iterable[Operation], version: str) -> Json:
     """Return the document."""
     table = list(operations)
@@ -61,12 +70,15 @@ def document(operations: Iterable[Operation], version: str) -> Json:
     paths: Json = {}
     for operation in table:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    # Queries are told as parameters; what nothing else refers to is no object of its own.
+    named = set(_NAMED.findall(json.dumps([paths, schemas])))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Hostess admin API", "version": version},
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "Problem": _problem()},
+            "schemas": {**{name: schemas[name] for name in schemas if name in named}, "Problem": _problem()},
+            "responses": _errors(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
@@ -85,12 +97,17 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     described: Json = {
         "operationId": operation.name,
         "summary": operation.summary,
+        "tags": [operation.group],
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _PATH_PARAMETER.findall(operation.path)
         ],
-        "responses": {str(operation.status): _answer(operation), **_errors()},
+        "responses": {str(operation.status): _answer(operation), **_ERRORS_SHOWN},
     }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.action is not None:
+        described[ROLES] = [role for role, may in MAY.items() if operation.action in may]
     if operation.method == "GET" and JSON in operation.media and operation.returns:
         described["responses"]["304"] = {"description": "It is still what the ETag in `If-None-Match` stands for."}
     if takes_key(operation):
@@ -103,7 +120,9 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     if operation.given is Nothing:
         return described
     if operation.in_query:
-        described["parameters"] += _query(schemas[operation.given.__name__])
+        query = schemas[operation.given.__name__]
+        described["parameters"] += _query(query)
+        described["description"] = "\n\n".join(filter(None, [operation.description, query.get("description", "")]))
     else:
         described["requestBody"] = {
             "required": True,
@@ -128,9 +147,18 @@ def _answer(operation: Operation) -> Json:
 def _query(schema: Json) -> list[Json]:
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": described}
+        {"name": name, "in": "query", "required": name in required, "schema": _without_null(described)}
         for name, described in schema.get("properties", {}).items()
     ]
+
+
+def _without_null(schema: Json) -> Json:
+    """Return what a query can say: a parameter that is none is left out."""
+    options = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    if not options:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return {**rest, **(options[0] if len(options) == 1 else {"anyOf": options})}
 
 
 def _errors() -> Json:

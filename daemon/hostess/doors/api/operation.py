@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
@@ -127,7 +128,7 @@ class Operation:
 
     *takes*: the types of a body that its handler reads itself, as it comes; *given* is the query then. *makes_place*: it decides
     itself whether the environment that its path names must be there. *media*: the types of its answer, which is JSON unless they say
-    otherwise; a WebSocket's status is 101.
+    otherwise; a WebSocket's status is 101. *group*: the words of its file's name.
     """
 
     name: str
@@ -142,6 +143,8 @@ class Operation:
     takes: tuple[str, ...] = ()
     makes_place: bool = False
     media: tuple[str, ...] = (JSON,)
+    description: str = ""
+    group: str = ""
 
     @property
     def in_query(self) -> bool:
@@ -167,9 +170,22 @@ def op(  # noqa: PLR0913 -- the columns of the table
     method, path = route.split(" ", 1)
 
     def make(handler: Callable[[Call, G], Awaitable[object]]) -> Operation:
-        summary = (handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        summary, _, description = cleandoc(handler.__doc__ or "").partition("\n")
         return Operation(
-            handler.__name__, method, path, action, given, returns, status, summary, handler, takes, makes_place, media
+            handler.__name__,
+            method,
+            path,
+            action,
+            given,
+            returns,
+            status,
+            summary.rstrip("."),
+            handler,
+            takes,
+            makes_place,
+            media,
+            description.strip(),
+            handler.__module__.rpartition(".")[2].replace("_", " "),
         )
 
     return make
