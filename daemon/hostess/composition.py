@@ -24,6 +24,7 @@ from hostess.domain.ports import (
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
 from hostess.services.backups.services import BackupServices
+from hostess.services.building.registries import Registries
 from hostess.services.certificates.certificates import Certificates
 from hostess.services.certificates.imports import CertificateImports
 from hostess.services.certificates.internal import InternalCertificates
@@ -93,6 +94,7 @@ class World:
     tokens: Tokens
     ssh_keys: SshKeys
     keyed: KeyedRequests
+    registries: Registries
     certificates: FileCertificates
     served: ServedCertificates
     internal: InternalCertificates
@@ -147,7 +149,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     ground = Ground(settings, journal, vault, outside, redactor, own, urls)
     sources = sources_of(ground, await journal.instance())
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
-    redactor.learn(await sources.secrets.known())
+    redactor.learn(await sources.secrets.known() | await sources.registries.passwords())
     running = running_of(ground, sources.access)
     deploying = deploying_of(ground, sources, running)
     watching = watching_of(ground, sources, running, deploying)
@@ -171,6 +173,7 @@ def _world(
         tokens=Tokens(journal, clock),
         ssh_keys=SshKeys(journal, clock),
         keyed=KeyedRequests(journal, vault, clock),
+        registries=sources.registries,
         certificates=ground.own.store,
         served=ground.own.shown,
         internal=ground.own.internal,

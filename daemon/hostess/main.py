@@ -205,6 +205,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         tokens=world.tokens,
         ssh_keys=world.ssh_keys,
         keyed=world.keyed,
+        registries=world.registries,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

@@ -8,7 +8,9 @@ import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -51,8 +53,8 @@ def made(label: str) -> tuple[bytes, dict[str, bytes]]:
 
 
 @asynccontextmanager
-async def registry(label: str) -> AsyncIterator[str]:
-    """Serve `<address>/shop:1`; yield the address."""
+async def registry(label: str, account: tuple[str, str] | None = None) -> AsyncIterator[str]:
+    """Serve `<address>/shop:1`; yield the address. With an *account* nothing is given to anybody else."""
     manifest, blobs = made(label)
 
     async def manifests(request: web.Request) -> web.Response:
@@ -68,7 +70,14 @@ async def registry(label: str) -> AsyncIterator[str]:
     async def root(_: web.Request) -> web.Response:
         return web.json_response({})
 
-    app = web.Application()
+    @web.middleware
+    async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if account is not None and request.headers.get("Authorization") != aiohttp.encode_basic_auth(*account):
+            errors = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
+            return web.json_response(errors, status=401, headers={"WWW-Authenticate": 'Basic realm="test"'})
+        return await handler(request)
+
+    app = web.Application(middlewares=[ask])
     app.router.add_get("/v2/", root)
     app.router.add_get("/v2/shop/manifests/{tag}", manifests)
     app.router.add_get("/v2/shop/blobs/{digest}", blob)
@@ -76,5 +85,7 @@ async def registry(label: str) -> AsyncIterator[str]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -14,6 +14,7 @@ from hostess.adapters.engine.build_limits import BuildLimits
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.engine.exec import Executor
 from hostess.domain.problem import Problem
+from hostess.domain.registries import RegistryLogin
 from tests.contract.registry import registry
 from tests.contract.test_engine import ECHO, ECHO_SH, GRACE, LABELS, SUBNET, Bench, get, network, refusal, ticks
 
@@ -98,6 +99,34 @@ async def test_pull(bench: Bench) -> None:
     assert image.labels == {"hostess.test": "engine"}
     assert bench.said[:2] == [f"pulling {address}/shop:1", "  1 of 1 layers"]
     assert "shop:2" in raised.value.what
+
+
+async def test_a_private_image_is_fetched_with_a_login(bench: Bench) -> None:
+    """A registry that wants a login gives an image to who has it, and a build begins with what was fetched that way."""
+    account = ("octocat", "open sesame")
+    async with registry("private", account) as address:
+        reference, login = f"{address}/shop:1", RegistryLogin(address, *account)
+        with refusal("image-not-found") as nobody:
+            await bench.engine.pull(reference, bench.said.append)
+        with refusal("registry-refused") as wrong:
+            await bench.engine.sign_in(RegistryLogin(address, "octocat", "guessed"))
+        await bench.engine.sign_in(login)
+        image = await bench.engine.pull(reference, bench.said.append, login)
+        try:
+            built = await bench.build({"Dockerfile": f"FROM {reference}\nLABEL more=1\n"})
+        finally:
+            await bench.engine.remove_image(reference)
+
+    assert image.labels == {"hostess.test": "private"}
+    assert (await bench.engine.image(built) or image).labels["more"] == "1"
+    assert "hostess registry login" in nobody.value.remedy
+    assert "guessed" not in wrong.value.what
+
+
+async def test_a_registry_that_is_away_takes_no_login(bench: Bench) -> None:
+    """Where nothing listens, that is what is said."""
+    with refusal("registry-unreachable"):
+        await bench.engine.sign_in(RegistryLogin("127.0.0.1:9", "octocat", "open sesame"))
 
 
 async def test_cancelled_build_is_dead(bench: Bench) -> None:

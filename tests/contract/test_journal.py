@@ -12,6 +12,7 @@ from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Canary, LiveDomain, Project, Share, Task, Token
+from hostess.domain.registries import Registry
 from hostess.domain.releases.lock import Lock
 from hostess.domain.releases.release import (
     NEXT,
@@ -364,6 +365,18 @@ async def test_a_switch_needs_its_environment_and_deployment(journal: Journal) -
     assert (no_place.value.code, no_deployment.value.code) == ("environment-not-found", "deployment-not-found")
     assert await journal.releases("shop", "production", 9) == []
     assert await journal.live("shop", "production") is None
+
+
+async def test_registries(journal: Journal) -> None:
+    """Of each registry one login is kept, the last; they are listed by host."""
+    old, new = (Registry("ghcr.io", user, "v1.x", NOW) for user in ("old", "new"))
+    for registry in (old, new, Registry("a.test", "me", "v1.y", NOW)):
+        await journal.put_registry(registry)
+
+    assert [(each.host, each.user) for each in await journal.registries()] == [("a.test", "me"), ("ghcr.io", "new")]
+    assert (await journal.registries())[1] == new
+    assert await journal.remove_registry("ghcr.io")
+    assert not await journal.remove_registry("ghcr.io")
 
 
 async def test_releases_are_listed_newest_first(journal: Journal) -> None:

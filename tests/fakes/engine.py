@@ -12,6 +12,7 @@ from typing import TypeVar
 from hostess.adapters.engine.pull import refused
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
 from hostess.domain.problem import Problem
+from hostess.domain.registries import RegistryLogin, registry_of
 from hostess.domain.releases.push import Say
 from tests.fakes.building import Recipe, build, packed
 from tests.fakes.containers import Running
@@ -31,13 +32,15 @@ KILLED = 137
 class FakeEngine:
     """Implements `ports.Engine`; to be closed.
 
-    What tests turn: *recipes* (name -> image that is here), *registry* (name -> image that a pull finds), *commands* (executables
-    that every container has), *fail* (method name -> Problem raised once), *unreachable*, *gate* (builds wait for it).
+    What tests turn: *recipes* (name -> image that is here), *registry* (name -> image that a pull finds), *accounts* (host of a
+    registry -> user and password that it wants), *commands* (executables that every container has), *fail* (method name -> Problem
+    raised once), *unreachable*, *gate* (builds wait for it).
     What tests read: *calls* ((method, name) in order), *orders* (builds), *created* (containers).
     """
 
     def __init__(self) -> None:
         self.recipes: dict[str, Recipe] = {}
+        self.accounts: dict[str, tuple[str, str]] = {}
         self.registry: dict[str, Recipe] = {"registry.test/echo:1": stock()["echo:1"]}
         self.commands: dict[str, Program] = {}
         self.fail: dict[str, Problem] = {}
@@ -90,10 +93,19 @@ class FakeEngine:
         self._enter("images", "")
         return [image for image in self._images.values() if labels.items() <= image.labels.items()]
 
-    async def pull(self, reference: str, say: Say) -> Image:
-        """Fetch an image from *registry*; where the name has a port, nothing listens."""
+    async def sign_in(self, login: RegistryLogin) -> None:
+        """Take the logins of *accounts*."""
+        self._enter("sign_in", login.host)
+        if self.accounts.get(login.host) != (login.user, login.password):
+            raise Problem("registry-refused", f"{login.host} does not take this user and password")
+
+    async def pull(self, reference: str, say: Say, login: RegistryLogin | None = None) -> Image:
+        """Fetch an image from *registry*; where the name has a port, nothing listens. Hosts of *accounts* want a login."""
         self._enter("pull", reference)
         say(f"pulling {reference}")
+        account = self.accounts.get(registry_of(reference))
+        if account is not None and (login is None or account != (login.user, login.password)):
+            raise refused(reference, "pull access denied")
         if reference in self.registry:
             return self.add_image(reference, self.registry[reference])
         local = ":" in reference.partition("/")[0] and "/" in reference

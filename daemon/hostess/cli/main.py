@@ -39,6 +39,7 @@ PLACES = {
     "notify": f"{_HERE}.notify:notify",
     "tokens": f"{_HERE}.tokens:tokens",
     "keys": f"{_HERE}.keys:keys",
+    "registry": f"{_HERE}.registry:registry",
     "login": f"{_HERE}.login:login",
     "logout": f"{_HERE}.login:logout",
     "whoami": f"{_HERE}.login:whoami",

@@ -21,6 +21,7 @@ from hostess.domain.settings import Settings
 from hostess.domain.subnets import free_subnets
 from hostess.services.backups.services import BackupServices, Databases
 from hostess.services.building.builder import Builder
+from hostess.services.building.registries import Registries
 from hostess.services.building.static_sites import StaticSites
 from hostess.services.building.tree_values import TreeValues
 from hostess.services.certificates.certificates import Certificates
@@ -97,6 +98,7 @@ class Sources:
     secrets: SecretStore
     access: DatabaseAccess
     sites: FileSites
+    registries: Registries
     preparation: Preparation
     rebuilding: Rebuilding
 
@@ -109,8 +111,16 @@ def sources_of(ground: Ground, instance: str) -> Sources:
     secrets = SecretStore(journal, vault, clock)
     access = DatabaseAccess(secrets, clock, ground.redactor)
     railpack = RailpackProcess(settings.data_dir / "railpack", railpack_environment(settings))
+    registries = Registries(journal, engine, vault, ground.redactor, clock)
     builder = Builder(
-        engine, repositories, journal, ground.outside.meter, clock, settings=settings.build, railpack=railpack
+        engine,
+        repositories,
+        journal,
+        ground.outside.meter,
+        clock,
+        settings=settings.build,
+        railpack=railpack,
+        registries=registries,
     )
     sites, databases = FileSites(settings.data_dir / "static"), DatabaseWorkloads(journal, access, instance)
     preparation = Preparation(
@@ -131,7 +141,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         own_hosts=claims(api_host(settings)),
     )
     rebuilding = Rebuilding(journal, builder, databases, vault, clock)
-    return Sources(repositories, secrets, access, sites, preparation, rebuilding)
+    return Sources(repositories, secrets, access, sites, registries, preparation, rebuilding)
 
 
 @dataclass(frozen=True, slots=True)

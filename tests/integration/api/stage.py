@@ -400,6 +400,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         tokens=world.tokens,
         ssh_keys=world.ssh_keys,
         keyed=world.keyed,
+        registries=world.registries,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

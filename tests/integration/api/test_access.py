@@ -28,6 +28,7 @@ PATHS = {
     "name": "GREETING",
     "token": "0",
     "key": "0",
+    "registry": "ghcr.io",
     "deployment": "0",
     "certificate": "0",
     "host": "shop.example.com",
@@ -44,6 +45,7 @@ BODIES = {
     "create_token": {"name": "x"},
     "add_ssh_key": {"name": "x", "key": "x"},
     "retry_certificate": {"host": "x"},
+    "sign_in_at_registry": {"user": "a", "password": "b"},
     "add_domain": {"host": "shop.example.com", "service": "web"},
     "import_certificate": {"chain": "x", "key": "y"},
 }

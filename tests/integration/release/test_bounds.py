@@ -24,6 +24,7 @@ async def test_a_build_leaves_no_lock_behind(bench: Bench) -> None:
         SystemClock(),
         settings=BuildSettings(),
         railpack=RailpackProcess(bench.folder, {}),
+        registries=bench.world.registries,
     )
     for version in ("1", "2"):
         commit = await bench.commit("shop", {"Dockerfile": f"FROM hostess-test/echo:1\nENV VERSION={version}\n"})

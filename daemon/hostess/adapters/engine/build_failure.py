@@ -11,7 +11,8 @@ PARSE = re.compile(r"parse error(?: on)?(?: line (\d+))?:? *(.*)")
 ABSENT = re.compile(r'"([^"]+)"(?:: | )not found')
 NO_DOCKERFILE = re.compile(r"failed to read dockerfile|failed to load dockerfile")
 NOT_THERE = re.compile(
-    r"pull access denied|manifest unknown|repository does not exist|: not found|does not match the specified platform",
+    r"pull access denied|no basic auth credentials|unauthorized|authentication required|"
+    r"manifest unknown|repository does not exist|: not found|does not match the specified platform",
     re.IGNORECASE,
 )
 PREAMBLE = re.compile(r"^(?:failed to (?:solve|create LLB definition|load cache key)(?: with frontend [\w.]+)?: )+")

@@ -18,10 +18,11 @@ from hostess.adapters.engine.build_limits import BuildLimits, Limit
 from hostess.adapters.engine.calls import PATIENCE, Api, Calls, Line, checked, image_details, reason, url_of
 from hostess.adapters.engine.exec import Executor
 from hostess.adapters.engine.files import export, give_folders, put_files
-from hostess.adapters.engine.pull import fetch
+from hostess.adapters.engine.pull import fetch, try_login
 from hostess.adapters.engine.values import container_of, creation, facts_of, image_of, instant, label_filter
 from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
 from hostess.domain.problem import Problem
+from hostess.domain.registries import RegistryLogin
 from hostess.domain.releases.push import Say
 
 T = TypeVar("T")
@@ -69,13 +70,17 @@ class DockerEngine:
         found = await self._calls.run("list images", lambda api: api.images(filters=label_filter(labels)))
         return [image_of(entry) for entry in found]
 
-    async def pull(self, reference: str, say: Say) -> Image:
+    async def pull(self, reference: str, say: Say, login: RegistryLogin | None = None) -> Image:
         """Fetch an image; Problem "image-not-found" or "registry-unreachable"."""
-        await self._calls.alone("pull an image", partial(fetch, reference, on_loop(say)))
+        await self._calls.alone("pull an image", partial(fetch, reference, on_loop(say), login))
         image = await self.image(reference)
         if image is None:
             raise Problem("image-not-found", f"the image {reference} was pulled and is not there")
         return image
+
+    async def sign_in(self, login: RegistryLogin) -> None:
+        """See whether a registry takes a login; Problem "registry-refused" or "registry-unreachable"."""
+        await self._calls.alone("sign in at a registry", partial(try_login, login))
 
     async def remove_image(self, reference: str) -> None:
         """Remove a tag or an untagged id; an absent one, or one still in use, is no error."""

@@ -6,6 +6,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from hostess.adapters.journal import keyed_requests as journal_keyed_requests
+from hostess.adapters.journal import registries as journal_registries
 from hostess.adapters.journal import ssh_keys as journal_ssh_keys
 from hostess.adapters.journal import wal_schema as journal_wal_schema
 
@@ -345,8 +346,8 @@ def m013_ssh_keys(db: Database) -> None:
 
 @migrations()
 def m015_admin_api(db: Database) -> None:
-    """Make the table for requests that may be repeated."""
-    db.executescript(journal_keyed_requests.TABLES)
+    """Make the tables for requests that may be repeated, and for registries."""
+    db.executescript(journal_keyed_requests.TABLES + journal_registries.TABLES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -28,6 +28,7 @@ from hostess.adapters.journal.database import JournalFile
 from hostess.adapters.journal.issuances import SqliteIssuances
 from hostess.adapters.journal.keyed_requests import KeyedRequestRows
 from hostess.adapters.journal.locks import LockRows
+from hostess.adapters.journal.registries import RegistryRows
 from hostess.adapters.journal.ssh_keys import SshKeyRows
 from hostess.adapters.journal.wal import WalRows
 from hostess.domain.problem import Problem
@@ -52,7 +53,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteJournal(BackupRows, KeyedRequestRows, LockRows, SshKeyRows, WalRows):
+class SqliteJournal(BackupRows, KeyedRequestRows, LockRows, RegistryRows, SshKeyRows, WalRows):
     """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
 
     A call that is cancelled while it waits is carried out whole or not at all. Problem "journal-failed" when SQLite cannot read or

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from hostess.domain.ports.backups import Shell
 from hostess.domain.ports.terminal import Terminal
+from hostess.domain.registries import RegistryLogin
 from hostess.domain.releases.push import Say
 
 T = TypeVar("T")
@@ -124,8 +125,11 @@ class Engine(Protocol):
     async def images(self, labels: Mapping[str, str]) -> list[Image]:
         """Return the local images that carry all these labels."""
 
-    async def pull(self, reference: str, say: Say) -> Image:
+    async def pull(self, reference: str, say: Say, login: RegistryLogin | None = None) -> Image:
         """Fetch an image from its registry; Problem "image-not-found" or "registry-unreachable"."""
+
+    async def sign_in(self, login: RegistryLogin) -> None:
+        """See whether a registry takes a login; Problem "registry-refused" or "registry-unreachable". Nothing is kept."""
 
     async def remove_image(self, reference: str) -> None:
         """Remove a tag or an untagged id; an absent one, or one still in use, is no error."""

@@ -7,6 +7,7 @@ from typing import Protocol, Unpack
 from hostess.domain.ports.backups import BackupRecords
 from hostess.domain.ports.issuances import IssuanceJournal
 from hostess.domain.ports.keyed_requests import KeyedRequestRecords
+from hostess.domain.ports.registries import RegistryRecords
 from hostess.domain.ports.ssh_keys import SshKeyRecords
 from hostess.domain.ports.wal import WalRecords
 from hostess.domain.records import (
@@ -28,7 +29,7 @@ from hostess.domain.releases.release import Deployment, Moving, Release, State
 from hostess.domain.routing.closures import Closure
 
 
-class Journal(BackupRecords, KeyedRequestRecords, SshKeyRecords, WalRecords, Protocol):
+class Journal(BackupRecords, KeyedRequestRecords, RegistryRecords, SshKeyRecords, WalRecords, Protocol):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
 
     @property

@@ -52,7 +52,7 @@ _ERRORS = {
     "422": "What was given does not fit; `mistakes` lists all of it.",
     "429": "More than one caller may ask for; `Retry-After` says when to come again.",
     "500": "A mistake of Hostess's own, or something that it keeps is damaged.",
-    "502": "The engine refuses.",
+    "502": "The engine refuses, or a registry cannot be reached.",
     "503": "Something that this needs does not answer: the engine, the journal, the proxy.",
     "504": "It took longer than it may; what was begun goes on.",
     "507": "Something is used up: disk, memory, addresses.",

@@ -62,6 +62,7 @@ STATUSES: Mapping[str, int] = {
     "record-unreadable": 500,
     "secret-unreadable": 500,
     "engine-refused": 502,
+    "registry-unreachable": 502,
     "engine-unreachable": 503,
     "journal-failed": 503,
     "buildkit-unreachable": 503,

@@ -10,6 +10,7 @@ from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.backups.host_backups import HostBackups
 from hostess.services.backups.services import BackupServices
+from hostess.services.building.registries import Registries
 from hostess.services.certificates.certificates import Certificates
 from hostess.services.certificates.imports import CertificateImports
 from hostess.services.certificates.internal import InternalCertificates
@@ -69,6 +70,7 @@ class ApiServices:
     tokens: Tokens
     ssh_keys: SshKeys
     keyed: KeyedRequests
+    registries: Registries
     certificates: CertificateStore
     served: ServedCertificates
     orders: Certificates

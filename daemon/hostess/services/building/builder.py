@@ -14,11 +14,14 @@ from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal
 from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 from hostess.domain.recognisers import dockerfiles
+from hostess.domain.registries import base_images
 from hostess.domain.releases.push import Say
 from hostess.domain.settings import BuildSettings
 from hostess.services.building.generated_builds import GeneratedBuilds
 from hostess.services.building.railpack_builds import RailpackBuilds
+from hostess.services.building.registries import Registries
 
+MOST_DOCKERFILE = 1024**2
 MIN_FREE_DISK = 1024**3
 MIN_FREE_MEMORY = 256 * 1024**2
 
@@ -35,7 +38,7 @@ class Source:
 class Builder:
     """Makes or finds the image of every service. Builds run one after the other (`build.concurrency`), limited."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- wired in one place
         self,
         engine: Engine,
         repositories: Repositories,
@@ -45,6 +48,7 @@ class Builder:
         *,
         settings: BuildSettings,
         railpack: Railpack,
+        registries: Registries,
     ) -> None:
         self._engine = engine
         self._repositories = repositories
@@ -54,6 +58,7 @@ class Builder:
         self._meter = meter
         self._clock = clock
         self._settings = settings
+        self._registries = registries
         self._slots = asyncio.Semaphore(settings.concurrency)
         # A lock lives as long as somebody builds by its key, or waits to.
         self._building: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -99,7 +104,7 @@ class Builder:
         found = await self._engine.image(reference)
         if found is None:
             say(f"       pulling {reference}")
-            found = await self._engine.pull(reference, say)
+            found = await self._registries.pull(reference, say)
         return found.id
 
     async def _works(self, source: Source, services: Mapping[str, Service]) -> dict[str, "Work"]:
@@ -202,6 +207,7 @@ class Builder:
             if work.railpack:
                 cache = f"hostess-{source.project}"
                 return await self._railpack_builds.build(order, say, cache=cache, commanded=work.commanded)
+            await self._fetch_bases(source, work, say)
             return await self._engine.build(order, say)
         except Problem as problem:
             what = f"the build of {work.name} failed: {problem.what}"
@@ -211,6 +217,15 @@ class Builder:
                 else ""
             )
             raise Problem(problem.code, what, remedy=problem.remedy + shown, tail=problem.tail) from problem
+
+    async def _fetch_bases(self, source: Source, work: "Work", say: Say) -> None:
+        """Fetch what the Dockerfile begins with from registries that are signed in at."""
+        if work.extra:
+            return  # a Dockerfile of our own begins with public images
+        path = work.dockerfile if work.path in {".", ""} else f"{work.path}/{work.dockerfile}"
+        text = await self._repositories.read_file(source.project, source.commit, path, MOST_DOCKERFILE)
+        references = base_images((text or b"").decode(errors="replace"), work.args)
+        await self._registries.prepare(references, lambda line: say(f"       {line}"))
 
     def _check_room(self, facts: EngineFacts) -> None:
         free = self._meter.free_disk(facts.root)

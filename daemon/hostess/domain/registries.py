@@ -1,0 +1,140 @@
+"""Registries of images: whose an image is, who signs in there, and which images a Dockerfile begins with."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hostess.domain.problem import Problem
+
+DOCKER_HUB = "docker.io"
+_OTHER_NAMES = {
+    "index.docker.io": DOCKER_HUB,
+    "registry-1.docker.io": DOCKER_HUB,
+    "registry.hub.docker.com": DOCKER_HUB,
+}
+_HOST = re.compile(
+    r"(?=.{1,253}(?::\d|$))[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::(?P<port>\d{1,5}))?|\[[0-9a-f:]+\](?::\d{1,5})?"
+)
+_LONGEST = 4096
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+_IMAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry's row: who signs in there, with a *sealed* password."""
+
+    host: str
+    user: str
+    sealed: str = field(repr=False)
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLogin:
+    """What an engine shows a registry."""
+
+    host: str
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """Return what engines call the registry: Docker's own has a name of old."""
+        return "https://index.docker.io/v1/" if self.host == DOCKER_HUB else self.host
+
+
+def registry_of(reference: str) -> str:
+    """Return the host of the registry that an image comes from: the first step of its name when it looks like a host."""
+    first, slash, _ = reference.partition("/")
+    if not slash or not (set(first) & {".", ":"} or first == "localhost"):
+        return DOCKER_HUB
+    return _OTHER_NAMES.get(first.lower(), first.lower())
+
+
+def checked_host(text: str) -> str:
+    """Return the host (and port) of a registry, as images name it; Problem "registry-invalid" for text that is none."""
+    host = text.strip().lower().removeprefix("https://").rstrip("/")
+    host = _OTHER_NAMES.get(host.partition("/")[0], host)
+    if not _HOST.fullmatch(host):
+        raise Problem(
+            "registry-invalid",
+            f"{text[:100]} is no host of a registry",
+            remedy="name it as images do, without a path: ghcr.io, registry.example.com:5000",
+        )
+    return host
+
+
+def checked_login(host: str, user: str, password: str) -> RegistryLogin:
+    """Return a login; Problem "registry-invalid" for what no registry could have."""
+    if not user or not password or len(user) + len(password) > _LONGEST or not user.isprintable():
+        raise Problem("registry-invalid", "signing in takes a user and a password (or an access token in its place)")
+    return RegistryLogin(checked_host(host), user, password)
+
+
+def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the images that a Dockerfile begins with or copies from, in their order; *args* are the build's.
+
+    What depends on variables that only a build knows is left out, and so are stages.
+    """
+    known: dict[str, str] = {}
+    stages: set[str] = set()
+    found: dict[str, None] = {}
+    begun = False
+    for words in _instructions(dockerfile):
+        match words[0].upper(), words[1:]:
+            case "ARG", [text, *_] if not begun:
+                name, given, default = text.partition("=")
+                if name in args or given:
+                    known[name] = args.get(name, _filled(default, known) or "")
+            case "FROM", rest:
+                begun = True
+                plain = [word for word in rest if not word.startswith("--")]
+                image = _filled(plain[0], known) if plain else None
+                if image and image.lower() not in stages | {"scratch"}:
+                    found[image] = None
+                if len(plain) == 3 and plain[1].upper() == "AS":  # noqa: PLR2004 -- FROM image AS stage
+                    stages.add(plain[2].lower())
+            case "COPY", rest:
+                for word in rest:
+                    source = word.removeprefix("--from=")
+                    if (
+                        source not in {word, ""}
+                        and source.lower() not in stages
+                        and not source.isdigit()
+                        and "$" not in source
+                    ):
+                        found[source] = None
+    return tuple(found)[:_IMAGES]
+
+
+def _instructions(dockerfile: str) -> Iterator[list[str]]:
+    """Yield the words of each instruction; lines that end in a backslash go on."""
+    joined = re.sub(r"\\[ \t]*\r?\n(?:[ \t]*#[^\n]*\n)*", " ", dockerfile)
+    for line in joined.splitlines():
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            words = text.split()
+        if words:
+            yield words
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str | None:
+    """Return the text with its variables' values; None when one has none."""
+    missing = False
+
+    def value(found: re.Match[str]) -> str:
+        nonlocal missing
+        name, default = found[1] or found[2], found[3]
+        chosen = known.get(name) or default
+        missing = missing or chosen is None
+        return chosen or ""
+
+    filled = _VARIABLE.sub(value, text)
+    return None if missing or "$" in filled else filled

@@ -1,0 +1,1 @@
+"""Decisions about what is built and fetched."""
