@@ -10,6 +10,7 @@ from hostess.adapters.dns.challenge_probe import HttpChallengeProbe
 from hostess.adapters.dns.name_servers import DnsNameServers
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
+from hostess.adapters.git.fetching import GitFetcher
 from hostess.adapters.git.repositories import DulwichRepositories
 from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.notices.channels import channels_of
@@ -37,6 +38,7 @@ from hostess.services.deploying.deployments import Deployments
 from hostess.services.deploying.pushes import Pushes
 from hostess.services.deploying.turns import Turns
 from hostess.services.deploying.uploads import Uploads
+from hostess.services.deploying.webhooks import Webhooks
 from hostess.services.environments import Environments
 from hostess.services.jobs.jobs import Jobs
 from hostess.services.jobs.one_off import OneOff
@@ -95,6 +97,7 @@ class World:
     ssh_keys: SshKeys
     keyed: KeyedRequests
     registries: Registries
+    webhooks: Webhooks
     certificates: FileCertificates
     served: ServedCertificates
     internal: InternalCertificates
@@ -174,6 +177,7 @@ def _world(
         ssh_keys=SshKeys(journal, clock),
         keyed=KeyedRequests(journal, vault, clock),
         registries=sources.registries,
+        webhooks=Webhooks(journal, repositories, GitFetcher(repositories.path), pushes, vault, redactor, clock),
         certificates=ground.own.store,
         served=ground.own.shown,
         internal=ground.own.internal,

@@ -188,6 +188,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         (run / "daemon.json").unlink(missing_ok=True)
         # Pushes end first: their pushers are still connected and are told.
         await world.deployments.stop()
+        await world.webhooks.stop()
         await hooks.stop()
         await ssh.stop()
         await runner.cleanup()
@@ -206,6 +207,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         ssh_keys=world.ssh_keys,
         keyed=world.keyed,
         registries=world.registries,
+        webhooks=world.webhooks,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

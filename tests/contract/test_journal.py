@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.domain.forges import Webhook
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
@@ -365,6 +366,23 @@ async def test_a_switch_needs_its_environment_and_deployment(journal: Journal) -
     assert (no_place.value.code, no_deployment.value.code) == ("environment-not-found", "deployment-not-found")
     assert await journal.releases("shop", "production", 9) == []
     assert await journal.live("shop", "production") is None
+
+
+async def test_webhooks(journal: Journal) -> None:
+    """A project has one webhook at most, the last that was set, and none when it is gone; another project's stays."""
+    old, new, other = (
+        Webhook(project, f"https://forge.test/{name}", "me", "v1.x", NOW)
+        for project, name in (("shop", "old"), ("shop", "new"), ("other", "x"))
+    )
+    await journal.create_project("other", NOW)
+    for webhook in (old, new, other):
+        await journal.put_webhook(webhook)
+
+    assert await journal.webhook("shop") == new
+    assert await journal.remove_webhook("shop")
+    assert not await journal.remove_webhook("shop")
+    await journal.remove_project("other")
+    assert await journal.webhook("other") is None
 
 
 async def test_registries(journal: Journal) -> None:

@@ -40,6 +40,7 @@ PLACES = {
     "tokens": f"{_HERE}.tokens:tokens",
     "keys": f"{_HERE}.keys:keys",
     "registry": f"{_HERE}.registry:registry",
+    "webhook": f"{_HERE}.webhook:webhook",
     "login": f"{_HERE}.login:login",
     "logout": f"{_HERE}.login:logout",
     "whoami": f"{_HERE}.login:whoami",

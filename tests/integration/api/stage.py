@@ -365,6 +365,7 @@ async def opened(
     async with served(services, folder) as url, aiohttp.ClientSession() as session:
         yield Stage(folder, engine, router, journal, world, services, session, url, token)
         await world.deployments.stop()
+        await world.webhooks.stop()
         await world.jobs.stop()
     retiring.cancel()
     await asyncio.gather(retiring, return_exceptions=True)
@@ -401,6 +402,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         ssh_keys=world.ssh_keys,
         keyed=world.keyed,
         registries=world.registries,
+        webhooks=world.webhooks,
         certificates=world.certificates,
         served=world.served,
         orders=world.orders,

@@ -9,6 +9,7 @@ from hostess.adapters.journal import keyed_requests as journal_keyed_requests
 from hostess.adapters.journal import registries as journal_registries
 from hostess.adapters.journal import ssh_keys as journal_ssh_keys
 from hostess.adapters.journal import wal_schema as journal_wal_schema
+from hostess.adapters.journal import webhooks as journal_webhooks
 
 migrations = Migrations("hostess")
 
@@ -346,8 +347,8 @@ def m013_ssh_keys(db: Database) -> None:
 
 @migrations()
 def m015_admin_api(db: Database) -> None:
-    """Make the tables for requests that may be repeated, and for registries."""
-    db.executescript(journal_keyed_requests.TABLES + journal_registries.TABLES)
+    """Make the tables for requests that may be repeated, for registries and for webhooks of forges."""
+    db.executescript(journal_keyed_requests.TABLES + journal_registries.TABLES + journal_webhooks.TABLES)
 
 
 def known_migrations() -> frozenset[str]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol, Unpack
 
 from hostess.domain.ports.backups import BackupRecords
+from hostess.domain.ports.forges import WebhookRecords
 from hostess.domain.ports.issuances import IssuanceJournal
 from hostess.domain.ports.keyed_requests import KeyedRequestRecords
 from hostess.domain.ports.registries import RegistryRecords
@@ -29,7 +30,7 @@ from hostess.domain.releases.release import Deployment, Moving, Release, State
 from hostess.domain.routing.closures import Closure
 
 
-class Journal(BackupRecords, KeyedRequestRecords, RegistryRecords, SshKeyRecords, WalRecords, Protocol):
+class Journal(BackupRecords, KeyedRequestRecords, RegistryRecords, SshKeyRecords, WalRecords, WebhookRecords, Protocol):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
 
     @property

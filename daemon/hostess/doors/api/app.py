@@ -38,6 +38,7 @@ from hostess.doors.api import (
     tokens,
     upgrades,
     uploads,
+    webhooks,
     workloads,
 )
 from hostess.doors.api.caller import NOBODY, Caller, identify, key_of
@@ -63,6 +64,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *environments.OPERATIONS,
     *deployments.OPERATIONS,
     *uploads.OPERATIONS,
+    *webhooks.OPERATIONS,
     *workloads.OPERATIONS,
     *canaries.OPERATIONS,
     *closures.OPERATIONS,

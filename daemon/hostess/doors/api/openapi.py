@@ -115,8 +115,8 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     if operation.action is None:
         described["security"] = []
     if operation.takes:
-        body = {"schema": {"type": "string", "format": "binary"}}
-        described["requestBody"] = {"required": True, "content": dict.fromkeys(operation.takes, body)}
+        content = {media: _MEDIA.get(media, _BYTES) for media in operation.takes}
+        described["requestBody"] = {"required": True, "content": content}
     if operation.given is Nothing:
         return described
     if operation.in_query:

@@ -20,8 +20,8 @@ _REPLAYED = "Idempotent-Replayed"
 
 
 def takes_key(operation: Operation) -> bool:
-    """Whether an operation can be asked with a key: it changes something, and its answer is no stream."""
-    return operation.method != "GET" and operation.media == (JSON,)
+    """Whether an operation can be asked with a key: it changes something, it is known who asks, and its answer is no stream."""
+    return operation.method != "GET" and operation.action is not None and operation.media == (JSON,)
 
 
 async def once(
@@ -33,7 +33,7 @@ async def once(
 ) -> web.StreamResponse:
     """Answer with *carry_out*; a request whose key the caller has used before for the same is answered as it was then."""
     key = request.headers.get(KEY)
-    if key is None or operation.method == "GET":
+    if key is None or operation.method == "GET" or operation.action is None:
         return await carry_out()
     if not takes_key(operation):
         raise Problem("bad-request", f"what {operation.name} answers is not kept, so it takes no {KEY}")

@@ -21,6 +21,7 @@ from hostess.services.databases.rotations import Rotations
 from hostess.services.databases.upgrades import Upgrades
 from hostess.services.deploying.deployments import Deployments
 from hostess.services.deploying.uploads import Uploads
+from hostess.services.deploying.webhooks import Webhooks
 from hostess.services.environments import Environments
 from hostess.services.jobs.jobs import Jobs
 from hostess.services.jobs.one_off import OneOff
@@ -71,6 +72,7 @@ class ApiServices:
     ssh_keys: SshKeys
     keyed: KeyedRequests
     registries: Registries
+    webhooks: Webhooks
     certificates: CertificateStore
     served: ServedCertificates
     orders: Certificates

@@ -1,0 +1,144 @@
+"""Webhooks of forges: what was pushed there is fetched, and deployed as if it had been pushed here."""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Mapping
+from weakref import WeakValueDictionary
+
+from hostess.domain.forges import HEADS, ForgePush, Webhook, checked_url, is_signed, pushed
+from hostess.domain.ports import Clock, Journal, Redactor, Repositories, Vault
+from hostess.domain.ports.forges import BranchFetcher
+from hostess.domain.problem import Problem
+from hostess.domain.releases.push import ZERO, Push, RefUpdate
+from hostess.services.deploying.pushes import Pushes
+
+_SECRET_BITS = 256
+_LINES = 30
+NOBODYS = "0" * 43
+"""A secret that no webhook has: what is unknown takes as long to be refused as what is wrong."""
+
+log = logging.getLogger(__name__)
+
+
+class Webhooks:
+    """Keeps one webhook per project, and carries out what forges tell by it. Work that was begun is ended by `stop`."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        repositories: Repositories,
+        fetcher: BranchFetcher,
+        pushes: Pushes,
+        vault: Vault,
+        redactor: Redactor,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._repositories = repositories
+        self._fetcher = fetcher
+        self._pushes = pushes
+        self._vault = vault
+        self._redactor = redactor
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        # One fetch at a time per project; a lock lives as long as somebody fetches, or waits to.
+        self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def put(self, project: str, url: str, user: str, password: str) -> tuple[Webhook, str]:
+        """Set a project's webhook; return it and the new secret for the forge, which is not seen again. Problem "webhook-invalid"."""
+        if bool(user) != bool(password):
+            raise Problem("webhook-invalid", "a private repository takes a user and a password (or an access token)")
+        secret = base64.urlsafe_b64encode(bytes.fromhex(self._clock.token(_SECRET_BITS))).decode().rstrip("=")
+        self._redactor.learn([each for each in (secret, password) if each])
+        sealed = self._vault.seal(json.dumps({"secret": secret, "password": password}), _bound(project))
+        row = Webhook(project, checked_url(url), user, sealed, self._clock.now())
+        await self._journal.put_webhook(row)
+        return row, secret
+
+    async def find(self, project: str) -> Webhook:
+        """Return a project's webhook; Problem "webhook-not-found"."""
+        found = await self._journal.webhook(project)
+        if found is None:
+            raise _absent(project)
+        return found
+
+    async def remove(self, project: str) -> None:
+        """Listen to the project's forge no longer; Problem "webhook-not-found"."""
+        if not await self._journal.remove_webhook(project):
+            raise _absent(project)
+
+    async def take(self, project: str, headers: Mapping[str, str], body: bytes) -> ForgePush | None:
+        """Begin what a forge asks for; return it, None where there is nothing to do (a ping, a tag).
+
+        Problem "unauthenticated" unless the webhook's secret is behind the request, "bad-request" for what no forge sends.
+        """
+        webhook = await self._journal.webhook(project)
+        secret, password = (NOBODYS, "") if webhook is None else self._opened(webhook)
+        if not is_signed(headers, body, secret) or webhook is None:
+            raise Problem(
+                "unauthenticated",
+                "there is no such webhook, or its secret is another one",
+                remedy="set it anew, and give the forge the secret: `hostess webhook set REPOSITORY`",
+            )
+        push = pushed(headers, body)
+        if push is not None:
+            task = asyncio.create_task(self._carry_out(webhook, password, push))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return push
+
+    async def stop(self) -> None:
+        """End what is being fetched; deployments end as all do."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _carry_out(self, webhook: Webhook, password: str, push: ForgePush) -> None:
+        project, actor, said = webhook.project, f"{push.who} (webhook)", list[str]()
+        try:
+            async with self._fetching.setdefault(project, asyncio.Lock()):
+                await self._repositories.create(project)
+                update = await self._fetched(webhook, password, push.branch)
+            if update is None:
+                return await self._tell(webhook, push, "webhook.nothing-new", "is here already")
+            await self._tell(webhook, push, "webhook.fetched", f"was fetched ({update.new[:7]})")
+            given = Push(self._clock.token(64), project, actor, (update,))
+            [verdict] = await self._pushes.handle(given, said.append)
+            if not verdict.accepted:
+                text = "\n".join([verdict.reason, *said[-_LINES:]])
+                await self._tell(webhook, push, "webhook.refused", f"was not deployed: {text}")
+        except Problem as problem:
+            await self._tell(webhook, push, "webhook.refused", f"was not deployed: {problem}")
+        except Exception:
+            log.exception("a webhook of %s ended in a bug", project)
+
+    async def _fetched(self, webhook: Webhook, password: str, branch: str) -> RefUpdate | None:
+        """Return what a push of the branch as it is there now would be; None when it is so here, too."""
+        ref = HEADS + branch
+        new = await self._fetcher.fetch(webhook.project, webhook.url, branch, webhook.user, password) or ZERO
+        old = await self._repositories.ref(webhook.project, ref) or ZERO
+        return None if new == old else RefUpdate(ref, old, new)
+
+    async def _tell(self, webhook: Webhook, push: ForgePush, kind: str, what: str) -> None:
+        message = self._redactor.hide(f"{push.branch}, which {push.who} pushed to {webhook.url}, {what}")
+        data = {"actor": f"{push.who} (webhook)", "branch": push.branch}
+        await self._journal.tell(kind, message, self._clock.now(), project=webhook.project, data=data)
+
+    def _opened(self, webhook: Webhook) -> tuple[str, str]:
+        members = json.loads(self._vault.open(webhook.sealed, _bound(webhook.project)))
+        self._redactor.learn([each for each in members.values() if each])
+        return members["secret"], members["password"]
+
+
+def _bound(project: str) -> str:
+    return f"webhook of {project}"
+
+
+def _absent(project: str) -> Problem:
+    return Problem(
+        "webhook-not-found",
+        f"{project} has no webhook",
+        remedy=f"set one: `hostess webhook set REPOSITORY -p {project}`",
+    )
