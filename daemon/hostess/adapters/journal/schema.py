@@ -346,7 +346,7 @@ def m013_ssh_keys(db: Database) -> None:
 
 
 @migrations()
-def m015_admin_api(db: Database) -> None:
+def m014_admin_api(db: Database) -> None:
     """Make the tables for requests that may be repeated, for registries and for webhooks of forges."""
     db.executescript(journal_keyed_requests.TABLES + journal_registries.TABLES + journal_webhooks.TABLES)
 
