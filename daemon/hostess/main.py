@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -23,6 +22,7 @@ from hostess import __version__
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.log_output import set_up_logging
 from hostess.adapters.proxy.proxy_process import ProxyProcess
+from hostess.adapters.service_manager_systemd import keep_alive, notify
 from hostess.adapters.vault_files import open_vault
 from hostess.composition import Outside, World, compose, outside_of
 from hostess.domain.ports import Journal
@@ -108,7 +108,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.autoscaler.stop)
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
-        await opened.enter_async_context(running(world.orders.run(), world.sleeping.run()))
+        await opened.enter_async_context(running(world.orders.run(), world.sleeping.run(), keep_alive(os.environ)))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)
         await stop.wait()
@@ -356,15 +356,6 @@ def write_facts(path: Path, facts: Mapping[str, object]) -> None:
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(facts) + "\n", encoding="utf-8")
     beside.replace(path)
-
-
-def notify(state: str) -> None:
-    """Tell systemd, when it asked for it (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier, contextlib.suppress(OSError):
-            notifier.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
-            notifier.send(state.encode())
 
 
 async def run(settings: Settings) -> None:

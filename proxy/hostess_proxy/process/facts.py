@@ -13,6 +13,7 @@ from typing import Final
 from hostess_proxy.process.listeners import Listener
 
 AGAIN_SECONDS: Final = 2.0
+ALIVE_SECONDS: Final = 15.0
 
 
 class Facts:
@@ -66,3 +67,15 @@ def notify_systemd(state: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, suppress(OSError):
             notify.connect("\0" + where[1:] if where.startswith("@") else where)
             notify.send(state.encode())
+
+
+async def keep_alive() -> None:
+    """Say to systemd again and again that the event loop turns; nothing where it does not listen. Never returns then.
+
+    Also without WATCHDOG_USEC: an heir has the environment of a program that was started when its unit had no watchdog yet.
+    """
+    within = os.environ.get("WATCHDOG_USEC", "")
+    often = min(ALIVE_SECONDS, int(within) / 1_000_000 / 4) if within.isdigit() and int(within) else ALIVE_SECONDS
+    while os.environ.get("NOTIFY_SOCKET"):
+        notify_systemd("WATCHDOG=1")
+        await asyncio.sleep(often)

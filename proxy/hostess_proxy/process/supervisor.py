@@ -21,7 +21,7 @@ from hostess_proxy.control.serving import ControlSocket
 from hostess_proxy.process.crew import Crew
 from hostess_proxy.process.elder import Elder
 from hostess_proxy.process.estate import Estate
-from hostess_proxy.process.facts import Facts, notify_systemd
+from hostess_proxy.process.facts import Facts, keep_alive, notify_systemd
 from hostess_proxy.process.heir import Heir, HeirError
 from hostess_proxy.process.workers import Slot, descriptors
 from hostess_proxy.settings import Settings, SettingsError
@@ -99,6 +99,7 @@ class Supervisor:
                 if not self._stop.is_set():
                     await self._take_place()
                     ready(self._facts.greeting(self._crew.pids))
+                    chores.append(group.create_task(keep_alive()))
                 await self._stop.wait()
                 for chore in chores:
                     chore.cancel()
