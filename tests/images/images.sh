@@ -43,7 +43,8 @@ image echo-sick 6 "hostess-test/echo:sick" echo-1 echo --target sick
 image echo-slow 6 "hostess-test/echo:slow" echo-1 echo --target slow
 image echo-sh 6 "hostess-test/echo:1-sh" "echo-1 busybox" echo --target with-shell
 image systemd 5 "hostess-test/systemd:1" bookworm systemd
-optional[systemd]=1
+image systemd-13 5 "hostess-test/systemd:13" trixie systemd --build-arg BASE=debian:trixie-slim
+optional[systemd]=1 optional[systemd-13]=1
 
 there() { docker image inspect "$@" >/dev/null 2>&1; }
 # shellcheck disable=SC2086 # tags are words

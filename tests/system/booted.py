@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "hostess-test/systemd:1"
+DEBIAN_13 = "hostess-test/systemd:13"
 # What systemd needs in order to boot, and nothing beyond.
 OPTIONS = (
     "--cap-add",
@@ -18,6 +19,9 @@ OPTIONS = (
     "/tmp",
     "--volume",
     "/sys/fs/cgroup:/sys/fs/cgroup:ro",
+    # Newer ones refuse control groups of version 1 otherwise, which the machine of the tests may have.
+    "--env",
+    "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
 )
 WITHIN = 30.0
 
@@ -57,6 +61,11 @@ class Booted:
         """Write a file inside."""
         self.execute("sh", "-c", 'mkdir -p "$(dirname "$2")" && printf %s "$1" > "$2"', "sh", text, path)
 
+    def reboot(self) -> None:
+        """End everything inside and boot again; what is in /run and /tmp is gone."""
+        run("docker", "restart", "--time", "60", self._container)
+        self.await_running()
+
     def await_running(self) -> None:
         """Wait until systemd has booted."""
         give_up = time.monotonic() + WITHIN
@@ -66,11 +75,11 @@ class Booted:
 
 
 @contextmanager
-def a_booted_debian(*options: str) -> Iterator[Booted]:
+def a_booted_debian(*options: str, image: str = IMAGE) -> Iterator[Booted]:
     """Boot one, with more options of `docker run`; it is removed afterwards."""
-    run(ROOT / "tests" / "images" / "images.sh", IMAGE)
+    run(ROOT / "tests" / "images" / "images.sh", image)
     label = ("--label", "hostess.test=booted")
-    container = run("docker", "run", "--detach", *label, *OPTIONS, *options, IMAGE).stdout.strip()
+    container = run("docker", "run", "--detach", *label, *OPTIONS, *options, image).stdout.strip()
     try:
         system = Booted(container)
         system.await_running()

@@ -47,6 +47,7 @@ PLACES = {
     "git-credential": f"{_HERE}.git_credential:git_credential",
     "gc": f"{_HERE}.gc:gc",
     "config": f"{_HERE}.config:config",
+    "setup": f"{_HERE}.setup:setup",
     "doctor": f"{_HERE}.doctor:doctor",
     "daemon": f"{_HERE}.programs:daemon",
     "proxy": f"{_HERE}.programs:proxy",

@@ -1,6 +1,5 @@
 """The commands as such: all load, all have an example, none drags the daemon in."""
 
-import os
 import re
 import subprocess
 import sys
@@ -151,19 +150,3 @@ def test_settings_without_a_daemon(tmp_path: Path) -> None:
 
     assert re.search(rf"^base_domain +apps.example.com +{re.escape(str(good))}:1$", shown.stdout, re.MULTILINE)
     assert (refused.exit_code, "colour" in refused.stderr) == (2, True)
-
-
-def test_doctor_looks_at_a_bare_host(tmp_path: Path) -> None:
-    """On a host without a daemon, doctor says what is missing and what to do, and ends with exit code 1."""
-    environ = {
-        "HOSTESS_DATA_DIR": str(tmp_path),
-        "DOCKER_HOST": f"unix://{tmp_path}/none.sock",
-        "PATH": os.environ["PATH"],
-    }
-
-    result = CliRunner().invoke(cli, ["doctor"], env=environ)
-
-    assert result.exit_code == 1
-    assert "git version" in result.stdout
-    assert "systemctl start docker" in result.stdout
-    assert "systemctl start hostess" in result.stdout

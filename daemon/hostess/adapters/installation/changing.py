@@ -1,0 +1,148 @@
+"""How a host is changed, step by step. Each step may be done again; one that cannot be done tells what is in the way."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from hostess.adapters.engine.docker import DockerEngine
+from hostess.adapters.firewall_iptables import clear
+from hostess.domain import labels
+from hostess.domain.installation.parts import DAEMON, PROXY, SSHD
+from hostess.domain.installation.plan import Act, Step
+from hostess.domain.problem import Problem
+
+_WITHIN = 360.0  # a daemon that finishes what was half done has five minutes to start
+_SSHD_FOLDER = Path("/run/sshd")  # sshd checks nothing without it, and systemd makes it when sshd starts
+
+
+class Host:
+    """The host that this runs on, as root changes it. *engine_url* is where the container engine is; "": where it usually is."""
+
+    def __init__(self, engine_url: str = "") -> None:
+        self._engine_url = engine_url
+        self._ways: Mapping[Act, Callable[[Step], None]] = {
+            Act.WRITE: _write,
+            Act.LINK: _link,
+            Act.ACCOUNTS: lambda step: _run("systemd-sysusers", step.content),
+            Act.FOLDERS: lambda step: _run("systemd-tmpfiles", "--create", step.content),
+            Act.READ_UNITS: lambda _: _run("systemctl", "daemon-reload"),
+            Act.ENABLE: lambda step: _run("systemctl", "enable", "--quiet", step.subject),
+            Act.START: lambda step: _systemctl("start", step.subject),
+            Act.RELOAD: lambda step: _systemctl("reload", step.subject),
+            Act.RESTART: lambda step: _systemctl("restart", step.subject),
+            Act.RELOAD_SSHD: lambda _: _reload_sshd(),
+            Act.DISABLE: lambda step: _run("systemctl", "disable", "--quiet", "--now", step.subject),
+            Act.DELETE: lambda step: Path(step.subject).unlink(missing_ok=True),
+            Act.CLEAR_FIREWALL: lambda step: clear(step.subject),
+            Act.REMOVE_OBJECTS: lambda step: asyncio.run(_remove_objects(step.subject, self._engine_url)),
+            Act.REMOVE_USER: lambda step: _run("userdel", step.subject),
+            Act.REMOVE_GROUP: lambda step: _run("groupdel", step.subject),
+            Act.REMOVE_FOLDER: lambda step: shutil.rmtree(step.subject),
+        }
+
+    def do(self, step: Step) -> None:
+        """Carry out one step; Problem "setup-failed" when it cannot be done."""
+        try:
+            self._ways[step.act](step)
+        except OSError as error:
+            raise _failed(f"{step}: {error.strerror or error}") from error
+
+
+def _write(step: Step) -> None:
+    """Put a file in its place, whole. Unlike the daemon's own files it may be read by all."""
+    path = Path(step.subject)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(step.content, encoding="utf-8")
+    beside.chmod(step.mode)
+    beside.replace(path)
+
+
+def _link(step: Step) -> None:
+    """Let a link lead elsewhere in one move: somebody may start a program by it at any moment."""
+    path = Path(step.subject)
+    if path.exists() and not path.is_symlink():
+        raise _failed(f"{path} is a file that is not ours", f"look at it, move it away, and {_AGAIN}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(step.content)
+    beside.replace(path)
+
+
+def _reload_sshd() -> None:
+    _SSHD_FOLDER.mkdir(mode=0o755, exist_ok=True)
+    try:
+        _run("sshd", "-t")
+    except Problem as problem:
+        # An sshd that does not start any more would lock people out.
+        Path(SSHD).unlink(missing_ok=True)
+        raise problem.but(
+            serving=f"sshd as before; {SSHD} was taken away again",
+            remedy=f"correct what `sshd -t` says, then {_AGAIN}",
+        ) from None
+    _run("systemctl", "try-reload-or-restart", "ssh.service")
+
+
+def _systemctl(verb: str, unit: str) -> None:
+    try:
+        _run("systemctl", verb, unit)
+    except Problem as problem:
+        raise problem.but(
+            serving="apps and proxy, as before" if unit == DAEMON else "",
+            remedy=f"journalctl --no-pager --lines 30 --unit {unit}" + _more(unit) + f"; then {_AGAIN}",
+        ) from None
+
+
+def _more(unit: str) -> str:
+    if unit.endswith(".socket"):
+        return "; `ss -ltnp` tells which program has the port"
+    return (
+        "; `systemctl restart hostess-proxy` where the one that runs is too old to hand over" if unit == PROXY else ""
+    )
+
+
+def _run(*words: str) -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    program = shutil.which(words[0], path=environment["PATH"])
+    if program is None:
+        raise _failed(f"{words[0]} is not on this host", f"install it and {_AGAIN}")
+    try:
+        done = subprocess.run(
+            [program, *words[1:]], capture_output=True, text=True, timeout=_WITHIN, check=False, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        raise _failed(f"`{' '.join(words)}` did not end within {_WITHIN:g} s") from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise _failed(f"`{' '.join(words)}` failed: {said[0]}", tail=tuple(said[1:]))
+
+
+async def _remove_objects(instance: str, url: str) -> None:
+    engine = DockerEngine(url or None)
+    ours = labels.of_instance(instance)
+    try:
+        for container in await engine.containers(ours):
+            await engine.stop(container.id, timedelta(seconds=10))
+            await engine.remove(container.id)
+        for network in await engine.networks(ours):
+            await engine.remove_network(network)
+        for volume in await engine.volumes(ours):
+            await engine.remove_volume(volume)
+        for image in await engine.images(ours):
+            with suppress(Problem):  # one that somebody else uses, too
+                await engine.remove_image(image.id)
+    finally:
+        await engine.close()
+
+
+_AGAIN = "run `hostess setup` again: it goes on where it stopped"
+
+
+def _failed(what: str, remedy: str = "", tail: tuple[str, ...] = ()) -> Problem:
+    return Problem("setup-failed", what, remedy=remedy or f"correct that and {_AGAIN}", tail=tail)

@@ -1,0 +1,108 @@
+"""The proxy: whether it runs, answers, and leads services of a stack to each other; who has its ports where it does not run."""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hostess.cli.checks.finding import Finding, text_of
+
+if TYPE_CHECKING:
+    from hostess.domain.settings import Settings
+
+_LISTENS = "0A"  # TCP_LISTEN, in /proc/net/tcp (proc(5))
+
+
+def proxy(settings: "Settings") -> Iterator[Finding]:
+    """Look at the proxy that runs."""
+    path = settings.data_dir / "run" / "proxy.json"
+    facts = _facts(path)
+    if facts is None:
+        remedy = "systemctl start hostess-proxy; with proxy.managed the daemon starts it"
+        yield Finding("fail", "proxy", f"does not run ({path})", remedy)
+        yield from _taken(settings)
+        return
+    yield from _listener(str(facts.get("http", "")))
+    if settings.proxy.https is not None and not facts.get("https"):
+        yield from _taken(settings)
+        yield Finding("warn", "proxy", "serves no HTTPS", "systemctl restart hostess-proxy-https.socket hostess-proxy")
+    yield from _inside(str(facts.get("inside", "")))
+
+
+def holder(port: int, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))) -> tuple[int, str]:
+    """Return pid and name of the program that listens on a port; (0, "") for nobody.
+
+    Without the right to see whose it is: (0, "another user's program").
+    """
+    inodes = set()
+    for table in tables:
+        for line in text_of(table).splitlines()[1:]:
+            words = line.split()
+            if words[3] == _LISTENS and int(words[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{words[9]}]")
+    if not inodes:
+        return 0, ""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
+                return int(process.name), text_of(process / "comm").strip()
+    return 0, "another user's program"
+
+
+def _taken(settings: "Settings") -> Iterator[Finding]:
+    """Tell which other programs have ports that the proxy needs. systemd (process 1) holds them for it."""
+    for address in (settings.proxy.http, settings.proxy.https):
+        pid, name = holder(address.port) if address else (0, "")
+        if address and name and pid != 1:
+            remedy = f"systemctl disable --now {name}" if pid else f"ss -ltnp 'sport = :{address.port}'"
+            yield Finding("fail", "ports", f"{name} (process {pid}) has port {address.port}", remedy)
+
+
+def _facts(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        os.kill(int(found["pid"]), 0)
+    except PermissionError:
+        return found if isinstance(found, dict) else {}  # it runs, as another user
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else {}
+
+
+def _listener(address: str) -> Iterator[Finding]:
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        yield Finding("ok", "proxy", "runs")
+        return
+    connection = http.client.HTTPConnection(host.strip("[]") or "127.0.0.1", int(port), timeout=5)
+    try:
+        connection.request("GET", "/", headers={"Host": "hostess-doctor.invalid"})
+        connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        yield Finding("fail", "proxy", f"does not answer at {address}: {error}", "systemctl restart hostess-proxy")
+        return
+    finally:
+        connection.close()
+    yield Finding("ok", "proxy", f"answers at {address}")
+
+
+def _inside(listener: str) -> Iterator[Finding]:
+    """Look whether services of a stack reach each other through the proxy."""
+    remedy = "run the daemon as root, with iptables and iproute2 installed; see docs/networking.md"
+    if not listener:
+        yield Finding("warn", "inside stacks", "the proxy does not wait for callers: names lead to containers", remedy)
+        return
+    if os.geteuid() != 0:
+        return  # who is not root cannot see the rules
+    try:
+        rules = subprocess.run(["iptables-save", "-t", "nat"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        yield Finding("warn", "inside stacks", "iptables is not there: names lead to containers", remedy)
+        return
+    led = len(re.findall(rf"--to-destination {re.escape(listener)}\b", rules.stdout))
+    yield Finding("ok", "inside stacks", f"callers of {led} environments are led to {listener}")

@@ -1,0 +1,131 @@
+"""How others come to this host: DNS of the base domain, the host's firewall, sshd."""
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hostess.cli.checks.finding import Finding, said
+
+if TYPE_CHECKING:
+    from hostess.domain.settings import Settings
+
+NAME = "hostess-doctor"
+SSHD_SETTINGS = Path("/etc/ssh/sshd_config")
+SSHD_RUNS = Path("/run/sshd")  # systemd makes it when it starts sshd, which does not even check its settings without it
+_PORTS = (80, 443)
+
+
+def dns(settings: "Settings") -> Iterator[Finding]:
+    """Look where hosts below the base domain lead."""
+    domain = settings.base_domain
+    if domain == "localhost" or domain.endswith(".localhost"):
+        remedy = 'set base_domain = "apps.example.com" in /etc/hostess/config.toml, then systemctl restart hostess'
+        yield Finding("warn", "DNS", f"base_domain is {domain}: apps are reached on this host alone", remedy)
+        return
+    from hostess.adapters.addresses_system import own_addresses
+
+    try:
+        found = {str(each[4][0]) for each in socket.getaddrinfo(f"{NAME}.{domain}", 80, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        found, fault = set(), error.strerror or str(error)
+    else:
+        fault = ""
+    own = tuple(map(str, settings.public_address)) or own_addresses()
+    yield leads_here(domain, found, own, fault)
+
+
+def leads_here(domain: str, found: set[str], own: tuple[str, ...], fault: str = "") -> Finding:
+    """Return whether *found*, the addresses of hosts below *domain*, are this host's *own*.
+
+    The own addresses of a host behind address translation are private; only its operator can tell then.
+    """
+    public = [address for address in own if ip_address(address).is_global]
+    kinds = [f"{'AAAA' if ':' in address else 'A'} {address}" for address in public] or ["A with this host's address"]
+    record = f"make at your DNS provider: *.{domain} {' and '.join(kinds)}"
+    if not found:
+        return Finding("warn", "DNS", f"*.{domain} leads nowhere ({fault})", record)
+    where = ", ".join(sorted(found))
+    if found & set(own):
+        strange = sorted(found - set(own))
+        if strange and public:
+            return Finding("warn", "DNS", f"*.{domain} leads here, and to {', '.join(strange)}, too", record)
+        return Finding("ok", "DNS", f"*.{domain} leads here ({where})")
+    if not public:
+        return Finding(
+            "ok", "DNS", f"*.{domain} leads to {where}; this host has private addresses and cannot tell more"
+        )
+    return Finding("warn", "DNS", f"*.{domain} leads to {where}, and this host is {', '.join(public)}", record)
+
+
+def firewall(settings: "Settings") -> Iterator[Finding]:
+    """Look whether the host's firewall lets requests in. What a provider has before the host cannot be seen from here."""
+    ports = [each.port for each in (settings.proxy.http, settings.proxy.https) if each is not None]
+    if os.geteuid() != 0 or not ports:
+        return
+    if shutil.which("ufw") and (rules := said("ufw", "status")) and "Status: active" in rules:
+        yield from _closed([port for port in ports if not _ufw_allows(rules, port)], "ufw", "ufw allow {}/tcp")
+        return
+    if shutil.which("firewall-cmd") and (said("firewall-cmd", "--state") or "").strip() == "running":
+        opened = f"{said('firewall-cmd', '--list-ports')} {said('firewall-cmd', '--list-services')} ".split()
+        names = {80: "http", 443: "https"}
+        closed = [port for port in ports if not {f"{port}/tcp", names.get(port)} & set(opened)]
+        yield from _closed(closed, "firewalld", "firewall-cmd --permanent --add-port={0}/tcp && firewall-cmd --reload")
+        return
+    rules = said("iptables", "-S", "INPUT") or ""
+    drops = re.search(r"^-P INPUT (DROP|REJECT)|^-A INPUT -j (DROP|REJECT)", rules, re.MULTILINE)
+    closed = [port for port in ports if drops and not re.search(rf"--dports? (\S*,)?{port}\b", rules)]
+    yield from _closed(closed, "iptables", "iptables -I INPUT -p tcp --dport {} -j ACCEPT")
+
+
+def _closed(ports: list[int], who: str, command: str) -> Iterator[Finding]:
+    for port in ports:
+        yield Finding("warn", "firewall", f"{who} keeps requests from port {port}", command.format(port))
+    if not ports:
+        what = "nothing on this host keeps requests out; a provider's firewall cannot be seen from here"
+        yield Finding("ok", "firewall", what)
+
+
+def _ufw_allows(rules: str, port: int) -> bool:
+    names = {80: "WWW Full|WWW|Nginx Full|Apache Full", 443: "WWW Full|WWW Secure|Nginx Full|Apache Full"}.get(
+        port, "-"
+    )
+    return re.search(rf"^({port}(/tcp)?|\S*\b{port}\b\S*/tcp|{names})\s+ALLOW", rules, re.MULTILINE) is not None
+
+
+def sshd(_: "Settings") -> Iterator[Finding]:
+    """Look whether sshd asks the daemon whose a key is, and trusts the program that asks: the way to it must be root's alone."""
+    if not (SSHD_SETTINGS.exists() and SSHD_RUNS.is_dir()):
+        yield Finding("ok", "git over SSH", "no sshd runs on this host: pushes come by HTTP")
+        return
+    if os.geteuid() != 0:
+        return  # sshd shows its settings to root alone
+    shown = said("sshd", "-T", "-C", "user=hostess,host=doctor,addr=192.0.2.1")
+    if shown is None:
+        yield Finding("fail", "git over SSH", "sshd refuses its own settings", "sshd -t")
+        return
+    command = re.search(r"^authorizedkeyscommand (\S*hostess-ssh)\b", shown, re.MULTILINE)
+    if command is None:
+        yield Finding(
+            "warn", "git over SSH", "sshd does not ask the daemon: pushes come by HTTP alone", "hostess setup"
+        )
+        return
+    program = Path(command[1])
+    if not program.exists():
+        yield Finding("fail", "git over SSH", f"{program} is not there", "hostess setup")
+        return
+    for place in open_to_others(program):
+        remedy = f"chown root:root {place} && chmod go-w {place}"
+        yield Finding("fail", "git over SSH", f"sshd does not trust {program}: others may write {place}", remedy)
+        return
+    yield Finding("ok", "git over SSH", f"sshd asks the daemon, by {program}")
+
+
+def open_to_others(program: Path) -> list[Path]:
+    """Return the folders on the way to a program, and the program, that somebody else than root may write (sshd_config(5))."""
+    real = program.resolve()
+    return [place for place in (real, *real.parents) if place.stat().st_uid != 0 or place.stat().st_mode & 0o022]

@@ -1,0 +1,148 @@
+"""What hostess doctor makes of what it finds."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hostess.adapters.installation.looking import journal_faults, newer_migrations
+from hostess.adapters.journal.sqlite import SqliteJournal
+from hostess.cli.checks.engine import kernel, live_restore
+from hostess.cli.checks.host import connections, memory
+from hostess.cli.checks.proxy import holder
+from hostess.cli.checks.state import journal
+from hostess.cli.checks.ways_in import leads_here, open_to_others
+from hostess.cli.main import cli
+from hostess.domain.settings import Settings, load
+
+HERE = ("203.0.113.7", "2001:db8::7")
+PUBLIC = ("9.9.9.9",)
+MEMINFO = "MemTotal:        2000000 kB\nMemAvailable:    {} kB\nSwapTotal:       {} kB\n"
+
+
+@pytest.mark.parametrize(
+    ("available", "swap", "state", "remedy"),
+    [
+        (1_000_000, 0, "ok", ""),
+        (300_000, 0, "warn", "swapon"),
+        (300_000, 500_000, "warn", "docker stats"),
+        (50_000, 0, "fail", "swapon"),
+    ],
+)
+def test_memory(tmp_path: Path, available: int, swap: int, state: str, remedy: str) -> None:
+    """Little memory is a warning, next to none a failure; where there is no swap the remedy makes some."""
+    file = tmp_path / "meminfo"
+    file.write_text(MEMINFO.format(available, swap))
+
+    (found,) = memory(Settings(), file)
+
+    assert found.state == state
+    assert remedy in found.remedy
+
+
+def test_connections_that_may_wait(tmp_path: Path) -> None:
+    """A kernel that lets few connections wait is told of with the command that changes it; one that lets enough is not."""
+    file = tmp_path / "somaxconn"
+    file.write_text("128\n")
+    (found,) = connections(Settings(), file)
+    file.write_text("4096\n")
+
+    assert (found.state, "sysctl --system" in found.remedy) == ("warn", True)
+    assert list(connections(Settings(), file)) == []
+
+
+def test_a_kernel_that_limits_nothing() -> None:
+    """An engine that says that memory cannot be limited is a failure; one that says nothing of it is not accused."""
+    bad = list(kernel({"MemoryLimit": False, "PidsLimit": True, "KernelVersion": "6.1", "Driver": "overlay2"}))
+    good = list(kernel({"MemoryLimit": True, "KernelVersion": "6.1", "CgroupVersion": "2", "CgroupDriver": "systemd"}))
+
+    assert [(each.state, "update-grub" in each.remedy) for each in bad] == [("fail", True)]
+    assert [(each.state, each.what) for each in good] == [("ok", "Linux 6.1, control groups 2 (systemd): limits hold")]
+
+
+@pytest.mark.parametrize("before", [None, {}, {"log-driver": "local"}])
+def test_the_command_for_live_restore(tmp_path: Path, before: dict[str, str] | None) -> None:
+    """What doctor says to type sets live-restore and keeps every other setting of the engine."""
+    file = tmp_path / "daemon.json"
+    if before is not None:
+        file.write_text(json.dumps(before))
+    command, _, then = live_restore(file).rpartition(" && ")
+
+    assert os.system(command) == 0
+    assert json.loads(file.read_text()) == {**(before or {}), "live-restore": True}
+    assert then == "systemctl reload docker"
+
+
+@pytest.mark.parametrize(
+    ("found", "own", "state", "word"),
+    [
+        ({"9.9.9.9"}, PUBLIC, "ok", "leads here"),
+        ({"8.8.8.8"}, PUBLIC, "warn", "this host is 9.9.9.9"),
+        ({"9.9.9.9", "8.8.8.8"}, PUBLIC, "warn", "and to 8.8.8.8, too"),
+        (set(), PUBLIC, "warn", "leads nowhere"),
+        ({"8.8.8.8"}, ("10.0.0.5",), "ok", "cannot tell more"),
+    ],
+)
+def test_where_the_base_domain_leads(found: set[str], own: tuple[str, ...], state: str, word: str) -> None:
+    """Hosts that lead elsewhere or nowhere are told with the record to make; behind address translation nobody is accused."""
+    said = leads_here("apps.example.com", found, own, "not known")
+
+    assert (said.state, word in said.what) == (state, True)
+    assert (said.state == "ok") == (said.remedy == "")
+    assert said.state == "ok" or "*.apps.example.com A 9.9.9.9" in said.remedy
+
+
+def test_who_has_a_port() -> None:
+    """The program that listens on a port is found; a port on which nobody listens is nobody's."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        pid, name = holder(port)
+    again, _ = holder(port)
+
+    assert (pid, bool(name)) == (os.getpid(), True)
+    assert again == 0
+
+
+def test_a_program_that_others_may_write(tmp_path: Path) -> None:
+    """Whoever may write a folder on the way to sshd's command would be asked whose a key is: such folders are told."""
+    program = tmp_path / "bin" / "hostess-ssh"
+    program.parent.mkdir(mode=0o777)
+    program.parent.chmod(0o777)
+    program.touch(mode=0o755)
+
+    assert program.parent in open_to_others(program)
+    assert open_to_others(Path("/usr/bin/env")) == []
+
+
+async def test_a_journal(tmp_path: Path) -> None:
+    """A whole journal is ok; one that is damaged, or that a newer version changed, is a failure with what to do."""
+    await (await SqliteJournal.open(tmp_path / "hostess.db")).close()
+    settings = load(None, tmp_path, {})
+    (whole,) = journal(settings)
+    data = (tmp_path / "hostess.db").read_bytes()
+    (tmp_path / "hostess.db").write_bytes(data[:4096] + b"\x99" * 8192 + data[12288:])
+    (damaged,) = journal(settings)
+
+    assert (whole.state, whole.what) == ("ok", "is whole")
+    assert (damaged.state, "systemctl stop hostess" in damaged.remedy) == ("fail", True)
+    assert journal_faults(tmp_path / "none") is None
+    assert newer_migrations(tmp_path / "none") == ()
+
+
+def test_doctor_looks_at_a_bare_host(tmp_path: Path) -> None:
+    """On a host without a daemon, doctor says what is missing and what to do, and ends with exit code 1."""
+    environ = {
+        "HOSTESS_DATA_DIR": str(tmp_path),
+        "DOCKER_HOST": f"unix://{tmp_path}/none.sock",
+        "PATH": os.environ["PATH"],
+    }
+
+    result = CliRunner().invoke(cli, ["doctor"], env=environ)
+
+    assert result.exit_code == 1
+    assert "git version" in result.stdout
+    assert "systemctl start docker" in result.stdout
+    assert "systemctl start hostess" in result.stdout
