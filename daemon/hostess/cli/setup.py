@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hostess import __version__
 from hostess.cli import options
 from hostess.cli.failure import FAILED, NOT_ALLOWED, USAGE, Failure
 from hostess.cli.groups import example
@@ -87,7 +88,9 @@ def _looked(settings: "Settings", base_domain: str) -> "tuple[Installation, Foun
     from hostess.adapters.installation import looking
     from hostess.domain.installation.parts import installation
 
-    wanted = installation(looking.texts(), str(looking.programs()), str(settings.data_dir), base_domain)
+    wanted = installation(
+        looking.texts(), str(looking.programs()), str(settings.data_dir), version=__version__, base_domain=base_domain
+    )
     return wanted, looking.look(wanted)
 
 
@@ -102,7 +105,8 @@ def _show(steps: "Sequence[Step]", form: str) -> None:
 
 def _check(wanted: "Installation", *, remove: bool) -> None:
     """Failure where this cannot lead anywhere."""
-    from hostess.adapters.installation.looking import has_systemd, newer_migrations
+    from hostess.adapters.installation.looking import has_systemd
+    from hostess.adapters.journal.database import newer_migrations
 
     if os.geteuid() != 0:
         raise Failure("only root may change this host", exit_code=NOT_ALLOWED, remedy="sudo hostess setup")
@@ -113,7 +117,7 @@ def _check(wanted: "Installation", *, remove: bool) -> None:
         )
     if remove:
         return
-    if newer := newer_migrations(Path(wanted.data_dir)):
+    if newer := newer_migrations(Path(wanted.data_dir) / "hostess.db"):
         raise Failure(
             f"{wanted.data_dir}/hostess.db was written by a newer version of Hostess ({', '.join(newer)})",
             serving="the version that runs, untouched",

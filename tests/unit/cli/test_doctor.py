@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hostess.adapters.installation.looking import journal_faults, newer_migrations
+from hostess.adapters.installation.looking import journal_faults
+from hostess.adapters.journal.database import newer_migrations
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.cli.checks.engine import kernel, live_restore
 from hostess.cli.checks.host import connections, memory
 from hostess.cli.checks.proxy import holder
 from hostess.cli.checks.state import journal
-from hostess.cli.checks.ways_in import leads_here, open_to_others
+from hostess.cli.checks.ways_in import closed_by_iptables, closed_by_ufw, leads_here, open_to_others
 from hostess.cli.main import cli
 from hostess.domain.settings import Settings, load
 
-HERE = ("203.0.113.7", "2001:db8::7")
 PUBLIC = ("9.9.9.9",)
 MEMINFO = "MemTotal:        2000000 kB\nMemAvailable:    {} kB\nSwapTotal:       {} kB\n"
 
@@ -95,6 +95,43 @@ def test_where_the_base_domain_leads(found: set[str], own: tuple[str, ...], stat
     assert said.state == "ok" or "*.apps.example.com A 9.9.9.9" in said.remedy
 
 
+@pytest.mark.parametrize(
+    ("rules", "closed"),
+    [
+        ("22/tcp                     ALLOW IN    Anywhere", [80, 443]),
+        ("80/tcp                     ALLOW       Anywhere\n443                        ALLOW       Anywhere", []),
+        ("80,443/tcp                 ALLOW       Anywhere", []),
+        ("Nginx HTTP                 ALLOW       Anywhere", [443]),
+        ("8080/tcp                   ALLOW       Anywhere\n80/tcp                     DENY        Anywhere", [80, 443]),
+    ],
+)
+def test_ports_that_ufw_keeps_closed(rules: str, closed: list[int]) -> None:
+    """What ufw lets in, by number, list or application, is known; what it denies, and other ports, do not count."""
+    header = (
+        "Status: active\n\nTo                         Action      From\n--                         ------      ----\n"
+    )
+
+    assert closed_by_ufw(header + rules + "\n", [80, 443]) == closed
+
+
+@pytest.mark.parametrize(
+    ("rules", "closed"),
+    [
+        ("-P INPUT ACCEPT", []),
+        ("-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", [80, 443]),
+        ("-P INPUT DROP\n-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT", []),
+        (
+            "-P INPUT ACCEPT\n-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n-A INPUT -j REJECT --reject-with icmp-host-prohibited",
+            [443],
+        ),
+        ("-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 80 -j DROP", [80, 443]),
+    ],
+)
+def test_ports_that_iptables_keeps_closed(rules: str, closed: list[int]) -> None:
+    """A chain that lets nothing in by itself closes the ports for which it has no rule that lets them in."""
+    assert closed_by_iptables(rules, [80, 443]) == closed
+
+
 def test_who_has_a_port() -> None:
     """The program that listens on a port is found; a port on which nobody listens is nobody's."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -129,7 +166,7 @@ async def test_a_journal(tmp_path: Path) -> None:
     assert (whole.state, whole.what) == ("ok", "is whole")
     assert (damaged.state, "systemctl stop hostess" in damaged.remedy) == ("fail", True)
     assert journal_faults(tmp_path / "none") is None
-    assert newer_migrations(tmp_path / "none") == ()
+    assert newer_migrations(tmp_path / "none.db") == ()
 
 
 def test_doctor_looks_at_a_bare_host(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ CHANGED, STARTED_AT = 1000.0, 2000.0
 @pytest.fixture
 def wanted() -> Installation:
     """Give the installation that the files of systemd/ describe."""
-    return installation(texts(), "/opt/hostess/1.0.0/bin", "/var/lib/hostess", "apps.example.com")
+    return installation(
+        texts(), "/opt/hostess/1.0.0/bin", "/var/lib/hostess", version="1.0.0", base_domain="apps.example.com"
+    )
 
 
 def whole(wanted: Installation) -> Found:
@@ -43,6 +45,7 @@ def whole(wanted: Installation) -> Found:
         settings=True,
         reads_snippets=True,
         instance="0123456789ab",
+        version="1.0.0",
     )
 
 
@@ -82,6 +85,21 @@ def test_a_newer_program_takes_over(wanted: Installation) -> None:
     assert steps == [*((Act.LINK, path) for path in old), (Act.RELOAD, PROXY), (Act.RESTART, DAEMON)]
 
 
+@pytest.mark.parametrize(
+    ("running", "goes_back"), [("0.9.0", False), ("1.0.0", False), ("1.0.1", True), ("1.10", True), ("", False)]
+)
+def test_going_back(wanted: Installation, running: str, goes_back: bool) -> None:
+    """Where a newer version runs the daemon goes first: its older routes are what an older proxy understands."""
+    steps = steps_to_install(wanted, replace(whole(wanted), changed=STARTED_AT + 1, version=running))
+
+    expected = (
+        [(Act.RESTART, DAEMON), (Act.RELOAD_OLDER, PROXY)]
+        if goes_back
+        else [(Act.RELOAD, PROXY), (Act.RESTART, DAEMON)]
+    )
+    assert told(steps) == expected
+
+
 def test_what_was_interrupted_goes_on(wanted: Installation) -> None:
     """A program that was installed after daemon and proxy had started takes over, although all files are as they should be."""
     steps = told(steps_to_install(wanted, replace(whole(wanted), changed=STARTED_AT + 1)))
@@ -109,7 +127,7 @@ def test_a_folder_with_other_rights(wanted: Installation) -> None:
 
 def test_another_data_folder(wanted: Installation) -> None:
     """Every file names the data folder of the settings."""
-    elsewhere = installation(texts(), "/opt/bin", "/srv/hostess", "")
+    elsewhere = installation(texts(), "/opt/bin", "/srv/hostess", version="1.0.0")
 
     assert any("/var/lib/hostess" in text for text in wanted.files.values())
     assert not any("/var/lib/hostess" in text for text in elsewhere.files.values())
@@ -149,7 +167,7 @@ def test_nothing_to_remove(wanted: Installation) -> None:
 
 def test_a_folder_that_was_never_ours_stays() -> None:
     """A data folder that the settings name, and in which no daemon ever was, is not removed."""
-    elsewhere = installation(texts(), "/opt/bin", "/srv", "")
+    elsewhere = installation(texts(), "/opt/bin", "/srv", version="1.0.0")
     found = replace(whole(elsewhere), instance="")
 
     assert (Act.REMOVE_FOLDER, "/srv") not in told(steps_to_remove(elsewhere, found, data=True))

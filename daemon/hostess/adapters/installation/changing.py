@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -17,6 +18,7 @@ from hostess.domain.installation.plan import Act, Step
 from hostess.domain.problem import Problem
 
 _WITHIN = 360.0  # a daemon that finishes what was half done has five minutes to start
+_ROUTES_WITHIN = 90.0
 _SSHD_FOLDER = Path("/run/sshd")  # sshd checks nothing without it, and systemd makes it when sshd starts
 
 
@@ -34,6 +36,7 @@ class Host:
             Act.ENABLE: lambda step: _run("systemctl", "enable", "--quiet", step.subject),
             Act.START: lambda step: _systemctl("start", step.subject),
             Act.RELOAD: lambda step: _systemctl("reload", step.subject),
+            Act.RELOAD_OLDER: lambda step: _reload_older(step.subject),
             Act.RESTART: lambda step: _systemctl("restart", step.subject),
             Act.RELOAD_SSHD: lambda _: _reload_sshd(),
             Act.DISABLE: lambda step: _run("systemctl", "disable", "--quiet", "--now", step.subject),
@@ -97,6 +100,20 @@ def _systemctl(verb: str, unit: str) -> None:
             serving="apps and proxy, as before" if unit == DAEMON else "",
             remedy=f"journalctl --no-pager --lines 30 --unit {unit}" + _more(unit) + f"; then {_AGAIN}",
         ) from None
+
+
+def _reload_older(unit: str) -> None:
+    """Reload a proxy whose successor may be in want of routes that it understands; the daemon tells them soon after its start."""
+    give_up = time.monotonic() + _ROUTES_WITHIN
+    while True:
+        try:
+            _systemctl("reload", unit)
+        except Problem:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(2)
+        else:
+            return
 
 
 def _more(unit: str) -> str:

@@ -16,7 +16,6 @@ from importlib import metadata
 from pathlib import Path
 
 import hostess
-from hostess.adapters.journal.schema import known_migrations
 from hostess.domain.installation.parts import ENABLED, SETTINGS, STARTED, Folder, Found, Installation
 
 SSHD_SETTINGS = Path("/etc/ssh/sshd_config")
@@ -56,6 +55,7 @@ def look(wanted: Installation) -> Found:
         settings=Path(SETTINGS).exists(),
         reads_snippets=reads_snippets(),
         instance=instance(data_dir),
+        version=_told(data_dir, "version"),
     )
 
 
@@ -66,22 +66,13 @@ def reads_snippets() -> bool:
 
 def instance(data_dir: Path) -> str:
     """Return the id of the installation that has this data folder; "" when nothing tells it."""
-    with suppress(OSError, ValueError, KeyError):
-        return str(json.loads((data_dir / "run" / "daemon.json").read_text(encoding="utf-8"))["instance"])
+    if told := _told(data_dir, "instance"):
+        return told
     journal = data_dir / "hostess.db"
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as database:
         found = database.execute("SELECT value FROM facts WHERE name = 'instance'").fetchone()
         return str(found[0]) if found else ""
     return ""
-
-
-def newer_migrations(data_dir: Path) -> tuple[str, ...]:
-    """Return the names of the changes that a newer version made to the journal; with one of them this version would not start."""
-    journal = data_dir / "hostess.db"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as database:
-        applied = {str(row[0]) for row in database.execute("SELECT name FROM _sqlite_migrations")}
-        return tuple(sorted(applied - known_migrations()))
-    return ()
 
 
 def journal_faults(data_dir: Path) -> list[str] | None:
@@ -95,6 +86,13 @@ def journal_faults(data_dir: Path) -> list[str] | None:
     except sqlite3.Error as error:
         return [str(error)]
     return [] if said == ["ok"] else said
+
+
+def _told(data_dir: Path, name: str) -> str:
+    """Return what the daemon that runs tells of itself; "" when none does."""
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads((data_dir / "run" / "daemon.json").read_text(encoding="utf-8"))[name])
+    return ""
 
 
 def _text(path: Path) -> str | None:

@@ -10,10 +10,12 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from hostess.adapters.folder_sync import sync_folder
-from hostess.adapters.journal.schema import known_migrations, migrations
+from hostess.adapters.journal.projects import fact, set_fact
+from hostess.adapters.journal.schema import additive_migrations, known_migrations, migrations
 from hostess.domain.problem import Problem
 
 _BUSY_MS = 5_000
+_ADDITIVE = "additive_migrations"
 
 
 class JournalFile:
@@ -45,6 +47,7 @@ class JournalFile:
             undo.callback(self.database.close)
             _make_durable(self.database)
             migrations.apply(self.database)
+            _tell_older_versions(self.database)
             undo.pop_all()
 
     def close(self) -> None:
@@ -96,7 +99,7 @@ def _check(path: Path) -> None:
         applied = {migration.name for migration in migrations.applied(database)}
         if not applied:
             raise _unreadable(path, "it is a database, but not Hostess's")
-        unknown = applied - known_migrations()
+        unknown = _unknown(database)
         if unknown:
             raise Problem(
                 "state-newer",
@@ -108,6 +111,28 @@ def _check(path: Path) -> None:
             raise _unreadable(path, "; ".join(faults))
         if any(database.query("PRAGMA foreign_key_check")):
             raise _unreadable(path, "rows refer to rows that are gone")
+
+
+def newer_migrations(path: Path) -> tuple[str, ...]:
+    """Return the names of the changes with which this version cannot work on the journal at *path*; none where there is no journal."""
+    try:
+        with closing(_connect(path, "ro")) as database:
+            return tuple(sorted(_unknown(database)))
+    except sqlite3.Error:
+        return ()
+
+
+def _unknown(database: Database) -> set[str]:
+    """Return what a newer version has changed, without what it says that an older one can do with."""
+    applied = {migration.name for migration in migrations.applied(database)}
+    return applied - known_migrations() - set((fact(database, _ADDITIVE) or "").split())
+
+
+def _tell_older_versions(database: Database) -> None:
+    """Write down which changes older versions can do with; those of newer ones, which were here before, included."""
+    known = set((fact(database, _ADDITIVE) or "").split())
+    if not additive_migrations() <= known:
+        set_fact(database, _ADDITIVE, " ".join(sorted(known | additive_migrations())))
 
 
 def _connect(path: Path, mode: str) -> Database:

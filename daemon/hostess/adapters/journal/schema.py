@@ -1,4 +1,8 @@
-"""The journal's tables, step by step. A migration that was released is never changed; a new one is added below it."""
+"""The journal's tables, step by step. A migration that was released is never changed; a new one is added below it.
+
+One that only adds (tables, or columns that may be left out) lets an older version go on with the journal afterwards, so that an upgrade
+can be undone. A test holds every migration to that which is not named in BREAKING.
+"""
 
 import secrets
 
@@ -12,6 +16,9 @@ from hostess.adapters.journal import wal_schema as journal_wal_schema
 from hostess.adapters.journal import webhooks as journal_webhooks
 
 migrations = Migrations("hostess")
+
+BREAKING = frozenset({"m001_first_tables"})
+"""Migrations after which an older version must not work on the journal."""
 
 # Deployments and releases are kept whole, as JSON; the columns that are searched for are computed from it by SQLite itself,
 # so that the two can never say different things.
@@ -349,6 +356,11 @@ def m013_ssh_keys(db: Database) -> None:
 def m014_admin_api(db: Database) -> None:
     """Make the tables for requests that may be repeated, for registries and for webhooks of forges."""
     db.executescript(journal_keyed_requests.TABLES + journal_registries.TABLES + journal_webhooks.TABLES)
+
+
+def additive_migrations() -> frozenset[str]:
+    """Return the names of those after which an older version can go on."""
+    return known_migrations() - BREAKING
 
 
 def known_migrations() -> frozenset[str]:

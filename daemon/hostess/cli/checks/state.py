@@ -20,7 +20,7 @@ def installation(settings: "Settings") -> Iterator[Finding]:
     from hostess.domain.installation.parts import DAEMON, UNITS_IN, installation
     from hostess.domain.installation.plan import Act, steps_to_install
 
-    wanted = installation(looking.texts(), str(looking.programs()), str(settings.data_dir), "")
+    wanted = installation(looking.texts(), str(looking.programs()), str(settings.data_dir), version=__version__)
     found = looking.look(wanted)
     if f"{UNITS_IN}/{DAEMON}" not in found.files:
         return
@@ -35,6 +35,7 @@ def installation(settings: "Settings") -> Iterator[Finding]:
 def journal(settings: "Settings") -> Iterator[Finding]:
     """Look whether the journal is whole, and of a version that can be read here. Only who may read it can tell."""
     from hostess.adapters.installation import looking
+    from hostess.adapters.journal.database import newer_migrations
 
     faults = looking.journal_faults(settings.data_dir)
     if faults is None:
@@ -42,7 +43,7 @@ def journal(settings: "Settings") -> Iterator[Finding]:
     if faults:
         remedy = f"systemctl stop hostess, keep a copy of {settings.data_dir}, and put the last good hostess.db there"
         yield Finding("fail", "journal", f"is damaged: {faults[0]}", remedy)
-    elif newer := looking.newer_migrations(settings.data_dir):
+    elif newer := newer_migrations(settings.data_dir / "hostess.db"):
         what = f"was written by a newer version ({', '.join(newer)})"
         yield Finding("fail", "journal", what, "set up that version, or a newer one")
     else:

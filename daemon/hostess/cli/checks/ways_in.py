@@ -68,7 +68,7 @@ def firewall(settings: "Settings") -> Iterator[Finding]:
     if os.geteuid() != 0 or not ports:
         return
     if shutil.which("ufw") and (rules := said("ufw", "status")) and "Status: active" in rules:
-        yield from _closed([port for port in ports if not _ufw_allows(rules, port)], "ufw", "ufw allow {}/tcp")
+        yield from _closed(closed_by_ufw(rules, ports), "ufw", "ufw allow {}/tcp")
         return
     if shutil.which("firewall-cmd") and (said("firewall-cmd", "--state") or "").strip() == "running":
         opened = f"{said('firewall-cmd', '--list-ports')} {said('firewall-cmd', '--list-services')} ".split()
@@ -77,9 +77,24 @@ def firewall(settings: "Settings") -> Iterator[Finding]:
         yield from _closed(closed, "firewalld", "firewall-cmd --permanent --add-port={0}/tcp && firewall-cmd --reload")
         return
     rules = said("iptables", "-S", "INPUT") or ""
-    drops = re.search(r"^-P INPUT (DROP|REJECT)|^-A INPUT -j (DROP|REJECT)", rules, re.MULTILINE)
-    closed = [port for port in ports if drops and not re.search(rf"--dports? (\S*,)?{port}\b", rules)]
-    yield from _closed(closed, "iptables", "iptables -I INPUT -p tcp --dport {} -j ACCEPT")
+    yield from _closed(closed_by_iptables(rules, ports), "iptables", "iptables -I INPUT -p tcp --dport {} -j ACCEPT")
+
+
+def closed_by_ufw(rules: str, ports: list[int]) -> list[int]:
+    """Return the ports that `ufw status` does not let in, be it by number or by the name of a known application."""
+    names = {
+        80: "WWW|WWW Full|Nginx HTTP|Nginx Full|Apache|Apache Full",
+        443: "WWW Secure|WWW Full|Nginx Full|Apache Full",
+    }
+    allowed = r"^({0}|(\d+,)*{0}(,\d+)*/tcp|{1})\s+(ALLOW|LIMIT)"
+    return [port for port in ports if not re.search(allowed.format(port, names.get(port, port)), rules, re.MULTILINE)]
+
+
+def closed_by_iptables(rules: str, ports: list[int]) -> list[int]:
+    """Return the ports that a chain which lets nothing in by itself (`iptables -S INPUT`) has no rule for."""
+    if not re.search(r"^-P INPUT (DROP|REJECT)|^-A INPUT -j (DROP|REJECT)", rules, re.MULTILINE):
+        return []
+    return [port for port in ports if not re.search(rf"--dports? (\S*,)?{port}\b.*-j ACCEPT", rules)]
 
 
 def _closed(ports: list[int], who: str, command: str) -> Iterator[Finding]:
@@ -88,13 +103,6 @@ def _closed(ports: list[int], who: str, command: str) -> Iterator[Finding]:
     if not ports:
         what = "nothing on this host keeps requests out; a provider's firewall cannot be seen from here"
         yield Finding("ok", "firewall", what)
-
-
-def _ufw_allows(rules: str, port: int) -> bool:
-    names = {80: "WWW Full|WWW|Nginx Full|Apache Full", 443: "WWW Full|WWW Secure|Nginx Full|Apache Full"}.get(
-        port, "-"
-    )
-    return re.search(rf"^({port}(/tcp)?|\S*\b{port}\b\S*/tcp|{names})\s+ALLOW", rules, re.MULTILINE) is not None
 
 
 def sshd(_: "Settings") -> Iterator[Finding]:

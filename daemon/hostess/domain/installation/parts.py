@@ -43,7 +43,7 @@ class Folder:
 class Installation:
     """What there should be. *files* are texts by path, *links* targets by path, *users* and *groups* names.
 
-    *settings* is the text of a settings file to begin with; one that is there is never changed.
+    *settings* is the text of a settings file to begin with; one that is there is never changed. *version* is that of the program.
     """
 
     files: Mapping[str, str]
@@ -52,6 +52,7 @@ class Installation:
     groups: tuple[str, ...]
     folders: tuple[Folder, ...]
     settings: str
+    version: str
     data_dir: str = DATA_DIR
 
     @property
@@ -66,6 +67,7 @@ class Found:
 
     *started* has the units that are active, with the time (Unix, seconds) at which each one's main process started; *changed* is when
     the program that is installed, or a unit file, was changed last. *reads_snippets*: sshd is here, and reads its folder of snippets.
+    *version* is that of the daemon that runs.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -79,9 +81,12 @@ class Found:
     settings: bool = False
     reads_snippets: bool = False
     instance: str = ""
+    version: str = ""
 
 
-def installation(texts: Mapping[str, str], programs: str, data_dir: str, base_domain: str) -> Installation:
+def installation(
+    texts: Mapping[str, str], programs: str, data_dir: str, *, version: str, base_domain: str = ""
+) -> Installation:
     """Return the installation that the files of systemd/ (*texts* by name) describe.
 
     *programs* is the folder of the commands that were installed. Another data folder than the usual is put in its place in all files.
@@ -96,6 +101,7 @@ def installation(texts: Mapping[str, str], programs: str, data_dir: str, base_do
         groups=groups,
         folders=_folders(files[TMPFILES]),
         settings=_first_settings(base_domain),
+        version=version,
         data_dir=data_dir,
     )
 

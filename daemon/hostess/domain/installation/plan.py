@@ -1,5 +1,6 @@
 """From what there is to what there should be: steps in their order. An installation that is whole needs none."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,6 +31,7 @@ class Act(StrEnum):
     ENABLE = "enable"
     START = "start"
     RELOAD = "reload"
+    RELOAD_OLDER = "reload-older"
     RESTART = "restart"
     RELOAD_SSHD = "reload-sshd"
     DISABLE = "disable"
@@ -50,6 +52,7 @@ _SENTENCES = {
     Act.ENABLE: "enable {}",
     Act.START: "start {}",
     Act.RELOAD: "reload {}: the program that is installed takes over, without a lost request",
+    Act.RELOAD_OLDER: "reload {} when it knows the routes of the older daemon: the older program takes over, without a lost request",
     Act.RESTART: "restart {}: apps and proxy go on serving",
     Act.RELOAD_SSHD: "check sshd's configuration and have sshd read it",
     Act.DISABLE: "stop and disable {}",
@@ -90,7 +93,8 @@ def steps_to_install(wanted: Installation, found: Found) -> list[Step]:
         steps.append(Step(Act.READ_UNITS))
     steps += [Step(Act.ENABLE, unit) for unit in ENABLED if unit not in found.enabled]
     is_new = bool(links or written.intersection(wanted.units))
-    steps += _running(found, is_new=is_new, has_accounts=bool(accounts))
+    running = list(_running(found, is_new=is_new, has_accounts=bool(accounts)))
+    steps += _older_first(running) if _order(wanted.version) < _order(found.version) else running
     if SSHD in written:
         steps.append(Step(Act.RELOAD_SSHD))
     return steps
@@ -139,6 +143,17 @@ def _running(found: Found, *, is_new: bool, has_accounts: bool) -> Iterator[Step
             yield Step(Act.RESTART if unit == DAEMON else Act.RELOAD, unit)
         elif unit == DAEMON and has_accounts:  # it gives its sockets to users and groups when it starts
             yield Step(Act.RESTART, unit)
+
+
+def _older_first(steps: list[Step]) -> list[Step]:
+    """Return the steps of going back. An older proxy may not know what a newer daemon has told, so an older daemon tells it first."""
+    reloads = [Step(Act.RELOAD_OLDER, step.subject) for step in steps if step.act == Act.RELOAD]
+    return [*(step for step in steps if step.act != Act.RELOAD), *reloads]
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """Return what versions are compared by: their numbers ("0.10.1" is above "0.9")."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def _all_data(wanted: Installation, found: Found) -> Iterator[Step]:
