@@ -12,6 +12,7 @@ from hostess.domain.codec import from_json, to_json
 from hostess.domain.notices import Delivery, Notice, Trouble, judge, trial
 from hostess.domain.ports import Clock, Journal, NoticeChannel
 from hostess.domain.problem import Problem
+from hostess.domain.waits import is_over
 
 PAGE: Final = 100
 """How many events are read at once, and so the most notices that are sent together."""
@@ -89,7 +90,7 @@ class Notifier:
 
     async def _guarded(self, channel: NoticeChannel) -> None:
         waiting = self._waiting.get(channel.name)
-        if waiting is not None and self._clock.now() < waiting.until:
+        if waiting is not None and not is_over(waiting.until, self._clock.now(), LONGEST_PAUSE):
             return
         try:
             await self._catch_up(channel)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -130,6 +131,20 @@ async def test_what_is_gone_is_not_drained(bench: Bench) -> None:
             await asyncio.sleep(0.01)
 
     assert bench.router.drains.count((target,)) == 1
+
+
+async def test_what_has_to_go_does_not_wait_for_a_clock_that_was_put_back(bench: Bench) -> None:
+    """A task that is due in a day, by a clock that was a day ahead when it was written, is carried out at the next look."""
+    await bench.push("shop", web())
+    now = (await bench.journal.deployments("shop"))[0].created_at
+    payload = {"container": "gone", "name": "gone", "targets": []}
+    await bench.journal.add_task("retire", payload, now + timedelta(days=1))
+
+    await bench.restart()
+
+    async with asyncio.timeout(5):
+        while await bench.journal.tasks():
+            await asyncio.sleep(0.01)
 
 
 async def test_images_of_a_running_deployment_are_no_garbage(bench: Bench) -> None:

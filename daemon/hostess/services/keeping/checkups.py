@@ -5,7 +5,7 @@ import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hostess.domain.health import COMMAND_PAUSE, Condition, gate_limit, rest_after
 from hostess.domain.hostess_yml.stack import Health
@@ -14,6 +14,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.plan import matching
 from hostess.domain.releases.release import Release, Workload
+from hostess.domain.waits import is_over
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.turns import Turns
 from hostess.services.keeping.replicas import DEFAULT_GRACE, Replicas, grace_of
@@ -42,6 +43,7 @@ class _Watched:
 class _Restarted:
     times: int
     again: datetime
+    rest: timedelta
 
 
 class Checkups:
@@ -134,7 +136,9 @@ class Checkups:
         """Restart an unhealthy replica where that may help: one of a service at a time, with growing pauses."""
         place, service = watched.place, watched.service
         before = self._restarted.get(service)
-        if watched.workload.is_database or (before is not None and self._clock.now() < before.again):
+        if watched.workload.is_database or (
+            before is not None and not is_over(before.again, self._clock.now(), before.rest)
+        ):
             return
         if await self._waits_for_others(watched) or self._turns.busy(place.project, place.environment):
             return
@@ -143,7 +147,7 @@ class Checkups:
                 return
             times = before.times + 1 if before else 1
             rest = max(rest_after(times), gate_limit(watched.health))
-            self._restarted[service] = _Restarted(times, self._clock.now() + rest)
+            self._restarted[service] = _Restarted(times, self._clock.now() + rest, rest)
             await self._tell(watched, "service.restarted", f"a replica of {watched.workload.name} is restarted")
             await self._replicas.stop(watched.container.id, min(grace_of(watched.workload), DEFAULT_GRACE))
             await self._replicas.restart(watched.container.id)

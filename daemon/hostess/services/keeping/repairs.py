@@ -13,6 +13,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.plan import PRESENT, waves
 from hostess.domain.releases.release import Release, Workload
+from hostess.domain.waits import is_over
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.migrator import Migrator
@@ -103,7 +104,7 @@ class Repairs:
         if len(present) >= workload.replicas:
             await self._mended(key, before)
             return True
-        if before is not None and self._clock.now() < before.again:
+        if before is not None and not is_over(before.again, self._clock.now(), LONGEST_PAUSE):
             return False
         try:
             await self._complete(place, live, workload, present, stopped)

@@ -11,6 +11,7 @@ from hostess.domain.codec import from_json, to_json
 from hostess.domain.ports import Clock, Container, Engine, Journal, Router
 from hostess.domain.problem import Problem
 from hostess.domain.records import Task
+from hostess.domain.waits import is_over
 from hostess.services.deploying.shutdown import Ending, Shutdown
 
 DRAIN = timedelta(seconds=30)
@@ -106,7 +107,7 @@ class Retirement:
         except Problem as problem:
             log.warning("what has to be retired is not known right now: %s", problem)
             return []
-        return [task for task in open_tasks if task.kind == KIND and task.due_at <= now]
+        return [task for task in open_tasks if task.kind == KIND and is_over(task.due_at, now, RETRY)]
 
     async def _attempt(self, task: int, payload: Mapping[str, object]) -> Problem | None:
         """Retire one container; what goes wrong, known or not, is returned and costs the others nothing."""
