@@ -7,14 +7,23 @@ from datetime import timedelta
 import pytest
 
 from hostess.domain.hostess_yml.stack import Hook, OnFailure
+from hostess.domain.ports import ContainerSpec
 from hostess.domain.problem import Problem
 from hostess.domain.releases.push import ZERO
 from hostess.domain.releases.release import Deployment, Kind, State
+from tests.fakes.engine import loopback
 from tests.fakes.programs import Box, task
 from tests.integration.release.test_switch import FULL, before, once
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"
+API = """  api:
+    type: custom
+    image: hostess-test/echo:1
+    ports: [8000]
+    visibility: public
+    health: {http: /health, interval: 1s, retries: 3}
+"""
 
 
 async def forever(box: Box) -> int:
@@ -145,6 +154,25 @@ async def test_what_has_to_go_does_not_wait_for_a_clock_that_was_put_back(bench:
     async with asyncio.timeout(5):
         while await bench.journal.tasks():
             await asyncio.sleep(0.01)
+
+
+async def test_no_address_is_given_away_while_requests_are_led_there(bench: Bench) -> None:
+    """What went while no daemon was there leaves the table before anything has its address: nobody gets another app's answer (46)."""
+    await bench.push("shop", web(more=API))
+    for container in await bench.world.replicas.of_place("shop", "production"):
+        await bench.engine.remove(container.id)
+    given: list[str] = []
+
+    async def look(spec: ContainerSpec) -> None:
+        targets = [target for route in bench.router.routes.values() for target in route]
+        given.extend(target for target in targets if target.startswith(f"{loopback(spec.address or '')}:"))
+
+    before(bench.engine, "create", look)
+
+    await bench.restart()
+    await bench.until_containers(2)
+
+    assert given == []
 
 
 async def test_images_of_a_running_deployment_are_no_garbage(bench: Bench) -> None:

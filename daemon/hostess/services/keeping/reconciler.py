@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import cast
@@ -78,6 +78,7 @@ class Reconciler:
         turns = [AsyncExitStack() for _ in left]
         for turn, (project, environment) in zip(turns, left, strict=True):
             await turn.enter_async_context(self._turns.turn(project, environment))
+        await self._attempt("the routing table", self._let_go([each for some in left.values() for each in some]))
         held.set()
         async with asyncio.TaskGroup() as group:
             for turn, deployments in zip(turns, left.values(), strict=True):
@@ -90,6 +91,25 @@ class Reconciler:
             for deployment in deployments:
                 while not await self._attempt(f"deployment {deployment.id}", self._finish(deployment)):
                     await self._clock.sleep(AGAIN)
+                self._routing.release(deployment.id)
+
+    async def _let_go(self, left: Iterable[Deployment]) -> None:
+        """Route to nothing that went while no daemon was there, before anything can be given its address.
+
+        What was *left* before its switch has passed no gate, and is not routed until it is finished either.
+        """
+        for deployment in left:
+            if deployment.state is not State.SWITCHED and not await self._is_served(deployment):
+                self._routing.hold(deployment.id)
+        async with asyncio.timeout(PATIENCE):
+            await self._routing.publish()
+
+    async def _is_served(self, deployment: Deployment) -> bool:
+        """Whether what it has started is a canary, or part of a release that is live now."""
+        live = await self._journal.live(deployment.project, deployment.environment)
+        canary = await self._journal.canary(deployment.project, deployment.environment)
+        tried = canary is not None and canary.deployment == deployment.id
+        return tried or (live is not None and await self._serves(deployment, live))
 
     async def tick(self) -> None:
         """Look at every environment that nobody deploys to right now, side by side; one that takes long goes on after this returns."""
