@@ -13,6 +13,7 @@ LONGEST = (
     "test_broken_push",
     "test_zero_lost",
     "test_long_answers",
+    "test_soak",
 )
 
 

@@ -72,7 +72,13 @@ class Host:
             **self.settings,
         }
 
-    def start(self, *arguments: str, module: str = "hostess", extra: Mapping[str, str] | None = None) -> None:
+    def start(
+        self,
+        *arguments: str,
+        module: str = "hostess",
+        extra: Mapping[str, str] | None = None,
+        within: float = UP_WITHIN,
+    ) -> None:
         """Start the daemon and return once it takes requests."""
         (self.data / "run" / "daemon.json").unlink(missing_ok=True)
         with (self.folder / "daemon.log").open("ab") as log:
@@ -84,7 +90,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        until(self.ready, UP_WITHIN, f"the start of the daemon\n{self.log()}")
+        until(self.ready, within, f"the start of the daemon\n{self.log()}")
 
     def ready(self) -> bool:
         """Whether the daemon takes requests; an error when it has died."""
