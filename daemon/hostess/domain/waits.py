@@ -2,10 +2,13 @@
 
 from datetime import datetime, timedelta
 
+CORRECTED = timedelta(minutes=1)
+"""What a clock may be put back without having been wrong: no wait ends early for that."""
+
 
 def is_over(until: datetime, now: datetime, longest: timedelta) -> bool:
     """Whether a wait until then, of *longest* at most when it began, is over.
 
-    More than that is left only where the clock was set back since; waiting for it to come round again may take days.
+    Clearly more than that is left only where the clock was set back since; waiting for it to come round again may take days.
     """
-    return until <= now or until - now > longest
+    return until <= now or until - now > longest + CORRECTED

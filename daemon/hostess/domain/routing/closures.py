@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from hostess.domain.waits import is_over
+
 RETRY_AFTER = 60
 PAUSE_SECONDS = 30
 PAUSE_REQUESTS = 1000
@@ -47,8 +49,8 @@ class Closure:
 
 
 def over(closure: Closure, now: datetime) -> bool:
-    """Whether a closure has ended by itself."""
-    return closure.until is not None and closure.until <= now
+    """Whether a closure has ended by itself, be it that the clock was set back since it began: nobody waits for that."""
+    return closure.until is not None and is_over(closure.until, now, closure.length)
 
 
 def closing(closures: Iterable[Closure], kind: Closing, service: str) -> Closure | None:
