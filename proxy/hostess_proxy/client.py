@@ -51,6 +51,18 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """How many requests a release has answered, how many with 5xx, and how many *within* each of the bounds of seconds."""
+
+    project: str
+    service: str
+    release: str
+    count: int
+    errors: int
+    within: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A route without targets (by *host* and *path*) for which requests are held, and the service behind it."""
 
@@ -122,6 +134,15 @@ class ProxyClient:
         answer = await self._ask("wanted", within + _ANSWER_SECONDS, within=within)
         return [Wanted(*map(str, route)) for route in answer["routes"]]
 
+    async def answers(self) -> tuple[tuple[float, ...], list[Answered]]:
+        """Return the bounds of seconds, and what each release has answered. ProxyOutdatedError: this proxy does not tell it."""
+        answer = await self._ask("answers", _ANSWER_SECONDS)
+        found = [
+            Answered(*_names(each["names"]), int(each["count"]), int(each["errors"]), tuple(map(int, each["within"])))
+            for each in answer["answers"]
+        ]
+        return tuple(map(float, answer["bounds"])), found
+
     async def metrics(self) -> str:
         """Return what the proxy has counted, as text for Prometheus."""
         return str((await self._ask("metrics", _ANSWER_SECONDS))["text"])
@@ -172,3 +193,8 @@ def running(data_dir: Path) -> Running | None:
         return Running(int(raw["pid"]), str(raw["http"]), str(raw["https"]), workers, str(raw.get("inside", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _names(text: str) -> tuple[str, str, str]:
+    project, service, release = json.loads(text)
+    return project, service, release

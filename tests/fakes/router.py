@@ -12,6 +12,7 @@ from hostess.domain.certificates.names import covered
 from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
+from hostess.domain.records import Answers
 from hostess.domain.routing.route_settings import RouteSettings
 
 SECOND = timedelta(seconds=5)
@@ -22,7 +23,7 @@ class FakeRouter:
 
     *proof* replaces the answer of `prove`, or is raised there; *proved* are the hosts and paths that were asked for. While
     *holding* is there and not set, something is in flight at whatever is drained. One that is *outdated* knows of nothing that
-    routes ask. *load* is what `loads` tells, *called* what requests are held for.
+    routes ask. *load* is what `loads` tells, *answered* what `answers` does, *called* what requests are held for.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class FakeRouter:
         self.outdated = False
         self.holding: asyncio.Event | None = None
         self.load: dict[str, TargetLoad] = {}
+        self.answered: dict[tuple[str, str, str], Answers] = {}
         self.called: asyncio.Queue[Called] = asyncio.Queue()
 
     @property
@@ -97,6 +99,11 @@ class FakeRouter:
         if self.outdated:
             raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
         return dict(self.load)
+
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+        """Return what a test puts into *answered*."""
+        self._reached()
+        return (0.1, 1.0), dict(self.answered)
 
     async def wanted(self, within: timedelta) -> Sequence[Called]:
         """Return what a test puts into *called*."""

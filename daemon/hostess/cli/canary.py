@@ -19,9 +19,10 @@ def canary() -> None:
     """Try a release out with a share of the requests, beside the one that is live."""
 
 
-@example("hostess canary start 10", "git push -o canary=10 hostess main")
+@example("hostess canary start 10", "hostess canary start 5 --auto", "git push -o canary=10 hostess main")
 @canary.command("start")
 @click.argument("percent", type=click.IntRange(0, 100))
+@click.option("--auto", is_flag=True, help="Give it more by itself (5, 25, 50 %) until it is live, or take it back.")
 @options.project
 @options.environment
 @options.form
@@ -35,20 +36,29 @@ def start(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 -- what 
     """
     from hostess.cli.deploy import deploy
 
-    ctx.invoke(deploy, canary=given.pop("percent"), **given)
+    ctx.invoke(deploy, canary=given.pop("percent"), canary_auto=given.pop("auto"), **given)
 
 
 @example("hostess canary set 50", "hostess canary set 0 --header 'X-Canary=yes'")
 @canary.command("set")
 @click.argument("percent", type=click.IntRange(0, 100))
 @click.option("--header", metavar="NAME=VALUE,...", help="Requests with this header, too, whatever their share.")
+@click.option("--auto", is_flag=True, help="Give it more by itself from here on, or take it back.")
 @options.project
 @options.environment
 @options.form
 @options.connected
-def set_(client: Client, percent: int, header: str | None, project: str | None, environment: str, form: str) -> None:
+def set_(
+    client: Client,
+    percent: int,
+    header: str | None,
+    auto: bool,  # noqa: FBT001 -- click's
+    project: str | None,
+    environment: str,
+    form: str,
+) -> None:
     """Give the canary PERCENT of the clients. A client that was in stays in as the share grows."""
-    body = {"percent": percent, **_header(header)}
+    body = {"percent": percent, **_header(header), "auto": auto}
     _shown(client.send("PUT", options.place(project, environment, "canary"), body), form)
 
 
@@ -110,6 +120,7 @@ def _shown(found: Json, form: str) -> None:
             ("Share", f"{found['percent']} % of clients{chosen}"),
             ("Services", ", ".join(found["services"])),
             ("Not well", ", ".join(sorted(set(found["services"]) - set(found["well"])))),
+            ("By itself", (found["judgement"] or "goes on") if found["auto"] else ""),
             ("Since", f"{ago(found['since'])}, by {found['actor']}"),
         ]
     )

@@ -33,6 +33,7 @@ MESSAGE = 1000
 @click.option("--no-git", is_flag=True, help="Look at neither git's remotes nor its commits.")
 @click.option("--no-cache", is_flag=True, help="Build everything anew.")
 @click.option("--canary", type=click.IntRange(0, 100), help="Try it out with so many percent of the clients.")
+@click.option("--canary-auto", is_flag=True, help="Give it more by itself until it is live, or take it back.")
 @options.form
 @options.which_server
 def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
@@ -43,6 +44,7 @@ def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
     no_git: bool,  # noqa: FBT001 -- click's
     no_cache: bool,  # noqa: FBT001 -- click's
     canary: int | None,
+    canary_auto: bool,  # noqa: FBT001 -- click's
     form: str,
     url: str | None,
     token: str | None,
@@ -77,6 +79,7 @@ def deploy(  # noqa: PLR0913, PLR0917 -- click's: an option each
             message="" if no_git else _message(root),
             no_cache=no_cache,
             canary=None if canary is None else str(canary),
+            canary_auto=canary_auto and canary is not None,
         )
     carried_out(client, begun, form)
 

@@ -140,11 +140,33 @@ class JobRun:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Whose requests go to it: so many *percent* of clients, and those whose *header* has one of these values."""
+    """Whose requests go to it: so many *percent* of clients, and those whose *header* has one of these values.
+
+    With *auto* it gets more and is made live by itself, or is taken back when it answers worse than what is live.
+    """
 
     percent: int
     header: str = ""
     values: tuple[str, ...] = ()
+    auto: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a release has answered: how many requests, how many with 5xx, how many *within* each of the proxy's bounds of seconds."""
+
+    count: int = 0
+    errors: int = 0
+    within: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """When a canary that goes on by itself got its share, and what the *live* release and its *own* had answered until then."""
+
+    since: datetime
+    live: Answers = Answers()
+    own: Answers = Answers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +179,7 @@ class Canary:
     share: Share
     since: datetime
     actor: str
+    advance: Advance | None = None
 
     @property
     def tried(self) -> Release:

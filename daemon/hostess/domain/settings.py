@@ -161,9 +161,10 @@ class EngineSettings(Table):
 
 
 class ReleasesSettings(Table):
-    """How many releases are kept for rollback."""
+    """How many releases are kept for rollback, and the least time that each share of a canary lasts that goes on by itself."""
 
     keep: int = Field(default=5, ge=1)
+    canary_step: Annotated[timedelta, written(parse_duration)] = Field(default=timedelta(minutes=5), gt=timedelta(0))
 
 
 class BuildSettings(Table):

@@ -28,7 +28,8 @@ from hostess_proxy.settings import Settings, SettingsError
 from hostess_proxy.tables import file as table_file
 from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.tables.table import TableError
-from hostess_proxy.telemetry.counting import Numbers, add, key
+from hostess_proxy.telemetry.answers import answers
+from hostess_proxy.telemetry.counting import BUCKETS, Numbers, add, key
 from hostess_proxy.telemetry.exposition import Now, render
 from hostess_proxy.telemetry.ledger import Ledger
 from hostess_proxy.telemetry.log_rotation import keep_small
@@ -177,6 +178,7 @@ class Supervisor:
             "stats": self._stats,
             "loads": self._loads,
             "metrics": self._metrics,
+            "answers": self._answers,
             "wanted": self._wanted,
             "workers": self._workers,
             "upgrade": self._upgrade,
@@ -222,8 +224,11 @@ class Supervisor:
             workers=len(self._crew.pids),
             generation=self._estate.table.generation,
         )
+        return render(self._counted(), now)
+
+    def _counted(self) -> Numbers:
         present = (key(*names) for names in self._estate.table.releases())
-        return render(self._ledger.total(present, monotonic()), now)
+        return self._ledger.total(present, monotonic())
 
     async def _published(self, question: wire.Message) -> wire.Message:
         return {"generation": await self.publish(question.get("table"))}
@@ -261,6 +266,10 @@ class Supervisor:
 
     async def _metrics(self, _: wire.Message) -> wire.Message:
         return {"text": await self.metrics()}
+
+    async def _answers(self, _: wire.Message) -> wire.Message:
+        await self._ask_all("ping", _ASK_SECONDS)  # with what they have counted
+        return {"bounds": BUCKETS, "answers": answers(self._counted())}
 
     async def _wanted(self, question: wire.Message) -> wire.Message:
         return {"routes": await self._calls.next(questions.seconds(question, "within", 30.0))}

@@ -25,6 +25,7 @@ from hostess.composition import Outside, World, compose
 from hostess.domain.ports import Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
+from hostess.domain.records import Answers
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.releases.release import Deployment, Kind, Release
 from hostess.domain.settings import BackupsSettings, EngineSettings, NotifySettings, Settings
@@ -108,6 +109,10 @@ class StandInRouter:
     async def drained(self, targets: Sequence[str], within: timedelta) -> int:
         """Return 0 at once."""
         return 0
+
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+        """Return that nothing was answered."""
+        return (), {}
 
     async def loads(self) -> Mapping[str, TargetLoad]:
         """Return nothing."""

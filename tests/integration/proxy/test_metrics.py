@@ -40,7 +40,12 @@ async def test_requests_are_counted_by_service_and_class(tmp_path: Path) -> None
         await proxy.get(b"GET / HTTP/1.1\r\nno colon\r\n\r\n")
 
         text = await proxy.client.metrics()
+        bounds, answered = await proxy.client.answers()
 
+    told = {each.service: each for each in answered}
+    assert (told["web"].release, told["web"].count, told["web"].errors) == ("7", 7, 0)
+    assert (told["ill"].count, told["ill"].errors) == (1, 1)
+    assert (sum(told["web"].within), len(told["web"].within)) == (7, len(bounds) + 1)
     web = {"project": "p", "service": "web", "release": "7", "code": "2xx"}
     assert value(text, "requests_total", method="GET", **web) == 6
     assert value(text, "requests_total", method="OTHER", **web) == 1

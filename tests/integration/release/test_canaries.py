@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
+from datetime import timedelta
 
 import pytest
 
 from hostess.domain import labels
 from hostess.domain.ports import CanaryTargets, Upstreams
 from hostess.domain.problem import Problem
-from hostess.domain.records import Share
+from hostess.domain.records import Answers, Share
 from hostess.domain.releases.release import State
 from tests.world import Bench, web
 
@@ -225,3 +226,52 @@ async def test_a_project_that_goes_takes_its_canary_along(bench: Bench) -> None:
 
     assert await bench.journal.canaries() == []
     assert await bench.world.replicas.of_place(*PLACE) == []
+
+
+async def test_one_that_goes_on_by_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets more with each step that its answers are as good as those of the live release, and is live at the end."""
+    monkeypatch.setattr(bench.world.canaries, "_step", timedelta())
+    shares = [(await tried(bench, "canary=auto")).percent]
+    for number in range(1, 5):
+        answered = Answers(number * 100, 0, (number * 100, 0, 0))
+        bench.router.answered = {("shop", "web", title): answered for title in ("v1", "v2")}
+        await bench.world.canaries.look()
+        canary = await bench.journal.canary(*PLACE)
+        shares += [canary.share.percent] if canary else []
+    async with asyncio.timeout(10):
+        while (live := await bench.live("shop")) is None or live.title != "v2":
+            await asyncio.sleep(0.01)
+
+    assert shares[:4] == [5, 5, 25, 50]
+    assert await bench.journal.canary(*PLACE) is None
+    assert (await kinds(bench)).count("canary.advanced") == 3
+
+
+async def test_one_that_answers_worse_is_taken_back(bench: Bench) -> None:
+    """Too many errors end it: the live release has all requests again, why is told, and the commit can be pushed again."""
+    await tried(bench, "canary=10,auto")
+    bench.router.answered = {("shop", "web", "v1"): Answers(100, 0, (100, 0, 0)), ("shop", "web", "v2"): Answers()}
+    await bench.world.canaries.look()
+    bench.router.answered[("shop", "web", "v2")] = Answers(20, 10, (20, 0, 0))
+    await bench.world.canaries.look()
+
+    assert await bench.journal.canary(*PLACE) is None
+    assert route(bench).canary is None
+    [told] = [event for event in await bench.journal.events() if event.kind == "canary.aborted"]
+    assert "50.0% of its answers are errors (10 of 20), and 0.0% of those of the live release" in told.message
+    live = await bench.live("shop")
+    assert live is not None
+    assert live.title == "v1"
+
+
+async def test_a_share_by_hand_ends_that(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sets a share has it stay there."""
+    monkeypatch.setattr(bench.world.canaries, "_step", timedelta())
+    await tried(bench, "canary=auto")
+    await bench.world.canaries.set(*PLACE, Share(30))
+    bench.router.answered = {("shop", "web", title): Answers(500, 0, (500, 0, 0)) for title in ("v1", "v2")}
+    await bench.world.canaries.look()
+
+    canary = await bench.journal.canary(*PLACE)
+    assert canary is not None
+    assert (canary.share.percent, canary.advance) == (30, None)

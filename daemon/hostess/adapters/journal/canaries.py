@@ -1,11 +1,46 @@
 """Canaries, at most one for each environment. Each function is one transaction."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlite_utils import Database
 
 from hostess.adapters.journal.rows import from_text, to_text
-from hostess.domain.records import Canary, Share
+from hostess.domain.records import Advance, Canary, Share
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Transactions(Protocol):
+    """What the journal has for carrying out transactions."""
+
+    async def _do(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **fields: P.kwargs) -> T: ...
+
+
+class CanaryRows:
+    """The part of the journal that keeps canaries."""
+
+    async def put_canary(self: Transactions, canary: Canary) -> None:
+        """Write a canary down."""
+        await self._do(put, canary)
+
+    async def share_canary(self: Transactions, canary: Canary, share: Share, advance: Advance | None = None) -> bool:
+        """Give a canary another share; False when it is no more."""
+        return await self._do(set_share, canary, share, advance)
+
+    async def drop_canary(self: Transactions, project: str, environment: str) -> None:
+        """Forget the canary of an environment."""
+        await self._do(drop, project, environment)
+
+    async def canary(self: Transactions, project: str, environment: str) -> Canary | None:
+        """Return the canary of an environment."""
+        return await self._do(one, project, environment)
+
+    async def canaries(self: Transactions) -> list[Canary]:
+        """Return all canaries."""
+        return await self._do(every)
 
 
 def put(db: Database, canary: Canary) -> None:
@@ -17,14 +52,14 @@ def put(db: Database, canary: Canary) -> None:
     )
 
 
-def share(db: Database, canary: Canary, share: Share) -> bool:
+def set_share(db: Database, canary: Canary, share: Share, advance: Advance | None) -> bool:
     """Give a canary another share; False when it is no more."""
     now = one(db, canary.release.project, canary.release.environment)
     if now is None or now.deployment != canary.deployment:
         return False
     db.execute(
         "UPDATE canaries SET record = ? WHERE project = ? AND environment = ?",
-        [to_text(replace(now, share=share)), canary.release.project, canary.release.environment],
+        [to_text(replace(now, share=share, advance=advance)), canary.release.project, canary.release.environment],
     )
     return True
 

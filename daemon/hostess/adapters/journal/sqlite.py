@@ -12,7 +12,6 @@ from sqlite_utils import Database
 
 from hostess.adapters.journal import (
     addresses,
-    canaries,
     closures,
     deployments,
     environments,
@@ -24,6 +23,7 @@ from hostess.adapters.journal import (
 )
 from hostess.adapters.journal import domains as domains_given
 from hostess.adapters.journal.backups import BackupRows
+from hostess.adapters.journal.canaries import CanaryRows
 from hostess.adapters.journal.database import JournalFile
 from hostess.adapters.journal.issuances import SqliteIssuances
 from hostess.adapters.journal.keyed_requests import KeyedRequestRows
@@ -34,7 +34,6 @@ from hostess.adapters.journal.wal import WalRows
 from hostess.adapters.journal.webhooks import WebhookRows
 from hostess.domain.problem import Problem
 from hostess.domain.records import (
-    Canary,
     EnvironmentSettings,
     Event,
     JobRun,
@@ -42,7 +41,6 @@ from hostess.domain.records import (
     Place,
     Project,
     Secret,
-    Share,
     Step,
     Task,
     Token,
@@ -54,7 +52,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteJournal(BackupRows, KeyedRequestRows, LockRows, RegistryRows, SshKeyRows, WalRows, WebhookRows):
+class SqliteJournal(BackupRows, CanaryRows, KeyedRequestRows, LockRows, RegistryRows, SshKeyRows, WalRows, WebhookRows):
     """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
 
     A call that is cancelled while it waits is carried out whole or not at all. Problem "journal-failed" when SQLite cannot read or
@@ -170,26 +168,6 @@ class SqliteJournal(BackupRows, KeyedRequestRows, LockRows, RegistryRows, SshKey
     async def domains(self) -> list[LiveDomain]:
         """Return all domains that were given by command."""
         return await self._do(domains_given.every)
-
-    async def put_canary(self, canary: Canary) -> None:
-        """Write a canary down."""
-        await self._do(canaries.put, canary)
-
-    async def share_canary(self, canary: Canary, share: Share) -> bool:
-        """Give a canary another share; False when it is no more."""
-        return await self._do(canaries.share, canary, share)
-
-    async def drop_canary(self, project: str, environment: str) -> None:
-        """Forget the canary of an environment."""
-        await self._do(canaries.drop, project, environment)
-
-    async def canary(self, project: str, environment: str) -> Canary | None:
-        """Return the canary of an environment."""
-        return await self._do(canaries.one, project, environment)
-
-    async def canaries(self) -> list[Canary]:
-        """Return all canaries."""
-        return await self._do(canaries.every)
 
     async def addresses(self) -> dict[tuple[str, str], dict[str, str]]:
         """Return the virtual addresses of all services."""

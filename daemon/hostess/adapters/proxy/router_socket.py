@@ -14,6 +14,7 @@ from hostess.adapters.proxy.route_keys import keys_of
 from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
+from hostess.domain.records import Answers
 from hostess.domain.releases.release import StaticSite
 from hostess_proxy.client import ProxyClient, ProxyError, ProxyOutdatedError, TableRefusedError
 
@@ -119,6 +120,16 @@ class SocketRouter:
         except (OSError, ProxyError) as error:
             raise unanswered(error) from error
         return {target: TargetLoad(load.in_flight, load.begun, load.seconds) for target, load in found.items()}
+
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+        """Return what each release has answered."""
+        try:
+            bounds, found = await self._client.answers()
+        except (OSError, ProxyError) as error:
+            raise unanswered(error) from error
+        return bounds, {
+            (each.project, each.service, each.release): Answers(each.count, each.errors, each.within) for each in found
+        }
 
     async def wanted(self, within: timedelta) -> Sequence[Called]:
         """Wait for requests to services that sleep."""

@@ -12,6 +12,7 @@ from hostess.domain.ports.registries import RegistryRecords
 from hostess.domain.ports.ssh_keys import SshKeyRecords
 from hostess.domain.ports.wal import WalRecords
 from hostess.domain.records import (
+    Advance,
     Canary,
     EnvironmentSettings,
     Event,
@@ -105,8 +106,8 @@ class Journal(BackupRecords, KeyedRequestRecords, RegistryRecords, SshKeyRecords
     async def put_canary(self, canary: Canary) -> None:
         """Write a canary down, in place of any of its environment; the next switch there ends it."""
 
-    async def share_canary(self, canary: Canary, share: Share) -> bool:
-        """Give a canary another share; False when it is no more."""
+    async def share_canary(self, canary: Canary, share: Share, advance: Advance | None = None) -> bool:
+        """Give a canary another share, and say how it goes on by itself (None: it does not); False when it is no more."""
 
     async def drop_canary(self, project: str, environment: str) -> None:
         """Forget the canary of an environment, if there is one."""

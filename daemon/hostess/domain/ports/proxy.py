@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
+from hostess.domain.records import Answers
 from hostess.domain.releases.release import StaticSite
 from hostess.domain.routing.route_settings import RouteSettings
 
@@ -191,6 +192,9 @@ class Router(Protocol):
 
     async def loads(self) -> Mapping[str, TargetLoad]:
         """Return what each target of the table has to do, by "address:port". Problem OUTDATED, "proxy-unreachable"."""
+
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+        """Return the bounds of seconds, and what each (project, service, release) has answered. Problem OUTDATED, "proxy-unreachable"."""
 
     async def wanted(self, within: timedelta) -> Sequence[Called]:
         """Wait until requests are held for services that sleep, and return these; nothing after *within* without any.

@@ -12,17 +12,28 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Canary, Share
 from hostess.domain.releases.plan import Plan, matching, plan
 from hostess.domain.releases.release import Release, Workload
+from hostess.domain.routing.canary_steps import STEPS
 
 WHOLE = "deploy it without a canary"
 MOST = 100
 
 
 def share_of(text: str) -> Share:
-    """Return the share of "10" or "10%", without a header; Problem "bad-share" for what is no percentage."""
+    """Return the share of "10" or "10%", without a header; Problem "bad-share" for what is no percentage.
+
+    "auto", and "10,auto", go on by themselves.
+    """
+    if text == "auto":
+        return Share(STEPS[0], auto=True)
+    text, comma, _ = text.partition(",auto")
     digits = text.removesuffix("%")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 3 and int(digits) <= MOST):  # noqa: PLR2004 -- "100"
-        raise Problem("bad-share", f"{text[:20]!r} is no percentage from 0 to 100", remedy="write it like canary=10")
-    return Share(int(digits))
+        raise Problem(
+            "bad-share",
+            f"{text[:20]!r} is no percentage from 0 to 100",
+            remedy="write it like canary=10, or canary=auto",
+        )
+    return Share(int(digits), auto=bool(comma))
 
 
 def tried_services(live: Release | None, wanted: Release) -> tuple[str, ...]:

@@ -11,7 +11,10 @@ from hostess.doors.api.operation import Call, Given, Nothing, View, op
 
 
 class CanaryView(View):
-    """A release that is tried out. *services* are those that it has replicas of, *well* those of which one gets requests."""
+    """A release that is tried out. *services* are those that it has replicas of, *well* those of which one gets requests.
+
+    With *auto* it gets more and is made live by itself, or is taken back; *judgement* says what it was last found to be.
+    """
 
     release: int
     commit: str
@@ -22,6 +25,8 @@ class CanaryView(View):
     values: tuple[str, ...]
     since: datetime
     actor: str
+    auto: bool
+    judgement: str
 
 
 class CanaryList(View):
@@ -34,11 +39,12 @@ Value = Annotated[str, Field(max_length=200, pattern=r"^[!-~](?:[ -~]*[!-~])?$")
 
 
 class NewShare(Given):
-    """So many *percent* of clients, and those whose *header* has one of *values*."""
+    """So many *percent* of clients, and those whose *header* has one of *values*; with *auto* more by itself, until it is live."""
 
     percent: int = Field(ge=0, le=100)
     header: str = Field(default="", max_length=64, pattern=r"^(?:[A-Za-z0-9-]+)?$")
     values: tuple[Value, ...] = Field(default=(), max_length=100)
+    auto: bool = False
 
 
 @op(f"GET {PLACE}/canary", "read", returns=CanaryList)
@@ -51,7 +57,7 @@ async def list_canaries(call: Call, _: Nothing) -> CanaryList:
 @op(f"PUT {PLACE}/canary", "deploy", given=NewShare, returns=CanaryView)
 async def share_canary(call: Call, given: NewShare) -> CanaryView:
     """Give the canary another share of the requests."""
-    share = Share(given.percent, given.header, given.values)
+    share = Share(given.percent, given.header, given.values, given.auto)
     changed = await call.services.canaries.set(call.project, call.environment, share)
     await call.audit("canary.set", f"gave the canary {given.percent} %", {"percent": given.percent})
     return await _view(call, changed)
@@ -85,6 +91,8 @@ async def _view(call: Call, canary: Canary) -> CanaryView:
         values=canary.share.values,
         since=canary.since,
         actor=canary.actor,
+        auto=canary.advance is not None,
+        judgement=call.services.canaries.judgement(canary),
     )
 
 

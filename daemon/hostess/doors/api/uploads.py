@@ -22,11 +22,15 @@ WITHIN = 3600.0
 
 
 class About(Given):
-    """What the commit of the archive says, and whether everything is built anew. *canary*: the percentage with which it is tried out."""
+    """What the commit of the archive says, and whether everything is built anew. *canary*: the percentage with which it is tried out.
+
+    With *canary_auto* that grows by itself until it is live, or it is taken back.
+    """
 
     message: str = Field(default="", max_length=1000)
     no_cache: bool = False
     canary: int | None = Field(default=None, ge=0, le=100)
+    canary_auto: bool = False
 
 
 @op(f"POST {PLACE}/upload", "deploy", given=About, returns=DeploymentView, status=202, takes=MEDIA, makes_place=True)
@@ -34,7 +38,7 @@ async def upload(call: Call, given: About) -> DeploymentView:
     """Deploy the tree that the body, a tar archive (gzip or not), holds; follow it by its log."""
     if (call.request.content_length or 0) > MOST:
         raise Problem("archive-too-large", f"the archive is larger than {MOST} bytes")
-    share = None if given.canary is None else Share(given.canary)
+    share = None if given.canary is None else Share(given.canary, auto=given.canary_auto)
     asked = Upload(call.project, call.environment, call.caller.name, given.message, given.no_cache, share)
     async with asyncio.timeout(WITHIN):
         deployment = await call.services.uploads.begin(asked, _pieces(call.request))

@@ -289,7 +289,7 @@ def _options(given: tuple[str, ...]) -> Options:
             raise Problem(
                 "bad-push-option",
                 f"unknown push option {option[:40]!r}",
-                remedy="there are: env=NAME, no-cache, dry-run, canary=PERCENT",
+                remedy="there are: env=NAME, no-cache, dry-run, canary=PERCENT, canary=auto",
             )
     return Options(environment, fresh, dry_run, as_json, share)
 

@@ -1,12 +1,15 @@
 """What becomes of a canary: another share, promoted to the live release, or stopped; one that is not well is stopped by itself."""
 
 import logging
+from dataclasses import replace
+from datetime import timedelta
 
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.records import Canary, Share
+from hostess.domain.records import Advance, Answers, Canary, Share
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Deployment, Kind, Release
+from hostess.domain.routing.canary_steps import Judgement, Move, judged, together
 from hostess.services.deploying.deployments import Deployments, Enter, Request, Settle
 from hostess.services.deploying.turns import Turns
 from hostess.services.deploying.undoing import Undoing
@@ -19,7 +22,7 @@ log = logging.getLogger(__name__)
 class Canaries:
     """Changes and ends canaries. Any other deployment that goes live in their environment ends them, too: the journal sees to it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the composition root names what it needs, once
         self,
         journal: Journal,
         deployments: Deployments,
@@ -28,8 +31,10 @@ class Canaries:
         turns: Turns,
         clock: Clock,
         unsettle: Settle,
+        *,
+        step: timedelta,
     ) -> None:
-        """*unsettle* moves the branch of a deployment back to where it was."""
+        """*unsettle* moves the branch of a deployment back to where it was; *step* is how long a share lasts that grows by itself."""
         self._journal = journal
         self._deployments = deployments
         self._undoing = undoing
@@ -37,6 +42,8 @@ class Canaries:
         self._turns = turns
         self._clock = clock
         self._unsettle = unsettle
+        self._step = step
+        self._judged: dict[str, Judgement] = {}
 
     async def of(self, project: str, environment: str) -> Canary:
         """Return the canary of an environment; Problem "canary-not-found"."""
@@ -50,8 +57,10 @@ class Canaries:
         return found
 
     async def set(self, project: str, environment: str, share: Share) -> Canary:
-        """Give a canary another share; it holds when this returns."""
-        if not await self._journal.share_canary(await self.of(project, environment), share):
+        """Give a canary another share; it holds when this returns. One that goes on by itself does not any more, unless that is said."""
+        canary = await self.of(project, environment)
+        advance = (await self._counted(canary))[0] if share.auto else None
+        if not await self._journal.share_canary(canary, share, advance):
             raise Problem("canary-not-found", "the canary has just ended", remedy="see `hostess deployments list`")
         await self._routing.publish()
         changed = await self.of(project, environment)
@@ -106,8 +115,52 @@ class Canaries:
                 if missing:
                     why = f"no replica of {', '.join(missing)} is well"
                     await self.stop(release.project, release.environment, why)
+                elif canary.advance is not None:
+                    await self._go_on(canary)
             except Problem as problem:  # the engine or the proxy is away, or somebody else was faster
                 log.info("the canary of %s could not be looked at: %s", release.project, problem)
+
+    def judgement(self, canary: Canary) -> str:
+        """Return how a canary that goes on by itself was last judged, in words; "" when it was not."""
+        judgement = self._judged.get(canary.deployment)
+        return judgement.why if judgement is not None and canary.advance is not None else ""
+
+    async def _go_on(self, canary: Canary) -> None:
+        """Give a canary more, make it live, or take it back, by what both releases have answered."""
+        project, environment = canary.release.project, canary.release.environment
+        advance, bounds = await self._counted(canary)
+        if (
+            canary.advance is not None and not canary.advance.live.within
+        ):  # it has just begun: what came before is not compared
+            await self._journal.share_canary(canary, canary.share, advance)
+            return
+        judgement = judged(canary, advance.live, advance.own, bounds, advance.since, self._step)
+        self._judged = {canary.deployment: judgement}
+        title = canary.release.title
+        match judgement.move:
+            case Move.ABORT:
+                await self.stop(project, environment, judgement.why)
+                await self._tell(canary, "aborted", f"{title} was taken back: {judgement.why}")
+            case Move.NEXT:
+                share = replace(canary.share, percent=judgement.percent)
+                if await self._journal.share_canary(canary, share, advance):
+                    await self._routing.publish()
+                    await self._tell(canary, "advanced", f"{title} gets {share.percent} %: {judgement.why}")
+            case Move.PROMOTE:
+                await self._tell(canary, "advanced", f"{title} is made live: {judgement.why}")
+                await self.promote(project, environment, canary.actor)
+
+    async def _counted(self, canary: Canary) -> tuple[Advance, tuple[float, ...]]:
+        """Return what both releases have answered until now, and the bounds of the proxy."""
+        release = canary.release
+        bounds, found = await self._routing.answers()
+        live = await self._journal.live(release.project, release.environment)
+
+        def of(title: str) -> Answers:
+            keys = [(release.project, name, title) for name in canary.services]
+            return together(found[key] for key in keys if key in found)
+
+        return Advance(self._clock.now(), of(live.title if live else ""), of(release.title)), bounds
 
     async def _tell(self, canary: Canary, what: str, message: str) -> None:
         release = canary.release

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hostess.domain.ports import OUTDATED, Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.records import Canary, Share
+from hostess.domain.records import Advance, Canary, Share
 from hostess.domain.releases.release import State
 from hostess.domain.routing.canaries import canary_plan, shared_services, tried_services
 from hostess.services.deploying.launch import Launch
@@ -67,7 +67,9 @@ class CanaryLaunch:
                     await order.may_switch()
             finally:
                 order.committed()
-            canary = Canary(order.wanted, tried, deployment.id, share, self._clock.now(), deployment.actor)
+            now = self._clock.now()
+            advance = Advance(now) if share.auto else None
+            canary = Canary(order.wanted, tried, deployment.id, share, now, deployment.actor, advance)
             await self._journal.put_canary(canary)
         except BaseException:
             await self._undoing.take_back(deployment.id, order.place, order.say)

@@ -21,7 +21,7 @@ from hostess.domain.ports import (
 )
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.records import Canary, Place
+from hostess.domain.records import Answers, Canary, Place
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Release
 from hostess.domain.routing.canaries import targets_of
@@ -120,6 +120,10 @@ class Routing:
         """Let callers inside the stack reach these new replicas, which passed their gate, where no replica of the live release is."""
         self._early[place.project, place.environment].ready.update(services)
         await self.publish()
+
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+        """Return what each release has answered; Problem OUTDATED, "proxy-unreachable"."""
+        return await self._router.answers()
 
     async def metrics(self) -> str:
         """Return what the proxy has counted, as text for Prometheus; "" when it does not answer."""
