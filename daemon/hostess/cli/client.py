@@ -124,7 +124,7 @@ class Client:
         self, method: str, path: str, body: str | io.RawIOBase | None, headers: Mapping[str, str], timeout: float
     ) -> http.client.HTTPResponse:
         connection = _connection(self.server, timeout)
-        sent = dict(headers)
+        sent = {"Connection": "close", **headers}  # each connection carries one request, and ends with its answer
         if self.server.token:
             sent["Authorization"] = f"Bearer {self.server.token}"
         base = urlsplit(self.server.url).path.rstrip("/")

@@ -68,7 +68,10 @@ def inspect(client: Client, job: str, project: str | None, environment: str, for
             ("Timeout", f"{found['timeout']:g} s"),
             ("Retries", str(found["retries"])),
             ("Concurrency", found["concurrency"]),
-            ("Last run", last and f"{last['id']}  {_outcome(last)}  {ago(last['started_at'])} ({last['trigger']})"),
+            (
+                "Last run",
+                f"{last['id']}  {_outcome(last)}  {ago(last['started_at'])} ({last['trigger']})" if last else "",
+            ),
         ]
     )
 

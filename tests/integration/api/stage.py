@@ -371,6 +371,7 @@ async def opened(
         yield Stage(folder, engine, router, journal, world, services, session, url, token)
         await world.deployments.stop()
         await world.webhooks.stop()
+        await world.orders.stop()
         await world.jobs.stop()
     retiring.cancel()
     await asyncio.gather(retiring, return_exceptions=True)
