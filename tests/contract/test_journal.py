@@ -26,16 +26,20 @@ from hostess.domain.releases.release import (
     final,
 )
 from hostess.domain.routing.closures import Closing, Closure
+from tests.later_version import add_to
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 SUBNETS = ("10.213.0.0/24", "10.213.1.0/24")
 
 
-@pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    """Open a new journal that has one project, "shop"."""
+@pytest.fixture(params=["own", "of a later version"])
+async def journal(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Journal]:
+    """Open a new journal that has one project, "shop"; also one to which a later version has added."""
     journal: Journal
+    if request.param != "own":
+        await (await SqliteJournal.open(tmp_path / "hostess.db")).close()
+        add_to(tmp_path / "hostess.db")
     journal = made = await SqliteJournal.open(tmp_path / "hostess.db")
     await journal.create_project("shop", NOW)
     yield journal

@@ -46,5 +46,8 @@ def give(
                 "DELETE FROM addresses WHERE project = ? AND environment = ? AND service = ?",
                 [project, environment, gone],
             )
-        db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?)", [project, environment, service, free.pop(0)])
+        db.execute(
+            "INSERT INTO addresses (project, environment, service, address) VALUES (?, ?, ?, ?)",
+            [project, environment, service, free.pop(0)],
+        )
     return bool(new)

@@ -20,12 +20,17 @@ def fact(db: Database, name: str) -> str | None:
 
 def set_fact(db: Database, name: str, value: str) -> None:
     """Store a fact, replacing an older one."""
-    db.execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", [name, value])
+    db.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [name, value],
+    )
 
 
 def create(db: Database, name: str, now: datetime) -> bool:
     """Create a project; False when it is there already."""
-    done = db.execute("INSERT INTO projects VALUES (?, ?) ON CONFLICT DO NOTHING", [name, now.isoformat()])
+    done = db.execute(
+        "INSERT INTO projects (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", [name, now.isoformat()]
+    )
     return done.rowcount == 1
 
 
@@ -54,7 +59,7 @@ def burn(db: Database, project: str, environment: str, counter: str) -> int:
     """Return the next number of a counter of an environment; none is given twice. Problem "project-not-found"."""
     require(db, project)
     rows = db.query(
-        "INSERT INTO counters VALUES (?, ?, ?, 1)"
+        "INSERT INTO counters (project, environment, name, last) VALUES (?, ?, ?, 1)"
         " ON CONFLICT (project, environment, name) DO UPDATE SET last = last + 1 RETURNING last",
         [project, environment, counter],
     )

@@ -152,7 +152,10 @@ def _set_hosts(db: Database, project: str, environment: str, hosts: Mapping[str,
     refuse_taken(host_owners(db, hosts), {(project, environment)})
     db.execute("DELETE FROM hosts WHERE project = ? AND environment = ?", [project, environment])
     for host, service in hosts.items():
-        db.execute("INSERT INTO hosts VALUES (?, ?, ?, ?)", [host, project, environment, service])
+        db.execute(
+            "INSERT INTO hosts (host, project, environment, service) VALUES (?, ?, ?, ?)",
+            [host, project, environment, service],
+        )
 
 
 def refuse_taken(owners: Mapping[str, tuple[str, str, str]], own: Collection[tuple[str, str]]) -> None:

@@ -17,7 +17,9 @@ def put(db: Database, run: JobRun) -> None:
     )
     place = [run.project, run.environment, run.job]
     if run.outcome == "done":
-        db.execute("INSERT OR IGNORE INTO done_once VALUES (?, ?, ?, ?)", [*place, run.spec])
+        db.execute(
+            "INSERT OR IGNORE INTO done_once (project, environment, job, spec) VALUES (?, ?, ?, ?)", [*place, run.spec]
+        )
     db.execute(
         "DELETE FROM runs WHERE project = ? AND environment = ? AND job = ? AND seq <= ("
         " SELECT seq FROM runs WHERE project = ? AND environment = ? AND job = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",

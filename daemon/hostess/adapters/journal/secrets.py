@@ -18,7 +18,9 @@ def put(db: Database, key: tuple[str, str, str], seal: Callable[[int], str], now
     project, environment, name = key
     version = burn(db, project, environment, f"secret {name}")
     row = [project, environment, name, version, seal(version), now.isoformat()]
-    db.execute("INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?)", row)
+    db.execute(
+        "INSERT INTO secrets (project, environment, name, version, sealed, changed_at) VALUES (?, ?, ?, ?, ?, ?)", row
+    )
     return version
 
 

@@ -52,7 +52,10 @@ def built(db: Database, key: str) -> str | None:
 def remember_build(db: Database, key: str, image: str, project: str, now: datetime) -> None:
     """Write down which image a content key gave; Problem "project-not-found"."""
     require(db, project)
-    db.execute("INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?)", [key, image, project, now.isoformat()])
+    db.execute(
+        "INSERT OR REPLACE INTO builds (key, image, project, built_at) VALUES (?, ?, ?, ?)",
+        [key, image, project, now.isoformat()],
+    )
 
 
 def tell(db: Database, event: Event) -> Event:
