@@ -1,13 +1,14 @@
-"""`hostess host recover`: lays a bundle down on an empty host, and brings everything back, by the daemon's unit or in this process."""
+"""`hostess host recover`: lays a bundle down on an empty host, and brings everything back in this process, without a daemon."""
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 
 from hostess.adapters import host_laydown
@@ -24,9 +25,8 @@ from hostess.domain.settings import Settings, load
 from hostess.main import alone, make_folders, opened_world
 
 PIECE = 1024 * 1024
-LOOK_AGAIN = 0.5
 LOADED = ("systemctl", "show", "--property=LoadState", "hostess.service")
-START = ("systemctl", "start", "hostess.service")
+DAEMON_ENV = Path("/etc/hostess/daemon.env")
 
 Say = Callable[[str], None]
 
@@ -35,36 +35,29 @@ def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path
     """Run the command; return the exit code: 0 when all serve, 1 when not, 2 for settings, 7 where there is a host already."""
     began = time.monotonic()
     try:
-        settings = with_identity(load(config, data_dir, os.environ), identity)
-        set_up_logging(settings.log.model_copy(update={"level": "warning"}))
-        lay_down(settings, bundle, identity, _say)
         units = config is None and data_dir is None and "HOSTESS_DATA_DIR" not in os.environ and has_units()
-        done = by_daemon(settings.data_dir, START, _say) if units else asyncio.run(bring_back(settings, _say))
+        environ = {**(unit_environment(DAEMON_ENV) if units else {}), **os.environ}
+        settings = with_identity(load(config, data_dir, environ), identity)
+        set_up_logging(settings.log.model_copy(update={"level": "warning"}))
+        if units and host_laydown.is_unused(settings.data_dir):
+            systemctl("stop", "hostess.service")
+        lay_down(settings, bundle, identity, _say)
+        if units:
+            systemctl("start", "hostess-proxy.service")
+        done = asyncio.run(bring_back(settings, _say))
+        failed = done.failed if done else {}
+        if units and not failed:
+            systemctl("start", "hostess.service")
     except Problem as problem:
-        for line in filter(
-            None, (str(problem), f"still there: {problem.serving}" if problem.serving else "", problem.remedy)
-        ):
-            _say(line)
-        return (
-            2
-            if problem.code.startswith("settings-")
-            else 7
-            if problem.code in {"host-not-empty", "already-running"}
-            else 1
-        )
+        return _refused(problem)
     seconds = time.monotonic() - began
-    for name, why in done.failed.items() if done else ():
+    for name, why in failed.items():
         _say(f"{name} was not brought back: {why}")
     count = len(done.done) if done else 0
     environments = f"{count} environment{'' if count == 1 else 's'}"
     sys.stdout.write(f"recovered in {seconds:.1f} s: {environments} serve{'s' if count == 1 else ''} again\n")
-    _tell_next(settings, daemon=units)
-    if done and done.failed:
-        _say(
-            "mend what it says and give the same command again; or start the daemon: what failed has nothing live then"
-        )
-        return 1
-    return 0
+    _tell_next(settings, failed=bool(failed), daemon=units)
+    return 1 if failed else 0
 
 
 def with_identity(settings: Settings, identity: Path | None) -> Settings:
@@ -124,30 +117,26 @@ def has_units() -> bool:
     return asked.stdout.strip() == "LoadState=loaded"
 
 
-def by_daemon(folder: Path, start: Sequence[str], say: Say) -> Recovery | None:
-    """Let the daemon bring everything back before it opens its doors, and tell what it does; return how it ended.
+def unit_environment(file: Path) -> dict[str, str]:
+    """Return what the daemon's unit gives it: the proxy has a unit of its own, and *file* has settings that only the daemon reads."""
+    found = {"HOSTESS_PROXY__MANAGED": "false"}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        name, equals, value = line.partition("=")
+        if equals and not name.lstrip().startswith("#"):
+            found[name.strip()] = "".join(shlex.split(value))
+    return found
 
-    Problem "daemon-not-started" when the command *start* fails.
-    """
-    say(f"starting the daemon, which brings everything back: {' '.join(start)}")
-    record, told = RecoveryFile(folder), set[str]()
-    starting = subprocess.Popen(start)
-    while starting.poll() is None:
-        now = record.read()
-        for name in (*now.restored, *now.done) if now else ():
-            if name not in told:
-                told.add(name)
-                say(f"{name}: {'serves' if now and name in now.done else 'has its data'}")
-        with suppress(subprocess.TimeoutExpired):
-            starting.wait(LOOK_AGAIN)
-    if starting.returncode:
+
+def systemctl(*words: str) -> None:
+    """Start or stop a unit. Problem "unit-failed"."""
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
         raise Problem(
-            "daemon-not-started",
-            f"{' '.join(start)} ended with exit code {starting.returncode}",
+            "unit-failed",
+            f"systemctl {' '.join(words)} ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}",
             serving="what was laid down and brought back already",
-            remedy="`journalctl -u hostess` tells why; then give the same command again",
+            remedy="`journalctl -u hostess -u hostess-proxy` tells why; then give the same command again",
         )
-    return record.ended()
 
 
 async def bring_back(settings: Settings, say: Say) -> Recovery | None:
@@ -181,13 +170,25 @@ def _not_empty(what: str) -> Problem:
     )
 
 
-def _tell_next(settings: Settings, *, daemon: bool) -> None:
+def _refused(problem: Problem) -> int:
+    serving = f"still there: {problem.serving}" if problem.serving else ""
+    for line in filter(None, (str(problem), serving, problem.remedy)):
+        _say(line)
+    if problem.code in {"host-not-empty", "already-running"}:
+        return 7
+    return 2 if problem.code.startswith("settings-") else 1
+
+
+def _tell_next(settings: Settings, *, failed: bool, daemon: bool) -> None:
     for name in ("settings.toml", "settings.env"):
         kept = settings.data_dir / f"recovered-{name}"
         if kept.exists():
             _say(f"the settings of the host that is gone are in {kept}: compare them with those of this one")
-    if not daemon:
-        _say("now start the daemon, `hostess daemon`: until then nobody can push")
+    start = "`systemctl start hostess`" if daemon else "`hostess daemon`"
+    if failed:
+        _say(f"mend what it says and give the same command again; or {start}: what failed has nothing live then")
+    elif not daemon:
+        _say(f"now start the daemon, {start}: until then nobody can push")
 
 
 def _say(line: str) -> None:

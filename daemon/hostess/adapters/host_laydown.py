@@ -7,11 +7,14 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from hostess.adapters.backups.artefacts_folder import unpacked
 from hostess.adapters.backups.encryption_age import Seal
@@ -26,6 +29,7 @@ from hostess.domain.problem import Problem
 
 PIECE = 1024 * 1024
 LONGEST = 3600.0
+ASIDE = "before-recovery"
 _BESIDE = ".recovering"
 _LIVE = (host_bundle.JOURNAL, host_bundle.KEY, host_bundle.OWNER)
 _MODES = {"repos": 0o700, "certs": 0o700, "static": 0o711}
@@ -40,12 +44,30 @@ class Staged:
     checksum: str
 
 
+def is_unused(folder: Path) -> bool:
+    """Whether there is a state in the data folder, and nobody has ever made a project in it: a host that was only just set up."""
+    journal = folder / host_bundle.JOURNAL
+    if not journal.is_file() or (folder / _BESIDE).is_dir() or RecoveryFile(folder).read() is not None:
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(journal.absolute()))}?mode=ro", uri=True)) as database:
+            [[projects]] = database.execute("SELECT count(*) FROM projects").fetchall()
+    except sqlite3.Error:
+        return False
+    return projects == 0 and not _holds(folder / "repos")
+
+
 def check_empty(folder: Path) -> None:
-    """Problem "host-not-empty" when there is anything of an installation in the data folder, but what a killed recovery left."""
-    if not folder.is_dir() or ((folder / _BESIDE).is_dir() and not (folder / host_bundle.JOURNAL).exists()):
+    """Problem "host-not-empty" when there is an installation in the data folder that was used.
+
+    One that nobody used is none, and what a killed recovery left is not either.
+    """
+    if not folder.is_dir() or is_unused(folder):
+        return
+    if (folder / _BESIDE).is_dir() and not (folder / host_bundle.JOURNAL).exists():
         return
     there = [name for name in _LIVE if (folder / name).exists()]
-    there += [f"{name}/" for name in ("repos", "certs") if (folder / name).is_dir() and any((folder / name).iterdir())]
+    there += [f"{name}/" for name in ("repos", "certs") if _holds(folder / name)]
     if there:
         raise Problem(
             "host-not-empty",
@@ -53,6 +75,10 @@ def check_empty(folder: Path) -> None:
             serving="that installation; nothing was changed",
             remedy="recover on an empty host, or move that folder away first; nothing is ever overwritten",
         )
+
+
+def _holds(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def checksum_of(pieces: Iterable[bytes]) -> str:
@@ -82,6 +108,7 @@ def stage(name: str, pieces: Iterable[bytes], identity: Path | None, folder: Pat
 def put_in_place(staged: Staged, folder: Path, backups: Path, now: datetime) -> None:
     """Give everything its place, the journal last; then the host is this one."""
     beside = staged.folder
+    _set_aside(folder)
     for name, mode in _MODES.items():
         (folder / name).mkdir(mode=mode, exist_ok=True)
         for each in sorted((beside / name).iterdir()) if (beside / name).is_dir() else ():
@@ -99,6 +126,16 @@ def put_in_place(staged: Staged, folder: Path, backups: Path, now: datetime) -> 
     RecoveryFile(folder).write(begun)
     _moved(beside / host_bundle.JOURNAL, folder / host_bundle.JOURNAL)
     shutil.rmtree(beside, ignore_errors=True)
+
+
+def _set_aside(folder: Path) -> None:
+    """Move the state of an installation that nobody used out of the way, its journal first: from then on the folder is empty."""
+    aside = folder / ASIDE
+    journal = host_bundle.JOURNAL
+    for name in (journal, f"{journal}-wal", f"{journal}-shm", host_bundle.KEY, host_bundle.OWNER, "certs"):
+        if (folder / name).exists():
+            aside.mkdir(mode=0o700, exist_ok=True)
+            _moved(folder / name, aside / name)
 
 
 def _staged(name: str, pieces: Iterable[bytes], identity: Path | None, beside: Path) -> Staged:

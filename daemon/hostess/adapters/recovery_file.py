@@ -23,10 +23,6 @@ class RecoveryFile:
         """Return what is written; None when nothing is being brought back. Problem "state-unreadable"."""
         return _read(self._path)
 
-    def ended(self) -> Recovery | None:
-        """Return how the last one ended; None when there was none."""
-        return _read(self._ended)
-
     def write(self, recovery: Recovery) -> None:
         """Put it in the place of what was."""
         write_whole(self._path, json.dumps(to_json(recovery), indent=1).encode())

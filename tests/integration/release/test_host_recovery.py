@@ -1,10 +1,8 @@
 """Backups of the whole host, and bringing it back: real git, SQLite, age and files; the engine is a fake one, and empty afterwards."""
 
-import json
 import shutil
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyrage
@@ -14,13 +12,11 @@ from hostess.adapters import host_laydown
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.host_laydown import Staged
 from hostess.adapters.recovery_file import RecoveryFile
-from hostess.domain.codec import to_json
-from hostess.domain.host_bundle import HostBackup, Recovery
+from hostess.domain.host_bundle import HostBackup
 from hostess.domain.problem import Problem
-from hostess.recover import by_daemon
+from hostess.recover import unit_environment
 from hostess.services.keeping.host_recovery import HostRecovery
 from tests.fakes.building import Recipe
-from tests.fakes.clock import START
 from tests.fakes.programs import echo
 from tests.world import Bench, a_bench, web
 
@@ -218,26 +214,36 @@ class Hasty(SystemClock):
         """Go on at once."""
 
 
-def test_the_daemon_of_systemd_is_started_and_followed(tmp_path: Path) -> None:
-    """What it writes down is told as it comes, and how it ended is returned; one that does not start is a problem with its code."""
-    begun = Recovery("b", "c", START, START)
-    RecoveryFile(tmp_path).write(begun)
-    ended = replace(begun, restored=("shop/production/db",), done=("shop/production",), failed={"a/b": "gone"})
-    script = (
-        "import sys, time, pathlib; folder = pathlib.Path(sys.argv[1]); told = folder / 'told'\n"
-        "(folder / 'recovering.json').write_text(sys.argv[2])\n"
-        "while not told.exists(): time.sleep(0.01)\n"
-        "(folder / 'recovering.json').rename(folder / 'recovered.json')"
-    )
-    said: list[str] = []
+def test_what_only_the_unit_of_the_daemon_is_given(tmp_path: Path) -> None:
+    """Where systemd has the units, the command has the settings that they give: quoted or not, without comments."""
+    file = tmp_path / "daemon.env"
+    file.write_text("# a key\nHOSTESS_BACKUPS__S3__SECRET_ACCESS_KEY='a b=c'\n\n HOSTESS_LOG__LEVEL=debug\n#X=1\n")
 
-    def say(line: str) -> None:
-        said.append(line)
-        if line.endswith("production: serves"):
-            (tmp_path / "told").touch()
+    assert unit_environment(file) == {
+        "HOSTESS_PROXY__MANAGED": "false",
+        "HOSTESS_BACKUPS__S3__SECRET_ACCESS_KEY": "a b=c",
+        "HOSTESS_LOG__LEVEL": "debug",
+    }
+    assert unit_environment(tmp_path / "none") == {"HOSTESS_PROXY__MANAGED": "false"}
 
-    start = [sys.executable, "-c", script, str(tmp_path), json.dumps(to_json(ended))]
-    assert by_daemon(tmp_path, start, say) == ended
-    assert said[1:] == ["shop/production/db: has its data", "shop/production: serves"]
-    with pytest.raises(Problem, match="ended with exit code 3"):
-        by_daemon(tmp_path, [sys.executable, "-c", "raise SystemExit(3)"], say)
+
+async def test_a_host_that_was_only_just_set_up_is_an_empty_one(tmp_path: Path, key: Key) -> None:
+    """A state in which nobody has made a project is put aside, whole; one with a project is refused."""
+    async with a_bench(tmp_path / "old") as old:
+        await pushed(old)
+        done = await backed_up(old, key)
+        bundle = Path(shutil.copy(old.folder / "data" / "backups" / done.path, tmp_path / done.file))
+        instance = await old.journal.instance()
+        assert not host_laydown.is_unused(old.folder / "data")
+    async with a_bench(tmp_path / "new") as unused:
+        data, fresh = unused.folder / "data", (unused.folder / "data" / "key").read_bytes()
+    assert host_laydown.is_unused(data)
+
+    laid_down(bundle, key, data)
+
+    assert (data / "before-recovery" / "key").read_bytes() == fresh
+    assert (data / "before-recovery" / "hostess.db").exists()
+    assert not host_laydown.is_unused(data)
+    async with a_bench(tmp_path / "new") as new:
+        assert (await new.world.host.recovery.run(lambda _: None)) is not None
+        assert (await new.get(WEB), await new.journal.instance()) == ("200 7", instance)
