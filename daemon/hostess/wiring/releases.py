@@ -123,6 +123,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         registries=registries,
     )
     sites, databases = FileSites(settings.data_dir / "static"), DatabaseWorkloads(journal, access, instance)
+    values = EnvironmentValues(secrets, access, ground.redactor, ground.urls, settings.base_domain)
     preparation = Preparation(
         repositories,
         journal,
@@ -130,7 +131,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         vault,
         clock,
         builder,
-        EnvironmentValues(secrets, access, ground.redactor, ground.urls, settings.base_domain),
+        values,
         TreeValues(repositories, secrets),
         StaticSites(engine, repositories, journal, builder, sites),
         databases,
@@ -140,7 +141,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         base_domain=settings.base_domain,
         own_hosts=claims(api_host(settings)),
     )
-    rebuilding = Rebuilding(journal, builder, databases, vault, clock)
+    rebuilding = Rebuilding(journal, builder, databases, values, vault, clock)
     return Sources(repositories, secrets, access, sites, registries, preparation, rebuilding)
 
 

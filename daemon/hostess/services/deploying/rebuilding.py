@@ -12,17 +12,25 @@ from hostess.domain.releases.release import Deployment, Kind, Release, ReleaseJo
 from hostess.services.building.builder import Builder, Source
 from hostess.services.databases.workloads import DatabaseWorkloads
 from hostess.services.deploying.preparation import FILE, buildable
+from hostess.services.environment_values import EnvironmentValues
 
 
 class Rebuilding:
     """Environment, files, secrets, hosts and number stay as they were; nothing is resolved anew."""
 
     def __init__(
-        self, journal: Journal, builder: Builder, databases: DatabaseWorkloads, vault: Vault, clock: Clock
+        self,
+        journal: Journal,
+        builder: Builder,
+        databases: DatabaseWorkloads,
+        values: EnvironmentValues,
+        vault: Vault,
+        clock: Clock,
     ) -> None:
         self._journal = journal
         self._builder = builder
         self._databases = databases
+        self._values = values
         self._vault = vault
         self._clock = clock
 
@@ -36,20 +44,31 @@ class Rebuilding:
         wanted = {name: part for name, part in buildable(stack).items() if name in live.workloads or name in live.jobs}
         images = await self._builder.images(Source(live.project, live.commit), wanted, say)
         workloads = {name: self._with(live, workload, images) for name, workload in live.workloads.items()}
-        jobs = {name: replace(job, workload=self._with(live, job.workload, images)) for name, job in live.jobs.items()}
+        jobs = {name: await self._job(live, job, images) for name, job in live.jobs.items()}
         for name, job in jobs.items():
             await self._done_before(live, live.jobs[name], job)
         return replace(live, workloads=workloads, jobs=jobs)
 
     def _with(self, live: Release, workload: Workload, images: Mapping[str, str]) -> Workload:
-        image = images.get(workload.name, workload.image)
-        if image == workload.image:
-            return workload
-        bound_to = seal_of(live.project, live.environment, workload.name)
-        env = json.loads(self._vault.open(workload.sealed_env, bound_to))
-        files = json.loads(self._vault.open(workload.sealed_files, bound_to)) if workload.sealed_files else {}
-        moved = replace(workload, image=image)
-        return replace(moved, spec=self._vault.digest(fingerprint(moved, env, files)))
+        moved = replace(workload, image=images.get(workload.name, workload.image))
+        return moved if moved == workload else self._known(live, moved, self._env(live, workload))
+
+    async def _job(self, live: Release, job: ReleaseJob, images: Mapping[str, str]) -> ReleaseJob:
+        moved = replace(job.workload, image=images.get(job.name, job.workload.image))
+        if moved == job.workload:
+            return job
+        env = await self._values.unrotated(self._as_deployment(live), self._env(live, moved))
+        return replace(job, workload=self._known(live, moved, env))
+
+    def _env(self, live: Release, workload: Workload) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self._vault.open(workload.sealed_env, _bound_to(live, workload)))
+        return found
+
+    def _known(self, live: Release, workload: Workload, env: Mapping[str, str]) -> Workload:
+        """Return a workload with the digest that it is to be known by, as a push of the same commit makes it."""
+        sealed = workload.sealed_files
+        files = json.loads(self._vault.open(sealed, _bound_to(live, workload))) if sealed else {}
+        return replace(workload, spec=self._vault.digest(fingerprint(workload, env, files)))
 
     async def _done_before(self, live: Release, before: ReleaseJob, after: ReleaseJob) -> None:
         old, new = before.workload.spec, after.workload.spec
@@ -73,3 +92,7 @@ class Rebuilding:
             actor="",
             created_at=self._clock.now(),
         )
+
+
+def _bound_to(live: Release, workload: Workload) -> str:
+    return seal_of(live.project, live.environment, workload.name)
