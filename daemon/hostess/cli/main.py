@@ -34,6 +34,7 @@ PLACES = {
     "schema": f"{_HERE}.schema:schema",
     "init": f"{_HERE}.init:init",
     "tls": f"{_HERE}.tls:tls",
+    "upcoming": f"{_HERE}.upcoming:upcoming",
     "events": f"{_HERE}.events:events",
     "audit": f"{_HERE}.events:audit",
     "notify": f"{_HERE}.notify:notify",

@@ -63,7 +63,7 @@ class Schedules:
 
     async def sync(self) -> None:
         """Schedule what live releases want, forget what they do not; a time that was missed while nobody looked is caught up once."""
-        wanted = {due.key: due for due in await self._due()}
+        wanted = {due.key: due for due in await self.due()}
         for key in set(self._known) - set(wanted):
             self._cron.forget(key)
             del self._known[key]
@@ -78,7 +78,8 @@ class Schedules:
                 log.info("%s missed its time while the daemon was away; it is caught up once", key)
                 await self._fire(key)
 
-    async def _due(self) -> list[Due]:
+    async def due(self) -> list[Due]:
+        """Return everything that has its times."""
         return [due for times in self._times for due in await times.due()]
 
     def _firing(self, key: str) -> Callable[[], Awaitable[object]]:
@@ -88,7 +89,7 @@ class Schedules:
         return fire
 
     async def _fire(self, key: str) -> None:
-        due = next((due for due in await self._due() if due.key == key), None)
+        due = next((due for due in await self.due() if due.key == key), None)
         if due is not None:
             await due.fire()
 
