@@ -15,6 +15,7 @@ from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
+from hostess.domain.host_figures import HostFigures
 from hostess.domain.ports import FileSystem
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Verdict
 from hostess.domain.releases.release import Release
@@ -70,6 +71,10 @@ class FixedMeter:
     def cpus(self) -> int:
         """Return 2."""
         return 2
+
+    def figures(self) -> HostFigures:
+        """Return a host of which all but the memory is idle."""
+        return HostFigures(0, 1, 0.0, self.total, self.available, 0, 0, 1, 1000, 1, 1000)
 
     def subnets(self) -> list[str]:
         """Return none."""

@@ -47,6 +47,7 @@ from hostess.services.keeping.alert_watch import AlertWatch
 from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
+from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.removal import Removal
@@ -54,6 +55,7 @@ from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.sleeping import Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
+from hostess.services.keeping.usage import UsageWatch
 from hostess.services.keyed_requests import KeyedRequests
 from hostess.services.notifier import Notifier
 from hostess.services.routing.api_host import ApiHost
@@ -128,6 +130,8 @@ class World:
     checkups: Checkups
     autoscaler: Autoscaler
     sleeping: Sleeping
+    host_watch: HostWatch
+    usage: UsageWatch
     collector: Collector
     removal: Removal
     preflights: Preflights
@@ -220,6 +224,8 @@ def _world(
         checkups=watching.checkups,
         autoscaler=watching.autoscaler,
         sleeping=watching.sleeping,
+        host_watch=watching.host,
+        usage=watching.usage,
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),
         removal=removal,
         preflights=deploying.preflights,

@@ -36,7 +36,7 @@ from hostess.wiring.git_access import ensure_project, key_id, may_git, may_git_b
 
 RECONCILE_EVERY = timedelta(seconds=15)
 CHECK_UP_EVERY = timedelta(seconds=15)
-SCALE_EVERY = timedelta(seconds=5)
+SUPERVISE_EVERY = timedelta(seconds=5)
 SCHEDULES_EVERY = timedelta(seconds=5)
 EXPIRE_EVERY = timedelta(minutes=1)
 ORDER_CERTIFICATES_EVERY = timedelta(minutes=1)
@@ -234,6 +234,8 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         replicas=world.replicas,
         checkups=world.checkups,
         autoscaler=world.autoscaler,
+        host=world.host_watch,
+        usage=world.usage,
         routing=world.routing,
         closures=world.closures,
         domains=world.domains,
@@ -253,6 +255,12 @@ async def refresh_repositories(journal: Journal, world: World) -> None:
         await world.repositories.create(project.name)
 
 
+async def supervise(world: World) -> None:
+    """Read what the host and each replica use, and give what is scaled as many replicas as its load needs."""
+    world.host_watch.look()
+    await world.autoscaler.look()
+
+
 @contextmanager
 def timers(journal: Journal, world: World) -> Iterator[None]:
     """Run what is periodic."""
@@ -262,7 +270,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(LEAD_EVERY, "lead callers inside", world.names.look)
     timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
-    timer.every(SCALE_EVERY, "scale by load", world.autoscaler.look)
+    timer.every(SUPERVISE_EVERY, "watch the host and what runs", partial(supervise, world))
     timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)

@@ -10,7 +10,8 @@ from hostess.services.keeping import autoscaler, usage
 SECOND = timedelta(seconds=1)
 
 if __name__ == "__main__":
-    main.SCALE_EVERY = SECOND
+    main.SUPERVISE_EVERY = SECOND
     setattr(autoscaler, "PACE", Pace(2 * SECOND, 5 * SECOND, 2 * SECOND))  # noqa: B010 -- a constant of the module above it
     setattr(usage, "LOOK_AROUND_EVERY", SECOND)  # noqa: B010 -- a constant of the module above it
+    setattr(usage, "LOOK_AROUND_IDLY", SECOND)  # noqa: B010 -- a constant of the module above it
     sys.exit(main.main())

@@ -1,5 +1,10 @@
-"""What the host has: disk, memory, cores, networks."""
+"""What the host has: disk, memory, cores, networks; and what is used of it.
 
+Pressure: accounting/psi.rst of the kernel's documentation; open files: admin-guide/sysctl/fs.rst (file-nr).
+"""
+
+import os
+import resource
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Network
@@ -7,17 +12,25 @@ from pathlib import Path
 
 import psutil
 
+from hostess.domain.host_figures import HostFigures, Strain
 from hostess.domain.ports import FileSystem
 
 UP = 0x1
 COLUMNS = 8
+IDLE = ("idle", "iowait", "guest", "guest_nice", "steal")
+"""Times of the cores in which nothing of this host ran; those of guests are a part of "user" already."""
+STRAINED = ("cpu", "memory", "io")
 
 
 class HostMeter:
-    """Implements `ports.Meter`. *routes* is the kernel's IPv4 routing table; where there is none only addresses count."""
+    """Implements `ports.Meter`. *routes* is the kernel's IPv4 routing table; where there is none only addresses count.
 
-    def __init__(self, routes: Path = Path("/proc/net/route")) -> None:
+    *kernel* is where it tells of itself.
+    """
+
+    def __init__(self, routes: Path = Path("/proc/net/route"), kernel: Path = Path("/proc")) -> None:
         self._routes = routes
+        self._kernel = kernel
 
     def free_disk(self, path: str) -> int:
         """Return the free bytes, for anybody but root, of the file system that holds *path*.
@@ -42,6 +55,43 @@ class HostMeter:
     def cpus(self) -> int:
         """Return the number of cores this process may use."""
         return len(psutil.Process().cpu_affinity() or ()) or psutil.cpu_count() or 1
+
+    def figures(self) -> HostFigures:
+        """Return what is used of the host now."""
+        memory, swap, times = psutil.virtual_memory(), psutil.swap_memory(), psutil.cpu_times()._asdict()
+        files, limit = self._files()
+        own_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return HostFigures(
+            cpu_busy=sum(seconds for name, seconds in times.items() if name not in IDLE),
+            cpu_total=sum(seconds for name, seconds in times.items() if not name.startswith("guest")),
+            load=os.getloadavg()[0],
+            memory=memory.total,
+            available=memory.available,
+            swap=swap.total,
+            swap_used=swap.used,
+            files=files,
+            files_limit=limit,
+            own_files=psutil.Process().num_fds(),
+            own_files_limit=own_limit,
+            strain={name: told for name in STRAINED if (told := self._strain(name)) is not None},
+        )
+
+    def _files(self) -> tuple[int, int]:
+        """Return how many files are open on the whole host, and how many may be; zeros where the kernel does not say."""
+        try:
+            opened, _, limit = (self._kernel / "sys/fs/file-nr").read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            return 0, 0
+        return int(opened), int(limit)
+
+    def _strain(self, name: str) -> Strain | None:
+        """Return a resource's pressure; None where the kernel does not tell (before 4.20, or booted with psi=0)."""
+        try:
+            lines = (self._kernel / "pressure" / name).read_text(encoding="ascii").splitlines()
+            told = {line.split()[0]: float(line.split("avg60=")[1].split()[0]) for line in lines}
+        except (OSError, ValueError, IndexError):
+            return None
+        return Strain(told.get("some", 0.0), told.get("full", 0.0))
 
     def subnets(self) -> list[str]:
         """Return the IPv4 networks (CIDR) that the host has addresses or routes in, in order, without the default route."""

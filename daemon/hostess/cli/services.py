@@ -244,7 +244,12 @@ def _show_detail(service: dict[str, Any]) -> None:
     for each in service["containers"]:
         ending = f", exit code {each['exit_code']}" if each["exit_code"] not in {None, 0} else ""
         memory = ", out of memory" if each["out_of_memory"] else ""
+        uses = f", uses {_cpu(each)}{size_text(each['memory'])}" if each.get("memory") is not None else ""
         click.echo(
             f"  replica v{each['release']}.{each['replica']}  {each['state']}{ending}{memory}"
-            f"  {each['id']}  started {ago(each['started_at'])}, {each['restarts']} restarts"
+            f"  {each['id']}  started {ago(each['started_at'])}, {each['restarts']} restarts{uses}"
         )
+
+
+def _cpu(replica: dict[str, Any]) -> str:
+    return "" if replica["cpu"] is None else f"{replica['cpu']:.2f} cores and "

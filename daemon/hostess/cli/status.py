@@ -32,6 +32,7 @@ def status(client: Client, form: str) -> None:
             ("Hostess", f"{host['version']} (instance {host['instance']})"),
             ("Engine", f"Docker {host['engine']}" if host["engine"] else "does not answer: `hostess doctor`"),
             ("Host", machine),
+            *_use(host["use"]),
             ("Base domain", host["base_domain"]),
             *(("Disk", _disk(each)) for each in host["disks"]),
         ]
@@ -82,6 +83,21 @@ def show_alerts(alerts: Sequence[Mapping[str, Any]]) -> None:
         click.echo(f"    what to do: {shown(alert['remedy'])}")
     if alerts:
         click.echo()
+
+
+def _use(use: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is used of the host, and how long work waits for it."""
+    used = use["memory"] - use["memory_available"]
+    memory = f"{size_text(used)} of {size_text(use['memory'])} in use, {used * 100 // max(use['memory'], 1)} %"
+    swap = f"; swap {size_text(use['swap_used'])} of {size_text(use['swap'])}" if use["swap"] else "; no swap"
+    waits = ", ".join(f"{each['resource']} {each['some']:g} %" for each in use["strain"])
+    busy = "" if use["cpu"] is None else f"{use['cpu']:g} % busy, "
+    return [
+        ("CPU", f"{busy}load {use['load']:.2f}"),
+        ("Memory", memory + swap),
+        *([("Pressure", f"{waits} of the last minute spent waiting")] if waits else []),
+        ("Open files", f"{use['files']} of {use['files_limit']}; {use['own_files']} by the daemon"),
+    ]
 
 
 def _disk(disk: Mapping[str, Any]) -> str:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from hostess.domain.alert import OVER, PATIENCE, TOLD_AT_ONCE, Alert
 from hostess.domain.backups.backup import FAILED, FOR_RESTORES, GOOD, OK, PARTIAL, RUNNING, Backup
 from hostess.domain.backups.wal import Archive, Base
+from hostess.domain.host_figures import HostTrouble
 from hostess.domain.jobs.cron import next_fire
 from hostess.domain.notices import Level
 from hostess.domain.storage import Fill, Use, fill_of, trouble_with
@@ -15,77 +17,13 @@ LATE: Final = timedelta(hours=1)
 """How long after its time a backup may take, with the tries that follow one that failed."""
 UNPROVEN: Final = timedelta(days=3)
 """So long a backup may go without a drill that went well; they are daily."""
-PATIENCE: Final = timedelta(minutes=1)
-"""How long a service may be unwell before that is an alert: most are well again after their restart."""
 CRASHES: Final = 3
 CRASHED_LATELY: Final = timedelta(minutes=5)
 """So many restarts by the engine, the last one so lately, are a loop."""
 REMIND: Final = timedelta(days=1, minutes=1)
 """A little more than a day: notices tell nothing twice within one."""
 
-_OVER: Final[Mapping[str, str]] = {
-    "backup.failed": "backup.recovered",
-    "backup.partial": "backup.recovered",
-    "backup.overdue": "backup.recovered",
-    "backup.drill-failed": "backup.recovered",
-    "backup.drill-overdue": "backup.recovered",
-    "backup.wal-late": "backup.recovered",
-    "host-backup.overdue": "host-backup.recovered",
-    "service.unwell": "service.recovered",
-    "service.crash-loop": "service.recovered",
-}
-"""Alerts that are told from here, and the event of their end. Storage and certificates tell of themselves."""
-_TOLD_AT_ONCE: Final = frozenset({"backup.failed", "backup.partial", "backup.drill-failed", "backup.wal-late"})
-"""Their beginning is an event where it happens."""
-
-LEVELS: Final[Mapping[str, Level]] = {
-    "backup.failed": Level.ERROR,
-    "backup.partial": Level.WARNING,
-    "backup.overdue": Level.ERROR,
-    "backup.drill-failed": Level.ERROR,
-    "backup.drill-overdue": Level.WARNING,
-    "backup.wal-late": Level.ERROR,
-    "host-backup.failed": Level.ERROR,
-    "host-backup.overdue": Level.ERROR,
-    "service.unwell": Level.ERROR,
-    "service.crash-loop": Level.ERROR,
-    "storage.warning": Level.WARNING,
-    "storage.critical": Level.ERROR,
-    "certificate.failed": Level.ERROR,
-    "certificate.expiring": Level.WARNING,
-    "certificate.expired": Level.ERROR,
-}
-"""All kinds of alerts, and how much each matters."""
-
 _GRAVITY: Final = (Level.ERROR, Level.WARNING, Level.INFO)
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Something that is wrong now. *subject* is what it is about, the same for as long as it lasts; *project* "": the host.
-
-    It is none before it has lasted for *patience*.
-    """
-
-    kind: str
-    subject: str
-    what: str
-    since: datetime
-    remedy: str
-    project: str = ""
-    environment: str = ""
-    service: str = ""
-    patience: timedelta = timedelta(0)
-
-    @property
-    def level(self) -> Level:
-        """How much it matters."""
-        return LEVELS[self.kind]
-
-    @property
-    def key(self) -> str:
-        """What it is known by."""
-        return f"{self.kind} {self.subject}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +67,10 @@ class Troubled:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What alerts are drawn from; *unwell* is None when services could not be looked at, *others* are drawn already."""
+    """What alerts are drawn from; *others* are drawn already.
+
+    *unwell* is None when services could not be looked at, *host* while too little is known of it.
+    """
 
     databases: Sequence[Database] = ()
     archives: Sequence[Archive] = ()
@@ -138,6 +79,7 @@ class Facts:
     uses: Sequence[Use] = ()
     certificates: Sequence[Troubled] = ()
     others: Sequence[Alert] = ()
+    host: Sequence[HostTrouble] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +141,7 @@ def alerts_of(facts: Facts, memory: Memory, now: datetime) -> list[Alert]:
         *(alert for use in facts.uses if (alert := _of_use(use, now))),
         *(_of_certificate(each, now) for each in facts.certificates),
         *facts.others,
+        *(Alert(each.kind, each.subject, each.what, now, each.remedy) for each in facts.host or ()),
     ]
     dated = (replace(each, since=min(each.since, memory.since.get(each.key, each.since))) for each in found)
     return sorted(dated, key=lambda each: (_GRAVITY.index(each.level), each.since, each.key))
@@ -210,31 +153,31 @@ def lasting(alerts: Iterable[Alert], now: datetime) -> list[Alert]:
 
 
 def judge(
-    alerts: Sequence[Alert], memory: Memory, now: datetime, *, services_seen: bool = True
+    alerts: Sequence[Alert], memory: Memory, now: datetime, *, services_seen: bool = True, host_seen: bool = True
 ) -> tuple[list[News], Memory]:
     """Return what is told now, and what is remembered after it: each at its beginning, daily while it lasts, and its end.
 
-    What others tell of is only remembered. Where services could not be *services_seen*, theirs stay as they are.
+    What others tell of is only remembered. Where services were not *services_seen*, or the host not *host_seen*, theirs stay as they are.
     """
     news, told = [], dict(memory.told)
     for each in lasting(alerts, now):
-        if each.kind not in _OVER:
+        if each.kind not in OVER:
             continue
         last = told.get(each.key)
-        if last is None and each.kind in _TOLD_AT_ONCE:
+        if last is None and each.kind in TOLD_AT_ONCE:
             told[each.key] = each.since
         elif last is None or now - last >= REMIND:
             told[each.key] = now
             news.append(News(each.kind, each.what, each))
     since = {each.key: each.since for each in alerts}
-    if not services_seen:
-        since |= {key: at for key, at in memory.since.items() if key.startswith("service.")}
+    unseen = (*(() if services_seen else ("service.",)), *(() if host_seen else ("host.", "daemon.")))
+    since |= {key: at for key, at in memory.since.items() if key.startswith(unseen) and key not in since}
     there = {each.subject for each in alerts}
     for key in [each for each in told if each not in since]:
         del told[key]
         alert = _ended(key, now)
         if alert.subject not in there:
-            news.append(News(_OVER[alert.kind], f"{alert.subject}: this is over, all is as it should be again", alert))
+            news.append(News(OVER[alert.kind], f"{alert.subject}: this is over, all is as it should be again", alert))
     return news, replace(memory, since=since, told=told)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from hostess.domain.alerts import LATE, Alert
+from hostess.domain.alert import Alert
+from hostess.domain.alerts import LATE
 from hostess.domain.backups.backup import FAILED, GOOD, RUNNING
 from hostess.domain.host_bundle import SUBJECT, HostBackup
 from hostess.domain.jobs.cron import next_fire

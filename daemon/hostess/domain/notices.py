@@ -80,6 +80,7 @@ _DRILL_TROUBLES = frozenset({"backup.drill-failed", "backup.drill-overdue"})
 _HOST_TROUBLES = frozenset({"host-backup.failed", "host-backup.partial", "host-backup.overdue"})
 _BACKUPS = "the database itself, and the good backups that there are"
 _STILL = "the certificate before, or one of this installation's own authority, which browsers warn of"
+_ALL = "everything, for now"
 _RULES: Final[Mapping[str, _Rule]] = {
     "certificate.failed": _Rule(
         Level.ERROR,
@@ -132,6 +133,15 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "service.unwell": _Rule(Level.ERROR),
     "service.crash-loop": _Rule(Level.ERROR),
     "service.recovered": _Rule(Level.INFO, ends=frozenset({"service.unwell", "service.crash-loop"})),
+    "host.memory": _Rule(Level.ERROR, serving=_ALL),
+    "host.pressure": _Rule(Level.ERROR, serving=_ALL),
+    "host.disk-pressure": _Rule(Level.WARNING, serving=_ALL),
+    "host.files": _Rule(Level.ERROR, serving=_ALL),
+    "daemon.files": _Rule(Level.ERROR, serving=_ALL),
+    "host.recovered": _Rule(
+        Level.INFO,
+        ends=frozenset({"host.memory", "host.pressure", "host.disk-pressure", "host.files", "daemon.files"}),
+    ),
     "notify.failed": _Rule(Level.WARNING, remedy="mend it, then try `hostess notify test`; what is due is sent then"),
     "notify.works": _Rule(Level.INFO, ends=frozenset({"notify.failed"})),
 }

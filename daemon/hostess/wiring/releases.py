@@ -54,6 +54,7 @@ from hostess.services.keeping.alert_watch import AlertWatch, Watched
 from hostess.services.keeping.autoscaler import Autoscaler, Scaled
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.demand import Demand
+from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.repairs import Repairs
 from hostess.services.keeping.replicas import Replicas
@@ -236,6 +237,8 @@ class Watching:
     rotations: Rotations
     autoscaler: Autoscaler
     sleeping: Sleeping
+    host: HostWatch
+    usage: UsageWatch
 
 
 def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
@@ -248,7 +251,8 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
     checkups = Checkups(journal, replicas, running.gate, running.routing, turns, clock)
     orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
-    watched = Watched(replicas, checkups, storage, orders, own.store, host_schedule(settings))
+    host = HostWatch(outside.meter, clock)
+    watched = Watched(replicas, checkups, storage, orders, own.store, host, host_schedule(settings))
     alerts = AlertWatch(journal, watched, clock)
     upgrades = Upgrades(
         journal,
@@ -280,7 +284,7 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     sleeping = Sleeping(journal, means, clock)
     scaled = Scaled(repairs, undoing, routing, turns, sleeping)
     autoscaler = Autoscaler(journal, usage, demand, scaled, outside.meter, clock)
-    return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler, sleeping)
+    return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler, sleeping, host, usage)
 
 
 def host_schedule(settings: Settings) -> str:

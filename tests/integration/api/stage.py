@@ -16,6 +16,7 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import web
 
+from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.meter_psutil import HostMeter
@@ -362,6 +363,7 @@ async def opened(
         firewall=FakeFirewall(),
         clock=SystemClock(),
         public_port=lambda _: 8080,
+        usage=CgroupFiles(folder / "cgroup"),
     )
     world = await compose(settings, journal, FileVault(folder / "key"), outside)
     services = api_services(settings, journal, world, outside)
@@ -394,6 +396,8 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         replicas=world.replicas,
         checkups=world.checkups,
         autoscaler=world.autoscaler,
+        host=world.host_watch,
+        usage=world.usage,
         closures=world.closures,
         domains=world.domains,
         storage=world.storage,

@@ -4,9 +4,15 @@ import asyncio
 import re
 
 from hostess import __version__
+from hostess.domain import labels
 from hostess.domain.problem import Problem
 from hostess.doors.api.app import OPERATIONS
+from hostess.services.keeping.alert_watch import AlertWatch, Watched
+from hostess.services.keeping.host_watch import HostWatch
+from tests.fakes.cgroup import used
+from tests.fakes.clock import FakeClock
 from tests.integration.api.stage import Stage
+from tests.world import FixedMeter
 
 
 async def test_a_project_is_made_once(stage: Stage) -> None:
@@ -112,7 +118,76 @@ async def test_figures_for_prometheus(stage: Stage) -> None:
     assert "hostess_proxy_up 1\n" in said.text
     assert "hostess_proxy_workers 1\n" in said.text
     assert f'hostess_build_info{{version="{__version__}"}} 1' in said.text
-    assert all(re.fullmatch(r"(# .*|\w+(\{.*\})? \d+)", line) for line in said.text.splitlines())
+    assert all(re.fullmatch(r"(# .*|\w+(\{.*\})? \d+(\.\d+)?)", line) for line in said.text.splitlines())
+
+
+async def test_what_the_host_and_each_replica_use(stage: Stage) -> None:
+    """Status, figures and command line tell what is used of the host, and what each replica uses, once it was read twice."""
+    await stage.live()
+    (web,) = [c for c in await stage.engine.containers({}) if c.labels[labels.SERVICE] == "web"]
+    for seconds in (1, 2):
+        used(stage.folder / "cgroup", web.id, cpu=seconds, memory=50_000_000)
+        stage.world.host_watch.look()
+        await stage.world.autoscaler.look()
+
+    async with asyncio.timeout(10):
+        while stage.world.host_watch.now().cpu is None:  # the kernel counts in hundredths of a second
+            await asyncio.sleep(0.02)
+            stage.world.host_watch.look()
+    use = (await stage.get("/v1/status"))["host"]["use"]
+    said = (await stage.ask("GET /metrics")).text
+    listed = (await stage.get("/v1/projects/shop/environments/production/services"))["items"]
+    shown = await stage.hostess("status")
+
+    assert use["memory"] > use["memory_available"] > 0
+    assert use["own_files"] > 0
+    assert 0 <= use["cpu"] <= 100
+    assert f"hostess_host_memory_bytes {use['memory']}\n" in said
+    mark = f'{{project="shop",environment="production",service="web",replica="1",container="{web.id[:12]}"}}'
+    assert f"hostess_replica_memory_bytes{mark} 50000000\n" in said
+    assert f"hostess_replica_cpu_cores{mark} " in said
+    assert f"hostess_replica_healthy{mark} 1\n" in said
+    [[replica]] = [each["containers"] for each in listed if each["name"] == "web"]
+    assert replica["memory"] == 50_000_000
+    assert replica["cpu"] > 0
+    assert re.search(r"Memory: +.* in use, \d+ %", shown.out)
+
+
+async def test_a_host_without_memory_is_told_until_it_has_some(stage: Stage) -> None:
+    """An alert and an event say that memory runs out, and another event that it is over; a daemon that just began says neither."""
+    await stage.live()
+    clock = FakeClock(flowing=False)
+    meter = FixedMeter(total=1000, available=10)
+    for _ in range(2):
+        host = HostWatch(meter, clock)
+        watch = watching(stage, host, clock)
+        await watch.look()
+        for _ in range(5):
+            host.look()
+            clock.advance(5)
+        await watch.look()
+    [alert] = await watch.now()
+    meter.available = 900
+    for _ in range(20):
+        host.look()
+        clock.advance(5)
+    await watch.look()
+
+    events = [each for each in await stage.journal.events(limit=1000) if each.kind.startswith("host.")]
+    assert (alert.kind, alert.level, alert.project) == ("host.memory", "error", "")
+    assert alert.what.startswith("99 % of the host's memory are in use")
+    assert [each.kind for each in events] == ["host.memory", "host.recovered"]
+    assert await watch.now() == []
+
+
+def watching(stage: Stage, host: HostWatch, clock: FakeClock) -> AlertWatch:
+    """Return what watches for alerts on such a host."""
+    world = stage.world
+    return AlertWatch(
+        stage.journal,
+        Watched(world.replicas, world.checkups, world.storage, world.orders, world.certificates, host),
+        clock,
+    )
 
 
 async def test_figures_without_a_proxy(stage: Stage) -> None:

@@ -1,7 +1,6 @@
 """Scaling by load: what it leaves alone, and what remains when it cannot be done."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +10,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.scaling import Pace
 from hostess.services.keeping import autoscaler
 from tests.fakes.building import Recipe
+from tests.fakes.cgroup import used
 from tests.fakes.programs import Box, echo
 from tests.world import Bench, web
 
@@ -24,24 +24,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autoscaler, "PACE", Pace(MOMENT, MOMENT, MOMENT))
 
 
-async def looks(bench: Bench, used: int) -> None:
+async def looks(bench: Bench, seconds: int) -> None:
     """Let it look four times, each replica having used so many seconds of CPU in between, and end what it began."""
     for number in range(4):
         for container in await bench.world.replicas.of_place("shop", "production"):
-            written(bench.folder / "cgroup", container.id, number * used)
+            used(bench.folder / "cgroup", container.id, number * seconds)
         await bench.world.autoscaler.look()
         await bench.world.autoscaler.settled()
-
-
-def written(root: Path, container: str, seconds: int) -> None:
-    """Write what the kernel would."""
-    files = {"cpuacct": {"cpuacct.usage": f"{seconds * 10**9}\n"}}
-    files["memory"] = {"memory.usage_in_bytes": "1000\n", "memory.stat": "total_inactive_file 0\n"}
-    for hierarchy, texts in files.items():
-        folder = root / hierarchy / "docker" / container
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).write_text(text)
 
 
 async def wanted(bench: Bench) -> int:
@@ -79,7 +68,7 @@ async def test_it_does_not_start(bench: Bench) -> None:
     bench.engine.add_image("once:1", Recipe({"/app": app}, cmd=("/app",), env={"PORT": "8000", "VERSION": "1"}))
     assert (await bench.push("shop", web("once:1", more=RANGE))).accepted, bench.text()
     for container in await bench.world.replicas.of_place("shop", "production"):
-        written(bench.folder / "cgroup", container.id, 0)
+        used(bench.folder / "cgroup", container.id, 0)
 
     await looks(bench, 1000)
 
@@ -99,7 +88,7 @@ async def test_by_hand(bench: Bench) -> None:
     assert await wanted(bench) == 2
 
 
-async def test_it_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_cannot_be_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A replica that was started and could not be written down is routed nothing, and the reconciler removes it."""
     assert (await bench.push("shop", web(more=RANGE))).accepted, bench.text()
 
@@ -118,14 +107,20 @@ async def test_it_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatc
     await bench.until_containers(1)
 
 
-async def test_where_nothing_is_scaled_nobody_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host without a range of replicas costs no question to the engine, however often it is looked at."""
+async def test_where_nothing_is_scaled_the_engine_is_asked_seldom(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host without a range of replicas costs one question to the engine, however often it is looked at within a minute."""
     assert (await bench.push("shop", web())).accepted, bench.text()
+    asked, everywhere = [], bench.world.replicas.everywhere
 
-    async def asked() -> None:
-        raise AssertionError
+    async def counted() -> object:
+        asked.append(1)
+        return await everywhere()
 
-    monkeypatch.setattr(bench.world.replicas, "everywhere", asked)
-    await bench.world.autoscaler.look()
+    monkeypatch.setattr(bench.world.replicas, "everywhere", counted)
+    for _ in range(5):
+        await bench.world.autoscaler.look()
 
+    assert len(asked) == 1
     assert bench.world.autoscaler.decided("shop", "production", "web") is None

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hostess.domain.alert import Alert
 from hostess.domain.alerts import (
     REMIND,
-    Alert,
     Database,
     Facts,
     Memory,

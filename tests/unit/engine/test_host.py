@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.meter_psutil import HostMeter, routed
+from hostess.domain.host_figures import Strain
 from hostess.domain.ports import Clock, Meter
 from tests.fakes.clock import START, FakeClock
 
@@ -39,6 +40,27 @@ def test_meter(tmp_path: Path) -> None:
     assert total > available > 0
     assert meter.cpus() == len(os.sched_getaffinity(0))
     assert "127.0.0.0/8" in meter.subnets()
+
+
+def test_figures(tmp_path: Path) -> None:
+    """What is used of the host is told: of this one as it is, of another by what its kernel writes."""
+    (tmp_path / "pressure").mkdir()
+    line = "{} avg10=90.00 avg60={} avg300=1.00 total=1\n"
+    (tmp_path / "pressure" / "memory").write_text(line.format("some", "12.50") + line.format("full", "3.25"))
+    (tmp_path / "pressure" / "cpu").write_text(line.format("some", "7.00"))
+    (tmp_path / "pressure" / "io").write_text("nonsense")
+    (tmp_path / "sys" / "fs").mkdir(parents=True)
+    (tmp_path / "sys" / "fs" / "file-nr").write_text("1200\t0\t9223372036854775807\n")
+
+    here, there = HostMeter().figures(), HostMeter(kernel=tmp_path).figures()
+
+    assert here.memory > here.available > 0
+    assert here.cpu_total > here.cpu_busy > 0
+    assert here.own_files_limit >= here.own_files > 2
+    assert here.files_limit >= here.files > 2
+    assert there.strain == {"memory": Strain(12.5, 3.25), "cpu": Strain(7.0)}
+    assert (there.files, there.files_limit) == (1200, 9223372036854775807)
+    assert HostMeter(kernel=tmp_path / "absent").figures().strain == {}
 
 
 def test_routes() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from hostess.domain.host_figures import HostFigures
+
 
 class Vault(Protocol):
     """Wraps secrets: AES-GCM, bound to where they belong, so that a sealed value is worth nothing in another row."""
@@ -55,6 +57,9 @@ class Meter(Protocol):
 
     def cpus(self) -> int:
         """Return the number of cores this process may use."""
+
+    def figures(self) -> HostFigures:
+        """Return what is used of the host now; cheap, as it is asked for every few seconds."""
 
     def subnets(self) -> list[str]:
         """Return the networks (CIDR) that the host has addresses or routes in."""

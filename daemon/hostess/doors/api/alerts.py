@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from hostess.domain.alerts import LEVELS, Alert
+from hostess.domain.alert import LEVELS, Alert
 from hostess.doors.api.operation import Call, Nothing, View, op
 
 

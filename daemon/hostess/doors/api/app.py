@@ -23,6 +23,7 @@ from hostess.doors.api import (
     jobs,
     kept_services,
     locks,
+    metrics,
     notices,
     one_off,
     preflights,
@@ -94,6 +95,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *events.OPERATIONS,
     *notices.OPERATIONS,
     *status.OPERATIONS,
+    *metrics.OPERATIONS,
 )
 
 

@@ -1,21 +1,15 @@
-"""The host as a whole: is it alive, what is on it, how is it set, and its figures for Prometheus."""
+"""The host as a whole: is it alive, what is on it, how is it set."""
 
-from collections import Counter
 from datetime import datetime
-from operator import attrgetter
-
-from aiohttp import web
 
 from hostess import __version__
+from hostess.domain.host_figures import Reading
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
-from hostess.domain.releases.release import State
 from hostess.domain.storage import Fill, fill_of
-from hostess.doors.api.alerts import AlertView, alerts_for, figures_of
-from hostess.doors.api.operation import TEXT, Call, Nothing, View, op
+from hostess.doors.api.alerts import AlertView, alerts_for
+from hostess.doors.api.operation import Call, Nothing, View, op
 from hostess.doors.api.workloads import services_of
-
-RECENT = 1000
 
 
 class Health(View):
@@ -34,6 +28,34 @@ class DiskView(View):
     state: str
 
 
+class StrainView(View):
+    """For how much of the last minute, in percent, work waited for *resource* (cpu, memory, io): *some* of it, or all (*full*)."""
+
+    resource: str
+    some: float
+    full: float
+
+
+class UseView(View):
+    """What is used of the host. *cpu*: how busy its cores were of late, in percent, None just after the start; sizes are bytes.
+
+    *files* are open, of *files_limit*; *own_files* by the daemon. *strain* is empty where the kernel does not tell.
+    """
+
+    at: datetime
+    cpu: float | None
+    load: float
+    memory: int
+    memory_available: int
+    swap: int
+    swap_used: int
+    files: int
+    files_limit: int
+    own_files: int
+    own_files_limit: int
+    strain: tuple[StrainView, ...]
+
+
 class HostView(View):
     """The machine and its engine; *engine* is empty when it does not answer."""
 
@@ -44,6 +66,7 @@ class HostView(View):
     memory: int
     base_domain: str
     disks: tuple[DiskView, ...]
+    use: UseView
 
 
 class PlaceView(View):
@@ -136,67 +159,6 @@ async def collect_garbage(call: Call, _: Nothing) -> CollectedView:
     return CollectedView(images=collected.images, size=collected.size, sites=collected.sites)
 
 
-@op("GET /metrics", "read", media=(TEXT,))
-async def metrics(call: Call, _: Nothing) -> web.Response:
-    """Tell figures in Prometheus' text format, the proxy's too; deployments are the newest thousand."""
-    call.require("read", None)
-    journal = call.services.journal
-    deployments = Counter(each.state for each in await journal.deployments(limit=RECENT))
-    places = await journal.places()
-    services_measured = call.services.storage.measured()
-    counted = await call.services.routing.metrics()
-    figures = [
-        ("hostess_proxy_up", "Whether the proxy answers.", [("", int(bool(counted)))]),
-        ("hostess_build_info", "The version that runs.", [(f'{{version="{__version__}"}}', 1)]),
-        ("hostess_projects", "Projects.", [("", len(await journal.projects()))]),
-        (
-            "hostess_environments_live",
-            "Environments with a live release.",
-            [("", sum(p.live is not None for p in places))],
-        ),
-        (
-            "hostess_deployments",
-            "The newest thousand deployments by state.",
-            [(f'{{state="{state}"}}', deployments[state]) for state in State],
-        ),
-        (
-            "hostess_tasks_open",
-            "Containers that wait to be retired, and other work to be done.",
-            [("", len(await journal.tasks()))],
-        ),
-    ]
-    figures += [
-        (
-            f"hostess_storage_{what}_bytes",
-            f"Bytes of {meaning}.",
-            [
-                (f'{{project="{use.project}",environment="{use.environment}",service="{use.service}"}}', size(use))
-                for use in services_measured
-            ],
-        )
-        for what, meaning, size in (
-            ("used", "a database on the disk", attrgetter("used")),
-            ("declared", "storage that it declares", attrgetter("size")),
-        )
-    ]
-    figures.append(
-        ("hostess_alerts", "What is wrong now, by level and kind.", figures_of(await call.services.alerts.now()))
-    )
-    lines = [
-        line
-        for name, meaning, samples in figures
-        for line in (
-            f"# HELP {name} {meaning}",
-            f"# TYPE {name} gauge",
-            *(f"{name}{mark} {value}" for mark, value in samples),
-        )
-    ]
-    return web.Response(
-        body=("\n".join(lines) + "\n" + counted).encode(),
-        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-    )
-
-
 async def _host(call: Call) -> HostView:
     services = call.services
     try:
@@ -214,6 +176,27 @@ async def _host(call: Call) -> HostView:
         disks=tuple(
             DiskView(folder=use.name, used=use.used, size=use.size, state=str(fill_of(use.percent)))
             for use in await services.storage.disks()
+        ),
+        use=_use(services.host.now()),
+    )
+
+
+def _use(reading: Reading) -> UseView:
+    figures = reading.figures
+    return UseView(
+        at=reading.at,
+        cpu=None if reading.cpu is None else round(reading.cpu, 1),
+        load=figures.load,
+        memory=figures.memory,
+        memory_available=figures.available,
+        swap=figures.swap,
+        swap_used=figures.swap_used,
+        files=figures.files,
+        files_limit=figures.files_limit,
+        own_files=figures.own_files,
+        own_files_limit=figures.own_files_limit,
+        strain=tuple(
+            StrainView(resource=name, some=strain.some, full=strain.full) for name, strain in figures.strain.items()
         ),
     )
 
@@ -252,4 +235,4 @@ async def _place(call: Call, place: Place) -> PlaceView:
     )
 
 
-OPERATIONS = (healthz, status, show_config, collect_garbage, metrics)
+OPERATIONS = (healthz, status, show_config, collect_garbage)

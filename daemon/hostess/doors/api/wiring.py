@@ -30,10 +30,12 @@ from hostess.services.keeping.alert_watch import AlertWatch
 from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
+from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.removal import Removal
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.storage_watch import StorageWatch
+from hostess.services.keeping.usage import UsageWatch
 from hostess.services.keyed_requests import KeyedRequests
 from hostess.services.notifier import Notifier
 from hostess.services.routing.canaries import Canaries
@@ -63,6 +65,8 @@ class ApiServices:
     replicas: Replicas
     checkups: Checkups
     autoscaler: Autoscaler
+    host: HostWatch
+    usage: UsageWatch
     routing: Routing
     closures: Closures
     domains: LiveDomains

@@ -1,7 +1,7 @@
 """The services of an environment: what runs, and what they write."""
 
 import json
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -35,7 +35,10 @@ class PortView(View):
 
 
 class ContainerView(View):
-    """A replica. *state* is the engine's word, or unhealthy."""
+    """A replica. *state* is the engine's word, or unhealthy.
+
+    *cpu* (cores, of late) and *memory* (bytes) are what it uses; None where that is not known.
+    """
 
     id: str
     replica: str
@@ -45,6 +48,8 @@ class ContainerView(View):
     exit_code: int | None
     out_of_memory: bool
     started_at: datetime | None
+    cpu: float | None
+    memory: int | None
 
 
 class StorageView(View):
@@ -178,7 +183,7 @@ def _view(
         image=workload.image.removeprefix("sha256:")[:SHORT],
         ports=ports,
         urls=tuple(port.urls[0] for port in ports if port.urls),
-        containers=tuple(_container(container, unwell) for container in own),
+        containers=tuple(_container(services, container) for container in own),
         pending_restart=pending,
         storage=_storage(services, release, workload),
         scaling=_scaling(services, release, workload),
@@ -204,7 +209,8 @@ def _storage(services: ApiServices, release: Release, workload: Workload) -> Sto
     )
 
 
-def _container(container: Container, unwell: Collection[str]) -> ContainerView:
+def _container(services: ApiServices, container: Container) -> ContainerView:
+    unwell, using = services.checkups.unwell, services.usage.of(container)
     return ContainerView(
         id=container.id[:SHORT],
         replica=container.labels.get(labels.REPLICA, ""),
@@ -214,6 +220,8 @@ def _container(container: Container, unwell: Collection[str]) -> ContainerView:
         exit_code=container.exit_code,
         out_of_memory=container.oom_killed,
         started_at=container.started_at,
+        cpu=round(using.cpu, 3) if using is not None and using.cpu is not None else None,
+        memory=using.memory if using is not None else None,
     )
 
 

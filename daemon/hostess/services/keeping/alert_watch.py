@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from hostess.domain.alert import Alert
 from hostess.domain.alerts import (
-    Alert,
     Database,
     Facts,
     Memory,
@@ -34,6 +34,7 @@ from hostess.services.backups.wal_archive import wanted
 from hostess.services.certificates.certificates import Certificates
 from hostess.services.certificates.imports import days_left
 from hostess.services.keeping.checkups import Checkups
+from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.storage_watch import StorageWatch
 
@@ -51,6 +52,7 @@ class Watched:
     storage: StorageWatch
     orders: Certificates
     certificates: CertificateStore
+    host: HostWatch
     host_schedule: str = ""
 
 
@@ -66,7 +68,13 @@ class AlertWatch:
         """Tell what has changed."""
         memory = await self._memory()
         now, facts = self._clock.now(), await self._facts(memory)
-        news, after = judge(alerts_of(facts, memory, now), memory, now, services_seen=facts.unwell is not None)
+        news, after = judge(
+            alerts_of(facts, memory, now),
+            memory,
+            now,
+            services_seen=facts.unwell is not None,
+            host_seen=facts.host is not None,
+        )
         for each in news:
             await self._tell(each)
         after = after_look(after, facts.databases)
@@ -100,6 +108,7 @@ class AlertWatch:
             uses=[*self._watched.storage.measured(), *await self._watched.storage.disks()],
             certificates=await self._certificates(),
             others=of_host(await remembered_of_host(self._journal), self._watched.host_schedule, self._clock.now()),
+            host=self._watched.host.bad(),
         )
 
     async def _databases(self, live: Release, memory: Memory) -> list[Database]:

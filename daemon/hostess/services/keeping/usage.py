@@ -1,4 +1,4 @@
-"""Usage: what each replica of what is scaled uses of CPU and memory, read every few seconds; some minutes of it are remembered."""
+"""Usage: what each replica uses of CPU and memory, read every few seconds; some minutes of it are remembered."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import leaving
 
 LOOK_AROUND_EVERY = timedelta(seconds=15)
+LOOK_AROUND_IDLY = timedelta(minutes=1)
+"""Where nothing is scaled nobody acts on it, and the engine is asked seldom."""
 REMEMBERED = 200
 """Readings of a service: above a quarter of an hour."""
 
@@ -26,6 +28,15 @@ Key = tuple[str, str, str]
 class _Read:
     at: datetime
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """What a replica uses: *cpu* in cores since the reading before, None for the first one; bytes of *memory*."""
+
+    container: Container
+    cpu: float | None
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class UsageWatch:
         self._observed: list[Observed] = []
         self._around: datetime | None = None
         self._read: dict[str, _Read] = {}
+        self._cores: dict[str, float] = {}
         self._history: dict[Key, deque[Reading]] = {}
 
     @property
@@ -64,6 +76,19 @@ class UsageWatch:
     def history(self, key: Key) -> Sequence[Reading]:
         """Return the readings of a service, the newest last."""
         return tuple(self._history.get(key, ()))
+
+    def using(self, observed: Observed) -> list[Using]:
+        """Return what the replicas of a service use, by the newest reading of each that was read."""
+        return [
+            Using(each, self._cores.get(each.id), self._read[each.id].usage.memory)
+            for each in observed.containers
+            if each.id in self._read
+        ]
+
+    def of(self, container: Container) -> Using | None:
+        """Return what a replica uses; None where that is not known."""
+        read = self._read.get(container.id)
+        return None if read is None else Using(container, self._cores.get(container.id), read.usage.memory)
 
     def memory(self, observed: Observed) -> int:
         """Return what a replica uses of memory on average, 0 when it is not known."""
@@ -77,7 +102,9 @@ class UsageWatch:
     async def look(self) -> None:
         """Read what everything uses now."""
         now = self._clock.now()
-        if self._around is None or not timedelta(0) <= now - self._around < LOOK_AROUND_EVERY:
+        scaled = any(each.workload.scaling for each in self._observed)
+        every = LOOK_AROUND_EVERY if scaled else LOOK_AROUND_IDLY
+        if self._around is None or not timedelta(0) <= now - self._around < every:
             try:
                 await self._look_around()
             except Problem:  # the engine is away, which the reconciler tells
@@ -90,37 +117,40 @@ class UsageWatch:
             for container in each.containers
             if (usage := self._meter.of(container.id)) is not None
         }
+        self._cores = {
+            container: cores
+            for container, read in self._read.items()
+            if (cores := _cores(before.get(container), read)) is not None
+        }
         for each in self._observed:
-            loads = [load for c in each.containers if (load := self._load(before.get(c.id), c, each)) is not None]
+            loads = [self._cores[c.id] / each.workload.cpu * 100 for c in each.containers if c.id in self._cores]
             if loads:
                 reading = Reading(now, len(each.containers), sum(loads) / len(loads))
                 self._history.setdefault(each.key, deque(maxlen=REMEMBERED)).append(reading)
 
-    def _load(self, before: _Read | None, container: Container, observed: Observed) -> float | None:
-        """Return what a replica used since it was last read, in percent of its limit; None when that is not known."""
-        read = self._read.get(container.id)
-        if before is None or read is None or read.usage.cpu < before.usage.cpu:  # less: it was started again
-            return None
-        seconds = (read.at - before.at).total_seconds()
-        if seconds <= 0:
-            return None
-        return (read.usage.cpu - before.usage.cpu) / seconds / observed.workload.cpu * 100
-
     async def _look_around(self) -> None:
-        scaled = [
+        wanted = [
             (place, live, workload)
             for place in await self._journal.places()
             if (live := await self._journal.live(place.project, place.environment)) is not None
             for workload in live.workloads.values()
-            if workload.scaling is not None
+            if workload.static is None
         ]
-        there = await self._replicas.everywhere() if scaled else {}  # where nothing is scaled nobody is asked
-        gone = await leaving(self._journal) if scaled else frozenset()
+        there = await self._replicas.everywhere() if wanted else {}
+        gone = await leaving(self._journal) if wanted else frozenset()
         found = []
-        for place, live, workload in scaled:
+        for place, live, workload in wanted:
             containers = [c for c in there.get((place.project, place.environment), []) if c.id not in gone]
             if own := tuple(matching(workload, containers)[: workload.replicas]):
                 found.append(Observed(place, live, workload, own))
         self._observed = found
         keys = {each.key for each in found}
         self._history = {key: history for key, history in self._history.items() if key in keys}
+
+
+def _cores(before: _Read | None, read: _Read) -> float | None:
+    """Return what a replica used since it was last read, in cores; None when that is not known."""
+    if before is None or read.usage.cpu < before.usage.cpu:  # less: it was started again
+        return None
+    seconds = (read.at - before.at).total_seconds()
+    return (read.usage.cpu - before.usage.cpu) / seconds if seconds > 0 else None
