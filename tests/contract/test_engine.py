@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -458,6 +458,35 @@ async def test_follower_leaves(bench: Bench) -> None:
     async with asyncio.timeout(5), aclosing(bench.engine.follow(container, 10)) as lines:  # type: ignore[type-var]  # a generator
         first = await anext(lines)
     assert first.text == "hello"
+
+
+async def test_what_happens(bench: Bench) -> None:
+    """Starts, ends with their exit codes, and signals that somebody had sent are told in order, of containers with the labels alone."""
+    mine = {**LABELS, "hostess.mine": "1"}
+    heard: list[tuple[str, str, int | None]] = []
+
+    async def listen(since: datetime) -> None:
+        async with aclosing(bench.engine.events(mine, since)) as events:  # type: ignore[type-var]  # a generator
+            async for event in events:
+                heard.append((event.what, event.container, event.exit_code))  # noqa: PERF401 -- read while it grows
+
+    listening = asyncio.create_task(listen(datetime.now(UTC)))
+    await bench.running("not-mine")
+    ended = await bench.running("ended", command=("exit", "3"), labels=mine)
+    await bench.engine.wait(ended)
+    stopped = await bench.running("stopped", labels=mine)
+    await bench.engine.stop(stopped, GRACE)
+    code = await bench.engine.wait(stopped)
+    async with asyncio.timeout(10):
+        async for _ in ticks():
+            if len([each for each in heard if each[0] == "die"]) > 1:
+                break
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+    assert [each for each in heard if each[1] == ended] == [("start", ended, None), ("die", ended, 3)]
+    assert [each[:2] for each in heard[2:]] == [("start", stopped), ("kill", stopped), ("die", stopped)]
+    assert heard[-1][2] == code
 
 
 async def test_execute(bench: Bench) -> None:

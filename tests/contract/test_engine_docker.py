@@ -285,6 +285,15 @@ async def test_what_containers_may_not_do(bench: Bench) -> None:
     assert any("docker-init" in line for line in lines)
 
 
+@pytest.mark.parametrize("score", [900, 100])
+async def test_who_is_killed_first(bench: Bench, score: int) -> None:
+    """A container's processes have the score by which the kernel chooses whom to kill."""
+    command = ("cat", "/proc/self/oom_score_adj")
+    _, lines = await bench.finished("score", image="busybox:1", command=command, oom_score=score)
+
+    assert lines == [str(score)]
+
+
 async def test_aliases(bench: Bench) -> None:
     """A container is reached by its alias on its network."""
     await bench.engine.make_network(network(), SUBNET, LABELS)

@@ -10,7 +10,17 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
 
 from hostess.adapters.engine.pull import refused
-from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
+from hostess.domain.ports import (
+    BuildOrder,
+    Container,
+    ContainerEvent,
+    ContainerSpec,
+    EngineFacts,
+    Image,
+    LogLine,
+    Shell,
+    Terminal,
+)
 from hostess.domain.problem import Problem
 from hostess.domain.registries import RegistryLogin, registry_of
 from hostess.domain.releases.push import Say
@@ -54,6 +64,8 @@ class FakeEngine:
         self._volumes: dict[str, Mapping[str, str]] = {}
         self._containers: dict[str, Running] = {}
         self._numbers = itertools.count(1)
+        self._happened: list[tuple[ContainerEvent, Mapping[str, str]]] = []
+        self._news = asyncio.Event()
         for name, recipe in stock().items():
             self.add_image(name, recipe)
 
@@ -255,6 +267,7 @@ class FakeEngine:
         running = self._held(container)
         if running and running.task and not running.task.done():
             running.wanted = False
+            self.happens("kill", container)
             running.stopping.set()
             await asyncio.wait([running.task], timeout=grace.total_seconds())
             await self._kill(running)
@@ -317,6 +330,29 @@ class FakeEngine:
             if running.value.state != "running" or running.value.id not in self._containers:
                 return
             await news.wait()
+
+    async def events(self, labels: Mapping[str, str], since: datetime | None = None) -> AsyncIterator[ContainerEvent]:
+        """Yield what happens to containers with these labels."""
+        self._enter("events", "")
+        at = 0 if since is not None else len(self._happened)
+        while True:
+            news = self._news
+            for event, marks in self._happened[at:]:
+                at += 1
+                if labels.items() <= marks.items() and (since is None or event.at >= since):
+                    yield event
+            if self.unreachable:
+                raise Problem("engine-unreachable", "the container engine cannot be reached: it stopped telling")
+            await news.wait()
+
+    def happens(self, what: str, container: str, exit_code: int | None = None) -> None:
+        """Tell that something happened to a container."""
+        running = self._held(container)
+        if running is not None:
+            event = ContainerEvent(datetime.now(UTC), what, running.value.id, exit_code)
+            self._happened.append((event, running.value.labels))
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     async def within(self, container: str, mark: str, work: Callable[[Shell], T]) -> T:
         """Refuse: no image here brings a database's programs."""
@@ -408,6 +444,7 @@ class FakeEngine:
 
     def _begin(self, running: Running) -> None:
         running.value = replace(running.value, state="running", exit_code=None, started_at=datetime.now(UTC))
+        self.happens("start", running.value.id)
 
     async def _life(self, running: Running, program: Program, argv: tuple[str, ...]) -> None:
         for restart in itertools.count():
@@ -428,11 +465,13 @@ class FakeEngine:
     def _end(self, running: Running, code: int) -> None:
         address = loopback(running.spec.address) if running.spec.address else ""
         running.value = replace(running.value, state="exited", exit_code=code, address=address)
+        self.happens("die", running.value.id, code)
         running.wake()
 
     async def _kill(self, running: Running) -> None:
         running.wanted = False
         if running.task and not running.task.done():
+            self.happens("kill", running.value.id)
             running.task.cancel()
             await asyncio.gather(running.task, return_exceptions=True)
             self._end(running, KILLED)

@@ -64,6 +64,15 @@ def test_the_daemon_is_up_when_it_says_so(booted: Booted) -> None:
     assert booted.execute("systemctl", "is-active", "hostess.service") == "active"
 
 
+@pytest.mark.parametrize("unit", ["hostess.service", "hostess-proxy.service"])
+def test_they_are_killed_last(booted: Booted, unit: str) -> None:
+    """When the host has no memory left the kernel kills nearly everything else before the daemon and the proxy.
+
+    Systemd is asked, not the process: inside a container it may lower no score, and goes on without a word.
+    """
+    assert booted.execute("systemctl", "show", "--property=OOMScoreAdjust", "--value", unit) == "-900"
+
+
 def test_the_proxy_serves_strangers_as_a_user_that_can_read_no_secret(booted: Booted) -> None:
     """The proxy answers on port 80 as a user of its own, writes its three folders, and neither reads the key nor writes beside it."""
     booted.execute("systemctl", "restart", "hostess-proxy.service")  # now that the key is there

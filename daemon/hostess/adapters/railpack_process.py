@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 from typing import IO, cast
 
 from hostess.adapters.engine.build_trace import COLOURS, LONGEST, TAIL
+from hostess.adapters.expendable import make_expendable
 from hostess.adapters.pieces import Pieces
 from hostess.domain.ports import SourceOrder
 from hostess.domain.problem import Problem
@@ -137,6 +138,7 @@ class RailpackProcess:
             )
         except OSError as error:
             raise _failed(f"{command[0]} could not be started: {error}", ()) from error
+        make_expendable(child.pid)
         try:
             async with aclosing(_lines(child)) as said:
                 async for line in said:

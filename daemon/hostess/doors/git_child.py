@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostess.adapters.expendable import make_expendable
+
 Send = Callable[[bytes], Awaitable[None]]
 """Takes a piece of the child's output; returns when the other side can take more; OSError when nobody is there any more."""
 
@@ -127,6 +129,7 @@ async def _child(arguments: list[str], extra: Mapping[str, str]) -> AsyncIterato
         env=environment(extra),
         start_new_session=True,  # a group of its own, to be killed as a whole
     )
+    make_expendable(process.pid)
     try:
         if process.stdin and process.stdout and process.stderr:
             yield _Child(process, process.stdin, process.stdout, process.stderr)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from hostess.adapters.engine import events as engine_events
 from hostess.adapters.engine import logs as engine_logs
 from hostess.adapters.engine import terminal as engine_terminal
 from hostess.adapters.engine.build import Building
@@ -20,7 +21,17 @@ from hostess.adapters.engine.exec import Executor
 from hostess.adapters.engine.files import export, give_folders, put_files
 from hostess.adapters.engine.pull import fetch, try_login
 from hostess.adapters.engine.values import container_of, creation, facts_of, image_of, instant, label_filter
-from hostess.domain.ports import BuildOrder, Container, ContainerSpec, EngineFacts, Image, LogLine, Shell, Terminal
+from hostess.domain.ports import (
+    BuildOrder,
+    Container,
+    ContainerEvent,
+    ContainerSpec,
+    EngineFacts,
+    Image,
+    LogLine,
+    Shell,
+    Terminal,
+)
 from hostess.domain.problem import Problem
 from hostess.domain.registries import RegistryLogin
 from hostess.domain.releases.push import Say
@@ -301,6 +312,10 @@ class DockerEngine:
     def follow(self, container: str, tail: int, since: datetime | None = None) -> AsyncIterator[LogLine]:
         """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
         return engine_logs.follow(self._calls, container, tail, since)
+
+    def events(self, labels: Mapping[str, str], since: datetime | None = None) -> AsyncIterator[ContainerEvent]:
+        """Yield what happens to containers that carry all these labels, until the iterator is closed."""
+        return engine_events.follow(self._calls, labels, since)
 
     async def execute(
         self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""

@@ -10,11 +10,14 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Generic, TypeVar
 
 from docker.errors import NotFound
 
 from hostess.adapters.engine.calls import Api, Calls, Line, checked, url_of
 from hostess.domain.ports import LogLine
+
+T = TypeVar("T")
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 HEAD = struct.Struct(">BxxxL")
@@ -76,15 +79,15 @@ class Lines:
         return []
 
 
-class Feed:
+class Feed(Generic[T]):
     """Pieces on their way from a thread to the event loop; the thread waits when it is too far ahead."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: asyncio.Queue[list[LogLine] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[list[T] | None] = asyncio.Queue()
         self._room = threading.Semaphore(AHEAD)
 
-    def put(self, piece: list[LogLine], line: Line) -> None:
+    def put(self, piece: list[T], line: Line) -> None:
         """Hand a piece over; called on the thread. Returns without having done so when *line* was cut."""
         while not self._room.acquire(timeout=0.5):
             if line.cut:
@@ -95,7 +98,7 @@ class Feed:
         """Let who takes know that nothing more comes; called on the loop."""
         self._queue.put_nowait(None)
 
-    async def take(self) -> list[LogLine] | None:
+    async def take(self) -> list[T] | None:
         """Return the next piece, None at the end."""
         piece = await self._queue.get()
         self._room.release()
@@ -111,7 +114,7 @@ def last_lines(container: str, tail: int, api: Api) -> list[LogLine]:
 
 async def follow(calls: Calls, container: str, tail: int, since: datetime | None) -> AsyncIterator[LogLine]:
     """Yield the last lines and then each new one, until the container ends or the iterator is closed; none when it is gone."""
-    feed = Feed(asyncio.get_running_loop())
+    feed: Feed[LogLine] = Feed(asyncio.get_running_loop())
     params = {**query(tail, since), "follow": "1"}
     reading = asyncio.create_task(calls.alone("follow a log", partial(pump, container, params, feed)))
     reading.add_done_callback(lambda _: feed.end())
@@ -125,7 +128,7 @@ async def follow(calls: Calls, container: str, tail: int, since: datetime | None
         await asyncio.gather(reading, return_exceptions=True)
 
 
-def pump(container: str, params: Mapping[str, str], feed: Feed, api: Api, line: Line) -> None:
+def pump(container: str, params: Mapping[str, str], feed: Feed[LogLine], api: Api, line: Line) -> None:
     """Read a log to its end; runs on a thread of its own."""
     url = url_of(api, f"/containers/{container}/logs")
     try:
@@ -146,5 +149,10 @@ def query(tail: int, since: datetime | None) -> dict[str, str]:
     params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(max(tail, 0))}
     if since is None:
         return params
-    seconds, rest = divmod(since - EPOCH, timedelta(seconds=1))  # a float would lose the last digit
-    return {**params, "since": f"{seconds}.{rest.microseconds:06d}"}
+    return {**params, "since": moment(since)}
+
+
+def moment(at: datetime) -> str:
+    """Return a time as the engine takes it."""
+    seconds, rest = divmod(at - EPOCH, timedelta(seconds=1))  # a float would lose the last digit
+    return f"{seconds}.{rest.microseconds:06d}"

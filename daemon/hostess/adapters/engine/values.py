@@ -52,6 +52,7 @@ def host_part(spec: ContainerSpec, cpus: float, memory: int) -> dict[str, Any]:
         "PidsLimit": PIDS,
         "LogConfig": LOG,
         "Init": True,
+        "OomScoreAdj": spec.oom_score,
     }
     if spec.cpu is not None:  # an engine refuses more cores than it has
         host["NanoCpus"] = int(min(spec.cpu, cpus) * 1_000_000_000)

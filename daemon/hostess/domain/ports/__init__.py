@@ -7,7 +7,16 @@ from hostess.domain.ports.authority import Authority, AuthorityError
 from hostess.domain.ports.backups import Artefacts, BackupRecords, Shell
 from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
-from hostess.domain.ports.engine import BuildOrder, Container, ContainerSpec, Engine, EngineFacts, Image, LogLine
+from hostess.domain.ports.engine import (
+    BuildOrder,
+    Container,
+    ContainerEvent,
+    ContainerSpec,
+    Engine,
+    EngineFacts,
+    Image,
+    LogLine,
+)
 from hostess.domain.ports.heartbeat import Heart
 from hostess.domain.ports.host import Answer, Clock, FileSystem, Firewall, Meter, Prober, Redactor, Transcripts, Vault
 from hostess.domain.ports.internal_authority import InternalAuthority
@@ -51,6 +60,7 @@ __all__ = [
     "Challenges",
     "Clock",
     "Container",
+    "ContainerEvent",
     "ContainerSpec",
     "DnsWriter",
     "Engine",

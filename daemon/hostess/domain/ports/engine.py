@@ -22,6 +22,7 @@ class ContainerSpec:
     the path of a volume to who owns that folder ("1000:1000", or names that the image knows). *aliases* are its DNS names on
     *network*; *address* is a fixed IPv4 address there. *hosts* maps names to the addresses that it finds for them before it asks
     DNS. *restart*: whether the engine restarts it when it exits or at boot. *user* ("uid:gid") runs it instead of the image's own.
+    *oom_score* (-1000 to 1000): the higher, the sooner it is killed when the host has no memory left.
     Adapters always add: no-new-privileges, NET_RAW and MKNOD dropped, a pids limit, a capped log, an init process.
     """
 
@@ -43,6 +44,7 @@ class ContainerSpec:
     restart: bool = False
     stop_grace: timedelta = timedelta(seconds=10)
     user: str | None = None
+    oom_score: int = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,19 @@ class Container:
     oom_killed: bool = False
     started_at: datetime | None = None
     restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """What happened to a container: "start", "die" (with *exit_code*), "oom" or "kill".
+
+    "oom": the kernel killed a process of it for want of memory; "kill": somebody had the engine send it a signal, as each stop does.
+    """
+
+    at: datetime
+    what: str
+    container: str
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +214,12 @@ class Engine(Protocol):
 
     def follow(self, container: str, tail: int, since: datetime | None = None) -> AsyncIterator[LogLine]:
         """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
+
+    def events(self, labels: Mapping[str, str], since: datetime | None = None) -> AsyncIterator[ContainerEvent]:
+        """Yield what happens to containers that carry all these labels, from *since* on, until the iterator is closed.
+
+        Problem "engine-unreachable" when the engine goes away.
+        """
 
     async def execute(
         self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from hostess.domain import labels
+from hostess.domain import labels, oom
 from hostess.domain.hostess_yml.stack import Hook
 from hostess.domain.ports import Clock, Container, ContainerSpec, Engine, Journal, Vault
 from hostess.domain.problem import Problem
@@ -226,6 +226,7 @@ class Replicas:
                 files=self.files(release, workload),
                 stop_grace=grace_of(workload),
                 user=user,
+                oom_score=oom.score_of(workload, is_task=is_task),
             )
             container = await self._engine.create(spec)
         try:
