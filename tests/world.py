@@ -102,6 +102,7 @@ class Bench:
         await self.stop()
         self.world = await self.another()
         self.retiring = asyncio.create_task(self.world.retirement.run())
+        await self.world.loops.recover()
         await self.world.reconciler.at_boot(asyncio.Event())
         await self.world.jobs.recover()
 

@@ -47,6 +47,8 @@ from hostess.services.keeping.alert_watch import AlertWatch
 from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
+from hostess.services.keeping.crash_loops import CrashLoops
+from hostess.services.keeping.deaths import Deaths
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.reconciler import Reconciler
@@ -130,6 +132,8 @@ class World:
     checkups: Checkups
     autoscaler: Autoscaler
     sleeping: Sleeping
+    deaths: Deaths
+    loops: CrashLoops
     host_watch: HostWatch
     usage: UsageWatch
     collector: Collector
@@ -224,6 +228,8 @@ def _world(
         checkups=watching.checkups,
         autoscaler=watching.autoscaler,
         sleeping=watching.sleeping,
+        deaths=watching.deaths,
+        loops=deploying.loops,
         host_watch=watching.host,
         usage=watching.usage,
         collector=Collector(engine, journal, sources.sites, settings.releases.keep),

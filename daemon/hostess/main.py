@@ -86,6 +86,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         known, world, proxy = await opened.enter_async_context(opened_world(settings, outside, journal))
         await world.notifier.begin()
         await finish_recovery(world)
+        await world.loops.recover()
         held = asyncio.Event()
         loops = [world.reconciler.at_boot(held), world.retirement.run(), world.closures.run()]
         if settings.proxy.managed:
@@ -108,7 +109,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.autoscaler.stop)
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
-        await opened.enter_async_context(running(world.orders.run(), world.sleeping.run(), keep_alive(os.environ)))
+        watching = (world.orders.run(), world.sleeping.run(), world.deaths.run())
+        await opened.enter_async_context(running(*watching, keep_alive(os.environ)))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)
         await stop.wait()
@@ -234,6 +236,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         replicas=world.replicas,
         checkups=world.checkups,
         autoscaler=world.autoscaler,
+        loops=world.loops,
         host=world.host_watch,
         usage=world.usage,
         routing=world.routing,
@@ -282,6 +285,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(COMPLETE_EVERY, "complete partial backups", world.backups.backups.complete)
     timer.every(SHIP_EVERY, "ship the logs of databases", world.backups.wal.look)
     timer.every(COLLECT_EVERY, "collect garbage", world.collector.collect)
+    timer.every(COLLECT_EVERY, "forget replicas that are gone", world.deaths.forget)
     timer.every(COLLECT_EVERY, "tidy repositories", partial(refresh_repositories, journal, world))
     try:
         yield

@@ -237,7 +237,7 @@ class FakeEngine:
         running = self._held(container)
         if running is None:
             raise Problem("container-start-failed", f"the container did not start: no such container: {container}")
-        if running.value.state == "running":
+        if running.value.state in {"running", "restarting"}:
             return
         argv = self._argv(running)
         program = {**self.commands, **running.recipe.commands}.get(argv[0] if argv else "", absent)
@@ -456,8 +456,10 @@ class FakeEngine:
             self._end(running, code)
             if not (running.wanted and running.spec.restart):
                 return
+            running.value = replace(running.value, state="restarting")
             with suppress(TimeoutError):
                 await asyncio.wait_for(running.stopping.wait(), 0.1 * 2 ** min(restart, 9))
+                running.value = replace(running.value, state="exited")
                 return
             running.value = replace(running.value, restarts=restart + 1)
             self._begin(running)

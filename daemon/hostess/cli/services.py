@@ -244,9 +244,10 @@ def _show_detail(service: dict[str, Any]) -> None:
     for each in service["containers"]:
         ending = f", exit code {each['exit_code']}" if each["exit_code"] not in {None, 0} else ""
         memory = ", out of memory" if each["out_of_memory"] else ""
+        health = "" if each.get("health", "healthy") in {"healthy", each["state"]} else f", {each['health']}"
         uses = f", uses {_cpu(each)}{size_text(each['memory'])}" if each.get("memory") is not None else ""
         click.echo(
-            f"  replica v{each['release']}.{each['replica']}  {each['state']}{ending}{memory}"
+            f"  replica v{each['release']}.{each['replica']}  {each['state']}{health}{ending}{memory}"
             f"  {each['id']}  started {ago(each['started_at'])}, {each['restarts']} restarts{uses}"
         )
 

@@ -53,6 +53,8 @@ from hostess.services.jobs.jobs import Jobs
 from hostess.services.keeping.alert_watch import AlertWatch, Watched
 from hostess.services.keeping.autoscaler import Autoscaler, Scaled
 from hostess.services.keeping.checkups import Checkups
+from hostess.services.keeping.crash_loops import CrashLoops
+from hostess.services.keeping.deaths import Deaths, Witnesses
 from hostess.services.keeping.demand import Demand
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.reconciler import Reconciler
@@ -198,6 +200,7 @@ class Deploying:
     pushes: Pushes
     repairs: Repairs
     reconciler: Reconciler
+    loops: CrashLoops
 
 
 def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deploying:
@@ -209,7 +212,8 @@ def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deployin
     steps, turns = Steps(journal, clock), Turns()
     phase, subnets = DatabasePhase(databases, steps), partial(free_subnets, settings, outside.meter)
     launch = Launch(journal, replicas, gate, migrator, jobs, phase, retirement, routing, steps, outside.meter, clock)
-    undoing = Undoing(journal, replicas, gate, routing, retirement, databases, clock)
+    loops = CrashLoops(journal, clock)
+    undoing = Undoing(journal, replicas, gate, routing, retirement, databases, loops, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     preflights = preflights_of(settings, outside, routing)
     report = Report(preflights, ground.urls.of, settings.base_domain, journal.domains)
@@ -219,9 +223,9 @@ def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deployin
     )
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(sources.repositories, journal, preparation, deployments, report, preview)
-    repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, clock)
+    repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, loops, clock)
     reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
-    return Deploying(transcripts, turns, preflights, report, undoing, deployments, pushes, repairs, reconciler)
+    return Deploying(transcripts, turns, preflights, report, undoing, deployments, pushes, repairs, reconciler, loops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,7 @@ class Watching:
     sleeping: Sleeping
     host: HostWatch
     usage: UsageWatch
+    deaths: Deaths
 
 
 def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
@@ -252,7 +257,7 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     checkups = Checkups(journal, replicas, running.gate, running.routing, turns, clock)
     orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
     host = HostWatch(outside.meter, clock)
-    watched = Watched(replicas, checkups, storage, orders, own.store, host, host_schedule(settings))
+    watched = Watched(replicas, checkups, storage, orders, own.store, host, deploying.loops, host_schedule(settings))
     alerts = AlertWatch(journal, watched, clock)
     upgrades = Upgrades(
         journal,
@@ -284,7 +289,11 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     sleeping = Sleeping(journal, means, clock)
     scaled = Scaled(repairs, undoing, routing, turns, sleeping)
     autoscaler = Autoscaler(journal, usage, demand, scaled, outside.meter, clock)
-    return Watching(backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler, sleeping, host, usage)
+    witnesses = Witnesses(replicas, checkups, usage, deploying.loops)
+    deaths = Deaths(journal, engine, witnesses, clock, ground.redactor.hide)
+    return Watching(
+        backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler, sleeping, host, usage, deaths
+    )
 
 
 def host_schedule(settings: Settings) -> str:

@@ -396,6 +396,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         replicas=world.replicas,
         checkups=world.checkups,
         autoscaler=world.autoscaler,
+        loops=world.loops,
         host=world.host_watch,
         usage=world.usage,
         closures=world.closures,

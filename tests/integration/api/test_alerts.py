@@ -29,7 +29,9 @@ async def stored(stage: Stage) -> FakeClock:
 def watch(stage: Stage, clock: FakeClock) -> AlertWatch:
     """Return what watches for alerts, as it is after a start of the daemon."""
     world = stage.world
-    watched = Watched(world.replicas, world.checkups, world.storage, world.orders, world.certificates, world.host_watch)
+    watched = Watched(
+        world.replicas, world.checkups, world.storage, world.orders, world.certificates, world.host_watch, world.loops
+    )
     return AlertWatch(stage.journal, watched, clock)
 
 

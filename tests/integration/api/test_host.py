@@ -185,7 +185,7 @@ def watching(stage: Stage, host: HostWatch, clock: FakeClock) -> AlertWatch:
     world = stage.world
     return AlertWatch(
         stage.journal,
-        Watched(world.replicas, world.checkups, world.storage, world.orders, world.certificates, host),
+        Watched(world.replicas, world.checkups, world.storage, world.orders, world.certificates, host, world.loops),
         clock,
     )
 

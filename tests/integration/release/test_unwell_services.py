@@ -32,7 +32,9 @@ async def test_a_service_that_stays_unhealthy_is_told_until_it_is_well(bench: Be
     world, live = bench.world, await bench.live("shop")
     assert live is not None
     clock = FakeClock(live.created_at, flowing=False)
-    watched = Watched(world.replicas, world.checkups, world.storage, world.orders, world.certificates, world.host_watch)
+    watched = Watched(
+        world.replicas, world.checkups, world.storage, world.orders, world.certificates, world.host_watch, world.loops
+    )
     watch = AlertWatch(bench.journal, watched, clock)
     await world.checkups.look()
 

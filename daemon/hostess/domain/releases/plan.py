@@ -119,13 +119,16 @@ def present_replicas(containers: Iterable[Container]) -> list[Container]:
     return [c for c in containers if labels.is_replica(c.labels) and c.state in PRESENT]
 
 
+def is_of(workload: Workload, container: Container) -> bool:
+    """Whether a container, running or not, is a replica of *workload* as it is now."""
+    marks = container.labels
+    mine = (marks.get(labels.SERVICE), marks.get(labels.SPEC)) == (workload.name, workload.spec)
+    return labels.is_replica(marks) and mine
+
+
 def matching(workload: Workload, containers: Iterable[Container]) -> list[Container]:
     """Return the containers present that are interchangeable with what *workload* wants, lowest replica number first."""
-    found = [
-        container
-        for container in present_replicas(containers)
-        if container.labels.get(labels.SERVICE) == workload.name and container.labels.get(labels.SPEC) == workload.spec
-    ]
+    found = [container for container in present_replicas(containers) if is_of(workload, container)]
     return sorted(found, key=lambda container: int(container.labels.get(labels.REPLICA, "0")))
 
 

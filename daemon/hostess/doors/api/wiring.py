@@ -30,6 +30,7 @@ from hostess.services.keeping.alert_watch import AlertWatch
 from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
+from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.removal import Removal
@@ -65,6 +66,7 @@ class ApiServices:
     replicas: Replicas
     checkups: Checkups
     autoscaler: Autoscaler
+    loops: CrashLoops
     host: HostWatch
     usage: UsageWatch
     routing: Routing

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from hostess.domain import labels, quantities
+from hostess.domain.crash_loops import Health, health_of
 from hostess.domain.ports import Container
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
@@ -35,7 +36,7 @@ class PortView(View):
 
 
 class ContainerView(View):
-    """A replica. *state* is the engine's word, or unhealthy.
+    """A replica. *state* is the engine's word, or unhealthy; *health* starting, healthy, unhealthy, restarting, crash-looping, stopped.
 
     *cpu* (cores, of late) and *memory* (bytes) are what it uses; None where that is not known.
     """
@@ -44,6 +45,7 @@ class ContainerView(View):
     replica: str
     release: str
     state: str
+    health: str
     restarts: int
     exit_code: int | None
     out_of_memory: bool
@@ -70,7 +72,11 @@ class ScalingView(View):
 
 
 class ServiceView(View):
-    """A service of the live release. *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, down, asleep."""
+    """A service of the live release.
+
+    *state*: running, degraded (some replicas are missing or unhealthy), unhealthy, crash-looping (what was left ended again and again,
+    and is stopped), down, asleep.
+    """
 
     name: str
     type: str
@@ -171,7 +177,9 @@ def _view(
         )
         for port in workload.ports
     )
-    short = "degraded" if well else "unhealthy" if there else "down"
+    looping = any(c.labels.get(labels.SPEC) == workload.spec and services.loops.rests(c.id) for c in own)
+    none = str(Health.CRASH_LOOPING) if looping else "down"
+    short = "degraded" if well else "unhealthy" if there else none
     return ServiceView(
         name=workload.name,
         type=str(workload.type),
@@ -216,6 +224,14 @@ def _container(services: ApiServices, container: Container) -> ContainerView:
         replica=container.labels.get(labels.REPLICA, ""),
         release=container.labels.get(labels.RELEASE, ""),
         state="unhealthy" if container.state == "running" and container.id in unwell else container.state,
+        health=str(
+            health_of(
+                container.state,
+                well=container.id not in unwell,
+                proved=services.checkups.proved(container.id),
+                looping=services.loops.lasts(container),
+            )
+        ),
         restarts=container.restarts,
         exit_code=container.exit_code,
         out_of_memory=container.oom_killed,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import cast
 
@@ -11,7 +11,7 @@ from hostess.domain.health import pauses
 from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
-from hostess.domain.releases.plan import plan
+from hostess.domain.releases.plan import is_of, matching, plan
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Release, State, Workload, final
 from hostess.domain.routing.canaries import belongs
@@ -20,6 +20,7 @@ from hostess.services.databases.phase import STEP
 from hostess.services.databases.setup import DatabaseSetup, databases_of
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.persistence import until_written
+from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement, leaving
 from hostess.services.routing.publishing import Routing
@@ -32,7 +33,7 @@ WELL_WITHIN = 15.0
 class Undoing:
     """Everything here can be done again when it was interrupted."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         journal: Journal,
         replicas: Replicas,
@@ -40,6 +41,7 @@ class Undoing:
         routing: Routing,
         retirement: Retirement,
         databases: DatabaseSetup,
+        loops: CrashLoops,
         clock: Clock,
     ) -> None:
         self._journal = journal
@@ -48,6 +50,7 @@ class Undoing:
         self._routing = routing
         self._retirement = retirement
         self._databases = databases
+        self._loops = loops
         self._clock = clock
 
     async def retire_stale(self, place: Place, wanted: Release, containers: list[Container]) -> None:
@@ -55,13 +58,21 @@ class Undoing:
         canary = await self._journal.canary(place.project, place.environment)
         now = await self._replicas.of_place(place.project, place.environment)
         known = {container.id: container for container in containers}
-        gone = (
-            await leaving(self._journal) | {c.id for c in now if belongs(canary, c)} | self._replicas.looked_after(now)
-        )
+        gone = await leaving(self._journal) | {c.id for c in now if belongs(canary, c)}
+        gone |= self._replicas.looked_after(now) | self._resting(wanted, now)
         stale = set(plan(None, wanted, now, gone).retired) - gone
         await self._retirement.retire(
             [known.get(container.id, container) for container in now if container.id in stale]
         )
+
+    def _resting(self, wanted: Release, containers: Sequence[Container]) -> set[str]:
+        """Return what was stopped for its deaths and has its place kept: nothing else runs there."""
+        kept: set[str] = set()
+        for workload in wanted.workloads.values():
+            lacking = max(workload.replicas - len(matching(workload, containers)), 0)
+            resting = [c.id for c in containers if is_of(workload, c) and self._loops.rests(c.id)]
+            kept |= {*resting[:lacking]}
+        return kept
 
     async def sweep(self, place: Place) -> None:
         """Remove replicas of deployments that failed and one-off tasks of those that are over.

@@ -27,13 +27,14 @@ from hostess.domain.codec import CodecError, from_json, to_json
 from hostess.domain.host_alerts import of_host
 from hostess.domain.ports import CertificateStore, Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.releases.plan import matching
+from hostess.domain.releases.plan import is_of, matching
 from hostess.domain.releases.release import Release
 from hostess.services.backups.host_backups import remembered as remembered_of_host
 from hostess.services.backups.wal_archive import wanted
 from hostess.services.certificates.certificates import Certificates
 from hostess.services.certificates.imports import days_left
 from hostess.services.keeping.checkups import Checkups
+from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.storage_watch import StorageWatch
@@ -53,6 +54,7 @@ class Watched:
     orders: Certificates
     certificates: CertificateStore
     host: HostWatch
+    loops: CrashLoops
     host_schedule: str = ""
 
 
@@ -128,20 +130,26 @@ class AlertWatch:
         except Problem as problem:
             log.info("services were not looked at for alerts: %s", problem)
             return None
-        now, unwell = self._clock.now(), self._watched.checkups.unwell
+        now, unwell, loops = self._clock.now(), self._watched.checkups.unwell, self._watched.loops
         found = []
         for live in lives:
             containers = there.get((live.project, live.environment), [])
             for workload in live.workloads.values():
                 own = matching(workload, containers)
+                stopped = [each for each in containers if is_of(workload, each) and loops.lasts(each)]
                 looping = [each for each in own if crash_loops(each.state, each.restarts, each.started_at, now)]
-                if looping:
+                if stopped:
+                    deaths = max(loops.of(each.id).deaths for each in stopped)
+                    evidence = f"ended {deaths} times in a row and was stopped; it is tried again seldom"
+                elif looping:
                     evidence = f"ends again and again: it was restarted {max(each.restarts for each in looping)} times"
                 elif any(each.id in unwell for each in own):
                     evidence = "is unhealthy: its check fails"
                 else:
                     continue
-                found.append(Unwell(live.project, live.environment, workload.name, evidence, looping=bool(looping)))
+                found.append(
+                    Unwell(live.project, live.environment, workload.name, evidence, looping=bool(stopped or looping))
+                )
         return found
 
     async def _certificates(self) -> list[Troubled]:

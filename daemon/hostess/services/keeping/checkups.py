@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from hostess.domain import labels
 from hostess.domain.health import COMMAND_PAUSE, Condition, gate_limit, rest_after
 from hostess.domain.hostess_yml.stack import Health
-from hostess.domain.ports import Clock, Container, Journal
+from hostess.domain.ports import Answer, Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
 from hostess.domain.releases.plan import matching
@@ -20,6 +21,9 @@ from hostess.services.deploying.turns import Turns
 from hostess.services.keeping.replicas import DEFAULT_GRACE, Replicas, grace_of
 from hostess.services.keeping.retirement import leaving
 from hostess.services.routing.publishing import Routing
+
+TAIL = 10
+"""So many last lines are evidence."""
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +65,20 @@ class Checkups:
         self._watched: dict[str, _Watched] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._restarted: dict[tuple[str, str, str], _Restarted] = {}
+        self._unproved: set[str] = set()
 
     @property
     def unwell(self) -> frozenset[str]:
         """The ids of the containers that are unhealthy."""
         return frozenset(container for container, each in self._watched.items() if not each.condition.well)
+
+    def proved(self, container: str) -> bool:
+        """Whether a container has answered since it was started, as far as that is known."""
+        return container not in self._watched or container not in self._unproved
+
+    def began(self, container: str) -> None:
+        """Know that a container was started again: whether it is well is seen by its next answer."""
+        self._unproved.add(container)
 
     async def look(self) -> None:
         """Begin to watch the replicas that have become live, and forget those that are no longer. Each goes on by itself."""
@@ -74,6 +87,7 @@ class Checkups:
         except Problem:  # the engine is away, which the reconciler tells
             return
         gone = await leaving(self._journal)
+        self._unproved &= {each.id for containers in there.values() for each in containers}
         found: dict[str, _Watched] = {}
         for place in await self._journal.places():
             key = (place.project, place.environment)
@@ -119,17 +133,19 @@ class Checkups:
         if watched.condition.well:
             if not before.well:
                 await self._publish()
-                await self._tell(watched, "service.healthy", f"a replica of {watched.workload.name} is healthy again")
                 self._restarted.pop(watched.service, None)  # now the next one may be restarted
+            if answer.ok and not (before.well and self.proved(watched.container.id)):
+                self._unproved.discard(watched.container.id)
+                message = f"a replica of {watched.workload.name} is healthy again"
+                await self._tell(watched, "service.healthy", message, {"state": "healthy"})
             return
         if before.well:
             if not await self._is_live(watched):  # it is being stopped, and the next look forgets it
                 watched.condition = before
                 return
             await self._publish()
-            await self._tell(
-                watched, "service.unhealthy", f"a replica of {watched.workload.name} is unhealthy: it {answer.evidence}"
-            )
+            message = f"a replica of {watched.workload.name} is unhealthy: it {answer.evidence}"
+            await self._tell(watched, "service.unhealthy", message, await self._evidence(watched, answer))
         await self._restart(watched)
 
     async def _restart(self, watched: _Watched) -> None:
@@ -148,8 +164,15 @@ class Checkups:
             times = before.times + 1 if before else 1
             rest = max(rest_after(times), gate_limit(watched.health))
             self._restarted[service] = _Restarted(times, self._clock.now() + rest, rest)
-            await self._tell(watched, "service.restarted", f"a replica of {watched.workload.name} is restarted")
+            message = f"a replica of {watched.workload.name} is restarted"
+            evidence = {
+                "state": "restarting",
+                "times": times,
+                "not_again_before": (self._clock.now() + rest).isoformat(),
+            }
+            await self._tell(watched, "service.restarted", message, evidence)
             await self._replicas.stop(watched.container.id, min(grace_of(watched.workload), DEFAULT_GRACE))
+            self._unproved.add(watched.container.id)
             await self._replicas.restart(watched.container.id)
 
     async def _waits_for_others(self, watched: _Watched) -> bool:
@@ -178,13 +201,25 @@ class Checkups:
         with suppress(Problem):  # the proxy is away; the reconciler publishes what is right then
             await self._routing.set_unwell(self.unwell)
 
-    async def _tell(self, watched: _Watched, kind: str, message: str) -> None:
+    async def _evidence(self, watched: _Watched, answer: Answer) -> dict[str, object]:
+        """Return what speaks for it that a replica is unhealthy."""
+        tail: tuple[str, ...] = ()
+        with suppress(Problem):  # the engine is away: the answer was enough
+            tail = (await self._gate.tail(watched.container.id))[-TAIL:]
+        failures = watched.condition.failures
+        return {"state": "unhealthy", "evidence": answer.evidence, "failures": failures, "tail": list(tail)}
+
+    async def _tell(self, watched: _Watched, kind: str, message: str, evidence: Mapping[str, object]) -> None:
         project, environment, service = watched.service
-        now = self._clock.now()
+        now, container = self._clock.now(), watched.container
         log.info("%s/%s: %s", project, environment, message)
-        await self._journal.tell(
-            kind, message, now, project=project, environment=environment, data={"service": service}
-        )
+        about = {
+            "service": service,
+            "replica": container.labels.get(labels.REPLICA, ""),
+            "container": container.id[:12],
+        }
+        data = {**about, **evidence}
+        await self._journal.tell(kind, message, now, project=project, environment=environment, data=data)
 
 
 def _of(place: Place, live: Release | None, containers: Iterable[Container]) -> list[_Watched]:

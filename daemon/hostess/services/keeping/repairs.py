@@ -18,6 +18,7 @@ from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.migrator import Migrator
 from hostess.services.deploying.turns import Turns
+from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import leaving
 from hostess.services.routing.publishing import Routing
@@ -54,6 +55,7 @@ class Repairs:
         databases: DatabaseSetup,
         routing: Routing,
         turns: Turns,
+        loops: CrashLoops,
         clock: Clock,
     ) -> None:
         self._journal = journal
@@ -63,6 +65,7 @@ class Repairs:
         self._databases = databases
         self._routing = routing
         self._turns = turns
+        self._loops = loops
         self._clock = clock
         self._failed: dict[tuple[str, str, str], _Failed] = {}
         self._own: set[str] = set()
@@ -104,10 +107,12 @@ class Repairs:
         if len(present) >= workload.replicas:
             await self._mended(key, before)
             return True
-        if before is not None and not is_over(before.again, self._clock.now(), LONGEST_PAUSE):
+        resting = [each for each in stopped if self._loops.rests(each.id)]
+        waits = before is not None and not is_over(before.again, self._clock.now(), LONGEST_PAUSE)
+        if waits or len(present) + len(resting) >= workload.replicas:
             return False
         try:
-            await self._complete(place, live, workload, present, stopped)
+            await self._complete(place, live, workload, present, stopped, resting)
         except GaveWayError:
             return False
         except Problem as problem:
@@ -120,7 +125,7 @@ class Repairs:
         await self._mended(key, before)
         with suppress(Problem):  # the next look does it
             await self._routing.publish()
-        return True
+        return not resting
 
     async def _mended(self, key: tuple[str, str, str], before: _Failed | None) -> None:
         self._failed.pop(key, None)
@@ -128,10 +133,17 @@ class Repairs:
             await self._tell(key, "service.repaired", f"{key[2]} has all its replicas again")
 
     async def _complete(
-        self, place: Place, live: Release, workload: Workload, present: list[Container], stopped: list[Container]
+        self,
+        place: Place,
+        live: Release,
+        workload: Workload,
+        present: Sequence[Container],
+        stopped: Sequence[Container],
+        resting: Sequence[Container],
     ) -> None:
-        there = len(present)
-        for container in stopped[: max(0, workload.replicas - there)]:
+        there = len(present) + len(resting)  # what was stopped for its deaths keeps its place until it is tried again
+        able = [each for each in stopped if each not in resting]
+        for container in able[: max(0, workload.replicas - there)]:
             there += await self._started_again(container)
         for number in range(there, workload.replicas):
             await self._replace(place, live, workload, number + 1)

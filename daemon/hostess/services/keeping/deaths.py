@@ -1,0 +1,230 @@
+"""Deaths: what ended by itself is told with its evidence, and what ends again and again is stopped, to be tried again seldom."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hostess.domain import labels
+from hostess.domain.crash_loops import Health, Loop
+from hostess.domain.ports import Clock, Container, ContainerEvent, Engine, Journal
+from hostess.domain.problem import Problem
+from hostess.domain.quantities import size_text
+from hostess.domain.releases.plan import is_of, present_replicas
+from hostess.domain.releases.release import Release, Workload
+from hostess.services.keeping.checkups import Checkups
+from hostess.services.keeping.crash_loops import CrashLoops
+from hostess.services.keeping.replicas import Replicas
+from hostess.services.keeping.retirement import leaving
+from hostess.services.keeping.usage import UsageWatch
+
+AGAIN = 2.0
+LATE = 0.5
+"""Seconds that the engine may take to say that it was for want of memory, after it has said that something ended."""
+KILLED = 137
+TAIL = 10
+GRACE = timedelta(seconds=5)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Life:
+    """A container's life as it was heard of: *asked* when somebody had a signal sent to it, *died* after an end that was told."""
+
+    started_at: datetime | None = None
+    asked: bool = False
+    out_of_memory: bool = False
+    died: bool = False
+    ends: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    container: Container
+    workload: Workload
+    release: Release
+    place: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who is told of deaths, besides the journal."""
+
+    replicas: Replicas
+    checkups: Checkups
+    usage: UsageWatch
+    loops: CrashLoops
+
+
+class Deaths:
+    """Listens to the engine. *hide* takes secrets out of what is told."""
+
+    def __init__(
+        self, journal: Journal, engine: Engine, witnesses: Witnesses, clock: Clock, hide: Callable[[str], str]
+    ) -> None:
+        self._journal = journal
+        self._engine = engine
+        self._witnesses = witnesses
+        self._clock = clock
+        self._hide = hide
+        self._lives: dict[str, _Life] = {}
+
+    async def run(self) -> None:
+        """Listen until cancelled; where the engine goes away it is asked again, for what happened meanwhile, too."""
+        since = self._clock.now()
+        owned = labels.of_instance(await self._journal.instance())
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    async with aclosing(self._engine.events(owned, since)) as events:  # type: ignore[type-var]  # a generator
+                        async for event in events:
+                            since = event.at + timedelta(microseconds=1)
+                            self._note(event)
+                            group.create_task(self._heed(event))
+                except Problem as problem:  # which the reconciler tells
+                    log.info("nothing is heard of the engine: %s", problem)
+                await self._clock.sleep(AGAIN)
+
+    async def forget(self) -> None:
+        """Forget what is known of containers that are gone."""
+        there = {each.id for found in (await self._witnesses.replicas.everywhere()).values() for each in found}
+        await self._witnesses.loops.forget_all_but(there)
+        self._lives = {container: life for container, life in self._lives.items() if container in there}
+
+    def _note(self, event: ContainerEvent) -> None:
+        """Remember what an event says, before anybody is asked for more."""
+        life = self._lives.setdefault(event.container, _Life())
+        match event.what:
+            case "start":
+                life.started_at, life.asked, life.out_of_memory = event.at, False, False
+            case "kill":
+                life.asked = True
+            case "oom":
+                life.out_of_memory = True
+            case "die":
+                life.ends += 1
+        if event.what in {"start", "die"}:
+            self._witnesses.usage.look_around()
+
+    async def _heed(self, event: ContainerEvent) -> None:
+        """Act upon an event; that something goes wrong here costs only what would have been told."""
+        life = self._lives[event.container]
+        try:
+            if event.what == "die" and life.asked:
+                self._lives.pop(event.container, None)
+            elif event.what == "die":
+                await self._died(event, life)
+            elif event.what == "oom":
+                await self._short_of_memory(event, life)
+            elif event.what == "start" and life.died:
+                await self._began(event, life)
+        except Problem as problem:
+            log.info("what happened to %s is not known: %s", event.container[:12], problem)
+        except Exception:
+            log.exception("what happened to %s could not be heeded", event.container[:12])
+
+    async def _died(self, event: ContainerEvent, life: _Life) -> None:
+        started_at = life.started_at
+        if event.exit_code == KILLED and not life.out_of_memory:
+            await self._clock.sleep(LATE)
+        found = await self._found(event.container)
+        if found is None:
+            self._lives.pop(event.container, None)
+            return
+        life.died = True
+        out_of_memory, life.out_of_memory = life.out_of_memory or found.container.oom_killed, False
+        lived = event.at - started_at if started_at is not None else None
+        spared = await self._waits_for_others(found)
+        before = self._witnesses.loops.of(event.container)
+        loop = await self._witnesses.loops.died(event.container, lived, spared=spared)
+        await self._tell_death(found, event, lived, out_of_memory=out_of_memory)
+        if loop.stops != before.stops:
+            # A stop, and not a change of its settings: the engine starts it neither now nor when the host boots.
+            await self._engine.stop(event.container, GRACE)
+            await self._tell_loop(found, loop)
+
+    async def _short_of_memory(self, event: ContainerEvent, life: _Life) -> None:
+        """Tell that a process of a replica was killed, where the replica itself lives on."""
+        ends = life.ends
+        await self._clock.sleep(AGAIN)
+        if life.ends != ends or not life.out_of_memory:
+            return
+        life.out_of_memory = False
+        found = await self._found(event.container)
+        if found is not None and found.container.state == "running":
+            limit = size_text(found.workload.memory)
+            message = (
+                f"the kernel killed a process inside a replica of {found.workload.name}: it needed more than {limit}"
+            )
+            await self._tell(found, "service.out-of-memory", message, out_of_memory=True)
+
+    async def _began(self, event: ContainerEvent, life: _Life) -> None:
+        life.died = False
+        found = await self._found(event.container)
+        if found is not None:
+            self._witnesses.checkups.began(event.container)
+            message = f"a replica of {found.workload.name} was started again"
+            await self._tell(found, "service.started", message, state=str(Health.STARTING))
+
+    async def _found(self, container: str) -> _Found | None:
+        """Return a container if it is a replica of what is live, or of its canary, and is not on its way out."""
+        there = await self._engine.container(container)
+        if there is None or not labels.is_replica(there.labels) or container in await leaving(self._journal):
+            return None
+        place = (there.labels.get(labels.PROJECT, ""), there.labels.get(labels.ENVIRONMENT, ""))
+        canary = await self._journal.canary(*place)
+        for release in (await self._journal.live(*place), canary.tried if canary else None):
+            workload = release.workloads.get(there.labels.get(labels.SERVICE, "")) if release else None
+            if release is not None and workload is not None and is_of(workload, there):
+                return _Found(there, workload, release, place)
+        return None
+
+    async def _waits_for_others(self, found: _Found) -> bool:
+        """Whether something that it depends on does not run, or is unhealthy: that is not its own fault, and may pass."""
+        unwell = self._witnesses.checkups.unwell
+        there = present_replicas(await self._witnesses.replicas.of_place(*found.place))
+        well = {c.labels.get(labels.SERVICE) for c in there if c.state == "running" and c.id not in unwell}
+        workloads = found.release.workloads
+        needed = {name for name in found.workload.depends_on if name in workloads and not workloads[name].static}
+        return not needed <= well
+
+    async def _tell_death(
+        self, found: _Found, event: ContainerEvent, lived: timedelta | None, *, out_of_memory: bool
+    ) -> None:
+        lines = await self._engine.logs(event.container, TAIL)
+        limit = size_text(found.workload.memory)
+        cause = f"it needed more memory than its {limit}" if out_of_memory else f"exit code {event.exit_code}"
+        after = f" after {lived.total_seconds():.0f} s" if lived is not None else ""
+        await self._tell(
+            found,
+            "service.died",
+            f"a replica of {found.workload.name} ended by itself{after}: {cause}",
+            state=str(Health.RESTARTING),
+            exit_code=event.exit_code,
+            out_of_memory=out_of_memory,
+            tail=[self._hide(line.text) for line in lines],
+        )
+
+    async def _tell_loop(self, found: _Found, loop: Loop) -> None:
+        name = found.workload.name
+        until = f"{loop.until:%Y-%m-%d %H:%M} UTC" if loop.until else ""
+        message = f"a replica of {name} ended {loop.deaths} times in a row and is stopped; it is tried again at {until}"
+        project, environment = found.place
+        remedy = f"`hostess logs {name} -p {project} -e {environment}`, mend it and push, or `hostess services restart {name}`"
+        log.warning("%s/%s: %s", project, environment, message)
+        state = str(Health.CRASH_LOOPING)
+        await self._tell(found, "service.crash-looping", message, state=state, deaths=loop.deaths, remedy=remedy)
+
+    async def _tell(self, found: _Found, kind: str, message: str, **evidence: object) -> None:
+        project, environment = found.place
+        data = {
+            "service": found.workload.name,
+            "replica": found.container.labels.get(labels.REPLICA, ""),
+            "container": found.container.id[:12],
+            **evidence,
+        }
+        now = self._clock.now()
+        await self._journal.tell(kind, message, now, project=project, environment=environment, data=data)
