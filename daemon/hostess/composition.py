@@ -1,7 +1,7 @@
 """Composition root of the daemon: names every concrete class and wires them; starts nothing."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hostess.adapters.certificates.store import FileCertificates
@@ -20,10 +20,12 @@ from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.ports import (
     Journal,
+    Transcripts,
     Vault,
 )
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
+from hostess.domain.transcripts import Limits
 from hostess.services.backups.services import BackupServices
 from hostess.services.building.registries import Registries
 from hostess.services.certificates.certificates import Certificates
@@ -46,7 +48,7 @@ from hostess.services.jobs.schedules import JobTimes, Schedules
 from hostess.services.keeping.alert_watch import AlertWatch
 from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
-from hostess.services.keeping.collector import Collector
+from hostess.services.keeping.collector import Bounds, Collector
 from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.deaths import Deaths
 from hostess.services.keeping.host_watch import HostWatch
@@ -232,7 +234,7 @@ def _world(
         loops=deploying.loops,
         host_watch=watching.host,
         usage=watching.usage,
-        collector=Collector(engine, journal, sources.sites, settings.releases.keep),
+        collector=collector_of(ground, sources, [deploying.transcripts, running.job_transcripts]),
         removal=removal,
         preflights=deploying.preflights,
         upgrades=watching.upgrades,
@@ -250,6 +252,14 @@ def _world(
         environments=Environments(journal, removal, turns, clock, deployments.place),
         public_url=ground.urls.of,
     )
+
+
+def collector_of(ground: Ground, sources: Sources, transcripts: Sequence[Transcripts]) -> Collector:
+    """Wire what removes garbage."""
+    settings, outside = ground.settings, ground.outside
+    kept = settings.transcripts
+    bounds = Bounds(transcripts, Limits(kept.keep, kept.age, kept.size), settings.build.cache, outside.clock)
+    return Collector(outside.engine, ground.journal, sources.sites, settings.releases.keep, bounds)
 
 
 def outside_of(settings: Settings) -> Outside:

@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import os
+import secrets
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import docker
 import pytest
 
 from hostess.adapters.engine.build_limits import BuildLimits
@@ -177,6 +179,26 @@ async def test_unlimited_builds_are_told_once(tmp_path: Path) -> None:
     await engine.close()
 
     assert [line for line in bench.said if "not limited" in line] == [bench.said[0]]
+
+
+async def test_the_cache_of_builds_is_cut(bench: Bench) -> None:
+    """What was used longest ago goes, only as much as is too much; a bound above what there is removes nothing."""
+    await bench.build({"Dockerfile": "FROM busybox:1\nCOPY big /big\n", "big": secrets.token_hex(500_000)})
+    await bench.engine.remove_image(f"hostess-engine-test/{os.getpid()}:built")  # what an image has is not the cache's
+    there = build_cache()
+
+    untouched = await bench.engine.trim_build_cache(there + 10 * 1024**3)
+    cut = await bench.engine.trim_build_cache(max(there - 1, 0))
+
+    assert untouched == 0
+    assert cut > 0
+    assert build_cache() < there + 1_000_000  # others may build meanwhile
+
+
+def build_cache() -> int:
+    """Return the bytes of the engine's cache of builds."""
+    with closing(docker.APIClient()) as api:
+        return sum(each["Size"] for each in api.df()["BuildCache"] or () if not each["Shared"])
 
 
 async def test_build_output_is_live(bench: Bench) -> None:

@@ -44,7 +44,7 @@ class FakeEngine:
 
     What tests turn: *recipes* (name -> image that is here), *registry* (name -> image that a pull finds), *accounts* (host of a
     registry -> user and password that it wants), *commands* (executables that every container has), *fail* (method name -> Problem
-    raised once), *unreachable*, *gate* (builds wait for it).
+    raised once), *unreachable*, *gate* (builds wait for it), *build_cache* (bytes).
     What tests read: *calls* ((method, name) in order), *orders* (builds), *created* (containers).
     """
 
@@ -55,6 +55,7 @@ class FakeEngine:
         self.commands: dict[str, Program] = {}
         self.fail: dict[str, Problem] = {}
         self.unreachable = False
+        self.build_cache = 0
         self.gate: asyncio.Event | None = None
         self.calls: list[tuple[str, str]] = []
         self.orders: list[BuildOrder] = []
@@ -157,6 +158,13 @@ class FakeEngine:
             raise Problem("build-timeout", f"the build took longer than {order.timeout}") from error
         digest = f"{next(self._numbers):064x}" if order.no_cache else built.digest
         return self.add_image(order.tag, built.recipe, order.labels, f"sha256:{digest}").id
+
+    async def trim_build_cache(self, keep: int) -> int:
+        """Cut *build_cache* to *keep* bytes."""
+        self._enter("trim_build_cache", str(keep))
+        removed = max(self.build_cache - keep, 0)
+        self.build_cache -= removed
+        return removed
 
     # ---- networks and volumes
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from hostess.domain.hostess_yml.excerpt import Excerpt
+from hostess.domain.transcripts import Kept
 
 MAX_LINE = 8192
 
@@ -76,6 +78,23 @@ class FileTranscripts:
             if not live:
                 return
             await grown.wait()
+
+    def kept(self) -> list[Kept]:
+        """Return what is on the disk, but for those that are not closed."""
+        found = []
+        for path in self._folder.glob("*.log"):
+            try:
+                about = path.stat()
+            except OSError:  # it has just gone
+                continue
+            if path.stem not in self._kept:
+                found.append(Kept(path.stem, about.st_size, datetime.fromtimestamp(about.st_mtime, UTC)))
+        return found
+
+    def remove(self, deployment: str) -> None:
+        """Delete one that is closed; an absent one is no error."""
+        if deployment not in self._kept:
+            self._path(deployment).unlink(missing_ok=True)
 
     def _wake(self, deployment: str) -> None:
         grown = self._grown.pop(deployment, None)

@@ -168,12 +168,24 @@ class ReleasesSettings(Table):
 
 
 class BuildSettings(Table):
-    """What one build may use, and how many run at once. *cpus* and *memory* None: half of the host's."""
+    """What one build may use, and how many run at once. *cpus* and *memory* None: half of the host's.
+
+    *cache* are the bytes that the engine's cache of builds is cut to every six hours; None: it is left alone.
+    """
 
     cpus: Unless[float] = Field(default=None, gt=0)
     memory: Unless[Annotated[int, written(parse_memory)]] = Field(default=None, gt=0)
     timeout: Annotated[timedelta, written(parse_duration)] = Field(default=timedelta(minutes=30), gt=timedelta(0))
     concurrency: int = Field(default=1, ge=1)
+    cache: Unless[Annotated[int, written(parse_memory)]] = Field(default=10 * 1024**3, gt=0)
+
+
+class TranscriptsSettings(Table):
+    """How much is kept of what deployments said, and as much of runs of jobs: so many, so old, so large all together."""
+
+    keep: int = Field(default=1000, ge=1)
+    age: Annotated[timedelta, written(parse_duration)] = Field(default=timedelta(days=90), gt=timedelta(0))
+    size: Annotated[int, written(parse_memory)] = Field(default=512 * 1024**2, gt=0)
 
 
 class S3Settings(Table):
@@ -266,6 +278,7 @@ class Settings(Table):
     engine: EngineSettings = EngineSettings()
     releases: ReleasesSettings = ReleasesSettings()
     build: BuildSettings = BuildSettings()
+    transcripts: TranscriptsSettings = TranscriptsSettings()
     backups: BackupsSettings = BackupsSettings()
     host_backup: HostBackupSettings = HostBackupSettings()
     notify: NotifySettings = NotifySettings()
@@ -346,5 +359,5 @@ def _text(value: object) -> str:
         case tuple():
             return ", ".join(map(str, value))
         case timedelta():
-            return f"{value.total_seconds():g}s"
+            return f"{value.total_seconds():.15g}s"
     return str(value)

@@ -1,7 +1,10 @@
 """Projects, and the host as a whole."""
 
 import asyncio
+import os
 import re
+import time
+from datetime import timedelta
 
 from hostess import __version__
 from hostess.domain import labels
@@ -210,8 +213,36 @@ async def test_settings_are_shown_with_their_source(stage: Stage) -> None:
 
 
 async def test_garbage_is_collected(stage: Stage) -> None:
-    """Collecting garbage tells what was removed."""
-    assert (await stage.ask("POST /v1/gc")).json == {"images": [], "size": 0, "sites": []}
+    """Collecting garbage tells what was removed: what of the cache of builds is too much, and transcripts that are too old."""
+    await stage.live()
+    [deployment] = (await stage.get("/v1/deployments"))["items"]
+    folder = stage.folder / "logs" / "deployments"
+    old = time.time() - timedelta(days=91).total_seconds()
+    (folder / "0.log").write_text("long ago")
+    os.utime(folder / "0.log", (old, old))
+    stage.engine.build_cache = 11 * 1024**3
+
+    said = (await stage.ask("POST /v1/gc")).json
+    again = (await stage.ask("POST /v1/gc")).json
+
+    assert said == {"images": [], "size": 1024**3 + 8, "sites": [], "transcripts": 1, "cache": 1024**3}
+    assert again == {"images": [], "size": 0, "sites": [], "transcripts": 0, "cache": 0}
+    assert "live" in (await stage.ask(f"GET /v1/deployments/{deployment['id']}/log")).text
+    assert sorted(each.name for each in folder.iterdir()) == [f"{deployment['id']}.log"]
+
+
+async def test_a_deployment_of_which_nothing_is_kept(stage: Stage) -> None:
+    """Its log says so, as text and as events."""
+    await stage.live()
+    [deployment] = (await stage.get("/v1/deployments"))["items"]
+    stage.world.transcripts.remove(deployment["id"])
+
+    text = (await stage.ask(f"GET /v1/deployments/{deployment['id']}/log")).text
+    events = await stage.ask(f"GET /v1/deployments/{deployment['id']}/log", headers={"Accept": "text/event-stream"})
+
+    assert text.startswith("(nothing is kept of what it said")
+    assert "nothing is kept of what it said" in events.text
+    assert "event: end" in events.text
 
 
 async def test_the_document_describes_every_operation(stage: Stage) -> None:

@@ -70,6 +70,12 @@ cpus = 1.5
 memory = "2Gi"
 timeout = "1h30m"
 concurrency = 2
+cache = "20Gi"
+
+[transcripts]
+keep = 10
+age = "30d"
+size = "64Mi"
 
 [backups]
 dir = "/srv/backups"

@@ -164,6 +164,9 @@ class Engine(Protocol):
         Nothing of the image is run. Problem "image-not-found", "path-not-found"; what *take* raises passes through.
         """
 
+    async def trim_build_cache(self, keep: int) -> int:
+        """Remove what was not used for longest from the cache of builds until it takes *keep* bytes; return the bytes removed."""
+
     async def make_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network with that subnet (CIDR); one of that name that is there already is no error."""
 

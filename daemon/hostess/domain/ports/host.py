@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from hostess.domain.host_figures import HostFigures
+from hostess.domain.transcripts import Kept
 
 
 class Vault(Protocol):
@@ -110,6 +111,12 @@ class Transcripts(Protocol):
 
     def follow(self, deployment: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
         """Yield (number, line) from line *after* on, and go on until it is closed."""
+
+    def kept(self) -> list[Kept]:
+        """Return what is on the disk, but for those that are not closed."""
+
+    def remove(self, deployment: str) -> None:
+        """Delete one that is closed; an absent one is no error."""
 
 
 class Firewall(Protocol):

@@ -19,6 +19,7 @@ from hostess.services.tokens import Action
 LOOK_AGAIN = 0.2
 PAGE = 100
 MOST = 2**31 - 1
+NOTHING = "(nothing is kept of what it said: see transcripts.keep, .age and .size in the settings)"
 
 
 class StepView(View):
@@ -131,7 +132,8 @@ async def deployment_log(call: Call, _: Nothing) -> web.StreamResponse:
     found = await _found(call, "logs")
     if wants_events(call.request):
         return await send_events(call.request, _following(call, found.id))
-    text = "".join(f"{line}\n" for line in call.services.transcripts.read(found.id))
+    lines = call.services.transcripts.read(found.id)
+    text = "".join(f"{line}\n" for line in lines or ([NOTHING] if final(found.state) else []))
     return web.Response(text=call.services.redactor.hide(text), content_type="text/plain")
 
 
@@ -198,6 +200,8 @@ async def _following(call: Call, deployment: str) -> AsyncGenerator[Sent]:
         if found is None or final(found.state):
             break
         await services.clock.sleep(LOOK_AGAIN)
+    if not told and not last and found is not None:
+        yield Sent(NOTHING, id="0")
     found = await services.journal.deployment(deployment)
     if found is not None:
         yield Sent(_view(found, services.redactor).model_dump_json(), event="end")

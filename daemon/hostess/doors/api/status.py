@@ -118,11 +118,16 @@ class SettingList(View):
 
 
 class CollectedView(View):
-    """What garbage collection removed: ids of images, keys of static sites; *size* in bytes."""
+    """What garbage collection removed: ids of images, keys of static sites, how many transcripts.
+
+    *cache* are bytes of the cache of builds, *size* the bytes of all together.
+    """
 
     images: tuple[str, ...]
     size: int
     sites: tuple[str, ...] = ()
+    transcripts: int = 0
+    cache: int = 0
 
 
 @op("GET /healthz", None, returns=Health)
@@ -153,10 +158,19 @@ async def show_config(call: Call, _: Nothing) -> SettingList:
 
 @op("POST /v1/gc", "admin", returns=CollectedView)
 async def collect_garbage(call: Call, _: Nothing) -> CollectedView:
-    """Remove images that no kept release and no container needs; never volumes, never what is not Hostess's own."""
+    """Remove images that no kept release and no container needs, old transcripts, and what of the cache of builds is too much.
+
+    Never volumes, never images that are not Hostess's own.
+    """
     collected = await call.services.collector.collect()
     await call.audit("gc", f"collected {len(collected.images)} images", {"size": collected.size})
-    return CollectedView(images=collected.images, size=collected.size, sites=collected.sites)
+    return CollectedView(
+        images=collected.images,
+        size=collected.size,
+        sites=collected.sites,
+        transcripts=collected.transcripts,
+        cache=collected.cache,
+    )
 
 
 async def _host(call: Call) -> HostView:

@@ -1,32 +1,57 @@
-"""Garbage: images and files of ours that no kept release and no container needs. Never a volume, never anything without our label."""
+"""Garbage: images and files of ours that no kept release and no container needs, old transcripts, and too large a cache of builds.
 
+Never a volume, never an image without our label.
+"""
+
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hostess.domain import labels
-from hostess.domain.ports import Engine, Journal, Sites
+from hostess.domain.ports import Clock, Engine, Journal, Sites, Transcripts
+from hostess.domain.problem import Problem
 from hostess.domain.releases.release import OPEN, Release
+from hostess.domain.transcripts import Limits, expendable
 from hostess.services.building.static_sites import leftovers
 
 OURS = "hostess/"
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of what is kept only so much: *transcripts* within *limits* each, and *cache* bytes of the cache of builds (None: all)."""
+
+    transcripts: Sequence[Transcripts]
+    limits: Limits
+    cache: int | None
+    clock: Clock
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed: image ids, keys of static sites, and the bytes they took (layers that others share count too)."""
+    """What was removed: image ids, keys of static sites, how many transcripts, bytes of the cache of builds.
+
+    *size* is what all of it took (layers that others share count too).
+    """
 
     images: tuple[str, ...]
     size: int
     sites: tuple[str, ...] = ()
+    transcripts: int = 0
+    cache: int = 0
 
 
 class Collector:
-    """Removes images by reference from the releases that are kept (`releases.keep`) and from containers."""
+    """Removes images by reference from the releases that are kept (*keep*) and from containers, and what is above its bounds."""
 
-    def __init__(self, engine: Engine, journal: Journal, sites: Sites, keep: int) -> None:
+    def __init__(self, engine: Engine, journal: Journal, sites: Sites, keep: int, bounds: Bounds) -> None:
         self._engine = engine
         self._journal = journal
         self._sites = sites
         self._keep = keep
+        self._bounds = bounds
 
     async def collect(self, project: str | None = None) -> Collected:
         """Remove what is not needed, of one project or of all."""
@@ -52,7 +77,28 @@ class Collector:
                 break  # it may have found its files here
             size += await self._sites.remove(key)
             sites.append(key)
-        return Collected(tuple(gone), size, tuple(sites))
+        transcripts, written = self._old_transcripts()
+        cache = await self._cache() if project is None else 0
+        return Collected(tuple(gone), size + written + cache, tuple(sites), transcripts, cache)
+
+    def _old_transcripts(self) -> tuple[int, int]:
+        """Remove the transcripts that are too many, too old or too large; return how many, and the bytes that they took."""
+        count, size, now = 0, 0, self._bounds.clock.now()
+        for transcripts in self._bounds.transcripts:
+            for each in expendable(transcripts.kept(), self._bounds.limits, now):
+                transcripts.remove(each.name)
+                count, size = count + 1, size + each.size
+        return count, size
+
+    async def _cache(self) -> int:
+        """Cut the engine's cache of builds; a build that goes on keeps what it needs."""
+        if self._bounds.cache is None:
+            return 0
+        try:
+            return await self._engine.trim_build_cache(self._bounds.cache)
+        except Problem as problem:
+            log.warning("the cache of builds could not be cut: %s", problem)
+            return 0
 
     async def _unneeded_sites(self) -> tuple[str, ...]:
         """Return the keys that no kept release has, of any project: equal files share a folder. Nobody deploys now.
