@@ -124,18 +124,22 @@ def test_files_and_variables_are_inside(host: Host) -> None:
     assert modes.split() == ["400", "555", "755"]
 
 
-def test_a_replica_that_stops_answering_is_restarted(host: Host) -> None:
-    """A replica that has failed its check as often as the file allows is restarted, told by events, and answers again."""
+def test_a_replica_that_stops_answering_is_replaced(host: Host) -> None:
+    """A replica that has failed its check as often as the file allows is replaced beside, told by events, and the service answers again."""
     repository = a_repository(host, "restarted", echo_files())
     pushed(repository, {})
     containers = host.containers("project=restarted", running=True)
 
     assert host.get("restarted-web.localhost", "/unhealthy")[0] == 200
-    until(lambda: host.get("restarted-web.localhost", "/health")[0] == 200, 60, "it is not restarted")
+    until(lambda: host.get("restarted-web.localhost", "/health")[0] == 200, 60, "it is not replaced")
 
-    assert host.containers("project=restarted", running=True) == containers
+    until(
+        lambda: len(now := host.containers("project=restarted", running=True)) == 1 and now != containers,
+        60,
+        "its successor alone",
+    )
     kinds = [kind for (kind,) in host.query("SELECT kind FROM events WHERE project = 'restarted' ORDER BY id")]
     assert [kind for kind in kinds if str(kind).startswith("service.")][:2] == [
         "service.unhealthy",
-        "service.restarted",
+        "service.replaced",
     ]

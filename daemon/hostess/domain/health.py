@@ -33,7 +33,9 @@ class Condition:
 
 
 def rest_after(restarts: int) -> timedelta:
-    """Return how long a service that was restarted so many times in a row is left alone."""
+    """Return how long a service that was restarted so many times in a row is left alone; not at all after none."""
+    if restarts < 1:
+        return timedelta(0)
     doubled: int = 2 ** min(restarts - 1, 10)
     return min(FIRST_REST * doubled, LONGEST_REST)
 

@@ -59,6 +59,7 @@ from hostess.services.keeping.demand import Demand
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.repairs import Repairs
+from hostess.services.keeping.replacement import Replacement
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.sleeping import Means, Sleeping
@@ -254,7 +255,8 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
     folders = str(settings.data_dir), str(settings.backups.dir)
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
-    checkups = Checkups(journal, replicas, running.gate, running.routing, turns, clock)
+    replacement = Replacement(journal, deploying.repairs, running.retirement, running.routing, outside.meter)
+    checkups = Checkups(journal, replicas, running.gate, running.routing, replacement, turns, clock)
     orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
     host = HostWatch(outside.meter, clock)
     watched = Watched(replicas, checkups, storage, orders, own.store, host, deploying.loops, host_schedule(settings))

@@ -1,4 +1,4 @@
-"""Checkups of live replicas: who is not well gets no requests and is restarted, unless that would mend nothing."""
+"""Checkups of live replicas: who is not well gets no requests and is replaced, unless that would mend nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import pytest
 from hostess.domain.health import Condition, rest_after
 from hostess.domain.hostess_yml.stack import Health
 from tests.fakes.building import Recipe
-from tests.fakes.programs import echo
+from tests.fakes.programs import Box, crash, echo
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"
@@ -44,23 +44,65 @@ async def until_told(bench: Bench, *kinds: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_an_unhealthy_replica_gets_no_requests_and_is_restarted(bench: Bench) -> None:
-    """After as many failures as the file allows a replica leaves the table and is restarted; well again, it returns."""
+async def test_an_unhealthy_replica_gets_no_requests_and_is_replaced(bench: Bench) -> None:
+    """After as many failures as the file allows a replica leaves the table; another one takes its place, then it is drained and removed."""
     assert (await bench.push("shop", web(more=TWO))).accepted, bench.text()
     await bench.world.checkups.look()
     sick, well = bench.router.routes[HOST]
-    starts = [call for call in bench.engine.calls if call[0] == "start"]
+    before = len(bench.engine.calls)
+
+    await ask(sick, "/unhealthy")
+    await until_told(bench, "service.unhealthy", "service.replaced")
+    await bench.until_containers(2)
+
+    seen = [set(route.targets) for table in bench.router.tables for route in table if route.host == HOST]
+    assert {well} in seen
+    assert {sick, well} not in seen[seen.index({well}) :]
+    [successor] = set(bench.router.routes[HOST]) - {well}
+    assert successor != sick
+    done = [method for method, _ in bench.engine.calls[before:] if method in {"start", "stop", "remove"}]
+    assert done == ["start", "stop", "remove"]
+    assert (sick,) in bench.router.drains
+    [unhealthy] = [each for each in await bench.journal.events() if each.kind == "service.unhealthy"]
+    assert unhealthy.data["evidence"] == "answered GET /health with 503"
+    assert (unhealthy.data["state"], unhealthy.data["failures"]) == ("unhealthy", 3)
+
+
+async def test_a_replica_without_room_for_a_successor_is_restarted(bench: Bench) -> None:
+    """Where the memory does not suffice for both it is restarted; well again, it returns to the table."""
+    assert (await bench.push("shop", web(more=TWO))).accepted, bench.text()
+    await bench.world.checkups.look()
+    sick, well = bench.router.routes[HOST]
+    bench.meter.available = 0
 
     await ask(sick, "/unhealthy")
     await until_told(bench, "service.unhealthy", "service.restarted", "service.healthy")
 
     assert (well,) in [route.targets for table in bench.router.tables for route in table if route.host == HOST]
     assert set(bench.router.routes[HOST]) == {sick, well}
-    assert len([call for call in bench.engine.calls if call[0] == "start"]) == len(starts) + 1
+
+
+async def test_a_successor_that_is_never_well_changes_nothing(bench: Bench) -> None:
+    """The successor is removed, and the unhealthy replica is restarted as it is."""
+    programs = [echo, crash]
+
+    async def app(box: Box) -> int:
+        return await (programs.pop(0) if len(programs) > 1 else programs[0])(box)
+
+    bench.engine.add_image("once:1", Recipe({"/app": app}, cmd=("/app",), env={"PORT": "8000", "VERSION": "1"}))
+    assert (await bench.push("shop", web("once:1"))).accepted, bench.text()
+    await bench.world.checkups.look()
+    [sick] = await bench.world.replicas.of_place("shop", "production")
+
+    await ask(f"{sick.address}:8000", "/unhealthy")
+    await until_told(bench, "service.unhealthy", "service.restarted")
+
+    assert [each.id for each in await bench.world.replicas.of_place("shop", "production")] == [sick.id]
+    assert await bench.journal.tasks() == []
 
 
 async def test_when_none_is_well_all_stay_routed(bench: Bench) -> None:
-    """The last replicas keep their requests though all are unhealthy, and they are restarted one at a time."""
+    """The last replicas keep their requests though all are unhealthy, and they are replaced one at a time."""
     assert (await bench.push("shop", web(more=TWO))).accepted, bench.text()
     await bench.world.checkups.look()
     both = bench.router.routes[HOST]
@@ -68,12 +110,13 @@ async def test_when_none_is_well_all_stay_routed(bench: Bench) -> None:
         await ask(address, "/unhealthy")
 
     async with asyncio.timeout(20):
-        while (kinds := await told(bench)).count("service.healthy") < len(both):
+        while (kinds := await told(bench)).count("service.replaced") < len(both):
             await asyncio.sleep(0.02)
             assert bench.router.routes[HOST]
 
-    assert [kind for kind in kinds if kind != "service.unhealthy"] == ["service.restarted", "service.healthy"] * 2
-    assert set(bench.router.routes[HOST]) == set(both)
+    assert sorted(kinds) == ["service.replaced", "service.replaced", "service.unhealthy", "service.unhealthy"]
+    assert not set(bench.router.routes[HOST]) & set(both)
+    assert len(bench.router.routes[HOST]) == len(both)
 
 
 async def test_nothing_restarts_for_the_fault_of_another(bench: Bench) -> None:
@@ -94,7 +137,7 @@ async def test_nothing_restarts_for_the_fault_of_another(bench: Bench) -> None:
 
     assert await told(bench) == ["service.unhealthy"]
     await ask(f"{inner.address}:8000", "/healthy")
-    await until_told(bench, "service.unhealthy", "service.restarted")
+    await until_told(bench, "service.unhealthy", "service.replaced")
 
 
 async def test_a_deployment_is_not_disturbed(bench: Bench) -> None:
@@ -123,4 +166,9 @@ def test_what_counts() -> None:
         states.append(found.well)
 
     assert states == [True, True, True, True, True, False, False, True]
-    assert [rest_after(n) for n in (1, 2, 20)] == [timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=30)]
+    assert [rest_after(n) for n in (0, 1, 2, 20)] == [
+        timedelta(0),
+        timedelta(minutes=1),
+        timedelta(minutes=2),
+        timedelta(minutes=30),
+    ]

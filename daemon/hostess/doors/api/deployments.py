@@ -200,7 +200,7 @@ async def _following(call: Call, deployment: str) -> AsyncGenerator[Sent]:
         if found is None or final(found.state):
             break
         await services.clock.sleep(LOOK_AGAIN)
-    if not told and not last and found is not None:
+    if not told and last_number(call.request) is None and found is not None:
         yield Sent(NOTHING, id="0")
     found = await services.journal.deployment(deployment)
     if found is not None:

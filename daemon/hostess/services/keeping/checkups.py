@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from hostess.domain import labels
-from hostess.domain.health import COMMAND_PAUSE, Condition, gate_limit, rest_after
+from hostess.domain.health import COMMAND_PAUSE, LONGEST_REST, Condition, gate_limit, rest_after
 from hostess.domain.hostess_yml.stack import Health
 from hostess.domain.ports import Answer, Clock, Container, Journal
 from hostess.domain.problem import Problem
@@ -18,6 +18,7 @@ from hostess.domain.releases.release import Release, Workload
 from hostess.domain.waits import is_over
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.turns import Turns
+from hostess.services.keeping.replacement import Replacement
 from hostess.services.keeping.replicas import DEFAULT_GRACE, Replicas, grace_of
 from hostess.services.keeping.retirement import leaving
 from hostess.services.routing.publishing import Routing
@@ -54,12 +55,20 @@ class Checkups:
     """Watches the live replicas that have a check. Databases are watched, too, but never restarted: that would mend nothing."""
 
     def __init__(
-        self, journal: Journal, replicas: Replicas, gate: Gate, routing: Routing, turns: Turns, clock: Clock
+        self,
+        journal: Journal,
+        replicas: Replicas,
+        gate: Gate,
+        routing: Routing,
+        replacement: Replacement,
+        turns: Turns,
+        clock: Clock,
     ) -> None:
         self._journal = journal
         self._replicas = replicas
         self._gate = gate
         self._routing = routing
+        self._replacement = replacement
         self._turns = turns
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
@@ -118,7 +127,7 @@ class Checkups:
 
     async def _watch(self, watched: _Watched) -> None:
         pause = max(watched.health.interval.total_seconds(), COMMAND_PAUSE)
-        while True:
+        while self._watched.get(watched.container.id) is watched:
             await self._clock.sleep(pause)
             try:
                 await self._check(watched)
@@ -149,7 +158,7 @@ class Checkups:
         await self._restart(watched)
 
     async def _restart(self, watched: _Watched) -> None:
-        """Restart an unhealthy replica where that may help: one of a service at a time, with growing pauses."""
+        """Replace an unhealthy replica, or restart it, where that may help: one of a service at a time, with growing pauses."""
         place, service = watched.place, watched.service
         before = self._restarted.get(service)
         if watched.workload.is_database or (
@@ -161,19 +170,33 @@ class Checkups:
         async with self._turns.turn(place.project, place.environment):
             if self._watched.get(watched.container.id) is not watched or not await self._is_live(watched):
                 return
-            times = before.times + 1 if before else 1
-            rest = max(rest_after(times), gate_limit(watched.health))
-            self._restarted[service] = _Restarted(times, self._clock.now() + rest, rest)
+            forgotten = before is None or self._clock.now() - before.again >= LONGEST_REST
+            times = 1 if forgotten or before is None else before.times + 1
+            if await self._replacement.replaced(place, watched.workload, watched.container):
+                # Each of its replicas may be replaced once before there are pauses.
+                again = self._rests(watched, times, rest_after(times - watched.workload.replicas + 1))
+                self._forget(watched.container.id)
+                message = f"a replica of {watched.workload.name} is replaced: another one serves in its place"
+                await self._tell(watched, "service.replaced", message, {"times": times, "not_again_before": again})
+                return
+            again = self._rests(watched, times, max(rest_after(times), gate_limit(watched.health)))
             message = f"a replica of {watched.workload.name} is restarted"
-            evidence = {
-                "state": "restarting",
-                "times": times,
-                "not_again_before": (self._clock.now() + rest).isoformat(),
-            }
+            evidence = {"state": "restarting", "times": times, "not_again_before": again}
             await self._tell(watched, "service.restarted", message, evidence)
             await self._replicas.stop(watched.container.id, min(grace_of(watched.workload), DEFAULT_GRACE))
             self._unproved.add(watched.container.id)
             await self._replicas.restart(watched.container.id)
+
+    def _rests(self, watched: _Watched, times: int, rest: timedelta) -> str:
+        """Leave its service alone for so long, and return until when."""
+        until = self._clock.now() + rest
+        self._restarted[watched.service] = _Restarted(times, until, rest)
+        return until.isoformat()
+
+    def _forget(self, container: str) -> None:
+        """Watch a container no more."""
+        self._tasks.pop(container, None)
+        self._watched.pop(container, None)
 
     async def _waits_for_others(self, watched: _Watched) -> bool:
         """Whether something that it depends on does not answer right now: then a restart would mend nothing."""

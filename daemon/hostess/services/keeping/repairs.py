@@ -98,6 +98,10 @@ class Repairs:
             whole = all(await asyncio.gather(*work)) and whole
         return whole
 
+    async def replace(self, place: Place, live: Release, workload: Workload, number: int) -> None:
+        """Start another replica, that serves when this returns; GaveWayError or a Problem leaves nothing of it behind."""
+        await self._replace(place, live, workload, number)
+
     async def _attempt(self, place: Place, live: Release, workload: Workload, containers: list[Container]) -> bool:
         key = (place.project, place.environment, workload.name)
         before = self._failed.get(key)
