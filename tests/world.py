@@ -55,6 +55,8 @@ class FixedMeter:
     disk: int = 50 * 1024**3
     total: int = 8 * 1024**3
     available: int = 6 * 1024**3
+    busy: float = 0.0
+    seconds: float = 0.0
 
     def free_disk(self, path: str) -> int:
         """Return the same for every *path*."""
@@ -73,8 +75,11 @@ class FixedMeter:
         return 2
 
     def figures(self) -> HostFigures:
-        """Return a host of which all but the memory is idle."""
-        return HostFigures(0, 1, 0.0, self.total, self.available, 0, 0, 1, 1000, 1, 1000)
+        """Return a host whose cores were *busy* (0 to 1) for that part of the second that has passed since it was last asked."""
+        self.seconds += 1
+        return HostFigures(
+            self.busy * self.seconds, self.seconds, 0.0, self.total, self.available, 0, 0, 1, 1000, 1, 1000
+        )
 
     def subnets(self) -> list[str]:
         """Return none."""

@@ -60,6 +60,7 @@ from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.sleeping import Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.keeping.usage import UsageWatch
+from hostess.services.keeping.usage_history import UsageHistory
 from hostess.services.keyed_requests import KeyedRequests
 from hostess.services.notifier import Notifier
 from hostess.services.routing.api_host import ApiHost
@@ -138,6 +139,7 @@ class World:
     loops: CrashLoops
     host_watch: HostWatch
     usage: UsageWatch
+    history: UsageHistory
     collector: Collector
     removal: Removal
     preflights: Preflights
@@ -234,6 +236,7 @@ def _world(
         loops=deploying.loops,
         host_watch=watching.host,
         usage=watching.usage,
+        history=watching.history,
         collector=collector_of(ground, sources, [deploying.transcripts, running.job_transcripts]),
         removal=removal,
         preflights=deploying.preflights,

@@ -107,6 +107,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.reconciler.stop)
         opened.push_async_callback(world.checkups.stop)
         opened.push_async_callback(world.autoscaler.stop)
+        opened.push_async_callback(world.history.stop)
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
         watching = (world.orders.run(), world.sleeping.run(), world.deaths.run())
@@ -239,6 +240,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         loops=world.loops,
         host=world.host_watch,
         usage=world.usage,
+        history=world.history,
         routing=world.routing,
         closures=world.closures,
         domains=world.domains,
@@ -259,9 +261,10 @@ async def refresh_repositories(journal: Journal, world: World) -> None:
 
 
 async def supervise(world: World) -> None:
-    """Read what the host and each replica use, and give what is scaled as many replicas as its load needs."""
+    """Read what the host and each replica use, give what is scaled as many replicas as its load needs, and remember it."""
     world.host_watch.look()
     await world.autoscaler.look()
+    await world.history.look()
 
 
 @contextmanager

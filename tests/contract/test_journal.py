@@ -26,6 +26,7 @@ from hostess.domain.releases.release import (
     final,
 )
 from hostess.domain.routing.closures import Closing, Closure
+from hostess.domain.usage_history import UsageSpan
 from tests.later_version import add_to
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -665,3 +666,44 @@ async def test_canaries(journal: Journal) -> None:
     assert [each.deployment for each in await journal.canaries()] == ["c2"]
     await switched(journal, a_release(3), {})
     assert await journal.canary("shop", "production") is None
+
+
+def a_span(began: datetime, cpu: float, project: str = "", service: str = "") -> UsageSpan:
+    """Return what was used within ten minutes, by one reading."""
+    environment = "production" if project else ""
+    return UsageSpan(project, environment, service, began, 1, cpu, cpu, int(cpu * 100), int(cpu * 100))
+
+
+async def test_what_was_used(journal: Journal) -> None:
+    """It is kept by whose it is and when, joined to what there was of the same time; what is old goes, and what has no environment."""
+    await journal.open_place("shop", "production", SUBNETS, NOW)
+    await journal.put_usage([a_span(NOW, 1.0), a_span(NOW, 2.0, "shop", "web"), a_span(NOW, 9.0, "gone", "web")], NOW)
+    await journal.put_usage([a_span(LATER, 3.0), a_span(NOW, 4.0, "shop", "web")], NOW)
+
+    assert await journal.usage("", "", "", NOW) == [a_span(NOW, 1.0), a_span(LATER, 3.0)]
+    assert await journal.usage("", "", "", LATER) == [a_span(LATER, 3.0)]
+    assert await journal.usage("shop", "production", "web", NOW) == [
+        UsageSpan("shop", "production", "web", NOW, 2, 3.0, 4.0, 300, 400)
+    ]
+    assert await journal.usage("gone", "production", "web", NOW) == []
+    await journal.put_usage([], LATER)
+    assert await journal.usage("", "", "", NOW) == [a_span(LATER, 3.0)]
+
+
+async def test_what_was_used_goes_with_its_environment(journal: Journal) -> None:
+    """With an environment, or its project, what it used is forgotten; the host's own stays."""
+    for environment in ("production", "staging"):
+        await journal.open_place("shop", environment, SUBNETS, NOW)
+    spans = [
+        a_span(NOW, 1.0),
+        a_span(NOW, 2.0, "shop", "web"),
+        replace(a_span(NOW, 2.0, "shop", "web"), environment="staging"),
+    ]
+    await journal.put_usage(spans, NOW)
+
+    await journal.remove_place("shop", "staging", ())
+    assert await journal.usage("shop", "staging", "web", NOW) == []
+    assert len(await journal.usage("shop", "production", "web", NOW)) == 1
+    await journal.remove_project("shop")
+    assert await journal.usage("shop", "production", "web", NOW) == []
+    assert len(await journal.usage("", "", "", NOW)) == 1

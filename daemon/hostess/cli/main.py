@@ -9,6 +9,7 @@ _HERE = "hostess.cli"
 
 PLACES = {
     "status": f"{_HERE}.status:status",
+    "usage": f"{_HERE}.usage:usage",
     "projects": f"{_HERE}.projects:projects",
     "environments": f"{_HERE}.environments:environments",
     "deployments": f"{_HERE}.deployments:deployments",

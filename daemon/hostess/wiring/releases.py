@@ -65,6 +65,7 @@ from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.sleeping import Means, Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.keeping.usage import UsageWatch
+from hostess.services.keeping.usage_history import UsageHistory
 from hostess.services.routing.api_host import claims
 from hostess.services.routing.canary_launch import CanaryLaunch
 from hostess.services.routing.inside_names import InsideNames
@@ -245,6 +246,7 @@ class Watching:
     host: HostWatch
     usage: UsageWatch
     deaths: Deaths
+    history: UsageHistory
 
 
 def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
@@ -293,8 +295,21 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     autoscaler = Autoscaler(journal, usage, demand, scaled, outside.meter, clock)
     witnesses = Witnesses(replicas, checkups, usage, deploying.loops)
     deaths = Deaths(journal, engine, witnesses, clock, ground.redactor.hide)
+    history = UsageHistory(journal, host, usage, clock)
     return Watching(
-        backups, storage, checkups, orders, alerts, upgrades, rotations, autoscaler, sleeping, host, usage, deaths
+        backups=backups,
+        storage=storage,
+        checkups=checkups,
+        orders=orders,
+        alerts=alerts,
+        upgrades=upgrades,
+        rotations=rotations,
+        autoscaler=autoscaler,
+        sleeping=sleeping,
+        host=host,
+        usage=usage,
+        deaths=deaths,
+        history=history,
     )
 
 

@@ -399,6 +399,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         loops=world.loops,
         host=world.host_watch,
         usage=world.usage,
+        history=world.history,
         closures=world.closures,
         domains=world.domains,
         storage=world.storage,

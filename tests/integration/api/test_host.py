@@ -4,14 +4,17 @@ import asyncio
 import os
 import re
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from hostess import __version__
+from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.domain import labels
 from hostess.domain.problem import Problem
 from hostess.doors.api.app import OPERATIONS
 from hostess.services.keeping.alert_watch import AlertWatch, Watched
 from hostess.services.keeping.host_watch import HostWatch
+from hostess.services.keeping.usage import UsageWatch
+from hostess.services.keeping.usage_history import UsageHistory
 from tests.fakes.cgroup import used
 from tests.fakes.clock import FakeClock
 from tests.integration.api.stage import Stage
@@ -154,6 +157,58 @@ async def test_what_the_host_and_each_replica_use(stage: Stage) -> None:
     assert replica["memory"] == 50_000_000
     assert replica["cpu"] > 0
     assert re.search(r"Memory: +.* in use, \d+ %", shown.out)
+
+
+async def test_what_was_used_is_remembered(stage: Stage) -> None:
+    """What was read is rolled up, for the host and each service, and outlives the daemon; who sees one project sees that alone."""
+    await stage.live()
+    (web,) = [c for c in await stage.engine.containers({}) if c.labels[labels.SERVICE] == "web"]
+    world = stage.world
+    clock = FakeClock(datetime(2026, 3, 2, 12, 5, tzinfo=UTC), flowing=False)
+    usage = UsageWatch(stage.journal, world.replicas, CgroupFiles(stage.folder / "cgroup"), clock)
+    meter = FixedMeter(total=1000, available=400)
+    meter.busy = 0.5
+    host = HostWatch(meter, clock)
+    for seconds, memory in ((0, 10), (10, 10), (30, 40)):
+        used(stage.folder / "cgroup", web.id, cpu=seconds, memory=memory)
+        history = UsageHistory(stage.journal, host, usage, clock)
+        host.look()
+        await usage.look()
+        await history.look()
+        await history.stop()
+        clock.advance(10)
+    since = clock.now() - timedelta(hours=1)
+
+    [span] = await stage.journal.usage("shop", "production", "web", since)
+    assert (span.began, span.readings) == (datetime(2026, 3, 2, 12, tzinfo=UTC), 2)
+    assert (round(span.cpu, 6), round(span.cpu_peak, 6), span.memory, span.memory_peak) == (1.5, 2.0, 25, 40)
+    [whole] = await stage.journal.usage("", "", "", since)
+    assert (whole.readings, round(whole.cpu, 6), whole.memory) == (2, 1.0, 600)
+    viewer = await stage.a_token("viewer", ("shop",))
+    assert (await stage.ask("GET /v1/host/usage", token=viewer)).status == 403
+    clock.advance(timedelta(days=31).total_seconds())
+    await history.look()
+    await history.stop()
+    assert await stage.journal.usage("shop", "production", "web", since) == []
+
+
+async def test_what_was_used_is_shown(stage: Stage) -> None:
+    """The command line shows the last hours of the host, also the minutes that are not written down yet, and of a service."""
+    await stage.live()
+    async with asyncio.timeout(10):
+        while stage.world.host_watch.now().cpu is None:  # the kernel counts in hundredths of a second
+            await asyncio.sleep(0.02)
+            stage.world.host_watch.look()
+    await stage.world.history.look()
+
+    shown = await stage.hostess("usage")
+    whole = (await stage.hostess("usage", "-o", "json")).json
+    web = await stage.hostess("usage", "web", "-p", "shop", "-o", "json")
+
+    assert "CORES" in shown.out
+    assert [each["readings"] for each in whole] == [1]
+    assert whole[0]["memory"] > 0
+    assert (web.code, web.json) == (0, [])
 
 
 async def test_a_host_without_memory_is_told_until_it_has_some(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from sqlite_utils.migrations import Migrations
 from hostess.adapters.journal import keyed_requests as journal_keyed_requests
 from hostess.adapters.journal import registries as journal_registries
 from hostess.adapters.journal import ssh_keys as journal_ssh_keys
+from hostess.adapters.journal import usage as journal_usage
 from hostess.adapters.journal import wal_schema as journal_wal_schema
 from hostess.adapters.journal import webhooks as journal_webhooks
 
@@ -356,6 +357,12 @@ def m013_ssh_keys(db: Database) -> None:
 def m014_admin_api(db: Database) -> None:
     """Make the tables for requests that may be repeated, for registries and for webhooks of forges."""
     db.executescript(journal_keyed_requests.TABLES + journal_registries.TABLES + journal_webhooks.TABLES)
+
+
+@migrations()
+def m016_usage_history(db: Database) -> None:
+    """Make the table for what was used."""
+    db.executescript(journal_usage.TABLES)
 
 
 def additive_migrations() -> frozenset[str]:

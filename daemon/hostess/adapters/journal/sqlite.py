@@ -30,6 +30,7 @@ from hostess.adapters.journal.keyed_requests import KeyedRequestRows
 from hostess.adapters.journal.locks import LockRows
 from hostess.adapters.journal.registries import RegistryRows
 from hostess.adapters.journal.ssh_keys import SshKeyRows
+from hostess.adapters.journal.usage import UsageRows
 from hostess.adapters.journal.wal import WalRows
 from hostess.adapters.journal.webhooks import WebhookRows
 from hostess.domain.problem import Problem
@@ -52,7 +53,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteJournal(BackupRows, CanaryRows, KeyedRequestRows, LockRows, RegistryRows, SshKeyRows, WalRows, WebhookRows):
+class SqliteJournal(
+    BackupRows, CanaryRows, KeyedRequestRows, LockRows, RegistryRows, SshKeyRows, UsageRows, WalRows, WebhookRows
+):
     """`Journal` (domain/ports.py) in one file. Made by `open`; the caller closes it.
 
     A call that is cancelled while it waits is carried out whole or not at all. Problem "journal-failed" when SQLite cannot read or

@@ -10,6 +10,7 @@ from hostess.domain.ports.issuances import IssuanceJournal
 from hostess.domain.ports.keyed_requests import KeyedRequestRecords
 from hostess.domain.ports.registries import RegistryRecords
 from hostess.domain.ports.ssh_keys import SshKeyRecords
+from hostess.domain.ports.usage_history import UsageRecords
 from hostess.domain.ports.wal import WalRecords
 from hostess.domain.records import (
     Advance,
@@ -31,7 +32,16 @@ from hostess.domain.releases.release import Deployment, Moving, Release, State
 from hostess.domain.routing.closures import Closure
 
 
-class Journal(BackupRecords, KeyedRequestRecords, RegistryRecords, SshKeyRecords, WalRecords, WebhookRecords, Protocol):
+class Journal(
+    BackupRecords,
+    KeyedRequestRecords,
+    RegistryRecords,
+    SshKeyRecords,
+    UsageRecords,
+    WalRecords,
+    WebhookRecords,
+    Protocol,
+):
     """The one durable state. Every method is one transaction, synced to disk before it returns."""
 
     @property

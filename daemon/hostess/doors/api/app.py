@@ -40,6 +40,7 @@ from hostess.doors.api import (
     upcoming,
     upgrades,
     uploads,
+    usage,
     webhooks,
     workloads,
 )
@@ -96,6 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *notices.OPERATIONS,
     *status.OPERATIONS,
     *metrics.OPERATIONS,
+    *usage.OPERATIONS,
 )
 
 

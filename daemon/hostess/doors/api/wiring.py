@@ -37,6 +37,7 @@ from hostess.services.keeping.removal import Removal
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.keeping.usage import UsageWatch
+from hostess.services.keeping.usage_history import UsageHistory
 from hostess.services.keyed_requests import KeyedRequests
 from hostess.services.notifier import Notifier
 from hostess.services.routing.canaries import Canaries
@@ -69,6 +70,7 @@ class ApiServices:
     loops: CrashLoops
     host: HostWatch
     usage: UsageWatch
+    history: UsageHistory
     routing: Routing
     closures: Closures
     domains: LiveDomains

@@ -26,6 +26,10 @@ class HostWatch:
         """Return what is remembered, the newest last."""
         return tuple(self._readings)
 
+    def cpus(self) -> int:
+        """Return how many cores there are."""
+        return self._meter.cpus()
+
     def look(self) -> None:
         """Read what is used now, and judge it."""
         before, now = self._readings[-1] if self._readings else None, self._clock.now()

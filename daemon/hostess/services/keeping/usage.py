@@ -66,12 +66,18 @@ class UsageWatch:
         self._around: datetime | None = None
         self._read: dict[str, _Read] = {}
         self._cores: dict[str, float] = {}
+        self._read_at: datetime | None = None
         self._history: dict[Key, deque[Reading]] = {}
 
     @property
     def observed(self) -> Sequence[Observed]:
         """The services that are watched, as they were last found."""
         return self._observed
+
+    @property
+    def read_at(self) -> datetime | None:
+        """When it was read what they use."""
+        return self._read_at
 
     def history(self, key: Key) -> Sequence[Reading]:
         """Return the readings of a service, the newest last."""
@@ -110,7 +116,7 @@ class UsageWatch:
             except Problem:  # the engine is away, which the reconciler tells
                 return
             self._around = now
-        before = self._read
+        before, self._read_at = self._read, now
         self._read = {
             container.id: _Read(now, usage)
             for each in self._observed
