@@ -45,13 +45,14 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Unwell:
-    """A live service of which *evidence* is told. *looping*: the engine restarts it over and over."""
+    """A live service of which *evidence* is told. *looping*: the engine restarts it over and over; *stopped*: it was stopped for that."""
 
     project: str
     environment: str
     service: str
     evidence: str
     looping: bool = False
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ def _of_service(each: Unwell, now: datetime) -> Alert:
         each.project,
         each.environment,
         each.service,
-        patience=PATIENCE,
+        patience=timedelta(0) if each.stopped else PATIENCE,
     )
 
 

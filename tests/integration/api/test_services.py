@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hostess.adapters.prober_sockets import SocketProber
+from hostess.domain import labels
 from hostess.domain.redaction import SecretRedactor
 from tests.integration.api.stage import FILE, WITHIN, Stage, served
 
@@ -131,6 +132,26 @@ async def test_logs_of_an_unknown_service(stage: Stage) -> None:
 
     assert (said.status, said.code) == (404, "service-not-found")
     assert "web, worker" in said.json["remedy"]
+
+
+async def test_a_crash_loop_is_shown_as_such(stage: Stage) -> None:
+    """What was stopped for its deaths is so in the list, in its details, and among what is wrong, at once."""
+    await stage.live()
+    (web,) = [c for c in await stage.engine.containers({}) if c.labels[labels.SERVICE] == "web"]
+    for _ in range(10):
+        await stage.world.loops.died(web.id, timedelta(seconds=1), spared=False)
+    await stage.engine.stop(web.id, timedelta(seconds=5))
+
+    found = {each["name"]: each for each in (await stage.get(f"{PLACE}/services"))["items"]}
+    shown = await stage.hostess("services", "list", "-p", "shop", "--detailed")
+    [alert] = (await stage.get("/v1/alerts"))["items"]
+
+    assert (found["web"]["state"], found["worker"]["state"]) == ("crash-looping", "running")
+    assert [each["health"] for each in found["web"]["containers"]] == ["crash-looping"]
+    assert [each["health"] for each in found["worker"]["containers"]] == ["healthy"]
+    assert "exited, crash-looping" in shown.out
+    assert (alert["kind"], alert["level"], alert["service"]) == ("service.crash-loop", "error", "web")
+    assert "ended 10 times in a row and was stopped" in alert["what"]
 
 
 async def test_logs_are_followed_into_the_next_release(stage: Stage) -> None:

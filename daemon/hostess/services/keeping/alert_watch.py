@@ -147,9 +147,8 @@ class AlertWatch:
                     evidence = "is unhealthy: its check fails"
                 else:
                     continue
-                found.append(
-                    Unwell(live.project, live.environment, workload.name, evidence, looping=bool(stopped or looping))
-                )
+                where = (live.project, live.environment, workload.name)
+                found.append(Unwell(*where, evidence, looping=bool(stopped or looping), stopped=bool(stopped)))
         return found
 
     async def _certificates(self) -> list[Troubled]:

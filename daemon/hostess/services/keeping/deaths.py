@@ -74,18 +74,19 @@ class Deaths:
 
     async def run(self) -> None:
         """Listen until cancelled; where the engine goes away it is asked again, for what happened meanwhile, too."""
-        since = self._clock.now()
+        since, told = self._clock.now(), False
         owned = labels.of_instance(await self._journal.instance())
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
                     async with aclosing(self._engine.events(owned, since)) as events:  # type: ignore[type-var]  # a generator
                         async for event in events:
-                            since = event.at + timedelta(microseconds=1)
+                            since, told = event.at + timedelta(microseconds=1), False
                             self._note(event)
                             group.create_task(self._heed(event))
-                except Problem as problem:  # which the reconciler tells
-                    log.info("nothing is heard of the engine: %s", problem)
+                except Problem as problem:  # that it is away is told by the reconciler
+                    log.log(logging.DEBUG if told else logging.INFO, "nothing is heard of the engine: %s", problem)
+                    told = True
                 await self._clock.sleep(AGAIN)
 
     async def forget(self) -> None:
@@ -205,6 +206,7 @@ class Deaths:
             state=str(Health.RESTARTING),
             exit_code=event.exit_code,
             out_of_memory=out_of_memory,
+            lived=None if lived is None else round(lived.total_seconds(), 1),
             tail=[self._hide(line.text) for line in lines],
         )
 
