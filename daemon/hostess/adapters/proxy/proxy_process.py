@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,8 @@ START_WITHIN = 15.0
 LOOK_EVERY = 1.0
 LONGEST_PAUSE = 10.0
 TELL_WITHIN = 5.0
+LARGEST_LOG = 10 * 1024**2
+"""Bytes of what the proxy says of itself; as much again is kept of what it said before."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class ProxyProcess:
         while True:
             await self._gone_or(pause)
             try:
+                keep_small(self._logs / "proxy.log", LARGEST_LOG)
                 if await self.ensure():
                     log.warning("the proxy had gone and was started again")
                     await self._told(restarted)
@@ -115,3 +119,15 @@ class ProxyProcess:
             remedy=f"read {self._logs / 'proxy.log'}; is another program on its ports?",
             tail=tuple(last),
         )
+
+
+def keep_small(path: Path, largest: int) -> None:
+    """Move what a log has to `<name>.1` when it is larger; who writes to it by appending goes on. An absent one is no error."""
+    try:
+        if path.stat().st_size <= largest:
+            return
+    except FileNotFoundError:
+        return
+    # Not renamed: the proxy holds the file open, and outlives the daemon that could tell it to open another one.
+    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    os.truncate(path, 0)
