@@ -59,6 +59,7 @@ from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import Retirement
 from hostess.services.keeping.sleeping import Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
+from hostess.services.keeping.supervision import Supervision
 from hostess.services.keeping.usage import UsageWatch
 from hostess.services.keeping.usage_history import UsageHistory
 from hostess.services.keyed_requests import KeyedRequests
@@ -137,6 +138,7 @@ class World:
     sleeping: Sleeping
     deaths: Deaths
     loops: CrashLoops
+    supervision: Supervision
     host_watch: HostWatch
     usage: UsageWatch
     history: UsageHistory
@@ -234,6 +236,7 @@ def _world(
         sleeping=watching.sleeping,
         deaths=watching.deaths,
         loops=deploying.loops,
+        supervision=Supervision(watching.host, watching.autoscaler, watching.history),
         host_watch=watching.host,
         usage=watching.usage,
         history=watching.history,

@@ -260,13 +260,6 @@ async def refresh_repositories(journal: Journal, world: World) -> None:
         await world.repositories.create(project.name)
 
 
-async def supervise(world: World) -> None:
-    """Read what the host and each replica use, give what is scaled as many replicas as its load needs, and remember it."""
-    world.host_watch.look()
-    await world.autoscaler.look()
-    await world.history.look()
-
-
 @contextmanager
 def timers(journal: Journal, world: World) -> Iterator[None]:
     """Run what is periodic."""
@@ -276,7 +269,7 @@ def timers(journal: Journal, world: World) -> Iterator[None]:
     timer.every(RECONCILE_EVERY, "reconcile", world.reconciler.tick)
     timer.every(LEAD_EVERY, "lead callers inside", world.names.look)
     timer.every(CHECK_UP_EVERY, "check up on replicas", world.checkups.look)
-    timer.every(SUPERVISE_EVERY, "watch the host and what runs", partial(supervise, world))
+    timer.every(SUPERVISE_EVERY, "watch the host and what runs", world.supervision.look)
     timer.every(CHECK_UP_EVERY, "look at canaries", world.canaries.look)
     timer.every(EXPIRE_EVERY, "expire environments", world.environments.expire)
     timer.every(WATCH_CERTIFICATES_EVERY, "watch imported certificates", world.imports.watch)
