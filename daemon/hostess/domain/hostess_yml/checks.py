@@ -241,6 +241,8 @@ def _why_not_zero(draft: Draft, name: str) -> str:
         return ""
     if type_of(part) is ServiceType.CUSTOM and not part.ports and not public:
         return "lists no port to wake it"
+    if part.backups is not None:
+        return "is backed up by its own command, for which it must run"
     return "has more than one public port" if public > 1 else ""
 
 

@@ -86,6 +86,7 @@ _SERVICE: list[Rule] = [
     _when(_CUSTOM, _ON_CUSTOM),
     _when({ServiceType.STATIC}, _ON_STATIC),
     _when(frozenset(ServiceType) - DATABASES - _CUSTOM, _NOT_H2C),
+    _not_both(_given("backups"), _given("replicas", {"type": "object", **_given("min", {"const": 0})})),
     _not_both(_given("public", {"const": True}), _given("visibility", {"enum": ["private", "team"]})),
     _not_both(_given("public", {"const": False}), _given("visibility", {"enum": ["public", "team"]})),
     _not_both(
