@@ -15,20 +15,22 @@ from pathlib import Path
 
 from tests.system.host import SlowError
 from tests.system.soak.actions import ACTIONS, Action, awaited
-from tests.system.soak.faults import ALWAYS, FAULTS, Fault, Struck
+from tests.system.soak.faults import ALWAYS, FAULTS, Fault
 from tests.system.soak.invariants import judged, settled
 from tests.system.soak.world import PROJECTS, World, a_world, now
 
 SETTLED_WITHIN = 90.0
 MOST_TOLD = 20
+SECOND = 0.3
+"""How often a second fault follows at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done and what fails in one step. *delay* is how many seconds after the actions began the fault strikes."""
+    """What is done and what fails in one step, one fault after the other. *delay* is how many seconds after the actions the first comes."""
 
     actions: tuple[tuple[Action, str], ...]
-    fault: Fault | None
+    faults: tuple[Fault, ...]
     delay: float
 
 
@@ -48,53 +50,55 @@ class Survived:
 def steps(chance: random.Random, chosen: Sequence[Fault]) -> Iterator[Step]:
     """Give steps without end: with the *chosen* faults in that order, else each comes before any comes again, and now and then none."""
     while True:
-        faults: list[Fault | None] = list(chosen)
+        faults: list[tuple[Fault, ...]] = [(fault,) for fault in chosen or FAULTS]
         if not chosen:
-            faults = [*FAULTS, None, None]
+            faults += [(), ()]
             chance.shuffle(faults)
-        for fault in faults:
+        for first in faults:
+            # Now and then another one strikes before all is well again.
+            fault = (*first, chance.choice(FAULTS)) if first and not chosen and chance.random() < SECOND else first
             projects = chance.sample(PROJECTS, chance.choice([0, 1, 1, 2] if fault else [1, 2]))
             actions = tuple((chance.choice(ACTIONS), project) for project in projects)
-            if len({action for action, _ in actions}) < len(actions):
-                actions = actions[:1]  # there is one store to back up
             yield Step(actions, fault, chance.uniform(0, 3))
 
 
 def carried_out(world: World, step: Step) -> Survived:
     """Carry one step out and look at everything afterwards."""
     before = world.clients.news()
+    world.ledger.write()
     begun = [action(world, project) for action, project in step.actions]
-    time.sleep(step.delay if step.fault else 0)
+    time.sleep(step.delay if step.faults else 0)
     since = time.monotonic()
-    struck = step.fault(world) if step.fault else Struck()
-    ended = [awaited(one, step.fault is not None) for one in begun]
+    struck = [fault(world) for fault in step.faults]
+    ended = [awaited(one, bool(step.faults)) for one in begun]
     broken = [sentence for _, found, _ in ended for sentence in found]
     broken += settled(world, SETTLED_WITHIN)
     seconds = time.monotonic() - since
     if not broken:
         broken += [said for one, (code, _, _) in zip(begun, ended, strict=True) if (said := one.claim(code == 0))]
     over = now()
-    outages = [replace(each, ended=over) if each.ended == ALWAYS else each for each in struck.outages]
+    outages = [replace(each, ended=over) if each.ended == ALWAYS else each for some in struck for each in some.outages]
     time.sleep(0.3)
     asked = [*before, *world.clients.news()]
-    broken += judged(world, asked, outages)
+    broken += judged(asked, outages, world.refused)
     beside = tuple(f"{one.what} ({code})" for one, (code, _, _) in zip(begun, ended, strict=True))
-    name = step.fault.__name__.replace("_", "-") if step.fault else "nothing"
+    name = " + ".join(fault.__name__.replace("_", "-") for fault in step.faults) or "nothing"
+    detail = ", ".join(one.detail for one in struck if one.detail)
     failures = sum(one.status != 200 for one in asked)
-    return Survived(name, beside, struck.detail, seconds, len(asked), failures, tuple(broken))
+    return Survived(name, beside, detail, seconds, len(asked), failures, tuple(broken))
 
 
 def table(survived: list[Survived]) -> str:
     """Return what was survived, a line for each fault."""
     lines = [
-        f"{'fault':<16} {'times':>5} {'median s':>8} {'most s':>7} {'asked':>7} {'failed':>7} {'broken':>7}  beside"
+        f"{'fault':<24} {'times':>5} {'median s':>8} {'most s':>7} {'asked':>7} {'failed':>7} {'broken':>7}  beside"
     ]
-    for name in sorted({one.fault for one in survived}):
-        mine = [one for one in survived if one.fault == name]
+    for name in sorted({name for one in survived for name in one.fault.split(" + ")}):
+        mine = [one for one in survived if name in one.fault.split(" + ")]
         times = sorted(one.seconds for one in mine)
         beside = sorted({what.rpartition(" (")[0] for one in mine for what in one.beside})
         lines.append(
-            f"{name:<16} {len(mine):>5} {times[len(times) // 2]:>8.1f} {times[-1]:>7.1f} {sum(one.asked for one in mine):>7}"
+            f"{name:<24} {len(mine):>5} {times[len(times) // 2]:>8.1f} {times[-1]:>7.1f} {sum(one.asked for one in mine):>7}"
             f" {sum(one.failed for one in mine):>7} {sum(bool(one.broken) for one in mine):>7}  {', '.join(beside)}"
         )
     return "\n".join(lines)

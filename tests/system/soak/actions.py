@@ -73,7 +73,7 @@ def push_broken(world: World, project: str) -> Begun:
 def _bad_push(world: World, project: str, flaw: str) -> Begun:
     """Push what is refused, whatever happens meanwhile; nobody is ever answered by it."""
     before, version = live_version(world, project), world.next_version(project)
-    world.wrong.add(f"{project}/api/{version}")
+    world.refused.add(f"{project}/api/{version}")
 
     def claim(went_well: bool) -> str:
         now = live_version(world, project)
@@ -119,22 +119,12 @@ def _pushed(
     return repository.begin_push(*arguments, ref=ref)
 
 
-def _command(what: str, *words: str, claim: Claim = nothing_claimed) -> Action:
+def _command(what: str, words: str, *arguments: str, codes: frozenset[int] = WELL) -> Action:
     def begin(world: World, project: str) -> Begun:
-        return Begun(what, project, world.host.begin(*words, "--project", project), codes=WELL, claim=claim)
+        process = world.host.begin(*words.split(), "--project", project, *arguments)
+        return Begun(what, project, process, codes, nothing_claimed)
 
     return begin
-
-
-def rollback(world: World, project: str) -> Begun:
-    """Go back to the release before. There may be none that is another version: the soak only says what must not be."""
-    return Begun(
-        "rollback",
-        project,
-        world.host.begin("rollback", "--project", project),
-        codes=WELL | NOT_FOUND,
-        claim=nothing_claimed,
-    )
 
 
 def scale(world: World, project: str) -> Begun:
@@ -149,14 +139,9 @@ def scale(world: World, project: str) -> Begun:
     return Begun(f"scale to {count}", project, process, codes=WELL, claim=claim)
 
 
-def backup(world: World, project: str) -> Begun:
-    """Back the store up; only one project has one."""
-    del project
-    process = world.host.begin("backups", "create", "store", "--project", "left")
-    return Begun("backup", "left", process, codes=WELL, claim=nothing_claimed)
-
-
-restart = _command("restart", "services", "restart")
+rollback = _command("rollback", "rollback", codes=WELL | NOT_FOUND)
+backup = _command("backup", "backups create", "store")
+restart = _command("restart", "services restart")
 one_off = _command("one-off run", "run", "web", "--", "sleep", "2")
 
 ACTIONS: tuple[Action, ...] = (

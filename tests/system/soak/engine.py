@@ -89,9 +89,13 @@ def shuffle(label: str, chance: random.Random) -> int:
     words = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"label={label}"]
     ids = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.split()
     before = _addresses(ids)
-    subprocess.run(["docker", "kill", *ids], check=False, capture_output=True, timeout=60)
     chance.shuffle(ids)
-    subprocess.run(["docker", "start", *ids], check=False, capture_output=True, timeout=60)
+    for verb in ("kill", "start"):
+        # Side by side, as an engine does it at boot.
+        words = ["docker", "container", verb]
+        calls = [subprocess.Popen([*words, one], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for one in ids]
+        for call in calls:
+            call.wait(60)
     after = _addresses(ids)
     return sum(after.get(one) != address for one, address in before.items())
 

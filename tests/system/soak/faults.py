@@ -1,5 +1,6 @@
 """What fails. Each fault strikes and mends, and says which requests may have failed for it; what is not mended is left to Hostess."""
 
+import http.client
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tests.system.host import SlowError, docker, until
 from tests.system.soak.engine import shuffle
-from tests.system.soak.world import HOSTS, Outage, World, now, spared, start_daemon
+from tests.system.soak.world import HOSTS, PORT, Outage, World, now, spared, start_daemon
 
 MOMENT = 0.5
 """Seconds after a kill in which what was in flight may still be failing."""
@@ -86,11 +87,12 @@ def kill_container(world: World) -> Struck:
     ids = world.host.containers(
         f"project={project}", "environment=production", f"service={service}", "role=replica", running=True
     )
-    began = now()
-    _kill_inside(world.chance.choice(ids))
-    # A deployment may be about to end the other one.
-    ended = began + MOMENT if len(ids) > 1 else ALWAYS
-    return Struck(f"1 of {len(ids)}", (Outage(frozenset({f"{project}-{service}.localhost"}), began, ended),))
+    host = f"{project}-{service}.localhost"
+    # Not all that run are asked: some have not passed their gate yet, some are on their way out.
+    began, ended = now(), ALWAYS if _targets(world, host) < 2 else now() + MOMENT
+    if ids:
+        _kill_inside(world.chance.choice(ids))
+    return Struck(f"1 of {len(ids)}", (Outage(frozenset({host}), began, ended),))
 
 
 def stop_container(world: World) -> Struck:
@@ -100,7 +102,7 @@ def stop_container(world: World) -> Struck:
         f"project={project}", "environment=production", "service=web", "role=replica", running=True
     )
     began = now()
-    with suppress(subprocess.CalledProcessError):  # a deployment may have ended it
+    with suppress(subprocess.CalledProcessError, IndexError):  # a deployment or another fault may have ended it
         docker("pause", ids[0])
         time.sleep(world.hold)
         docker("unpause", ids[0])
@@ -121,10 +123,11 @@ def lose_containers(world: World) -> Struck:
 
 
 def kill_store(world: World) -> Struck:
-    """Kill -9 the database: no app that does not use it notices."""
-    for one in world.host.containers("project=left", "service=store", "role=replica", running=True):
+    """Kill -9 a database: no app that does not use it notices."""
+    project = world.chance.choice(["left", "right"])
+    for one in world.host.containers(f"project={project}", "service=store", "role=replica", running=True):
         _kill_inside(one)
-    return Struck()
+    return Struck(project)
 
 
 def kill_engine(world: World) -> Struck:
@@ -177,6 +180,22 @@ def kill_on_full_disk(world: World) -> Struck:
     return Struck(f"{tries} tries")
 
 
+def kill_proxy_on_full_disk(world: World) -> Struck:
+    """Kill -9 the proxy's supervisor while the disk is full: another one answers before there is room again."""
+    until(lambda: world.proxy, 20, "the proxy")
+    ballast = _filled(world)
+    began = now()
+    os.kill(world.proxy["pid"], signal.SIGKILL)
+    try:
+        time.sleep(MOMENT)
+        until(lambda: _answers(HOSTS[0]), 30, "an answer while the disk is full")
+        back = now() + MOMENT
+        time.sleep(world.hold)
+    finally:
+        ballast.unlink()
+    return Struck(f"{back - began:.0f} s", (Outage(EVERYBODY, began, back),))
+
+
 def jump_clock(world: World) -> Struck:
     """Set the daemon's clock to another time, for good: nobody notices."""
     seconds = world.chance.choice([-86400, -3600, 0, 3600, 40 * 86400])
@@ -212,6 +231,7 @@ FAULTS: tuple[Fault, ...] = (
     stop_engine,
     fill_disk,
     kill_on_full_disk,
+    kill_proxy_on_full_disk,
     jump_clock,
     reboot,
 )
@@ -228,6 +248,24 @@ def _held(pids: Iterable[int], seconds: float, struck: Struck) -> Struck:
             with suppress(ProcessLookupError):  # it was replaced
                 os.kill(pid, signal.SIGCONT)
     return struck
+
+
+def _targets(world: World, host: str) -> int:
+    """Return how many replicas are asked for a host right now."""
+    table = json.loads((world.host.data / "proxy" / "table.json").read_text())
+    return max((len(route["targets"]) for route in table["routes"] if route["host"] == host), default=0)
+
+
+def _answers(host: str) -> bool:
+    """Whether the proxy has an answer of that host's app."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _runs(world: World) -> bool:

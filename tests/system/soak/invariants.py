@@ -5,7 +5,8 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 from hostess.domain import labels
@@ -26,13 +27,13 @@ def settled(world: World, within: float) -> list[str]:
         time.sleep(LOOK_AGAIN)
 
 
-def judged(world: World, asked: Iterable[Asked], outages: Collection[Outage]) -> list[str]:
-    """Return what is wrong with these answers: another app's, one of a version that never was well, or a failure without an excuse."""
+def judged(asked: Iterable[Asked], outages: Collection[Outage], refused: Collection[str]) -> list[str]:
+    """Return what is wrong with these answers: another app's, one of a version that was *refused*, or a failure without an excuse."""
     found = []
     for one in asked:
         what = f"{one.host} at {one.began:.3f} to {one.ended:.3f}: {one.status} {one.version} {one.error}"
         project, _, service = one.host.removesuffix(".localhost").partition("-")
-        if one.status == 200 and (not one.version.startswith(f"{project}/{service}/") or one.version in world.wrong):
+        if one.status == 200 and (not one.version.startswith(f"{project}/{service}/") or one.version in refused):
             found.append(f"a wrong answer: {what}")
         elif one.status == 404:
             found.append(f"a route is missing: {what}")
@@ -83,6 +84,8 @@ def _found(world: World) -> list[str]:
             *_answers(world),
             *_branches(world),
             *_leftovers(world),
+            *_processes(world),
+            *world.ledger.missing(),
         ]
     except (sqlite3.Error, subprocess.SubprocessError, OSError, ValueError, LookupError) as error:
         return [f"it cannot be seen: {error!r} {getattr(error, 'stderr', '') or ''}"]
@@ -154,14 +157,19 @@ def _place(container: Mapping[str, Any]) -> tuple[str, str]:
 def _networks(world: World) -> list[str]:
     """Return networks and volumes of no environment, and environments without a network."""
     found = []
-    places = {f"{project}.{name}" for project, name in releases(world)}
+    places = {f"{project}.{name}": release for (project, name), release in releases(world).items()}
     template = '{{.Label "sh.hostess.project"}}.{{.Label "sh.hostess.environment"}}'
     for kind in ("network", "volume"):
         label = f"label=sh.hostess.instance={world.host.instance}"
         listed = docker(kind, "ls", "--format", template, "--filter", label).split()
-        found += [f"an orphan {kind}: {place}" for place in set(listed) - places]
+        found += [f"an orphan {kind}: {place}" for place in set(listed) - places.keys()]
         if kind == "network":
-            found += [f"{place} has {listed.count(place)} networks" for place in places if listed.count(place) != 1]
+            # One in which nothing was live yet may have been given up before it had one.
+            least = {place: int(release is not None) for place, release in places.items()}
+            counts = {place: listed.count(place) for place in places}
+            found += [
+                f"{place} has {count} networks" for place, count in counts.items() if not least[place] <= count <= 1
+            ]
     return found
 
 
@@ -243,3 +251,21 @@ def _leftovers(world: World) -> list[str]:
     return [f"a half-written file: {name}" for name in half] + [
         f"a file of no backup, or none: {name}" for name in there ^ known
     ]
+
+
+def _processes(world: World) -> list[str]:
+    """Return what runs beside one proxy with its two workers, one daemon, and the git of nobody."""
+    words = {int(entry.name): _words(entry) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
+    proxies = {pid for pid, said in words.items() if any(word.startswith("hostess_proxy") for word in said)}
+    known = {world.proxy.get("pid"), *world.proxy.get("workers", ())}
+    found = [f"processes of the proxy are {proxies}, known are {known}"] if proxies != known or len(known) != 3 else []
+    daemons = [pid for pid, said in words.items() if "tests.system.soak.jumping" in said]
+    found += [f"there are {len(daemons)} daemons"] if len(daemons) != 1 else []
+    return found + [f"left over: {' '.join(said)}" for said in words.values() if said and Path(said[0]).name == "git"]
+
+
+def _words(process: Path) -> list[str]:
+    """Return how a process was called; nothing for one that has ended."""
+    with suppress(OSError):
+        return (process / "cmdline").read_text().split("\0")
+    return []

@@ -9,11 +9,9 @@ if [ "${1:-}" != --inside ]; then
     [ "$(id -u)" = 0 ] || { echo "machine.sh needs root: it makes namespaces and starts a Docker engine" >&2; exit 1; }
     folder=$1
     cgroup=hostess-soak-$$
-    clean() { # control groups belong to no namespace here, and outlive what was in them
-        find /sys/fs/cgroup -depth -type d -path "*/$cgroup*" -exec rmdir {} + 2>/dev/null || true
-    }
-    trap clean EXIT
-    trap 'kill "$inner" 2>/dev/null; wait "$inner" 2>/dev/null || true; exit 143' TERM INT
+    # Control groups belong to no namespace here, and outlive what was in them.
+    trap 'find /sys/fs/cgroup -depth -type d "(" -path "*/$cgroup" -o -path "*/$cgroup/*" ")" -exec rmdir {} + 2>/dev/null || true' EXIT
+    trap 'kill -KILL "$inner" 2>/dev/null; wait "$inner" 2>/dev/null || true; exit 143' TERM INT
     HOSTESS_SOAK_CGROUP=/$cgroup unshare --net --uts --mount --propagation private --pid --fork --kill-child --mount-proc \
         "${BASH_SOURCE[0]}" --inside "$folder" "${@:2}" <&0 &
     inner=$!

@@ -13,12 +13,12 @@ from typing import Any
 from tests.system.host import UP_WITHIN, Host, Repository, a_repository
 from tests.system.soak.asking import Asked, Asking, asking
 from tests.system.soak.engine import OwnEngine
+from tests.system.soak.ledger import Ledger
 
 PROJECTS = ("left", "right")
 SERVICES = ("web", "api")
 HOSTS = tuple(f"{project}-{service}.localhost" for project in PROJECTS for service in SERVICES)
 PORT = 8080
-IMAGES = ("hostess-test/echo:1", "redis:7")
 
 STACK = """version: "1.0"
 services:
@@ -46,8 +46,11 @@ services:
     health: {{command: ["/echo", "print", "well"], interval: 1s, retries: 5}}
     resources: {{cpu: 0.5, memory: 128Mi}}
 """
-STORE = """  store: {type: redis, resources: {cpu: 0.5, memory: 128Mi}, special: {version: 7}}
-"""
+STORES = {
+    "left": "  store: {type: redis, resources: {cpu: 0.5, memory: 128Mi}, special: {version: 7}}\n",
+    "right": "  store: {type: postgres, resources: {cpu: 0.5, memory: 256Mi}, special: {version: 16}}\n",
+}
+"""What each project keeps its data in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,11 @@ class World:
     repositories: Mapping[str, Repository]
     chance: random.Random
     hold: float
+    ledger: Ledger
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PROJECTS, 1))
     versions: dict[str, str] = field(default_factory=dict)
     """By commit, those that were looked up."""
-    wrong: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     """The versions that were never well: nobody may ever be answered by one."""
 
     @property
@@ -101,7 +105,7 @@ class World:
 def files(project: str, version: str, flaw: str = 'HEALTH: "ok"') -> dict[str, str]:
     """Return a project's stack in this version; *flaw* is a variable of its api. Each answer names project, service and version."""
     return {
-        "hostess.yml": STACK.format(project=project, version=version, flaw=flaw) + (STORE if project == "left" else ""),
+        "hostess.yml": STACK.format(project=project, version=version, flaw=flaw) + STORES[project],
         "Dockerfile": f"FROM hostess-test/echo:1\nENV VERSION={project}/web/{version}\n",
     }
 
@@ -139,8 +143,10 @@ def a_world(folder: Path, images: Path, chance: random.Random, hold: float) -> I
     for repository in repositories.values():
         done = repository.push()
         assert done.returncode == 0, done.stderr + host.log()
+    ledger = Ledger(host)
+    ledger.begin()
     with asking(PORT, HOSTS, folder / "asked") as clients:
-        yield World(host, engine, clients, repositories, chance, hold)
+        yield World(host, engine, clients, repositories, chance, hold, ledger)
 
 
 def now() -> float:
