@@ -183,8 +183,7 @@ class Supervisor:
             "workers": self._workers,
             "upgrade": self._upgrade,
         }
-        handler = handlers.get(op)
-        if handler is None:
+        if (handler := handlers.get(op)) is None:
             raise wire.RemoteError("unknown-op", f"there is no {op!r}")
         return await handler(question)
 
@@ -227,8 +226,7 @@ class Supervisor:
         return render(self._counted(), now)
 
     def _counted(self) -> Numbers:
-        present = (key(*names) for names in self._estate.table.releases())
-        return self._ledger.total(present, monotonic())
+        return self._ledger.total((key(*names) for names in self._estate.table.releases()), monotonic())
 
     async def _published(self, question: wire.Message) -> wire.Message:
         return {"generation": await self.publish(question.get("table"))}
@@ -268,7 +266,7 @@ class Supervisor:
         return {"text": await self.metrics()}
 
     async def _answers(self, _: wire.Message) -> wire.Message:
-        await self._ask_all("ping", _ASK_SECONDS)  # with what they have counted
+        await self._ask_all("ping", _ASK_SECONDS)  # they answer with what they have counted
         return {"bounds": BUCKETS, "answers": answers(self._counted())}
 
     async def _wanted(self, question: wire.Message) -> wire.Message:
