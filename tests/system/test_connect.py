@@ -146,6 +146,18 @@ def test_a_shell_without_a_terminal_is_a_pipe(host: Host) -> None:
     assert shell(host, "web", "-c", "cat", stdin=large).stdout == large
 
 
+def test_a_command_in_a_container_that_runs(host: Host) -> None:
+    """`services exec` takes its words as they are, reads what is given to it, and has its exit code."""
+    ran = host.hostess(
+        *("services", "exec", "web", "-p", "shop", "--", "sh", "-c", 'read word; echo "$word $1"; exit 7', "-", "a b"),
+        stdin="typed\n",
+    )
+    absent = host.hostess("services", "exec", "nobody", "-p", "shop", "--", "true")
+
+    assert (ran.stdout, ran.returncode) == ("typed a b\n", 7), ran.stderr
+    assert absent.returncode == 3
+
+
 def test_a_shell_has_a_terminal_where_its_user_has_one(host: Host) -> None:
     """What is typed goes to psql as to a person's, and nothing of it runs on when the command line is killed."""
     container = only(host, "shop", "database")

@@ -8,6 +8,7 @@ import click
 
 from hostess.cli import options
 from hostess.cli.client import Client, path_of
+from hostess.cli.execution import execute
 from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
@@ -121,6 +122,7 @@ def scale(client: Client, counts: tuple[str, ...], project: str | None, environm
     carried_out(client, begun, form)
 
 
+services.add_command(execute)
 services.add_command(upgrade)
 services.add_command(rotate)
 

@@ -42,6 +42,7 @@ GIVEN = {
 """The files that each session finds."""
 ELSEWHERE = {
     "connect shell": "needs a terminal: tests/system/test_connect.py",
+    "services exec": "needs a container: tests/system/test_connect.py",
     "canary start": "needs a git repository: tests/system/test_canary.py",
     "plan": "needs a git repository: tests/unit/cli/test_plan.py and tests/system",
     "doctor": "tells of this host: tests/integration/state",
