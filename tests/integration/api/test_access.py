@@ -33,6 +33,7 @@ PATHS = {
     "certificate": "0",
     "host": "shop.example.com",
     "backup": "0",
+    "bundle": "0",
     "restore": "0",
 }
 BODIES = {

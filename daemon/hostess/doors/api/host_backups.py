@@ -80,7 +80,7 @@ async def show_host_backup(call: Call, _: Nothing) -> HostBackupView:
     return _view(call, await _wanted(call))
 
 
-@op(f"GET {HOST}/{{bundle}}/content", "admin")
+@op(f"GET {HOST}/{{bundle}}/content", "admin", media=("application/octet-stream",))
 async def download_host_backup(call: Call, _: Nothing) -> web.StreamResponse:
     """Return a bundle as it is."""
     backup = await _wanted(call)
@@ -116,7 +116,7 @@ async def _wanted(call: Call) -> HostBackup:
             return each
     raise Problem(
         "backup-not-found",
-        f"there is no backup of the host {call.path['backup']}",
+        f"there is no backup of the host {call.path['bundle']}",
         remedy="`hostess host backups` shows those there are",
     )
 
