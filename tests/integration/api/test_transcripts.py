@@ -42,6 +42,8 @@ GIVEN = {
 """The files that each session finds."""
 ELSEWHERE = {
     "connect shell": "needs a terminal: tests/system/test_connect.py",
+    "host recover": "needs an empty host: tests/system/test_host_recovery.py",
+    "setup": "changes this host: tests/unit/cli/test_setup.py and tests/system",
     "services exec": "needs a container: tests/system/test_connect.py",
     "canary start": "needs a git repository: tests/system/test_canary.py",
     "plan": "needs a git repository: tests/unit/cli/test_plan.py and tests/system",
@@ -59,7 +61,9 @@ _DIFFERENT = (
     (re.compile(r"\b(?:\d+[smhd] ago|just now)\b"), "AGO"),
     (re.compile(r"\b[0-9a-f]{12,64}\b"), "ID"),
     (re.compile(r"\b(?!ed25519\b)[0-9a-f]{7,8}\b"), "COMMIT"),
+    (re.compile(r"\bage1[0-9a-z]{58}\b"), "RECIPIENT"),
     (re.compile(r"(?m)(?:^Disk: .*\n)+"), "Disk: ...\n"),
+    (re.compile(r"(?m)(?:^(?:CPU|Memory|Pressure|Open files): .*\n)+"), "Use: ...\n"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|GB|MB|GiB|MiB)\b"), "SOME"),
     (re.compile(r"(?m)[ \t]+$"), ""),
     (re.compile(r"(?<=\S) {2,}(?=\S)"), "  "),

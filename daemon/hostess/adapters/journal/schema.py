@@ -360,7 +360,7 @@ def m014_admin_api(db: Database) -> None:
 
 
 @migrations()
-def m016_usage_history(db: Database) -> None:
+def m015_usage_history(db: Database) -> None:
     """Make the table for what was used."""
     db.executescript(journal_usage.TABLES)
 
