@@ -64,6 +64,7 @@ subnets = "10.9.0.0/23"
 
 [releases]
 keep = 3
+canary_step = "10m"
 
 [build]
 cpus = 1.5
@@ -87,6 +88,12 @@ s3.bucket = "safe"
 s3.prefix = "host1/"
 s3.access_key_id = "id"
 s3.secret_access_key = "very-secret-indeed"
+
+[host_backup]
+schedule = "0 4 * * *"
+keep = 3
+encrypt_to = ["age1qqpx"]
+data = "always"
 
 [notify]
 command = "/usr/local/bin/tell --loud"
@@ -277,7 +284,7 @@ keep = 0
         ("proxy.htpp = 1\n", 'config.toml:1: there is no setting "proxy.htpp" (did you mean proxy.http?)'),
         ("\nproxy = { htpp = 1 }\n", 'config.toml:2: there is no setting "proxy.htpp" (did you mean proxy.http?)'),
         ("[zzz]\nq = 1\n", 'config.toml:2: there is no setting "zzz.q"'),
-        ("keep = 4\n", 'config.toml:1: there is no setting "keep" (did you mean releases.keep?)'),
+        ("keep = 4\n", 'config.toml:1: there is no setting "keep" (did you mean host_backup.keep?)'),
         ("[api]\nlisten = \n", "config.toml:2: Invalid value (at line 2, column 10)"),
         ("proxy = 3\n", "config.toml:1: proxy: Input should be a valid dictionary or instance of ProxySettings"),
     ],
