@@ -102,6 +102,7 @@ def lost(seen: list[Seen]) -> list[Seen]:
     return [each for each in seen if each.status != 200]
 
 
+@pytest.mark.timeout(600)
 def test_new_passwords_reach_consumers_without_a_lost_request(
     host: Host, repository: Repository, tmp_path: Path
 ) -> None:
