@@ -60,13 +60,13 @@ class Facts:
         return f"hostess proxy: serving {where} (pid {os.getpid()}, workers {len(workers)})"
 
 
-def notify_systemd(state: str) -> None:
-    """Tell systemd (Type=notify) how this program stands; nobody, where systemd does not ask."""
+def notify_systemd(state: str, flags: int = 0) -> None:
+    """Tell systemd (Type=notify) how this program stands; nobody, where systemd does not ask. *flags* are those of send(2)."""
     where = os.environ.get("NOTIFY_SOCKET", "")
     if where:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, suppress(OSError):
             notify.connect("\0" + where[1:] if where.startswith("@") else where)
-            notify.send(state.encode())
+            notify.send(state.encode(), flags)
 
 
 async def keep_alive() -> None:
@@ -77,5 +77,6 @@ async def keep_alive() -> None:
     within = os.environ.get("WATCHDOG_USEC", "")
     often = min(ALIVE_SECONDS, int(within) / 1_000_000 / 4) if within.isdigit() and int(within) else ALIVE_SECONDS
     while os.environ.get("NOTIFY_SOCKET"):
-        notify_systemd("WATCHDOG=1")
+        # Nobody may be kept from serving by a systemd that is busy; the next one is as good.
+        notify_systemd("WATCHDOG=1", socket.MSG_DONTWAIT)
         await asyncio.sleep(often)
