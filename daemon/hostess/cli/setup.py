@@ -29,6 +29,7 @@ UNSEEN = ("/home/", "/root/", "/tmp/", "/var/tmp/", "/run/")  # noqa: S108 -- wh
     "--base-domain", default="", help="Hosts of apps are made below this domain; for the first settings file."
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps, and do nothing.")
+@click.option("--no-start", is_flag=True, help="Start nothing; before `hostess host recover`.")
 @click.option("--remove", is_flag=True, help="Undo what setup did; data, settings and running apps stay.")
 @click.option(
     "--data", is_flag=True, help="With --remove: data, backups in the data folder, settings and apps go, too."
@@ -38,6 +39,7 @@ UNSEEN = ("/home/", "/root/", "/tmp/", "/var/tmp/", "/run/")  # noqa: S108 -- wh
 def setup(
     base_domain: str,
     dry_run: bool,  # noqa: FBT001 -- click's
+    no_start: bool,  # noqa: FBT001 -- click's
     remove: bool,  # noqa: FBT001 -- click's
     data: bool,  # noqa: FBT001 -- click's
     force: bool,  # noqa: FBT001 -- click's
@@ -54,7 +56,8 @@ def setup(
 
     settings = _settings(base_domain)
     wanted, found = _looked(settings, base_domain)
-    steps = steps_to_remove(wanted, found, data=data) if remove else steps_to_install(wanted, found)
+    removal = steps_to_remove(wanted, found, data=data) if remove else None
+    steps = steps_to_install(wanted, found, start=not no_start) if removal is None else removal
     _show(steps, form)
     if not dry_run:
         _check(wanted, remove=remove)
@@ -63,6 +66,8 @@ def setup(
             _do(steps, settings.engine.url)
         if remove:
             _told_removed(wanted, data=data)
+        elif no_start:
+            tell("nothing was started: `hostess host recover`, or `hostess setup` again")
         else:
             _told_installed(wanted, found)
 

@@ -68,6 +68,16 @@ def test_a_bare_host(wanted: Installation) -> None:
     ]  # fmt: skip
 
 
+def test_a_host_that_is_to_be_recovered(wanted: Installation) -> None:
+    """Without starting anything all else is made, and units are enabled: they start with the host, or when somebody starts them."""
+    everything = steps_to_install(wanted, Found(reads_snippets=True))
+
+    steps = steps_to_install(wanted, Found(reads_snippets=True), start=False)
+
+    assert steps == [step for step in everything if step.act != Act.START]
+    assert (Act.ENABLE, DAEMON) in told(steps)
+
+
 def test_without_sshd_there_is_no_way_in_for_it(wanted: Installation) -> None:
     """Where sshd is not, or reads no snippets, none is written and nothing reloaded."""
     steps = told(steps_to_install(wanted, Found()))

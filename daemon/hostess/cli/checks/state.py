@@ -41,7 +41,8 @@ def journal(settings: "Settings") -> Iterator[Finding]:
     if faults is None:
         return
     if faults:
-        remedy = f"systemctl stop hostess, keep a copy of {settings.data_dir}, and put the last good hostess.db there"
+        copied = f"cp -a {settings.data_dir} {settings.data_dir}.damaged"
+        remedy = f"systemctl stop hostess && {copied}; docs/recovery.md tells what a backup of the host brings back"
         yield Finding("fail", "journal", f"is damaged: {faults[0]}", remedy)
     elif newer := newer_migrations(settings.data_dir / "hostess.db"):
         what = f"was written by a newer version ({', '.join(newer)})"

@@ -78,8 +78,11 @@ class Step:
         return _SENTENCES[self.act].format(self.subject, self.content)
 
 
-def steps_to_install(wanted: Installation, found: Found) -> list[Step]:
-    """Return what makes an installation whole, in order; nothing when it is whole and runs the program that is installed."""
+def steps_to_install(wanted: Installation, found: Found, *, start: bool = True) -> list[Step]:
+    """Return what makes an installation whole, in order; nothing when it is whole and runs the program that is installed.
+
+    Unless *start*, what does not run is not started: a host that is recovered must have had no daemon yet.
+    """
     files = list(_changed_files(wanted, found))
     links = [Step(Act.LINK, path, target) for path, target in wanted.links.items() if found.links.get(path) != target]
     written = {step.subject for step in files}
@@ -97,7 +100,7 @@ def steps_to_install(wanted: Installation, found: Found) -> list[Step]:
     steps += _older_first(running) if _order(wanted.version) < _order(found.version) else running
     if SSHD in written:
         steps.append(Step(Act.RELOAD_SSHD))
-    return steps
+    return [step for step in steps if start or step.act != Act.START]
 
 
 def steps_to_remove(wanted: Installation, found: Found, *, data: bool) -> list[Step]:
