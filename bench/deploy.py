@@ -143,10 +143,14 @@ def request_that_wakes(host: Installation) -> None:
 
 def until_none_runs(host: Installation) -> None:
     """Wait until the service sleeps."""
+    own = (
+        "--filter",
+        f"label=sh.hostess.instance={host.instance}",
+        "--filter",
+        "label=sh.hostess.project=bench-sleeper",
+    )
     give_up = time.monotonic() + ANSWER_WITHIN
-    while any(
-        "bench-sleeper" in run("docker", "inspect", "--format", "{{.Name}}", each) for each in host.objects("ps")
-    ):
+    while run("docker", "ps", "--quiet", "--all", *own).strip():
         if time.monotonic() > give_up:
             raise TimeoutError("the service does not fall asleep")
         time.sleep(PAUSE)
