@@ -21,6 +21,8 @@ from tests.system.soak.world import PROJECTS, World, a_world, now
 
 SETTLED_WITHIN = 90.0
 MOST_TOLD = 20
+LATEST = 6.0
+"""Seconds from the beginning of a push to its end, about: until then a fault meets it."""
 SECOND = 0.3
 """How often a second fault follows at once."""
 
@@ -47,8 +49,11 @@ class Survived:
     broken: tuple[str, ...]
 
 
-def steps(chance: random.Random, chosen: Sequence[Fault]) -> Iterator[Step]:
-    """Give steps without end: with the *chosen* faults in that order, else each comes before any comes again, and now and then none."""
+def steps(chance: random.Random, chosen: Sequence[Fault], latest: float) -> Iterator[Step]:
+    """Give steps without end: with the *chosen* faults in that order, else each comes before any comes again, and now and then none.
+
+    A fault strikes *latest* seconds after the actions began, or sooner.
+    """
     while True:
         faults: list[tuple[Fault, ...]] = [(fault,) for fault in chosen or FAULTS]
         if not chosen:
@@ -59,7 +64,7 @@ def steps(chance: random.Random, chosen: Sequence[Fault]) -> Iterator[Step]:
             fault = (*first, chance.choice(FAULTS)) if first and not chosen and chance.random() < SECOND else first
             projects = chance.sample(PROJECTS, chance.choice([0, 1, 1, 2] if fault else [1, 2]))
             actions = tuple((chance.choice(ACTIONS), project) for project in projects)
-            yield Step(actions, fault, chance.uniform(0, 3))
+            yield Step(actions, fault, chance.uniform(0, latest))
 
 
 def carried_out(world: World, step: Step) -> Survived:
@@ -137,7 +142,10 @@ def asked() -> argparse.Namespace:
 def soaked(world: World, wanted: argparse.Namespace, survived: list[Survived]) -> None:
     """Carry out step after step, and add what became of each to *survived*."""
     ends = time.monotonic() + wanted.minutes * 60
-    for number, step in zip(range(1, wanted.steps + 1), steps(random.Random(wanted.seed), wanted.faults), strict=False):
+    latest = min(LATEST, 1.5 * wanted.hold)
+    for number, step in zip(
+        range(1, wanted.steps + 1), steps(random.Random(wanted.seed), wanted.faults, latest), strict=False
+    ):
         if time.monotonic() > ends:
             return
         one = carried_out(world, step)
