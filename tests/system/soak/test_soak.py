@@ -10,17 +10,17 @@ from tests.system.soak.invariants import judged
 from tests.system.soak.world import Outage
 
 ROOT = Path(__file__).parents[3]
-FAULTS = "kill-daemon,reboot,kill-worker,kill-engine,fill-disk,kill-container,jump-clock,kill-proxy"
+FAULTS = "kill-daemon,reboot,kill-worker,fill-disk,kill-container,jump-clock,kill-proxy"
 SEED = "11"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_whatever_is_killed_all_is_as_it_must_be_afterwards() -> None:
     """With two projects in use and asked all the time, each fault leaves nobody a wrong answer, nothing lost, and nothing over."""
     steps = str(FAULTS.count(",") + 1)
     words = ["--faults", FAULTS, "--steps", steps, "--hold", "2", "--seed", SEED]
 
-    soak = subprocess.run([ROOT / "scripts" / "soak", *words], capture_output=True, text=True, check=False, timeout=230)
+    soak = subprocess.run([ROOT / "scripts" / "soak", *words], capture_output=True, text=True, check=False, timeout=390)
 
     assert soak.returncode == 0, soak.stdout + soak.stderr
     assert all(f"\n{fault} " in soak.stdout for fault in FAULTS.split(",")), soak.stdout
