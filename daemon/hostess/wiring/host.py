@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hostess.adapters.backups.artefacts_both import artefacts_of
+from hostess.adapters.backups.encryption_age import check_recipients
 from hostess.adapters.host_files import DataFolder
 from hostess.adapters.recovery_file import RecoveryFile
 from hostess.domain.ports import Artefacts
@@ -37,6 +38,7 @@ def whole_host_of(
     settings, journal, engine, clock = ground.settings, ground.journal, ground.outside.engine, ground.outside.clock
 
     def sealed(recipients: Sequence[str]) -> Artefacts:
+        check_recipients(recipients)
         return artefacts_of(settings.backups.model_copy(update={"encrypt_to": tuple(recipients)}))
 
     own = settings.host_backup

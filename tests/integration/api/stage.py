@@ -375,6 +375,7 @@ async def opened(
         await world.webhooks.stop()
         await world.orders.stop()
         await world.jobs.stop()
+        await world.host.stop()
     retiring.cancel()
     await asyncio.gather(retiring, return_exceptions=True)
     world.transcripts.close_all()

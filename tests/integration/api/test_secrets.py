@@ -104,6 +104,8 @@ async def bundled(stage: Stage) -> str:
     """Take a backup of the host by the API, as its owner does; return its id."""
     key = str(pyrage.x25519.Identity.generate().to_public())
     assert (await stage.ask("POST /v1/host/backups", {})).status == 422, "it would be encrypted for nobody"
+    assert (await stage.ask("POST /v1/host/backups", {"to": ["age1nobody"]})).status == 422
+    assert (await stage.ask("GET /v1/host/backups/none")).status == 404
     begun = await stage.ask("POST /v1/host/backups", {"to": [key]})
     assert begun.status == 202, begun.text
     [backup] = await stage.world.host.backups.known()

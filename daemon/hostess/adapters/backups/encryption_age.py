@@ -79,6 +79,12 @@ class Seal:
             raise _sealed(path, f"{file} is no file of age identities and no SSH key without a passphrase") from None
 
 
+def check_recipients(recipients: Sequence[str]) -> None:
+    """Problem "backup-unsealed" for one that is no public key."""
+    for text in recipients:
+        _recipient(text)
+
+
 class Reader:
     """Pieces, read like a file. *failed* is what they raised."""
 
@@ -156,7 +162,7 @@ def _recipient(text: str) -> object:
     except pyrage.RecipientError as error:
         raise Problem(
             "backup-unsealed",
-            f"{text} in backups.encrypt_to is nobody that age can encrypt for",
+            f"{text[:80]!r} is nobody that age can encrypt for",
             serving="the service itself, and the backups that are there",
             remedy='name public keys: "age1..." (`age-keygen -y FILE` shows it), "ssh-ed25519 ..." or "ssh-rsa ..."',
         ) from error

@@ -37,7 +37,7 @@ INTERRUPTED = "the daemon was stopped in the middle of it"
 log = logging.getLogger(__name__)
 
 Sealed = Callable[[Sequence[str]], Artefacts]
-"""Gives the places for backups, written to for these recipients."""
+"""Gives the places for backups, written to for these recipients. Problem "backup-unsealed" for one that is no public key."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class HostBackups:
     async def begin(self, trigger: str, recipients: Sequence[str] = (), data: str = "") -> HostBackup:
         """Begin one. *recipients* (age public keys) stand in for those of the settings, *data* for `host_backup.data`.
 
-        Problem "host-backup-runs-already", "host-backup-unsealed" when it would be encrypted for nobody.
+        Problem "host-backup-runs-already", "host-backup-unsealed" when it would be encrypted for nobody, "backup-unsealed" for no key.
         """
         if self._now is not None:
             raise Problem(
@@ -105,9 +105,9 @@ class HostBackups:
                 serving="everything; nothing was written",
                 remedy="`hostess host key FILE` makes a key and says what to set; or give --to with a public key of age",
             )
+        target = self._sealed(readers)
         backup = HostBackup(new_id(self._clock.now(), self._clock.token(48)), trigger, self._clock.now())
         self._now, self._progress = backup, "backing up what services keep"
-        target = self._sealed(readers)
         self._running.begin("host", self._carried_out(backup, target, data or self._settings.data))
         return backup
 
