@@ -121,6 +121,7 @@ async def test_no_answer_holds_a_secret_that_was_not_asked_for(stage: Stage) -> 
     place = {"project": "shop", "environment": "production", "service": "web", "job": "report"}
     filled = {**place, "deployment": deployment, "backup": await backed_up(stage), "restore": "20260101-000000-fedcba"}
     filled["bundle"] = await bundled(stage)
+    assert (await stage.ask("PUT /v1/projects/shop/webhook", {"url": "https://example.com/shop.git"})).status == 200
 
     # Tunnels and terminals have no answer: they lead to what runs.
     for operation in [e for e in OPERATIONS if e.method == "GET" and e.name not in {"tunnel", "terminal"}]:
