@@ -24,11 +24,13 @@ OPTIONS = (
     "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
 )
 WITHIN = 30.0
+LONGEST = 540.0
+"""Seconds that a command may take: an installation does, on a machine that does much else."""
 
 
 def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program; its output is part of the failure."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done
 
