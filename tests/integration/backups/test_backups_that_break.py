@@ -8,7 +8,7 @@ import pytest
 
 from hostess.adapters.backups.artefacts_folder import FolderArtefacts
 from hostess.adapters.journal.sqlite import SqliteJournal
-from hostess.domain.backups.backup import BUCKET, OK, PARTIAL, Backup, Written
+from hostess.domain.backups.backup import BUCKET, FAILED, OK, PARTIAL, Backup, Written
 from hostess.domain.problem import Problem
 from hostess.services.backups.backups import Backups
 from tests.fakes.clock import START, FakeClock
@@ -73,6 +73,29 @@ async def test_nothing_goes_on_unwritten(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(journal, "put_backup", put)
 
         assert (await backups.ended(await backups.begin(*KEY, "manual"))).state == PARTIAL
+
+
+async def test_a_failure_is_written_down_when_there_is_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup whose end a full disk did not let be written is failed, and not under way, as soon as the disk takes that."""
+    async with a_journal(tmp_path) as journal:
+        backups = of(journal, folder(tmp_path), monkeypatch)
+        begun = await backups.begin(*KEY, "manual")
+        put, left = journal.put_backup, [1, 2, 3]
+
+        async def full(backup: Backup) -> None:
+            if left:
+                left.pop()
+                raise Problem("journal-failed", "the disk is full")
+            await put(backup)
+
+        monkeypatch.setattr(journal, "put_backup", full)
+        ended = await backups.ended(begun)
+
+        assert (ended.state, left) == (FAILED, [])
+        assert [each.state for each in await journal.backups()] == [FAILED]
+        assert not list((tmp_path / "backups").rglob("*.zst"))
 
 
 async def test_what_follows_is_not_the_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
