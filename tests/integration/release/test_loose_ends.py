@@ -5,6 +5,7 @@ import json
 import ssl
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -27,9 +28,9 @@ async def test_a_late_line_opens_no_transcript(bench: Bench) -> None:
     tells: list[Say] = []
     real = bench.engine.pull
 
-    async def pull(reference: str, say: Say) -> Image:
+    async def pull(reference: str, say: Say, *login: Any) -> Image:
         tells.append(say)
-        return await real(reference, say)
+        return await real(reference, say, *login)
 
     setattr(bench.engine, "pull", pull)  # noqa: B010 -- the engine is a fake
     assert (await bench.push("shop", web("registry.test/echo:1"))).accepted, bench.text()

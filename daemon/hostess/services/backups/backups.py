@@ -31,13 +31,12 @@ from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, S
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.dumps import dump
+from hostess.services.deploying.persistence import until_written
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.live import live_workload
 from hostess.services.under_way import UnderWay
 
 LONGEST = 24 * 3600.0
-AGAIN = 2.0
-TRIES = 43200  # a day long; the start of a daemon writes down what is left then
 AT_ONCE = 2
 """Backups under way at a time, of all projects: each reads a whole database."""
 
@@ -190,7 +189,7 @@ class Backups:
                     await self._engine.end_commands(target.container.id, _mark(backup))
                 except Problem as problem:
                     log.info("no dump of %s is left: %s", backup.id, problem)
-                await self._failed(backup, "the daemon was stopped in the middle of it", tries=1)
+                await self._failed(backup, "the daemon was stopped in the middle of it", at_once=True)
 
     async def stop(self) -> None:
         """End the backups that are under way; they have failed."""
@@ -223,7 +222,7 @@ class Backups:
         except TimeoutError:
             return await self._failed(backup, "it took longer than a day")
         except asyncio.CancelledError:
-            await asyncio.shield(self._failed(backup, "the daemon was stopped in the middle of it", tries=1))
+            await asyncio.shield(self._failed(backup, "the daemon was stopped in the middle of it", at_once=True))
             raise
         except Exception:
             log.exception("backup %s of %s ended in a bug", backup.id, backup.service)
@@ -361,23 +360,25 @@ class Backups:
         """Return the backups that are being restored: the one that is taken before a restore must not push them out."""
         return {each.backup for each in await self._journal.restores() if each.state == RUNNING}
 
-    async def _failed(self, backup: Backup, why: str, tries: int = TRIES) -> Backup:
-        """Remove what was begun and write that down, if need be again and again: a full disk may be what it failed for."""
+    async def _failed(self, backup: Backup, why: str, *, at_once: bool = False) -> Backup:
+        """Remove what was begun and write that down, if need be again and again: a full disk may be what it failed for.
+
+        *at_once*: try no more than once; the start of a daemon writes down what is left then.
+        """
         failed = replace(backup, state=FAILED, ended_at=self._clock.now(), problem=why)
+
+        async def write() -> None:
+            await self._journal.put_backup(failed)
+
         try:
             await asyncio.to_thread(self._artefacts.remove, backup.path)
         except Problem as problem:
             log.warning("what was begun of %s stays for now: %s", backup.file, problem)
-        for left in reversed(range(tries)):
-            try:
-                await self._journal.put_backup(failed)
-                await self._tell(failed, "backup.failed", f"the backup of {backup.service} failed: {why}")
-                break
-            except Problem as problem:
-                log.warning("%s: %s", backup.file, problem)
-                if problem.code != "journal-failed" or not left:  # its project is gone, say
-                    break
-            await self._clock.sleep(AGAIN)
+        try:
+            await (write() if at_once else until_written(self._clock, write))
+            await self._tell(failed, "backup.failed", f"the backup of {backup.service} failed: {why}")
+        except Problem as problem:  # its project is gone, say
+            log.warning("%s: %s", backup.file, problem)
         log.warning("backup %s of %s failed: %s", backup.id, backup.service, why)
         return failed
 

@@ -22,6 +22,7 @@ from hostess.services.backups.restore_postgres import PostgresRestore, mark_of
 from hostess.services.backups.restore_redis import RedisRestore
 from hostess.services.backups.restore_volumes import VolumesRestore, check_fits
 from hostess.services.databases.setup import DatabaseSetup
+from hostess.services.deploying.persistence import until_written
 from hostess.services.deploying.turns import Turns
 from hostess.services.live import live_workload
 from hostess.services.under_way import UnderWay
@@ -313,7 +314,7 @@ class Restores:
 
     async def _done(self, restore: Restore) -> Restore:
         done = replace(restore, state=OK, ended_at=self._clock.now())
-        await self._journal.put_restore(done)
+        await until_written(self._clock, lambda: self._journal.put_restore(done))
         message = f"{restore.service} has the data of backup {restore.backup}"
         await self._tell(
             done, "restore.completed", message + (f"; before it: {restore.safety}" if restore.safety else "")
@@ -322,7 +323,7 @@ class Restores:
 
     async def _failed(self, restore: Restore, why: str) -> Restore:
         failed = replace(restore, state=FAILED, ended_at=self._clock.now(), problem=why)
-        await self._journal.put_restore(failed)
+        await until_written(self._clock, lambda: self._journal.put_restore(failed))
         await self._tell(failed, "restore.failed", f"{restore.service} was not restored: {why}")
         log.warning("restore %s of %s failed: %s", restore.id, restore.service, why)
         return failed

@@ -14,6 +14,7 @@ from hostess.domain.records import JobRun, Place
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Release, ReleaseJob
 from hostess.services.deploying.gate import TAIL
+from hostess.services.deploying.persistence import until_written
 from hostess.services.keeping.replicas import Replicas
 
 LAST_LINES = 2.0
@@ -321,7 +322,7 @@ class Jobs:
     async def _close(self, run: JobRun, outcome: str, code: int | None) -> JobRun:
         now = self._clock.now()
         ended = replace(run, ended_at=now, outcome=outcome, exit_code=code)
-        await self._journal.put_run(ended)
+        await until_written(self._clock, lambda: self._journal.put_run(ended))
         self._transcripts.close(run.id)
         if outcome != "done":
             log.warning("job %s of %s (%s) %s", run.job, run.project, run.environment, outcome)
