@@ -15,7 +15,7 @@ from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
-from hostess.domain.host_figures import HostFigures
+from hostess.domain.host_figures import HostFigures, Strain
 from hostess.domain.ports import FileSystem
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Verdict
 from hostess.domain.releases.release import Release
@@ -57,6 +57,7 @@ class FixedMeter:
     available: int = 6 * 1024**3
     busy: float = 0.0
     seconds: float = 0.0
+    strain: Mapping[str, Strain] = field(default_factory=dict)
 
     def free_disk(self, path: str) -> int:
         """Return the same for every *path*."""
@@ -78,7 +79,8 @@ class FixedMeter:
         """Return a host whose cores were *busy* (0 to 1) for that part of the second that has passed since it was last asked."""
         self.seconds += 1
         return HostFigures(
-            self.busy * self.seconds, self.seconds, 0.0, self.total, self.available, 0, 0, 1, 1000, 1, 1000
+            *(self.busy * self.seconds, self.seconds, 0.0, self.total, self.available, 0, 0, 1, 1000, 1, 1000),
+            strain=self.strain,
         )
 
     def subnets(self) -> list[str]:

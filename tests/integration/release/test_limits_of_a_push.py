@@ -1,12 +1,15 @@
 """Two limits of a push: the last moment at which a replica may become healthy, and the room that a build needs."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
 
 from hostess.domain.health import gate_limit
+from hostess.domain.host_figures import Strain
 from hostess.domain.ports import Answer
 from hostess.domain.problem import Problem
+from hostess.services.building import builder
 from hostess.services.deploying.gate import Gate
 from tests.fakes.clock import FakeClock
 from tests.world import Bench, web
@@ -66,3 +69,25 @@ async def test_a_build_without_room_is_refused_with_the_numbers(bench: Bench) ->
     assert {container.id for container in await bench.world.replicas.of_place("shop", "production")} == before
     bench.meter.disk = 50 * 1024**3
     assert (await bench.push("shop", built)).accepted, bench.text()
+
+
+async def test_a_build_waits_until_the_host_has_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While all work on the host waits for memory no build begins; it goes on by itself, or is refused in the end, with the figure."""
+    monkeypatch.setattr(builder, "LOOK_AGAIN", 0.01)
+    built = {**web(), "Dockerfile": "FROM hostess-test/echo:1\n"}
+    built["hostess.yml"] = built["hostess.yml"].replace("image: hostess-test/echo:1", "build: {source: .}")
+    bench.meter.strain = {"memory": Strain(80.0, 45.0)}
+    pushing = asyncio.create_task(bench.push("shop", built))
+    async with asyncio.timeout(10):
+        while "waiting until the host has memory again (all work waited for memory for 45 %" not in bench.text():
+            await asyncio.sleep(0.01)
+    assert not bench.engine.orders
+    bench.meter.strain = {"memory": Strain(10.0, 2.0)}
+    assert (await pushing).accepted, bench.text()
+
+    monkeypatch.setattr(builder, "PATIENCE", timedelta())
+    bench.meter.strain = {"memory": Strain(80.0, 45.0)}
+    refused = await bench.push("shop", {**built, "more": "text"})
+    assert not refused.accepted
+    assert "web is not built: all work waited for memory for 45 % of the last minute" in bench.text()
+    assert "still serves, untouched" in bench.text()

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from weakref import WeakValueDictionary
 
 from hostess.domain import labels
@@ -16,14 +17,16 @@ from hostess.domain.problem import Problem
 from hostess.domain.recognisers import dockerfiles
 from hostess.domain.registries import base_images
 from hostess.domain.releases.push import Say
+from hostess.domain.room import short_of, strained
 from hostess.domain.settings import BuildSettings
 from hostess.services.building.generated_builds import GeneratedBuilds
 from hostess.services.building.railpack_builds import RailpackBuilds
 from hostess.services.building.registries import Registries
 
 MOST_DOCKERFILE = 1024**2
-MIN_FREE_DISK = 1024**3
-MIN_FREE_MEMORY = 256 * 1024**2
+LOOK_AGAIN = 5.0
+PATIENCE = timedelta(minutes=5)
+"""How long a build waits for a host that is short of memory to get well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class Builder:
 
     async def _make(self, source: Source, work: "Work", say: Say) -> str:
         facts = await self._engine.facts()
-        self._check_room(facts)
+        await self._room(work, facts, say)
         by = (
             "Railpack"
             if work.railpack
@@ -227,21 +230,26 @@ class Builder:
         references = base_images((text or b"").decode(errors="replace"), work.args)
         await self._registries.prepare(references, lambda line: say(f"       {line}"))
 
-    def _check_room(self, facts: EngineFacts) -> None:
-        free = self._meter.free_disk(facts.root)
-        if free < MIN_FREE_DISK:
-            raise Problem(
-                "disk-short",
-                f"only {free // 1024**2} MB are free where images are kept; a build needs at least {MIN_FREE_DISK // 1024**2} MB",
-                remedy="free some space (`hostess gc` removes images that no kept release needs), then push again",
-            )
+    async def _room(self, work: "Work", facts: EngineFacts, say: Say) -> None:
+        """Wait while the host is short of memory, and begin nothing that it has no room for.
+
+        Problems: "disk-short", "memory-short", "host-strained".
+        """
+        until, told = self._clock.now() + PATIENCE, False
+        while why := strained(self._meter.figures().strain):
+            if self._clock.now() >= until:
+                raise Problem(
+                    "host-strained",
+                    f"{work.name} is not built: {why}",
+                    remedy="scale something down, or give the host more memory, then push again; `hostess usage` shows what uses it",
+                )
+            if not told:
+                say(f"       {work.name}: waiting until the host has memory again ({why})")
+                told = True
+            await self._clock.sleep(LOOK_AGAIN)
         _, available = self._meter.memory()
-        if available < MIN_FREE_MEMORY:
-            raise Problem(
-                "memory-short",
-                f"only {available // 1024**2} MB of memory are available; a build needs at least {MIN_FREE_MEMORY // 1024**2} MB",
-                remedy="scale something down, or build on a larger host, then push again",
-            )
+        if lack := short_of(self._meter.free_disk(facts.root), available):
+            raise lack
 
 
 @dataclass(frozen=True, slots=True)
