@@ -181,7 +181,9 @@ def _world(
     engine, clock, redactor = outside.engine, outside.clock, ground.redactor
     repositories, replicas, routing = sources.repositories, running.replicas, running.routing
     deployments, pushes, turns, backups = deploying.deployments, deploying.pushes, deploying.turns, watching.backups
-    removal = Removal(journal, engine, repositories, routing, running.retirement, deployments, turns)
+    removal = Removal(
+        journal, engine, repositories, routing, running.retirement, deployments, turns, running.replicas.past_logs
+    )
     timer, voucher = SchedulerTimer(), vault.digest("requests from the proxy to the API")
     closures = Closures(journal, routing, clock)
     backups.restores.pausing(closures.paused)

@@ -1,6 +1,5 @@
 """hostess services ..."""
 
-import json
 import sys
 from typing import Any
 
@@ -12,6 +11,7 @@ from hostess.cli.execution import execute
 from hostess.cli.failure import USAGE, Failure
 from hostess.cli.following import carried_out
 from hostess.cli.groups import Aliased, example
+from hostess.cli.logs import logs
 from hostess.cli.output import ago, show_json, show_table, tell
 from hostess.cli.rotate import rotate
 from hostess.cli.upgrade import upgrade
@@ -60,42 +60,6 @@ def list_(
         click.echo(f"{left['service']}  not live, kept{volumes}{'  credentials' if left['credentials'] else ''}")
 
 
-@example("hostess logs api --follow --since 10m")
-@services.command("logs")
-@click.argument("service")
-@options.project
-@options.environment
-@click.option("--follow", "-f", is_flag=True, help="Go on with each new line, of later replicas too.")
-@click.option("--tail", "-n", default=100, show_default=True, type=click.IntRange(0, 10_000), help="Lines per replica.")
-@click.option("--since", help="Only lines since then: 30s, 10m, 2h, 1d, or an ISO 8601 time.")
-@click.option("--timestamps", "-t", is_flag=True, help="Begin each line with its time.")
-@options.form
-@options.connected
-def logs(  # noqa: PLR0913, PLR0917 -- one per option
-    client: Client,
-    service: str,
-    project: str | None,
-    environment: str,
-    follow: bool,  # noqa: FBT001 -- click's
-    tail: int,
-    since: str | None,
-    timestamps: bool,  # noqa: FBT001 -- click's
-    form: str,
-) -> None:
-    """Print what the replicas of SERVICE write."""
-    path = _place(project, environment, "services", service, "logs")
-    for event in client.events(path, tail=tail, since=since, follow=follow):
-        if event.event == "end":
-            return
-        line = json.loads(event.data)
-        if form == "json":
-            click.echo(event.data)
-        else:
-            click.echo(
-                " ".join(filter(None, [line["at"] if timestamps else "", f"{line['replica']} |"])) + f" {line['text']}"
-            )
-
-
 @example("hostess services restart api")
 @services.command("restart")
 @click.argument("names", nargs=-1, metavar="[SERVICE]...")
@@ -122,6 +86,7 @@ def scale(client: Client, counts: tuple[str, ...], project: str | None, environm
     carried_out(client, begun, form)
 
 
+services.add_command(logs)
 services.add_command(execute)
 services.add_command(upgrade)
 services.add_command(rotate)

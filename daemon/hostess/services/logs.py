@@ -9,6 +9,7 @@ from hostess.domain import labels
 from hostess.domain.ports import Clock, Container, Engine, LogLine, Redactor
 from hostess.domain.problem import Problem
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.past_logs import replica_of
 
 LOOK_AGAIN = 2.0
 WAITING = 500
@@ -27,13 +28,14 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose lines: at most *tail* of each replica, none older than *since*."""
+    """Whose lines: at most *tail* of each replica, none older than *since*; with *previous* of replicas that are gone, too."""
 
     project: str
     environment: str
     service: str
     tail: int = 100
     since: datetime | None = None
+    previous: bool = False
 
 
 class Logs:
@@ -55,7 +57,18 @@ class Logs:
             for line in found
             if wanted.since is None or line.at > wanted.since
         ]
+        if wanted.previous:
+            lines += await self._past(wanted)
         return sorted(lines, key=lambda line: line.at)
+
+    async def _past(self, wanted: Wanted) -> list[Written]:
+        kept = await self._replicas.past_logs.of(wanted.project, wanted.environment, wanted.service)
+        return [
+            Written(line.at, past.replica, line.stream, self._redactor.hide(line.text))
+            for past in kept
+            for line in past.lines[-wanted.tail :]
+            if wanted.tail and (wanted.since is None or line.at > wanted.since)
+        ]
 
     async def follow(self, wanted: Wanted) -> AsyncGenerator[Written]:
         """Yield the last lines, then each new one, of later replicas too, until closed."""
@@ -107,8 +120,7 @@ class Logs:
         ]
 
     def _written(self, container: Container, line: LogLine) -> Written:
-        replica = f"v{container.labels.get(labels.RELEASE, '?')}.{container.labels.get(labels.REPLICA, '?')}"
-        return Written(line.at, replica, line.stream, self._redactor.hide(line.text))
+        return Written(line.at, replica_of(container), line.stream, self._redactor.hide(line.text))
 
 
 def _first(several: ExceptionGroup[Problem]) -> Problem:

@@ -9,6 +9,7 @@ from pathlib import Path
 from hostess.adapters.backups.artefacts_both import artefacts_of
 from hostess.adapters.backups.heartbeat import HttpHeart
 from hostess.adapters.git.repositories import DulwichRepositories
+from hostess.adapters.past_logs_files import FilePastLogs
 from hostess.adapters.railpack_process import RailpackProcess
 from hostess.adapters.sites_files import FileSites
 from hostess.adapters.transcripts_files import FileTranscripts
@@ -66,6 +67,7 @@ from hostess.services.keeping.sleeping import Means, Sleeping
 from hostess.services.keeping.storage_watch import StorageWatch
 from hostess.services.keeping.usage import UsageWatch
 from hostess.services.keeping.usage_history import UsageHistory
+from hostess.services.past_logs import PastLogs
 from hostess.services.routing.api_host import claims
 from hostess.services.routing.canary_launch import CanaryLaunch
 from hostess.services.routing.inside_names import InsideNames
@@ -172,7 +174,9 @@ def running_of(ground: Ground, access: DatabaseAccess) -> Running:
     engine, clock, redactor = outside.engine, outside.clock, ground.redactor
     transcripts = FileTranscripts(ground.settings.data_dir / "logs" / "jobs")
     names = InsideNames(journal, outside.firewall)
-    replicas = Replicas(engine, journal, vault, clock, names)
+    files = FilePastLogs(ground.settings.data_dir / "logs" / "services")
+    past_logs = PastLogs(engine, files, journal, vault, redactor, clock)
+    replicas = Replicas(engine, journal, vault, clock, names, past_logs)
     jobs = Jobs(engine, replicas, journal, transcripts, redactor, clock)
     routing = Routing(engine, journal, outside.router, names, own.shown, clock, vault.digest("sessions at the proxy"))
     return Running(
@@ -185,7 +189,9 @@ def running_of(ground: Ground, access: DatabaseAccess) -> Running:
         databases=DatabaseSetup(engine, replicas, access, clock),
         imports=CertificateImports(own.store, journal, clock, routing.publish),
         routing=routing,
-        retirement=Retirement(engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), clock),
+        retirement=Retirement(
+            engine, journal, outside.router, Shutdown(engine, journal, jobs, clock), past_logs, clock
+        ),
     )
 
 

@@ -18,7 +18,18 @@ from hostess.domain.ports.engine import (
     LogLine,
 )
 from hostess.domain.ports.heartbeat import Heart
-from hostess.domain.ports.host import Answer, Clock, FileSystem, Firewall, Meter, Prober, Redactor, Transcripts, Vault
+from hostess.domain.ports.host import (
+    Answer,
+    Clock,
+    FileSystem,
+    Firewall,
+    Meter,
+    PastLogFiles,
+    Prober,
+    Redactor,
+    Transcripts,
+    Vault,
+)
 from hostess.domain.ports.internal_authority import InternalAuthority
 from hostess.domain.ports.issuances import IssuanceJournal, OrderFiles
 from hostess.domain.ports.journal import Journal
@@ -81,6 +92,7 @@ __all__ = [
     "NewCommit",
     "NoticeChannel",
     "OrderFiles",
+    "PastLogFiles",
     "Pause",
     "Prober",
     "Railpack",

@@ -119,6 +119,19 @@ class Transcripts(Protocol):
         """Delete one that is closed; an absent one is no error."""
 
 
+class PastLogFiles(Protocol):
+    """What containers wrote that are gone, by project, environment and service; bounded in number and age."""
+
+    def put(self, place: tuple[str, str, str], name: str, text: str, now: datetime) -> None:
+        """Keep a text; names sort by time. OSError."""
+
+    def texts(self, place: tuple[str, str, str]) -> dict[str, str]:
+        """Return name -> text, the oldest first."""
+
+    def forget(self, project: str, environment: str = "") -> None:
+        """Remove all of a project, or of one of its environments."""
+
+
 class Firewall(Protocol):
     """Leads callers inside stacks to the proxy: what they send to a virtual address arrives at its listener for the inside.
 

@@ -101,12 +101,16 @@ class ServiceList(View):
 
 
 class LogsWanted(Given):
-    """Which lines: the last *tail* of each replica; *since* is a time, or a duration such as 10m."""
+    """Which lines: the last *tail* of each replica; *since* is a time, or a duration such as 10m.
+
+    *previous*: of replicas that are gone, too, as far as that is kept; not while they are followed.
+    """
 
     tail: int = Field(default=100, ge=0, le=10_000)
     since: str = ""
     follow: bool = False
     timestamps: bool = False
+    previous: bool = False
 
 
 @op(f"GET {PLACE}/services", "read", returns=ServiceList)
@@ -125,7 +129,7 @@ async def service_logs(call: Call, given: LogsWanted) -> web.StreamResponse:
     services = call.services
     resumed = call.request.headers.get("Last-Event-ID", "")
     since = _since(resumed or given.since, services.clock.now())
-    wanted = Wanted(call.project, call.environment, call.path["service"], given.tail, since)
+    wanted = Wanted(call.project, call.environment, call.path["service"], given.tail, since, given.previous)
     await _learn(services, await _release(call, wanted))
     logs = Logs(services.engine, services.replicas, services.redactor, services.clock)
     if wants_events(call.request):

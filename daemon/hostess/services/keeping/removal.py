@@ -13,6 +13,7 @@ from hostess.domain.releases.release import OPEN, Release
 from hostess.services.deploying.deployments import Deployments
 from hostess.services.deploying.turns import Turns
 from hostess.services.keeping.retirement import Retirement
+from hostess.services.past_logs import PastLogs
 from hostess.services.routing.publishing import Routing
 
 GRACE = timedelta(seconds=10)
@@ -22,7 +23,7 @@ GRACE = timedelta(seconds=10)
 class Removal:
     """Takes a project out of the routing table first, out of the journal last."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         journal: Journal,
         engine: Engine,
@@ -31,7 +32,9 @@ class Removal:
         retirement: Retirement,
         deployments: Deployments,
         turns: Turns,
+        past_logs: PastLogs,
     ) -> None:
+        self._past_logs = past_logs
         self._journal = journal
         self._engine = engine
         self._repositories = repositories
@@ -57,6 +60,7 @@ class Removal:
             await self._routing.publish()
             await asyncio.gather(*map(self._let_end, places, lives))
             await self._clear_engine(project)
+            await self._past_logs.forget(project)
             await self._repositories.remove(project)
             await self._journal.remove_project(project)
 
@@ -85,6 +89,7 @@ class Removal:
         owned = labels.of_place(await self._journal.instance(), project, environment)
         kept = {v for v in await self._engine.volumes(owned) if permanent(labels.service_of_volume(v))}
         await self._clear(owned, kept)
+        await self._past_logs.forget(project, environment)
         await self._journal.remove_place(project, environment, {labels.service_of_volume(volume) for volume in kept})
         return tuple(sorted(kept))
 

@@ -17,6 +17,7 @@ from hostess.domain.releases.fingerprint import seal_of
 from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.routing.inside import container_addresses
+from hostess.services.past_logs import PastLogs
 from hostess.services.routing.inside_names import InsideNames
 
 DEFAULT_GRACE = timedelta(seconds=10)
@@ -29,7 +30,10 @@ class Replicas:
     no other container gets it meanwhile. Addresses are handed out in turn, so that a freed one rests before it is used again.
     """
 
-    def __init__(self, engine: Engine, journal: Journal, vault: Vault, clock: Clock, names: InsideNames) -> None:
+    def __init__(
+        self, engine: Engine, journal: Journal, vault: Vault, clock: Clock, names: InsideNames, past_logs: PastLogs
+    ) -> None:
+        self.past_logs = past_logs
         self._engine = engine
         self._journal = journal
         self._vault = vault
@@ -184,7 +188,8 @@ class Replicas:
         return await self._engine.container(container) is not None
 
     async def remove(self, container: str) -> None:
-        """Remove a container, running or not."""
+        """Remove a container, running or not; of a replica its last lines are kept."""
+        await self.past_logs.keep(container)
         await self._engine.remove(container)
 
     async def _run(  # noqa: PLR0913 -- one flow told in order

@@ -13,6 +13,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Task
 from hostess.domain.waits import is_over
 from hostess.services.deploying.shutdown import Ending, Shutdown
+from hostess.services.past_logs import PastLogs
 
 DRAIN = timedelta(seconds=30)
 RETRY = timedelta(seconds=10)
@@ -29,7 +30,10 @@ async def leaving(journal: Journal) -> frozenset[str]:
 class Retirement:
     """Retires containers that no table names any more."""
 
-    def __init__(self, engine: Engine, journal: Journal, router: Router, shutdown: Shutdown, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, journal: Journal, router: Router, shutdown: Shutdown, past_logs: PastLogs, clock: Clock
+    ) -> None:
+        self._past_logs = past_logs
         self._engine = engine
         self._journal = journal
         self._router = router
@@ -139,4 +143,5 @@ class Retirement:
         if ending.job or not payload.get("told"):
             await self._shutdown.before_end(container, ending)
         await self._engine.stop(container.id, ending.grace)
+        await self._past_logs.keep(container.id)
         await self._engine.remove(container.id)
