@@ -30,6 +30,7 @@ image postgres-16 2 "postgres:16 postgres:16-alpine" bookworm postgres --build-a
 image postgres-17 2 "postgres:17 postgres:17-alpine postgres:18 postgres:18-alpine" trixie postgres --build-arg BASE=hostess-fixture/trixie
 image redis-7 2 "redis:7 redis:7-alpine" bookworm redis --build-arg BASE=hostess-fixture/bookworm
 image redis-8 2 "redis:8 redis:8-alpine" trixie redis --build-arg BASE=hostess-fixture/trixie
+image nginx 2 "nginx:1.25" bookworm nginx --build-arg BASE=hostess-fixture/bookworm
 image pgbouncer 2 "edoburu/pgbouncer:v1.24.1-p1" trixie pgbouncer --build-arg BASE=hostess-fixture/trixie
 image alpine 3 "alpine:3 alpine:latest" "bookworm busybox" alpine --build-arg BASE=hostess-fixture/bookworm
 image uv 3 "ghcr.io/astral-sh/uv:latest" python-3.12 uv
