@@ -266,6 +266,7 @@ def test_another_host_takes_them_over(shop: Shop, tmp_path_factory: pytest.TempP
     """A new host that has the bucket alone lists and restores what the old one has kept there; what is damaged it does not take."""
     docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "SET", "word", "of the old host")
     damaged, good = shop.made(), shop.made()
+    docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "SET", "word", "kept")
     path = f"one/host/shop/production/cache/{damaged['file']}"
     content = bytearray(obstore.get(shop.bucket, path).bytes())
     content[-1] ^= 1
@@ -286,4 +287,10 @@ def test_another_host_takes_them_over(shop: Shop, tmp_path_factory: pytest.TempP
         assert "there are none that are not known" in again.stderr + again.stdout
         assert restored.returncode == 0, restored.stderr
         assert docker("exec", only(new, "shop", "cache"), "redis-cli", "GET", "word") == "of the old host\n"
+        safety = next(
+            each
+            for each in json.loads(new.hostess("backups", "list", *words).stdout)["items"]
+            if each["id"] not in states
+        )
+        assert new.hostess("backups", "delete", f"cache/{safety['id']}", "-p", "shop", "--force").returncode == 0
     assert shop.host.hostess("backups", "delete", f"cache/{damaged['id']}", "-p", "shop", "--force").returncode == 0

@@ -157,8 +157,9 @@ def test_a_reload_replaces_the_proxys_program(server: Booted) -> None:
         assert server.execute("systemctl", "show", "--value", "-p", "MainPID", "hostess-proxy.service") == after
         assert server.execute("systemctl", "is-active", "hostess-proxy.service") == "active"
     server.execute("systemctl", "kill", "--signal=KILL", "--kill-who=main", "hostess-proxy.service")
+    until(lambda: fact(server, "proxy", "pid") != after)
     server.execute("systemctl", "start", "hostess-proxy.service")  # returns when the next one accepts connections
-    assert fact(server, "proxy", "pid") != after
+    assert server.execute("systemctl", "is-active", "hostess-proxy.service") == "active"
 
 
 def is_well(system: Booted) -> None:

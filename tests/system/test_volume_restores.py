@@ -133,6 +133,9 @@ def test_what_does_not_fit_is_refused(host: Host, repository: Repository) -> Non
     repository.commit()
     pushed(repository)
     unfit = backups(host, "restore", "notes", backup, "--force")
+    repository.write({"hostess.yml": STACK.format(mount="/notes")})
+    repository.commit()
+    pushed(repository)
 
     assert (shell.returncode, unfit.returncode) == (1, 2)
     assert "the image of bare has not what it takes to move its files" in shell.stderr
