@@ -1,6 +1,11 @@
-"""The order of all tests: what takes longest begins first, so that no process is left alone with it at the end."""
+"""For all tests: no example of hypothesis is timed, and what takes longest begins first, so that no process is left alone with it."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast an example is says how busy the host is, and nothing of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 LONGEST = (
     "test_crash",
@@ -10,6 +15,9 @@ LONGEST = (
     "test_backups",
     "test_upgrades",
     "test_installation",
+    "test_rotation",
+    "test_host_recovery",
+    "test_volume_restores",
     "test_broken_push",
     "test_zero_lost",
     "test_long_answers",
