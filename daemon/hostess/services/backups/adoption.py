@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from hostess.domain.backups.backup import BUCKET, FOLDER, OK, SUFFIX, Backup, Manifest, partial_for
 from hostess.domain.codec import CodecError, from_json
+from hostess.domain.names import name_fault
 from hostess.domain.ports import Artefacts, Clock, Journal
 from hostess.domain.problem import Problem
 
@@ -34,7 +35,9 @@ class Adoption:
         self._clock = clock
 
     async def adopt(self, project: str, environment: str, service: str) -> Adopted:
-        """Take over the backups of a service that are not known here, oldest first."""
+        """Take over the backups of a service that are not known here, oldest first. Problem "service-not-found"."""
+        if name_fault(service):  # it becomes a folder's name
+            raise Problem("service-not-found", f"{service[:40]!r} is no name of a service")
         known = {each.id for each in await self._journal.backups(project, environment, service)}
         taken: list[Backup] = []
         refused: dict[str, str] = {}
