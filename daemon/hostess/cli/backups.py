@@ -1,6 +1,5 @@
 """hostess backups ..."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,12 +9,12 @@ import click
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, USAGE, Failure
+from hostess.cli.following import worked
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_fields, show_json, show_table, tell
 from hostess.domain.backups.backup import GOOD, PARTIAL
 from hostess.domain.quantities import size_text
 
-LOOK_AGAIN = 0.25
 LONG = 24 * 3600.0
 
 
@@ -73,7 +72,7 @@ def create(client: Client, service: str, project: str | None, environment: str, 
     path = options.place(project, environment, "services", service, "backups")
     begun = client.send("POST", path, {})
     tell(f"backup {begun['id']} of {service} ({environment})")
-    done = _followed(client, options.place(project, environment, "services", service, "backups", begun["id"]))
+    done = worked(client, options.place(project, environment, "services", service, "backups", begun["id"]))
     if form == "json":
         show_json(done)
     elif done["state"] == "ok":
@@ -211,7 +210,7 @@ def restore(  # noqa: PLR0913, PLR0917 -- one per option
     if begun["consumers"]:
         how = "requests to them wait" if pause else "their connections end"
         tell(f"it is used by {', '.join(begun['consumers'])}: {how} while the data is put in place")
-    done = _followed(client, options.place(project, environment, "services", service, "restores", begun["id"]))
+    done = worked(client, options.place(project, environment, "services", service, "restores", begun["id"]))
     if form == "json":
         show_json(done)
     if done["state"] != "ok":
@@ -250,7 +249,7 @@ def delete(
 def _recovered(client: Client, service: str, moment: str) -> str:
     """Have a service recovered to a moment beside what it has now, show what was found, and return the backup of it."""
     begun = client.send("POST", f"{service}/recoveries", {"to": _instant(moment).isoformat()})
-    done = _followed(client, f"{service}/backups/{begun['id']}")
+    done = worked(client, f"{service}/backups/{begun['id']}")
     if done["state"] not in GOOD:
         raise Failure(
             f"{done['service']} was not recovered: {done['problem']}; its data is as it was", exit_code=FAILED
@@ -288,19 +287,6 @@ def _path(project: str | None, environment: str, backup: str, *rest: str) -> str
     """Return the API path of SERVICE[/ID]."""
     service, _, wanted = backup.partition("/")
     return options.place(project, environment, "services", service, "backups", wanted or "newest", *rest)
-
-
-def _followed(client: Client, path: str) -> dict[str, Any]:
-    """Wait until a backup has ended, and tell what is being done meanwhile."""
-    said = ""
-    while True:
-        found: dict[str, Any] = client.get(path)
-        if found["progress"] != said:
-            said = found["progress"]
-            tell(f"       {said}" if said else "")
-        if found["state"] != "running":
-            return found
-        time.sleep(LOOK_AGAIN)
 
 
 def _proof(backup: dict[str, Any]) -> str:

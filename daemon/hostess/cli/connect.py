@@ -1,6 +1,5 @@
 """hostess connect ..."""
 
-import json
 import shlex
 import sys
 from urllib.parse import urlencode
@@ -10,8 +9,6 @@ import click
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.groups import Aliased, example
-
-CODES = 256
 
 
 class Connect(Aliased):
@@ -76,9 +73,7 @@ def to(  # noqa: PLR0913, PLR0917 -- one per option
 def shell(client: Client, service: str, project: str | None, environment: str, command: str | None) -> None:
     """Run a command in a container of SERVICE and talk to it; its exit code is the exit code."""
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    query = urlencode({"command": json.dumps(shlex.split(command or "")), "tty": str(has_terminal).lower()})
-    path = options.place(project, environment, "services", service, "terminal") + f"?{query}"
-    from hostess.cli.terminals import talk
+    from hostess.cli.terminals import run_inside
 
-    code = talk(client, path, has_terminal=has_terminal)
-    raise click.exceptions.Exit(code % CODES)
+    place = options.place(project, environment, "services", service)
+    run_inside(client, place, shlex.split(command or ""), has_terminal=has_terminal)

@@ -1,16 +1,12 @@
 """hostess services exec."""
 
-import json
 import sys
-from urllib.parse import urlencode
 
 import click
 
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.groups import example
-
-CODES = 256
 
 
 @example("hostess services exec api -- python manage.py check", "hostess services exec database -- df -h")
@@ -34,8 +30,7 @@ def execute(
     It ends with this command. `hostess run` takes a new container instead, `hostess connect shell` opens a client or a shell.
     """
     has_terminal = not no_tty and sys.stdin.isatty() and sys.stdout.isatty()
-    query = urlencode({"command": json.dumps(list(command)), "tty": str(has_terminal).lower()})
-    path = options.place(project, environment, "services", service, "terminal") + f"?{query}"
-    from hostess.cli.terminals import talk
+    from hostess.cli.terminals import run_inside
 
-    raise click.exceptions.Exit(talk(client, path, has_terminal=has_terminal) % CODES)
+    place = options.place(project, environment, "services", service)
+    run_inside(client, place, command, has_terminal=has_terminal)

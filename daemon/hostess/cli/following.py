@@ -1,6 +1,7 @@
-"""Following a deployment to its end, line by line."""
+"""Following what was begun to its end: a deployment line by line, a backup or restore by what is being done."""
 
 import json
+import time
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from hostess.cli.client import Client, path_of
 from hostess.cli.failure import CONFLICT, FAILED, Failure
 from hostess.cli.output import show_json, tell
 
+LOOK_AGAIN = 0.25
 _EXITS = {"failed": FAILED, "cancelled": FAILED, "superseded": CONFLICT}
 
 
@@ -47,3 +49,16 @@ def raise_unless_live(ended: dict[str, Any]) -> None:
             serving=str(problem.get("serving") or ""),
             remedy=str(problem.get("remedy") or ""),
         )
+
+
+def worked(client: Client, path: str) -> dict[str, Any]:
+    """Wait until what the API shows at *path* (a backup, a restore) has ended, and tell what is being done meanwhile."""
+    said = ""
+    while True:
+        found: dict[str, Any] = client.get(path)
+        if found["progress"] != said:
+            said = found["progress"]
+            tell(f"       {said}" if said else "")
+        if found["state"] != "running":
+            return found
+        time.sleep(LOOK_AGAIN)

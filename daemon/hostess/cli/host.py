@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import click
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, USAGE, Failure
+from hostess.cli.following import worked
 from hostess.cli.groups import Aliased, example
 from hostess.cli.output import show_fields, show_json, show_table, tell
 from hostess.domain.backups.backup import GOOD, PARTIAL
 from hostess.domain.quantities import size_text
 
-LOOK_AGAIN = 0.25
 BACKUPS = "/v1/host/backups"
 
 
@@ -41,7 +40,7 @@ def backup(client: Client, to: tuple[str, ...], data: str | None, output: Path |
     """Take a backup of the whole host now: state, keys, certificates, repositories, sites, and what every service keeps."""
     begun = client.send("POST", BACKUPS, {"to": list(to), "data": data or ""})
     tell(f"backup {begun['id']} of the host")
-    done = _followed(client, f"{BACKUPS}/{begun['id']}")
+    done = worked(client, f"{BACKUPS}/{begun['id']}")
     if done["state"] in GOOD and output is not None:
         _fetched(client, done, output)
     if form == "json":
@@ -130,18 +129,6 @@ def _fetched(client: Client, done: dict[str, Any], target: Path) -> None:
         begun.replace(target)
     finally:
         begun.unlink(missing_ok=True)
-
-
-def _followed(client: Client, path: str) -> dict[str, Any]:
-    said = ""
-    while True:
-        found: dict[str, Any] = client.get(path)
-        if found["progress"] != said:
-            said = found["progress"]
-            tell(f"       {said}" if said else "")
-        if found["state"] != "running":
-            return found
-        time.sleep(LOOK_AGAIN)
 
 
 def _time(text: str) -> datetime:

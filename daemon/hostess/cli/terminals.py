@@ -8,14 +8,25 @@ import signal
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from typing import NoReturn
+from urllib.parse import urlencode
+
+import click
 
 from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, UNREACHABLE, Failure
 from hostess.cli.websocket import BINARY, TEXT, WebSocket, opened
 
 PIECE = 64 * 1024
+CODES = 256
+
+
+def run_inside(client: Client, place: str, command: Sequence[str], *, has_terminal: bool) -> NoReturn:
+    """Run a command (none: the service's own client, or a shell) in a container of the service at *place*; its exit code is ours."""
+    query = urlencode({"command": json.dumps(list(command)), "tty": str(has_terminal).lower()})
+    raise click.exceptions.Exit(talk(client, f"{place}/terminal?{query}", has_terminal=has_terminal) % CODES)
 
 
 def talk(client: Client, path: str, *, has_terminal: bool) -> int:

@@ -94,6 +94,11 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "certificate.renewed": _Rule(Level.INFO, ends=_CERTIFICATE_TROUBLES),
     "audit.certificate.imported": _Rule(Level.INFO, ends=_CERTIFICATE_TROUBLES),
     "audit.certificate.removed": _Rule(Level.INFO, ends=frozenset({"certificate.expiring", "certificate.expired"})),
+    "canary.aborted": _Rule(
+        Level.WARNING,
+        serving="the live release, for everybody",
+        remedy="`hostess events -k canary` tells how it went; mend it and push again",
+    ),
     "storage.warning": _Rule(Level.WARNING),
     "storage.critical": _Rule(Level.ERROR),
     "storage.recovered": _Rule(Level.INFO, ends=frozenset({"storage.warning", "storage.critical"})),

@@ -43,13 +43,12 @@ class PastLogs:
         self._redactor = redactor
         self._clock = clock
 
-    async def keep(self, container_id: str) -> None:
-        """Keep the last lines of a replica that is about to be removed."""
+    async def keep(self, container: Container) -> None:
+        """Keep the last lines of a replica that is about to be removed; of a one-off task nothing is kept."""
+        if not labels.is_replica(container.labels):
+            return
         try:
-            container = await self._engine.container(container_id)
-            if container is None or not labels.is_replica(container.labels):
-                return
-            lines = await self._engine.logs(container_id, LINES)
+            lines = await self._engine.logs(container.id, LINES)
             if not lines:
                 return
             place, now = _place(container), self._clock.now()

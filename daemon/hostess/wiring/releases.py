@@ -255,20 +255,12 @@ class Watching:
     history: UsageHistory
 
 
-def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
-    """Wire backups, certificates, and what notices trouble."""
-    settings, journal, outside, own = ground.settings, ground.journal, ground.outside, ground.own
-    engine, clock, replicas, turns = outside.engine, outside.clock, running.replicas, deploying.turns
-    managed = Databases(replicas, running.databases, turns, running.gate)
-    backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
-    folders = str(settings.data_dir), str(settings.backups.dir)
-    storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
-    replacement = Replacement(journal, deploying.repairs, running.retirement, running.routing, outside.meter)
-    checkups = Checkups(journal, replicas, running.gate, running.routing, replacement, turns, clock)
-    orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
-    host = HostWatch(outside.meter, clock)
-    watched = Watched(replicas, checkups, storage, orders, own.store, host, deploying.loops, host_schedule(settings))
-    alerts = AlertWatch(journal, watched, clock)
+def changes_of(
+    ground: Ground, sources: Sources, running: Running, deploying: Deploying, backups: BackupServices
+) -> tuple[Upgrades, Rotations]:
+    """Wire what changes a database while it serves: to a later major, to other passwords."""
+    journal, outside, replicas = ground.journal, ground.outside, running.replicas
+    engine, clock, turns = outside.engine, outside.clock, deploying.turns
     upgrades = Upgrades(
         journal,
         engine,
@@ -293,6 +285,24 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
         turns,
         clock,
     )
+    return upgrades, rotations
+
+
+def watching_of(ground: Ground, sources: Sources, running: Running, deploying: Deploying) -> Watching:
+    """Wire backups, certificates, and what notices trouble."""
+    settings, journal, outside, own = ground.settings, ground.journal, ground.outside, ground.own
+    engine, clock, replicas, turns = outside.engine, outside.clock, running.replicas, deploying.turns
+    managed = Databases(replicas, running.databases, turns, running.gate)
+    backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
+    folders = str(settings.data_dir), str(settings.backups.dir)
+    storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
+    replacement = Replacement(journal, deploying.repairs, running.retirement, running.routing, outside.meter)
+    checkups = Checkups(journal, replicas, running.gate, running.routing, replacement, turns, clock)
+    orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
+    host = HostWatch(outside.meter, clock)
+    watched = Watched(replicas, checkups, storage, orders, own.store, host, deploying.loops, host_schedule(settings))
+    alerts = AlertWatch(journal, watched, clock)
+    upgrades, rotations = changes_of(ground, sources, running, deploying, backups)
     repairs, undoing, routing = deploying.repairs, deploying.undoing, running.routing
     usage, demand = UsageWatch(journal, replicas, outside.usage, clock), Demand(outside.router, clock)
     means = Means(replicas, repairs, undoing, running.names, routing, outside.router, turns, usage)

@@ -245,6 +245,9 @@ async def test_one_that_goes_on_by_itself(bench: Bench, monkeypatch: pytest.Monk
     assert shares[:4] == [5, 5, 25, 50]
     assert await bench.journal.canary(*PLACE) is None
     assert (await kinds(bench)).count("canary.advanced") == 3
+    assert (
+        len(await bench.journal.deployments("shop")) == 3
+    )  # two pushes, and one promotion, however often it was looked at
 
 
 async def test_one_that_answers_worse_is_taken_back(bench: Bench) -> None:

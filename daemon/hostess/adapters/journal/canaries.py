@@ -1,22 +1,12 @@
 """Canaries, at most one for each environment. Each function is one transaction."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlite_utils import Database
 
+from hostess.adapters.journal.backups import Transactions
 from hostess.adapters.journal.rows import from_text, to_text
 from hostess.domain.records import Advance, Canary, Share
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Transactions(Protocol):
-    """What the journal has for carrying out transactions."""
-
-    async def _do(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **fields: P.kwargs) -> T: ...
 
 
 class CanaryRows:

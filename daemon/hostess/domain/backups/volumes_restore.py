@@ -33,18 +33,15 @@ _MOVE = """move() { # FROM TO ASIDE: each entry
 _ASIDE = f"""{_MOVE}for directory in "$@"; do
     move "$directory" "$directory/{BESIDE}/old" "$directory/{BESIDE}/over" || exit 1
 done"""
-_IN = f"""{_MOVE}for directory in "$@"; do
+# What KEPT names below our folder becomes what the directory holds, and our folder goes.
+_END = f"""{_MOVE}for directory in "$@"; do
     [ -d "$directory/{BESIDE}" ] || continue
-    move "$directory/{BESIDE}/new/${{directory##*/}}" "$directory" "$directory/{BESIDE}/over" || exit 1
+    move "$directory/{BESIDE}/KEPT" "$directory" "$directory/{BESIDE}/over" || exit 1
     sync
     rm -rf "$directory/{BESIDE}" || exit 1
 done"""
-_BACK = f"""{_MOVE}for directory in "$@"; do
-    [ -d "$directory/{BESIDE}" ] || continue
-    move "$directory/{BESIDE}/old" "$directory" "$directory/{BESIDE}/over" || exit 1
-    sync
-    rm -rf "$directory/{BESIDE}" || exit 1
-done"""
+_IN = _END.replace("KEPT", "new/${directory##*/}")
+_BACK = _END.replace("KEPT", "old")
 
 
 def check(directories: Iterable[str]) -> tuple[str, ...]:

@@ -1,8 +1,6 @@
 """Backups of services: listed, taken, read back, handed out, deleted."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing
 from datetime import datetime
 
 from aiohttp import web
@@ -11,6 +9,7 @@ from hostess.domain.backups.backup import Backup, proven
 from hostess.domain.backups.wal import windows
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
+from hostess.doors.api.streams import send_artefact
 
 BACKUP = f"{PLACE}/services/{{service}}/backups"
 
@@ -143,17 +142,12 @@ async def download_backup(call: Call, _: Nothing) -> web.StreamResponse:
         "Content-Length": str(backup.size),
         "Content-Type": "application/zstd",
     }
-    pieces = call.services.backups.artefacts.pieces(backup.path)
-    with closing(pieces):
-        first = await asyncio.to_thread(next, pieces, b"")  # before the head: a Problem is told as one
-        await call.audit("backup.download", f"took {backup.file}", {"backup": backup.id})
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(call.request)
-        await response.write(first)
-        async for piece in _each(pieces):
-            await response.write(piece)
-    await response.write_eof()
-    return response
+    return await send_artefact(
+        call.request,
+        call.services.backups.artefacts.pieces(backup.path),
+        headers,
+        lambda: call.audit("backup.download", f"took {backup.file}", {"backup": backup.id}),
+    )
 
 
 @op(f"GET {BACKUP}/{{backup}}/manifest", "read", makes_place=True)
@@ -170,11 +164,6 @@ async def delete_backup(call: Call, _: Nothing) -> None:
     backup = await _wanted(call)
     await call.services.backups.backups.delete(backup)
     await call.audit("backup.delete", f"deleted {backup.file}", {"backup": backup.id, "service": backup.service})
-
-
-async def _each(pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
 
 
 async def _recoverable(call: Call, service: str) -> dict[str, tuple[WindowView, ...]]:

@@ -1,8 +1,5 @@
 """Backups of the whole host: listed, taken, handed out."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +9,7 @@ from hostess.domain.backups.backup import GOOD, MANUAL
 from hostess.domain.host_bundle import HostBackup
 from hostess.domain.problem import Problem
 from hostess.doors.api.operation import Call, Given, Nothing, Several, View, op
+from hostess.doors.api.streams import send_artefact
 
 HOST = "/v1/host/backups"
 
@@ -91,22 +89,12 @@ async def download_host_backup(call: Call, _: Nothing) -> web.StreamResponse:
         "Content-Length": str(backup.size),
         "Content-Type": "application/octet-stream",
     }
-    pieces = call.services.host_backups.artefacts.pieces(backup.path)
-    with closing(pieces):
-        first = await asyncio.to_thread(next, pieces, b"")  # before the head: a Problem is told as one
-        await call.audit("host.backup.download", f"took {backup.file}", {"backup": backup.id})
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(call.request)
-        await response.write(first)
-        async for piece in _each(pieces):
-            await response.write(piece)
-    await response.write_eof()
-    return response
-
-
-async def _each(pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
+    return await send_artefact(
+        call.request,
+        call.services.host_backups.artefacts.pieces(backup.path),
+        headers,
+        lambda: call.audit("host.backup.download", f"took {backup.file}", {"backup": backup.id}),
+    )
 
 
 async def _wanted(call: Call) -> HostBackup:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -122,3 +122,19 @@ async def _until(closing: asyncio.Event, source: AsyncGenerator[bytes], pulse: b
 
 async def _next(source: AsyncGenerator[bytes]) -> bytes | None:
     return await anext(source, None)
+
+
+async def send_artefact(
+    request: web.Request, pieces: Generator[bytes], headers: Mapping[str, str], begins: Callable[[], Awaitable[object]]
+) -> web.StreamResponse:
+    """Answer with what a blocking generator yields; a Problem before the first piece is told as one, then *begins* is called."""
+    with closing(pieces):
+        piece = await asyncio.to_thread(next, pieces, b"")
+        await begins()
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        while piece:
+            await response.write(piece)
+            piece = await asyncio.to_thread(next, pieces, b"")
+    await response.write_eof()
+    return response

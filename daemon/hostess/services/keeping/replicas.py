@@ -189,7 +189,9 @@ class Replicas:
 
     async def remove(self, container: str) -> None:
         """Remove a container, running or not; of a replica its last lines are kept."""
-        await self.past_logs.keep(container)
+        known = await self._engine.container(container)
+        if known is not None:
+            await self.past_logs.keep(known)
         await self._engine.remove(container)
 
     async def _run(  # noqa: PLR0913 -- one flow told in order

@@ -143,5 +143,5 @@ class Retirement:
         if ending.job or not payload.get("told"):
             await self._shutdown.before_end(container, ending)
         await self._engine.stop(container.id, ending.grace)
-        await self._past_logs.keep(container.id)
+        await self._past_logs.keep(container)
         await self._engine.remove(container.id)

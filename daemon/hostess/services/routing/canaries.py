@@ -106,7 +106,10 @@ class Canaries:
 
     async def look(self) -> None:
         """Stop each canary that has a service of which no replica is well: the live release has its share already."""
-        for canary in await self._journal.canaries():
+        canaries = await self._journal.canaries()
+        there = {canary.deployment for canary in canaries}
+        self._judged = {key: each for key, each in self._judged.items() if key in there}
+        for canary in canaries:
             release = canary.release
             if self._turns.busy(release.project, release.environment):
                 continue
@@ -135,7 +138,7 @@ class Canaries:
             await self._journal.share_canary(canary, canary.share, advance)
             return
         judgement = judged(canary, advance.live, advance.own, bounds, advance.since, self._step)
-        self._judged = {canary.deployment: judgement}
+        self._judged[canary.deployment] = judgement
         title = canary.release.title
         match judgement.move:
             case Move.ABORT:
@@ -147,8 +150,10 @@ class Canaries:
                     await self._routing.publish()
                     await self._tell(canary, "advanced", f"{title} gets {share.percent} %: {judgement.why}")
             case Move.PROMOTE:
-                await self._tell(canary, "advanced", f"{title} is made live: {judgement.why}")
                 await self.promote(project, environment, canary.actor)
+                # Once: a promotion that fails leaves the canary at its share, for people to decide.
+                await self._journal.share_canary(canary, canary.share)
+                await self._tell(canary, "advanced", f"{title} is made live: {judgement.why}")
 
     async def _counted(self, canary: Canary) -> tuple[Advance, tuple[float, ...]]:
         """Return what both releases have answered until now, and the bounds of the proxy."""
