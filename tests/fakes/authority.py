@@ -34,7 +34,8 @@ class FakeAuthority:
     """Implements `ports.Authority`. *answers* returns what the proxy answers at present.
 
     Names in *astray* lead elsewhere, those in *no_http* cannot be reached at port 80. *refuses* is raised by every call until it is
-    None again. *windows* maps renewal ids to windows; None: it has none. *hold*, while it is there and not set, lets no order be judged.
+    None again. *windows* maps renewal ids to windows; None: it has none. *hold*, while it is there and not set, lets no order be
+    judged, *hold_window* no question when to renew be answered.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FakeAuthority:
         self.replaced: set[str] = set()
         self.life = 90 * DAY
         self.hold: asyncio.Event | None = None
+        self.hold_window: asyncio.Event | None = None
         self.most_at_once = 0
         self.asked_windows = 0
         self.kinds: list[Kind] = []
@@ -109,6 +111,8 @@ class FakeAuthority:
         """Return what the test has said."""
         self._speak()
         self.asked_windows += 1
+        if self.hold_window is not None:
+            await self.hold_window.wait()
         return None if self.windows is None else self.windows.get(renewal_id)
 
     async def close(self) -> None:

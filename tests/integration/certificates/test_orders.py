@@ -177,6 +177,29 @@ async def test_a_retry_is_at_once(bench: Bench) -> None:
         await bench.service.retry("shop.localhost")
 
 
+async def test_a_retry_while_its_authority_is_asked_when_to_renew(bench: Bench) -> None:
+    """Who asks for a renewal while the certificate is at work on something less gets it when that is over."""
+    await bench.route(SHOP)
+    await bench.look()
+    before = await bench.shown(SHOP)
+    bench.clock.advance(DAY.total_seconds())
+    bench.authority.hold_window, bench.authority.asked_windows = asyncio.Event(), 0
+    await bench.service.look()
+    async with asyncio.timeout(30):
+        while not bench.authority.asked_windows:
+            await asyncio.sleep(0)
+
+    await bench.service.retry(SHOP)
+    bench.served.changed.clear()
+    bench.authority.hold_window.set()
+    await bench.service.settled()
+    if bench.served.changed.is_set():
+        await bench.look()
+
+    assert len(bench.authority.orders) == 2
+    assert await bench.shown(SHOP) != before
+
+
 async def test_never_more_denials_than_the_limit(bench: Bench) -> None:
     """In a day in which a name cannot be proven, no hour has more than five denials, retries of people included."""
     bench.authority.astray = {SHOP}

@@ -121,6 +121,7 @@ class Certificates:
         self._looking = asyncio.Lock()
         self._tending: dict[tuple[str, ...], asyncio.Task[None]] = {}
         self._busy: set[str] = set()
+        self._again: set[tuple[str, ...]] = set()
 
     async def run(self) -> None:
         """Look whenever other hosts are routed than before."""
@@ -185,9 +186,11 @@ class Certificates:
                     remedy=f"`hostess tls list` shows which are; `hostess tls check {host}` tells what keeps one away",
                 )
             for wanted in found:
-                known, _ = self._of(wanted, books)
-                if not self._is_busy(wanted.names):
+                known = await self._journal.one(wanted.names)
+                if known.order is None:
                     await self._journal.put(replace(known, failures=(), error="", pending="", looks=0, urged=True))
+                    # Who is at work on it, with a question to its authority or to DNS, may have read the books before.
+                    self._again.update({wanted.names} & self._tending.keys())
         await self.look()
         return found
 
@@ -231,6 +234,9 @@ class Certificates:
     def _done(self, names: tuple[str, ...], task: asyncio.Task[None]) -> None:
         self._tending.pop(names, None)
         self._busy.difference_update(names)
+        if names in self._again:
+            self._again.discard(names)
+            self._shown.served.changed.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("the certificate for %s was not looked after", ", ".join(names), exc_info=task.exception())
 
@@ -255,7 +261,7 @@ class Certificates:
             if move.act is Act.NOTHING or move.at > now:
                 return
             if move.act is Act.LOOK or move.look_first:
-                if not await self._led_here(known, wanted):
+                if not await self._led_here(wanted):
                     return
                 if move.act is Act.LOOK:
                     continue
@@ -306,10 +312,13 @@ class Certificates:
             await self._journal.put(Issuance((name,), (failure,), what))
             self._shown.served.changed.set()
 
-    async def _led_here(self, known: Issuance, wanted: Wanted) -> bool:
-        """Whether DNS leads here, by all that is known; what does not waits."""
+    async def _led_here(self, wanted: Wanted) -> bool:
+        """Whether DNS leads here, by all that is known, or somebody has asked for an order whatever it says; what does not waits."""
         async with self._checking:
             checked = await self._issuers.preflights.check(wanted.names)
+        known = await self._journal.one(wanted.names)
+        if known.urged:
+            return True
         now, project = self._clock.now(), self.project_of(wanted.names)
         if all(each.ready for each in checked):
             failures = () if known.pending else known.failures
@@ -353,6 +362,7 @@ class Certificates:
         except (AuthorityError, Problem) as error:
             log.info("when to renew the certificate for %s could not be asked: %s", ", ".join(wanted.names), error)
             window = before
+        known = await self._journal.one(wanted.names)
         await self._journal.put(replace(known, window=window, window_of=current.id, window_asked=now))
 
     def project_of(self, names: Collection[str]) -> str:
