@@ -52,7 +52,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How many requests a release has answered, how many with 5xx, and how many *within* each of the bounds of seconds."""
+    """How many requests a release has answered, how many with 5xx, and how many *within* each of the bounds of seconds.
+
+    *environment* is "" where the table names none, and where the proxy is older and counts all environments together.
+    """
 
     project: str
     service: str
@@ -60,6 +63,7 @@ class Answered:
     count: int
     errors: int
     within: tuple[int, ...]
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,7 @@ class ProxyClient:
     async def answers(self) -> tuple[tuple[float, ...], list[Answered]]:
         """Return the bounds of seconds, and what each release has answered. ProxyOutdatedError: this proxy does not tell it."""
         answer = await self._ask("answers", _ANSWER_SECONDS)
-        found = [
-            Answered(*_names(each["names"]), int(each["count"]), int(each["errors"]), tuple(map(int, each["within"])))
-            for each in answer["answers"]
-        ]
+        found = [_answered(each) for each in answer.get("places", answer["answers"])]
         return tuple(map(float, answer["bounds"])), found
 
     async def metrics(self) -> str:
@@ -195,6 +196,7 @@ def running(data_dir: Path) -> Running | None:
         return None
 
 
-def _names(text: str) -> tuple[str, str, str]:
-    project, service, release = json.loads(text)
-    return project, service, release
+def _answered(told: Mapping[str, Any]) -> Answered:
+    project, service, release, *environment = map(str, json.loads(told["names"]))
+    within = tuple(map(int, told["within"]))
+    return Answered(project, service, release, int(told["count"]), int(told["errors"]), within, "".join(environment))

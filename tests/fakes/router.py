@@ -12,7 +12,7 @@ from hostess.domain.certificates.names import covered
 from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.records import Answers
+from hostess.domain.records import Answers, Counted
 from hostess.domain.routing.route_settings import RouteSettings
 
 SECOND = timedelta(seconds=5)
@@ -41,7 +41,7 @@ class FakeRouter:
         self.outdated = False
         self.holding: asyncio.Event | None = None
         self.load: dict[str, TargetLoad] = {}
-        self.answered: dict[tuple[str, str, str], Answers] = {}
+        self.answered: dict[Counted, Answers] = {}
         self.called: asyncio.Queue[Called] = asyncio.Queue()
 
     @property
@@ -69,9 +69,11 @@ class FakeRouter:
     ) -> int:
         """Keep the table."""
         self._reached()
-        if self.outdated and any(
-            route.maintenance or route.pause or route.canary or route.voucher or route.hsts for route in routes
-        ):
+        new = any(
+            route.maintenance or route.pause or route.canary or route.voucher or route.hsts or route.environment
+            for route in routes
+        )
+        if self.outdated and (new or any(service.environment for service in inside)):
             raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
         self.tables.append(tuple(routes))
         self.insides.append(tuple(inside))
@@ -100,7 +102,7 @@ class FakeRouter:
             raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
         return dict(self.load)
 
-    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[Counted, Answers]]:
         """Return what a test puts into *answered*."""
         self._reached()
         return (0.1, 1.0), dict(self.answered)

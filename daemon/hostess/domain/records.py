@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hostess.domain.releases.release import Release
 
@@ -158,6 +159,15 @@ class Answers:
     count: int = 0
     errors: int = 0
     within: tuple[int, ...] = ()
+
+
+class Counted(NamedTuple):
+    """By what answers are counted; *environment* is "" where a proxy counts all environments of a project together."""
+
+    project: str
+    environment: str
+    service: str
+    release: str
 
 
 @dataclass(frozen=True, slots=True)

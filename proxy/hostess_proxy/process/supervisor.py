@@ -29,7 +29,7 @@ from hostess_proxy.tables import file as table_file
 from hostess_proxy.tables.parsing import parse_table
 from hostess_proxy.tables.table import TableError
 from hostess_proxy.telemetry.answers import answers
-from hostess_proxy.telemetry.counting import BUCKETS, Numbers, add, key
+from hostess_proxy.telemetry.counting import BUCKETS, Numbers, add
 from hostess_proxy.telemetry.exposition import Now, render
 from hostess_proxy.telemetry.ledger import Ledger
 from hostess_proxy.telemetry.log_rotation import keep_small
@@ -226,7 +226,7 @@ class Supervisor:
         return render(self._counted(), now)
 
     def _counted(self) -> Numbers:
-        return self._ledger.total((key(*names) for names in self._estate.table.releases()), monotonic())
+        return self._ledger.total(self._estate.table.releases(), monotonic())
 
     async def _published(self, question: wire.Message) -> wire.Message:
         return {"generation": await self.publish(question.get("table"))}
@@ -267,7 +267,9 @@ class Supervisor:
 
     async def _answers(self, _: wire.Message) -> wire.Message:
         await self._ask_all("ping", _ASK_SECONDS)  # they answer with what they have counted
-        return {"bounds": BUCKETS, "answers": answers(self._counted())}
+        total = self._counted()
+        # "answers" is what a daemon that knows nothing of environments asks for.
+        return {"bounds": BUCKETS, "answers": answers(total["services"]), "places": answers(total["places"])}
 
     async def _wanted(self, question: wire.Message) -> wire.Message:
         return {"routes": await self._calls.next(questions.seconds(question, "within", 30.0))}

@@ -164,7 +164,7 @@ class Worker:
         for exchange in self._traffic.targets.busy():
             tunnels += exchange.upgraded
             if exchange.counts is not None:
-                names = key(*exchange.counts.names)
+                names = key(*exchange.counts.names[:3])
                 in_flight[names] = in_flight.get(names, 0) + 1
         return {"connections": len(self._traffic.clients), "in_flight": in_flight, "tunnels": tunnels}
 

@@ -79,6 +79,7 @@ def _route(place: str, raw: object) -> Route:
         service=read_text(f"{place}.service", entry["service"]),
         release=read_text(f"{place}.release", entry["release"]),
         project=read_text(f"{place}.project", entry.get("project", "")),
+        environment=read_text(f"{place}.environment", entry.get("environment", "")),
         targets=_targets(f"{place}.targets", entry.get("targets", [])),
         redirect_https=read_flag(f"{place}.redirect_https", entry.get("redirect_https", False)),
         expose_release=read_flag(f"{place}.expose_release", entry.get("expose_release", False)),
@@ -163,6 +164,7 @@ def _inside(place: str, raw: object) -> Inside:
         ports=ports,
         http=_ports(f"{place}.http", entry.get("http", [])),
         project=read_text(f"{place}.project", entry.get("project", "")),
+        environment=read_text(f"{place}.environment", entry.get("environment", "")),
         static=None if static is None else _static(f"{place}.static", static),
         wake=None if entry.get("wake") is None else read_wake(f"{place}.wake", entry["wake"]),
     )

@@ -74,6 +74,7 @@ class Route:
     none. *body_limit* is in bytes, None means none. With *static* there are no targets: the proxy serves files itself. *sign_in*
     are the SHA-256 digests (hex) of the tokens that may pass; with none of them nobody may, and None asks for no sign-in.
     *terms* is what else the route asks of requests.
+    *project* and *environment* say whose it is, for what is counted ("" for nobody's).
     *slow_start* is how many seconds a target that is new beside older ones gets fewer requests. With *compress* texts are compressed on
     their way. With *buffer* request bodies are read wholly before they go on. *protocol* is what targets speak: HTTP1, or H2C (HTTP/2
     without TLS).
@@ -97,6 +98,7 @@ class Route:
     compress: bool = False
     buffer: Buffer | None = None
     protocol: str = HTTP1
+    environment: str = ""
 
     def of_canary(self, canary: Canary) -> "Route":
         """Return the same route to the release that is tried out."""
@@ -107,9 +109,9 @@ class Route:
         return self.targets if self.canary is None else self.targets + self.canary.targets
 
     @property
-    def names(self) -> tuple[str, str, str]:
-        """Project, service and release, by which it is counted."""
-        return self.project, self.service, self.release
+    def names(self) -> tuple[str, str, str, str]:
+        """Project, service, release and environment, by which it is counted."""
+        return self.project, self.service, self.release, self.environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class Inside:
     project: str = ""
     static: StaticRoot | None = None
     wake: Hold | None = None
+    environment: str = ""
 
     def route(self, port: int) -> Route:
         """Return the route to one port, at the virtual address. An answer may take as long as it would without a proxy between."""
@@ -141,6 +144,7 @@ class Inside:
             release=self.release,
             targets=targets,
             project=self.project,
+            environment=self.environment,
             first_byte_timeout=0.0,
             static=self.static,
             terms=NOTHING_ASKED if self.wake is None else Terms(wake=self.wake),
@@ -177,8 +181,8 @@ class Table:
         for inside in self.inside:
             yield from (inside.route(port) for port in inside.ports)
 
-    def releases(self) -> set[tuple[str, str, str]]:
-        """Return the names of all that is served: project, service and release; releases that are tried out too."""
+    def releases(self) -> set[tuple[str, str, str, str]]:
+        """Return the names of all that is served (`Route.names`); releases that are tried out too."""
         routes = [*self.all_routes()]
         routes += [route.of_canary(route.canary) for route in routes if route.canary is not None]
         return {route.names for route in routes}

@@ -3,13 +3,13 @@
 from hostess_proxy.telemetry.counting import BUCKETS, Numbers
 
 
-def answers(total: Numbers) -> list[dict[str, object]]:
-    """Return for each release how many requests, how many answers 5xx, and how many requests within each of the bounds of seconds.
+def answers(by_names: Numbers) -> list[dict[str, object]]:
+    """Return for each key of names how many requests, how many answers 5xx, and how many requests within each of the bounds of seconds.
 
     *within* has one number more than there are *bounds*: those that took longer.
     """
     found = []
-    for names, numbers in total["services"].items():
+    for names, numbers in by_names.items():
         requests: dict[str, int] = numbers.get("requests", {})
         within = [0] * (len(BUCKETS) + 1)
         for histogram in numbers.get("seconds", {}).values():

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
 
+Names = tuple[str, str, str, str]
 Numbers = dict[str, Any]
 """Numbers, lists of numbers and more of these by name; `add` knows how they are summed."""
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER")
 CLASSES: Final = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
-NOBODY: Final = ("", "", "")
-"""The names of what belongs to no service."""
+NOBODY: Final = ("", "", "", "")
+"""The names of what belongs to no service: project, service, release and environment, as in all of these."""
 
 _FORGET_SECONDS: Final = 600.0
 _SUM: Final = len(BUCKETS) + 1  # a histogram: a number for each bucket, one for what is above all, and the sum
@@ -27,6 +28,7 @@ _WIDTH: Final = _SUM + 1
 _MOST: Final = len(CLASSES) - 1
 _ROW = {method.encode(): row * len(CLASSES) for row, method in enumerate(METHODS)}
 _OTHER: Final = (len(METHODS) - 1) * len(CLASSES)
+_ANSWERS = ("requests", "seconds")
 _UPSTREAM_ERRORS = {"backend_closed": "closed", "backend_invalid": "invalid", "truncated": "truncated"}
 
 
@@ -58,7 +60,7 @@ class Counts:
         "retries", "sent",
     )  # fmt: skip
 
-    def __init__(self, names: tuple[str, str, str]) -> None:
+    def __init__(self, names: Names) -> None:
         self.names = names
         self.left_at = float("inf")
         self.first_byte = Histogram()
@@ -142,14 +144,14 @@ class Counters:
     """All that a worker counts: by service, and by *note* what belongs to none."""
 
     def __init__(self) -> None:
-        self._by_names: dict[tuple[str, str, str], Counts] = {}
+        self._by_names: dict[Names, Counts] = {}
         self._events: dict[tuple[str, str], int] = {}
         self.lag = Histogram()
         self.nobody = self.of(*NOBODY)
 
-    def of(self, project: str, service: str, release: str) -> Counts:
+    def of(self, project: str, service: str, release: str, environment: str = "") -> Counts:
         """Return the counts of a release; there is only one object for each."""
-        names = (project, service, release)
+        names = (project, service, release, environment)
         counts = self._by_names.get(names)
         if counts is None:
             counts = self._by_names[names] = Counts(names)
@@ -160,7 +162,7 @@ class Counters:
         if times:
             self._events[family, label] = self._events.get((family, label), 0) + times
 
-    def kept(self, names: set[tuple[str, str, str]], now: float) -> None:
+    def kept(self, names: set[Names], now: float) -> None:
         """Hear which releases the table has; others are forgotten after a while, when nothing of theirs can be in flight."""
         for each, counts in self._by_names.items():
             if each in names or each == NOBODY:
@@ -172,23 +174,27 @@ class Counters:
         """Return what was counted since the last time. *busy* are those with something in flight."""
         still = set(busy)
         services: Numbers = {}
+        places: Numbers = {}
         for names, counts in list(self._by_names.items()):
             taken = counts.take()
             if taken:
-                services[key(*names)] = taken
+                # By three names, as a proxy of another version that goes on with these numbers knows them, and metrics tell them.
+                add(services.setdefault(key(*names[:3]), {}), taken)
+                if answered := {name: taken[name] for name in _ANSWERS if name in taken}:
+                    places[key(*names)] = answered
             if counts.left_at + _FORGET_SECONDS < now and counts not in still:
                 del self._by_names[names]
         events: Numbers = {}
         for (family, label), times in self._events.items():
             events.setdefault(family, {})[label] = times
         self._events = {}
-        all_of_it: Numbers = {"services": services, "events": events, "lag": self.lag.take()}
+        all_of_it: Numbers = {"services": services, "places": places, "events": events, "lag": self.lag.take()}
         return {name: value for name, value in all_of_it.items() if value}
 
 
-def key(project: str, service: str, release: str) -> str:
-    """Return the three names as one."""
-    return json.dumps([project, service, release])
+def key(*names: str) -> str:
+    """Return names as one."""
+    return json.dumps(names)
 
 
 def add(total: Numbers, more: Numbers) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
-from hostess_proxy.telemetry.counting import NOBODY, Numbers, add, key
+from hostess_proxy.telemetry.counting import NOBODY, Names, Numbers, add, key
 
 FOLD_SECONDS: Final = 900.0
 """For so long a release that left the table has numbers of its own; then they belong to those of all that are gone."""
 
 GONE: Final = key("", "", "gone")
-_KEPT = frozenset({GONE, key(*NOBODY)})
+_KEPT = frozenset({GONE, key(*NOBODY[:3]), key(*NOBODY)})
 
 
 class Ledger:
@@ -32,12 +32,18 @@ class Ledger:
         taken, self._total = self._total, {"services": {}, "events": {}}
         return taken
 
-    def total(self, present: Iterable[str], now: float) -> Numbers:
-        """Return the sums; *present* are the keys of the table's releases. What left long ago is folded into GONE."""
+    def total(self, present: Iterable[Names], now: float) -> Numbers:
+        """Return the sums; *present* are the names of the table's releases. What left long ago is folded into GONE.
+
+        *services* are by project, service and release, *places* what was answered by the environment, too.
+        """
         services: Numbers = self._total["services"]
-        kept = _KEPT.union(present)
-        self._left = {each: self._left.get(each, now) for each in services if each not in kept}
+        places: Numbers = self._total.setdefault("places", {})
+        kept = _KEPT.union(*((key(*names), key(*names[:3])) for names in present))
+        self._left = {each: self._left.get(each, now) for each in (*services, *places) if each not in kept}
         for each, since in self._left.items():
             if since + FOLD_SECONDS < now:
-                add(services.setdefault(GONE, {}), services.pop(each))
+                places.pop(each, None)
+                if each in services:
+                    add(services.setdefault(GONE, {}), services.pop(each))
         return self._total

@@ -26,7 +26,7 @@ from hostess.composition import Outside, World, compose
 from hostess.domain.ports import Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.records import Answers
+from hostess.domain.records import Answers, Counted
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.releases.release import Deployment, Kind, Release
 from hostess.domain.settings import BackupsSettings, EngineSettings, NotifySettings, Settings
@@ -111,7 +111,7 @@ class StandInRouter:
         """Return 0 at once."""
         return 0
 
-    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[Counted, Answers]]:
         """Return that nothing was answered."""
         return (), {}
 

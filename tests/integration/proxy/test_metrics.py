@@ -60,6 +60,27 @@ async def test_requests_are_counted_by_service_and_class(tmp_path: Path) -> None
     assert "random" not in text
 
 
+async def test_environments_are_told_apart(tmp_path: Path) -> None:
+    """Two environments whose releases have the same number are counted apart for who compares releases, canaries included."""
+    async with a_backend() as backend, a_backend("B") as other, a_proxy(tmp_path) as proxy:
+        canary = {"release": "8", "targets": [other.address], "header": "X-Canary", "values": ["yes"]}
+        names = {"project": "p", "service": "web", "release": "7", "targets": [backend.address]}
+        staging = {"host": "b.x", "environment": "staging", **names}
+        await proxy.client.publish(
+            {"routes": [{"host": "a.x", "environment": "production", **names, "canary": canary}, staging]}
+        )
+        for head in (b"Host: a.x\r\nX-Canary: yes", b"Host: a.x\r\nX-Canary: yes", b"Host: a.x", b"Host: b.x"):
+            await proxy.get(b"GET / HTTP/1.1\r\n%b\r\n\r\n" % head)
+        _, answered = await proxy.client.answers()
+
+        assert {(each.environment, each.release): each.count for each in answered if each.project} == {
+            ("production", "7"): 1,
+            ("production", "8"): 2,
+            ("staging", "7"): 1,
+        }
+        assert await metric(proxy, "requests_total", project="p", service="web") == 4
+
+
 async def test_numbers_survive_a_worker(tmp_path: Path) -> None:
     """What a worker counted is kept when it ends, so no counter falls; its replacement is counted, too."""
     async with a_backend() as backend, a_proxy(tmp_path) as proxy:

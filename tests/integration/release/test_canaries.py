@@ -9,7 +9,7 @@ import pytest
 from hostess.domain import labels
 from hostess.domain.ports import CanaryTargets, Upstreams
 from hostess.domain.problem import Problem
-from hostess.domain.records import Answers, Share
+from hostess.domain.records import Answers, Counted, Share
 from hostess.domain.releases.release import State
 from tests.world import Bench, web
 
@@ -53,6 +53,11 @@ async def tried(bench: Bench, *options: str) -> CanaryTargets:
     found = route(bench).canary
     assert found is not None
     return found
+
+
+def counted(title: str, environment: str = "production") -> Counted:
+    """Return by what the answers of web are counted."""
+    return Counted("shop", environment, "web", title)
 
 
 async def kinds(bench: Bench) -> list[str]:
@@ -234,7 +239,7 @@ async def test_one_that_goes_on_by_itself(bench: Bench, monkeypatch: pytest.Monk
     shares = [(await tried(bench, "canary=auto")).percent]
     for number in range(1, 5):
         answered = Answers(number * 100, 0, (number * 100, 0, 0))
-        bench.router.answered = {("shop", "web", title): answered for title in ("v1", "v2")}
+        bench.router.answered = {counted(title): answered for title in ("v1", "v2")}
         await bench.world.canaries.look()
         canary = await bench.journal.canary(*PLACE)
         shares += [canary.share.percent] if canary else []
@@ -253,9 +258,9 @@ async def test_one_that_goes_on_by_itself(bench: Bench, monkeypatch: pytest.Monk
 async def test_one_that_answers_worse_is_taken_back(bench: Bench) -> None:
     """Too many errors end it: the live release has all requests again, why is told, and the commit can be pushed again."""
     await tried(bench, "canary=10,auto")
-    bench.router.answered = {("shop", "web", "v1"): Answers(100, 0, (100, 0, 0)), ("shop", "web", "v2"): Answers()}
+    bench.router.answered = {counted("v1"): Answers(100, 0, (100, 0, 0)), counted("v2"): Answers()}
     await bench.world.canaries.look()
-    bench.router.answered[("shop", "web", "v2")] = Answers(20, 10, (20, 0, 0))
+    bench.router.answered[counted("v2")] = Answers(20, 10, (20, 0, 0))
     await bench.world.canaries.look()
 
     assert await bench.journal.canary(*PLACE) is None
@@ -267,12 +272,30 @@ async def test_one_that_answers_worse_is_taken_back(bench: Bench) -> None:
     assert live.title == "v1"
 
 
+async def test_another_environment_with_the_same_numbers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What staging answers with its own v1 and v2 says nothing of a canary in production: neither for it nor against it."""
+    monkeypatch.setattr(bench.world.canaries, "_step", timedelta())
+    await tried(bench, "canary=auto")
+    bench.router.answered = {counted(title): Answers(100, 0, (100, 0, 0)) for title in ("v1", "v2")}
+    await bench.world.canaries.look()
+    bench.router.answered |= {counted(title, "staging"): Answers(900, 900, (900, 0, 0)) for title in ("v1", "v2")}
+    await bench.world.canaries.look()
+    canary = await bench.journal.canary(*PLACE)
+    assert canary is not None
+    assert bench.world.canaries.judgement(canary) == "0 answers so far: 50 are needed to judge it"
+
+    bench.router.answered |= {counted(title): Answers(200, 0, (200, 0, 0)) for title in ("v1", "v2")}
+    await bench.world.canaries.look()
+
+    assert await kinds(bench) == ["canary.advanced"]
+
+
 async def test_a_share_by_hand_ends_that(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who sets a share has it stay there."""
     monkeypatch.setattr(bench.world.canaries, "_step", timedelta())
     await tried(bench, "canary=auto")
     await bench.world.canaries.set(*PLACE, Share(30))
-    bench.router.answered = {("shop", "web", title): Answers(500, 0, (500, 0, 0)) for title in ("v1", "v2")}
+    bench.router.answered = {counted(title): Answers(500, 0, (500, 0, 0)) for title in ("v1", "v2")}
     await bench.world.canaries.look()
 
     canary = await bench.journal.canary(*PLACE)

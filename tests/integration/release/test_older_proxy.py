@@ -10,6 +10,7 @@ from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess.domain.ports import OUTDATED, Pause, Upstreams
 from hostess.domain.problem import Problem
+from hostess.domain.records import Answers, Counted
 from hostess.domain.routing.closures import Closing, Closure
 from hostess_proxy.control import wire
 from tests.world import Bench, web
@@ -67,3 +68,33 @@ async def test_why_a_table_is_refused(tmp_path: Path, refusal: tuple[str, str, s
             await SocketRouter(tmp_path).publish([route])
 
     assert refused.value.code == code
+
+
+async def test_one_that_knows_no_environments(bench: Bench) -> None:
+    """Its tables name none; a proxy that knows them is told which they are from its first table on."""
+    bench.router.outdated = True
+    assert (await bench.push("shop", web())).accepted, bench.text()
+    assert {route.environment for route in bench.router.tables[-1]} == {""}
+    assert {service.environment for service in bench.router.insides[-1]} == {""}
+
+    bench.router.outdated = False
+    await bench.world.routing.publish()
+
+    assert {route.environment for route in bench.router.tables[-1]} == {"production"}
+    assert {service.environment for service in bench.router.insides[-1]} == {"production"}
+
+
+async def test_what_an_older_one_has_answered(tmp_path: Path) -> None:
+    """It counts all environments of a project together, and says so with none."""
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for question in wire.messages(reader):
+            told = {"names": '["shop", "web", "v2"]', "count": 3, "errors": 1, "within": [2, 1]}
+            wire.reply(writer, question, {"bounds": [0.1], "answers": [told]})
+        writer.close()
+
+    async with await asyncio.start_unix_server(tell, tmp_path / "proxy.sock"):
+        bounds, found = await SocketRouter(tmp_path).answers()
+
+    assert bounds == (0.1,)
+    assert found == {Counted("shop", "", "web", "v2"): Answers(3, 1, (2, 1))}

@@ -1,5 +1,6 @@
 """Sums of what workers counted, and their text: plain values, no sockets."""
 
+from hostess_proxy.telemetry.answers import answers
 from hostess_proxy.telemetry.counting import BUCKETS, Counters, Histogram, Numbers, add, key
 from hostess_proxy.telemetry.exposition import Now, render
 from hostess_proxy.telemetry.ledger import FOLD_SECONDS, GONE, Ledger
@@ -50,10 +51,43 @@ def test_totals_never_fall_and_stay_bounded() -> None:
         ledger.add(one_request("web", str(release)))
     assert len(ledger.total([], 0.0)["services"]) == 100
 
-    services = ledger.total([key("p", "web", "7")], FOLD_SECONDS + 1)["services"]
+    services = ledger.total([("p", "web", "7", "")], FOLD_SECONDS + 1)["services"]
 
     assert set(services) == {key("p", "web", "7"), GONE}
     assert services[GONE] == {"requests": {"GET 2xx": 99}, "sent": 495}
+
+
+def test_environments_are_counted_apart() -> None:
+    """The same release of two environments has answers of its own in each; metrics, and proxies of other versions, see the sum."""
+    counters, ledger = Counters(), Ledger()
+    staging, production = (counters.of("p", "web", "v2", each) for each in ("staging", "production"))
+    staging.unreadable(503, 0)
+    for _ in range(3):
+        production.unreadable(400, 0)
+    taken = counters.take(0.0)
+    ledger.add(taken)
+    total = ledger.total([("p", "web", "v2", "staging"), ("p", "web", "v2", "production")], 0.0)
+
+    assert set(taken["services"]) == {key("p", "web", "v2")}
+    [together] = answers(total["services"])
+    assert (together["count"], together["errors"]) == (4, 1)
+    apart = {str(each["names"]): (each["count"], each["errors"]) for each in answers(total["places"])}
+    assert apart == {key("p", "web", "v2", "staging"): (1, 1), key("p", "web", "v2", "production"): (3, 0)}
+
+
+def test_an_environment_that_left_is_forgotten() -> None:
+    """What left the table long ago is kept in the sums of the services alone."""
+    counters, ledger = Counters(), Ledger()
+    for each in ("staging", "production"):
+        counters.of("p", "web", "v2", each).unreadable(400, 0)
+    ledger.add(counters.take(0.0))
+    present = [("p", "web", "v2", "production")]
+    ledger.total(present, 0.0)
+
+    total = ledger.total(present, FOLD_SECONDS + 1)
+
+    assert set(total["places"]) == {key(*present[0])}
+    assert total["services"][key("p", "web", "v2")]["requests"] == {"OTHER 4xx": 2}
 
 
 def test_a_release_that_came_back_stays() -> None:
@@ -61,7 +95,7 @@ def test_a_release_that_came_back_stays() -> None:
     ledger = Ledger()
     ledger.add(one_request("web"))
     ledger.total([], 0.0)
-    ledger.total([key("p", "web", "1")], FOLD_SECONDS)
+    ledger.total([("p", "web", "1", "")], FOLD_SECONDS)
 
     assert set(ledger.total([], FOLD_SECONDS + 1)["services"]) == {key("p", "web", "1")}
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from hostess.domain.records import Advance, Answers, Canary, Share
+from hostess.domain.records import Advance, Answers, Canary, Counted, Share
 from hostess.domain.releases.release import Release
-from hostess.domain.routing.canary_steps import Judgement, Move, judged, since, tail, together
+from hostess.domain.routing.canary_steps import Judgement, Move, answered, judged, since, tail, together
 from tests.fakes.clock import START
 
 BOUNDS = (0.01, 0.1, 1.0)
@@ -54,6 +54,23 @@ def judge(live: Answers, own: Answers, canary: Canary = CANARY) -> Judgement:
 def test_what_is_judged(live: Answers, own: Answers, move: Move) -> None:
     """Errors end it at once, slowness when there is enough to compare, and a step ends only with enough answers."""
     assert judge(live, own).move is move
+
+
+def test_whose_answers_count() -> None:
+    """Those of its services in its environment; of an older proxy, which tells no environments, those of the whole project."""
+    apart = {
+        Counted("shop", environment, service, title): answers(count)
+        for environment, service, title, count in [
+            ("production", "web", "v2", 1), ("staging", "web", "v2", 10), ("production", "api", "v2", 100),
+            ("", "web", "v2", 1000),
+        ]
+    }  # fmt: skip
+    older = {Counted("shop", "", "web", "v2"): answers(1000), Counted("blog", "", "web", "v2"): answers(1)}
+
+    assert answered(apart, CANARY.release, "v2", ["web"]) == answers(1)
+    assert answered(apart, CANARY.release, "v2", ["web", "api"]) == answers(101)
+    assert answered(apart, CANARY.release, "v1", ["web"]) == Answers()
+    assert answered(older, CANARY.release, "v2", ["web"]) == answers(1000)
 
 
 def test_each_step_lasts() -> None:

@@ -30,6 +30,7 @@ def keys_of(route: Upstreams) -> dict[str, Any]:
             "redirect_https": route.redirect_https,
             "hsts": _hsts(route.hsts),
             "voucher": route.voucher,
+            "environment": route.environment,
         }
     )
 

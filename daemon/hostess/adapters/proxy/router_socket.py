@@ -14,7 +14,7 @@ from hostess.adapters.proxy.route_keys import keys_of
 from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.records import Answers
+from hostess.domain.records import Answers, Counted
 from hostess.domain.releases.release import StaticSite
 from hostess_proxy.client import ProxyClient, ProxyError, ProxyOutdatedError, TableRefusedError
 
@@ -90,8 +90,9 @@ class SocketRouter:
 
     def _called(self, service: InsideService) -> dict[str, object]:
         entry = {**asdict(service), "static": None}
-        if service.wake is None:  # an older proxy has never heard of it
-            del entry["wake"]
+        for name in ("wake", "environment"):  # an older proxy has never heard of them
+            if not entry[name]:
+                del entry[name]
         return entry if service.static is None else {**entry, "static": self._static(service.static)}
 
     def _static(self, site: StaticSite) -> dict[str, object]:
@@ -121,14 +122,17 @@ class SocketRouter:
             raise unanswered(error) from error
         return {target: TargetLoad(load.in_flight, load.begun, load.seconds) for target, load in found.items()}
 
-    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[Counted, Answers]]:
         """Return what each release has answered."""
         try:
             bounds, found = await self._client.answers()
         except (OSError, ProxyError) as error:
             raise unanswered(error) from error
         return bounds, {
-            (each.project, each.service, each.release): Answers(each.count, each.errors, each.within) for each in found
+            Counted(each.project, each.environment, each.service, each.release): Answers(
+                each.count, each.errors, each.within
+            )
+            for each in found
         }
 
     async def wanted(self, within: timedelta) -> Sequence[Called]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
-from hostess.domain.records import Answers
+from hostess.domain.records import Answers, Counted
 from hostess.domain.releases.release import StaticSite
 from hostess.domain.routing.route_settings import RouteSettings
 
@@ -91,6 +91,8 @@ class Hsts:
 class Upstreams:
     """Where one host (and path prefix) is routed. *targets* are "address:port". *release* is for the access log and pages.
 
+    *environment* keeps what is counted apart from other environments; an older proxy is told none.
+
     With *static* there are no targets: the proxy serves the files of that site. *sign_in* are the digests of the tokens that may
     pass; with none of them nobody may, and None asks for no sign-in. *settings* are what its service asks for else. With
     *redirect_https* plain requests are sent to HTTPS. *voucher* (hex) goes with each request, in place of what a client has put there.
@@ -112,6 +114,7 @@ class Upstreams:
     hsts: Hsts | None = None
     voucher: str = field(default="", repr=False)
     wake: Wake | None = None
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class InsideService:
     http: tuple[int, ...]
     static: StaticSite | None = None
     wake: Wake | None = None
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +197,8 @@ class Router(Protocol):
     async def loads(self) -> Mapping[str, TargetLoad]:
         """Return what each target of the table has to do, by "address:port". Problem OUTDATED, "proxy-unreachable"."""
 
-    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
-        """Return the bounds of seconds, and what each (project, service, release) has answered. Problem OUTDATED, "proxy-unreachable"."""
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[Counted, Answers]]:
+        """Return the bounds of seconds, and what each release of a service has answered. Problem OUTDATED, "proxy-unreachable"."""
 
     async def wanted(self, within: timedelta) -> Sequence[Called]:
         """Wait until requests are held for services that sleep, and return these; nothing after *within* without any.

@@ -3,12 +3,13 @@
 Only what was answered since the present step began counts, so that both releases are compared under the same load.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from hostess.domain.records import Answers, Canary
+from hostess.domain.records import Answers, Canary, Counted
+from hostess.domain.releases.release import Release
 
 STEPS = (5, 25, 50)
 """Percent of the clients; after the last one it is promoted."""
@@ -59,6 +60,17 @@ def judged(
     told = f"{new.errors} of {new.count} answers were errors"
     percent = next((each for each in STEPS if each > canary.share.percent), 0)
     return Judgement(Move.NEXT if percent else Move.PROMOTE, told, percent)
+
+
+def answered(found: Mapping[Counted, Answers], release: Release, title: str, services: Iterable[str]) -> Answers:
+    """Return what these services of a release, by its *title*, have answered in the environment of *release*.
+
+    An older proxy counts all environments of a project together; then that is what is there to judge by.
+    """
+    apart = any(each.environment for each in found)
+    environment = release.environment if apart else ""
+    keys = [Counted(release.project, environment, service, title) for service in services]
+    return together(found[key] for key in keys if key in found)
 
 
 def since(now: Answers, before: Answers) -> Answers:

@@ -89,6 +89,7 @@ def inside_services(
                 http=http_ports(workload),
                 static=workload.static,
                 wake=wake_of(workload),
+                environment=place.environment,
             )
         )
     return found

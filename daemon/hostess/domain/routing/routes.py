@@ -56,6 +56,7 @@ def routes(
                     pause=_pause(workload, closures),
                     canary=canary.get((workload.name, port)),
                     wake=wake,
+                    environment=release.environment,
                 )
                 for host in hosts
             ]

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.records import Advance, Answers, Canary, Share
+from hostess.domain.records import Advance, Canary, Share
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Deployment, Kind, Release
-from hostess.domain.routing.canary_steps import Judgement, Move, judged, together
+from hostess.domain.routing.canary_steps import Judgement, Move, answered, judged
 from hostess.services.deploying.deployments import Deployments, Enter, Request, Settle
 from hostess.services.deploying.turns import Turns
 from hostess.services.deploying.undoing import Undoing
@@ -160,12 +160,10 @@ class Canaries:
         release = canary.release
         bounds, found = await self._routing.answers()
         live = await self._journal.live(release.project, release.environment)
-
-        def of(title: str) -> Answers:
-            keys = [(release.project, name, title) for name in canary.services]
-            return together(found[key] for key in keys if key in found)
-
-        return Advance(self._clock.now(), of(live.title if live else ""), of(release.title)), bounds
+        stable, own = (
+            answered(found, release, title, canary.services) for title in (live.title if live else "", release.title)
+        )
+        return Advance(self._clock.now(), stable, own), bounds
 
     async def _tell(self, canary: Canary, what: str, message: str) -> None:
         release = canary.release

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -21,7 +21,7 @@ from hostess.domain.ports import (
 )
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
-from hostess.domain.records import Answers, Canary, Place
+from hostess.domain.records import Answers, Canary, Counted, Place
 from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Release
 from hostess.domain.routing.canaries import targets_of
@@ -55,6 +55,15 @@ class _Out:
 
     number: int = 0
     generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What is asked of the proxy, and in words what is *missing* of it because the proxy is too old; "" for nothing."""
+
+    routes: list[Upstreams]
+    inside: list[InsideService]
+    missing: str = ""
 
 
 class Routing:
@@ -121,7 +130,7 @@ class Routing:
         self._early[place.project, place.environment].ready.update(services)
         await self.publish()
 
-    async def answers(self) -> tuple[tuple[float, ...], Mapping[tuple[str, str, str], Answers]]:
+    async def answers(self) -> tuple[tuple[float, ...], Mapping[Counted, Answers]]:
         """Return what each release has answered; Problem OUTDATED, "proxy-unreachable"."""
         return await self._router.answers()
 
@@ -179,23 +188,39 @@ class Routing:
         challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
         shown = secured(routes, certificates)
 
-        async def told(table: Sequence[Upstreams]) -> int:
-            return await self._router.publish(table, inside, self._session_key, certificates, challenges)
+        tables = list(self._for_older_too(shown, inside))
+        for each in tables:
+            try:
+                generation = await self._router.publish(
+                    each.routes, each.inside, self._session_key, certificates, challenges
+                )
+            except Problem as problem:
+                if problem.code != OUTDATED or each is tables[-1]:
+                    raise
+                log.info("the proxy is asked for less: %s", problem)
+            else:
+                if each.missing:
+                    log.warning("%s until the proxy is restarted: it is older than the daemon", each.missing)
+                return generation
+        raise AssertionError("there is a table at least")
 
-        try:
-            return await told(shown)
-        except Problem as problem:
-            plain = self._without_extras(shown)
-            if problem.code != OUTDATED or plain == shown:
-                raise
-            generation = await told(plain)
-            log.warning("the API's own host and HSTS are not served until the proxy is restarted: %s", problem)
-            return generation
+    def _for_older_too(self, routes: list[Upstreams], inside: list[InsideService]) -> Iterator[_Table]:
+        """Yield the table, and what is left of it for a proxy that is older than the daemon.
 
-    def _without_extras(self, table: Sequence[Upstreams]) -> list[Upstreams]:
-        """Return a table for a proxy that is older than the daemon, which must not be in the way of what people deploy meanwhile."""
+        Such a one must not be in the way of what people deploy meanwhile.
+        """
+        yield _Table(routes, inside)
+        together = _Table(
+            [replace(route, environment="") for route in routes],
+            [replace(service, environment="") for service in inside],
+            "environments are counted together",
+        )
+        if (together.routes, together.inside) != (routes, inside):
+            yield together
         own = self.own_hosts
-        return [replace(route, hsts=None) for route in table if route.host not in own]
+        plain = [replace(route, hsts=None) for route in together.routes if route.host not in own]
+        if plain != together.routes:
+            yield _Table(plain, together.inside, "the API's own host and HSTS are not served")
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""
