@@ -489,6 +489,27 @@ async def test_what_happens(bench: Bench) -> None:
     assert heard[-1][2] == code
 
 
+async def test_what_has_happened(bench: Bench) -> None:
+    """Up to a moment that has passed only what was before is told; the engine knows when something ended, also after it runs again."""
+    mine = {**LABELS, "hostess.mine": "2"}
+    began = datetime.now(UTC)
+    ended = await bench.running("passed", command=("exit", "3"), labels=mine)
+    await bench.engine.wait(ended)
+    between = datetime.now(UTC)
+    await bench.engine.start(ended)
+    await bench.engine.wait(ended)
+
+    async with asyncio.timeout(10):
+        told = [(event.what, event.exit_code) async for event in bench.engine.events(mine, began, between)]
+    container = await bench.engine.container(ended)
+
+    assert told == [("start", None), ("die", 3)]
+    assert container is not None
+    assert container.finished_at is not None
+    assert between < container.finished_at < datetime.now(UTC)
+    assert container.restarts == 0
+
+
 async def test_execute(bench: Bench) -> None:
     """A command inside gives its exit code and its output, also in an image without a shell."""
     container = await bench.running("execute")

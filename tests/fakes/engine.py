@@ -258,7 +258,7 @@ class FakeEngine:
             raise Problem("container-start-failed", "the container did not start: Address already in use")
         running.wanted, running.stopping = True, asyncio.Event()
         running.value = replace(
-            running.value, address=running.value.address or self._next_address(running.spec.network)
+            running.value, address=running.value.address or self._next_address(running.spec.network), restarts=0
         )
         self._begin(running)
         running.task = asyncio.create_task(self._life(running, program, argv))
@@ -339,7 +339,9 @@ class FakeEngine:
                 return
             await news.wait()
 
-    async def events(self, labels: Mapping[str, str], since: datetime | None = None) -> AsyncIterator[ContainerEvent]:
+    async def events(
+        self, labels: Mapping[str, str], since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[ContainerEvent]:
         """Yield what happens to containers with these labels."""
         self._enter("events", "")
         at = 0 if since is not None else len(self._happened)
@@ -347,11 +349,19 @@ class FakeEngine:
             news = self._news
             for event, marks in self._happened[at:]:
                 at += 1
+                if until is not None and event.at > until:
+                    return
                 if labels.items() <= marks.items() and (since is None or event.at >= since):
                     yield event
+            if until is not None:
+                return
             if self.unreachable:
                 raise Problem("engine-unreachable", "the container engine cannot be reached: it stopped telling")
             await news.wait()
+
+    def forget_events(self) -> None:
+        """Remember nothing of what has happened, as an engine does after some hundred events more."""
+        self._happened.clear()
 
     def happens(self, what: str, container: str, exit_code: int | None = None) -> None:
         """Tell that something happened to a container."""
@@ -474,7 +484,8 @@ class FakeEngine:
 
     def _end(self, running: Running, code: int) -> None:
         address = loopback(running.spec.address) if running.spec.address else ""
-        running.value = replace(running.value, state="exited", exit_code=code, address=address)
+        ended = datetime.now(UTC)
+        running.value = replace(running.value, state="exited", exit_code=code, address=address, finished_at=ended)
         self.happens("die", running.value.id, code)
         running.wake()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -20,11 +21,18 @@ WITHIN = 15
 @pytest.fixture
 async def bench(bench: Bench) -> AsyncIterator[Bench]:
     """Give the installation with somebody who listens for deaths."""
-    listening = asyncio.create_task(bench.world.deaths.run())
-    yield bench
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    async with listening(bench):
+        yield bench
     await bench.world.checkups.stop()
+
+
+@asynccontextmanager
+async def listening(bench: Bench) -> AsyncIterator[None]:
+    """Listen for deaths meanwhile, as a daemon does."""
+    task = asyncio.create_task(bench.world.deaths.run())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 class App:

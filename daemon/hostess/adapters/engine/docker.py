@@ -324,9 +324,11 @@ class DockerEngine:
         """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
         return engine_logs.follow(self._calls, container, tail, since)
 
-    def events(self, labels: Mapping[str, str], since: datetime | None = None) -> AsyncIterator[ContainerEvent]:
-        """Yield what happens to containers that carry all these labels, until the iterator is closed."""
-        return engine_events.follow(self._calls, labels, since)
+    def events(
+        self, labels: Mapping[str, str], since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[ContainerEvent]:
+        """Yield what happens to containers that carry all these labels, until the iterator is closed, or that moment."""
+        return engine_events.follow(self._calls, labels, since, until)
 
     async def execute(
         self, container: str, command: Sequence[str], timeout: timedelta, stdin: str = ""

@@ -14,11 +14,14 @@ from hostess.domain.ports import ContainerEvent
 TOLD = ("start", "die", "oom", "kill")
 
 
-async def follow(calls: Calls, labels: Mapping[str, str], since: datetime | None) -> AsyncIterator[ContainerEvent]:
+async def follow(
+    calls: Calls, labels: Mapping[str, str], since: datetime | None, until: datetime | None = None
+) -> AsyncIterator[ContainerEvent]:
     """Yield what happens to containers with these labels; Problem "engine-unreachable" when the engine goes away."""
     feed: Feed[ContainerEvent] = Feed(asyncio.get_running_loop())
     wanted = {"type": ["container"], "event": list(TOLD), **label_filter(labels)}
-    params = {"filters": json.dumps(wanted), **({} if since is None else {"since": moment(since)})}
+    bounds = {"since": since, "until": until}
+    params = {"filters": json.dumps(wanted), **{name: moment(at) for name, at in bounds.items() if at is not None}}
     reading = asyncio.create_task(calls.alone("tell what happens", partial(pump, params, feed)))
     reading.add_done_callback(lambda _: feed.end())
     try:
@@ -26,6 +29,8 @@ async def follow(calls: Calls, labels: Mapping[str, str], since: datetime | None
             for event in piece:
                 yield event
         await reading
+        if until is not None:
+            return
         raise unreachable("it stopped telling what happens")
     finally:
         reading.cancel()

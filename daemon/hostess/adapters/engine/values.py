@@ -78,6 +78,7 @@ def container_of(details: Json) -> Container:
         oom_killed=bool(state.get("OOMKilled")),
         started_at=instant(state["StartedAt"]),
         restarts=details.get("RestartCount", 0),
+        finished_at=instant(state["FinishedAt"]),
     )
 
 

@@ -52,6 +52,8 @@ class Container:
     """A container as the engine reports it. *state* is the engine's word: created, running, paused, restarting, exited, dead.
 
     *address* is the address it has now (or, when it was given a fixed one, that), on its one network; "" when it has none.
+    *restarts* is how often the engine has started it again by itself since somebody last had it started; *finished_at* is when it
+    last ended, also where it runs again.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Container:
     oom_killed: bool = False
     started_at: datetime | None = None
     restarts: int = 0
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +221,12 @@ class Engine(Protocol):
     def follow(self, container: str, tail: int, since: datetime | None = None) -> AsyncIterator[LogLine]:
         """Yield its last *tail* lines (no older than *since*), then each new one until it ends or the iterator is closed."""
 
-    def events(self, labels: Mapping[str, str], since: datetime | None = None) -> AsyncIterator[ContainerEvent]:
+    def events(
+        self, labels: Mapping[str, str], since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[ContainerEvent]:
         """Yield what happens to containers that carry all these labels, from *since* on, until the iterator is closed.
 
+        With *until*, a moment that has passed, only what happened before, as far as the engine remembers: it keeps some hundred events.
         Problem "engine-unreachable" when the engine goes away.
         """
 

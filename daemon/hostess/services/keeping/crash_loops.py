@@ -53,6 +53,13 @@ class CrashLoops:
         loop, running = self.of(container.id), container.state == "running"
         return loop.lasts(container.started_at, self._clock.now(), LIMITS, running=running)
 
+    def is_steady(self, container: Container) -> bool:
+        """Whether a container runs for long enough that its earlier deaths are no loop."""
+        started_at = container.started_at
+        return (
+            container.state == "running" and started_at is not None and self._clock.now() - started_at >= LIMITS.steady
+        )
+
     async def died(self, container: str, lived: timedelta | None, *, spared: bool) -> Loop:
         """Count a death, and return what is known after it. What is *spared* is counted, and not stopped."""
         before, now = self.of(container), self._clock.now()

@@ -1,14 +1,18 @@
-"""Deaths: what ended by itself is told with its evidence, and what ends again and again is stopped, to be tried again seldom."""
+"""Deaths: what ended by itself is told with its evidence, and what ends again and again is stopped, to be tried again seldom.
+
+What ended while no daemon listened is told by the next one: from what the engine remembers of its events and of each container.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hostess.domain import labels
 from hostess.domain.crash_loops import Health, Loop
+from hostess.domain.deaths import Death, deaths_in, unheard
 from hostess.domain.ports import Clock, Container, ContainerEvent, Engine, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import size_text
@@ -16,6 +20,7 @@ from hostess.domain.releases.plan import is_of, present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.crash_loops import CrashLoops
+from hostess.services.keeping.heard import Heard
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import leaving
 from hostess.services.keeping.usage import UsageWatch
@@ -25,7 +30,11 @@ LATE = 0.5
 """Seconds that the engine may take to say that it was for want of memory, after it has said that something ended."""
 KILLED = 137
 TAIL = 10
+RECENT = 1000
 GRACE = timedelta(seconds=5)
+BACK = timedelta(minutes=30)
+"""So much earlier than what was heard last a daemon asks from: what it had asked the engine for before is no death afterwards."""
+DIED = "service.died"
 
 log = logging.getLogger(__name__)
 
@@ -71,18 +80,25 @@ class Deaths:
         self._clock = clock
         self._hide = hide
         self._lives: dict[str, _Life] = {}
+        self._heard = Heard(journal)
 
     async def run(self) -> None:
-        """Listen until cancelled; where the engine goes away it is asked again, for what happened meanwhile, too."""
-        since, told = self._clock.now(), False
+        """Listen until cancelled; where the engine goes away it is asked again, for what happened meanwhile, too.
+
+        What happened since an earlier daemon listened comes first.
+        """
+        since: datetime | None = None
+        told = False
         owned = labels.of_instance(await self._journal.instance())
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
+                    since = since or await self._catch_up(owned)
                     async with aclosing(self._engine.events(owned, since)) as events:  # type: ignore[type-var]  # a generator
                         async for event in events:
                             since, told = event.at + timedelta(microseconds=1), False
                             self._note(event)
+                            self._heard.begin(event.at)
                             group.create_task(self._heed(event))
                 except Problem as problem:  # that it is away is told by the reconciler
                     log.log(logging.DEBUG if told else logging.INFO, "nothing is heard of the engine: %s", problem)
@@ -94,6 +110,55 @@ class Deaths:
         there = {each.id for found in (await self._witnesses.replicas.everywhere()).values() for each in found}
         await self._witnesses.loops.forget_all_but(there)
         self._lives = {container: life for container, life in self._lives.items() if container in there}
+
+    async def _catch_up(self, owned: Mapping[str, str]) -> datetime:
+        """Tell what ended while no daemon listened, each replica once; return from when on is to be listened."""
+        until = self._clock.now()
+        heard = await self._heard.until()
+        if heard is not None:
+            async with aclosing(self._engine.events(owned, heard - BACK, until)) as past:  # type: ignore[type-var]  # a generator
+                events = [event async for event in past]
+            for event in events:
+                self._note(event)
+            ended = deaths_in(events, heard)
+            told = await self._told()
+            for container in await self._engine.containers(owned):
+                last = told.get(container.id[:12], heard)
+                deaths = [death for death in ended.get(container.id, ()) if death.at > last]
+                deaths = deaths or unheard(container, max(heard, last))
+                if deaths:
+                    await self._tell_unseen(container.id, deaths)
+        await self._heard.all_until(until)
+        return until + timedelta(microseconds=1)
+
+    async def _told(self) -> dict[str, datetime]:
+        """Return by the beginning of a container's id when the last of its deaths that were told had been.
+
+        A daemon that was killed between telling one and writing down until when it had listened has another one here.
+        """
+        events = await self._journal.events(-1, limit=RECENT, kind=DIED)
+        return {
+            str(event.data.get("container")): datetime.fromisoformat(str(event.data["ended_at"]))
+            for event in events
+            if "ended_at" in event.data
+        }
+
+    async def _tell_unseen(self, container: str, deaths: Sequence[Death]) -> None:
+        try:
+            found = await self._found(container)
+            if found is None:
+                return
+            last = deaths[-1]
+            deaths = [*deaths[:-1], replace(last, out_of_memory=last.out_of_memory or found.container.oom_killed)]
+            stopped = await self._count(found, deaths, unseen=True)
+            if found.container.state == "running" and not stopped:
+                await self._tell_start(found)
+            elif not stopped:
+                self._lives.setdefault(container, _Life()).died = True  # its start is yet to come
+        except Problem as problem:
+            log.info("what happened to %s is not known: %s", container[:12], problem)
+        except Exception:
+            log.exception("what happened to %s could not be heeded", container[:12])
 
     def _note(self, event: ContainerEvent) -> None:
         """Remember what an event says, before anybody is asked for more."""
@@ -126,6 +191,7 @@ class Deaths:
             log.info("what happened to %s is not known: %s", event.container[:12], problem)
         except Exception:
             log.exception("what happened to %s could not be heeded", event.container[:12])
+        await self._heard.end(event.at)
 
     async def _died(self, event: ContainerEvent, life: _Life) -> None:
         started_at = life.started_at
@@ -138,14 +204,26 @@ class Deaths:
         life.died = True
         out_of_memory, life.out_of_memory = life.out_of_memory or found.container.oom_killed, False
         lived = event.at - started_at if started_at is not None else None
-        spared = await self._waits_for_others(found)
-        before = self._witnesses.loops.of(event.container)
-        loop = await self._witnesses.loops.died(event.container, lived, spared=spared)
-        await self._tell_death(found, event, lived, out_of_memory=out_of_memory)
-        if loop.stops != before.stops:
-            # A stop, and not a change of its settings: the engine starts it neither now nor when the host boots.
-            await self._engine.stop(event.container, GRACE)
-            await self._tell_loop(found, loop)
+        await self._count(found, [Death(event.at, event.exit_code, out_of_memory, lived)])
+
+    async def _count(self, found: _Found, deaths: Sequence[Death], *, unseen: bool = False) -> bool:
+        """Tell of the last of these deaths, and stop what ends again and again; return whether it was stopped.
+
+        *unseen*: no daemon was there. What has run well for a while since then is left to run.
+        """
+        container, loops = found.container.id, self._witnesses.loops
+        before = after = loops.of(container)
+        if not (unseen and loops.is_steady(found.container)):
+            waits = await self._waits_for_others(found)
+            for death in deaths:
+                after = await loops.died(container, death.lived, spared=waits or death is not deaths[-1])
+        await self._tell_death(found, deaths, unseen=unseen)
+        if after.stops == before.stops:
+            return False
+        # A stop, and not a change of its settings: the engine starts it neither now nor when the host boots.
+        await self._engine.stop(container, GRACE)
+        await self._tell_loop(found, after)
+        return True
 
     async def _short_of_memory(self, event: ContainerEvent, life: _Life) -> None:
         """Tell that a process of a replica was killed, where the replica itself lives on."""
@@ -166,9 +244,7 @@ class Deaths:
         life.died = False
         found = await self._found(event.container)
         if found is not None:
-            self._witnesses.checkups.began(event.container)
-            message = f"a replica of {found.workload.name} was started again"
-            await self._tell(found, "service.started", message, state=str(Health.STARTING))
+            await self._tell_start(found)
 
     async def _found(self, container: str) -> _Found | None:
         """Return a container if it is a replica of what is live, or of its canary, and is not on its way out."""
@@ -192,23 +268,27 @@ class Deaths:
         needed = {name for name in found.workload.depends_on if name in workloads and not workloads[name].static}
         return not needed <= well
 
-    async def _tell_death(
-        self, found: _Found, event: ContainerEvent, lived: timedelta | None, *, out_of_memory: bool
-    ) -> None:
-        lines = await self._engine.logs(event.container, TAIL)
-        limit = size_text(found.workload.memory)
-        cause = f"it needed more memory than its {limit}" if out_of_memory else f"exit code {event.exit_code}"
-        after = f" after {lived.total_seconds():.0f} s" if lived is not None else ""
+    async def _tell_death(self, found: _Found, deaths: Sequence[Death], *, unseen: bool) -> None:
+        death, lived = deaths[-1], deaths[-1].lived
+        lines = await self._engine.logs(found.container.id, TAIL)
         await self._tell(
             found,
-            "service.died",
-            f"a replica of {found.workload.name} ended by itself{after}: {cause}",
+            DIED,
+            f"a replica of {found.workload.name} ended by itself{_when(deaths, unseen=unseen)}: {_cause(found, death)}",
             state=str(Health.RESTARTING),
-            exit_code=event.exit_code,
-            out_of_memory=out_of_memory,
+            exit_code=death.exit_code,
+            out_of_memory=death.out_of_memory,
             lived=None if lived is None else round(lived.total_seconds(), 1),
+            ended_at=death.at.isoformat(),
+            times=len(deaths),
+            unseen=unseen,
             tail=[self._hide(line.text) for line in lines],
         )
+
+    async def _tell_start(self, found: _Found) -> None:
+        self._witnesses.checkups.began(found.container.id)
+        message = f"a replica of {found.workload.name} was started again"
+        await self._tell(found, "service.started", message, state=str(Health.STARTING))
 
     async def _tell_loop(self, found: _Found, loop: Loop) -> None:
         name = found.workload.name
@@ -230,3 +310,20 @@ class Deaths:
         }
         now = self._clock.now()
         await self._journal.tell(kind, message, now, project=project, environment=environment, data=data)
+
+
+def _when(deaths: Sequence[Death], *, unseen: bool) -> str:
+    """Return in words how often, after how long and when: what is told as it happens needs no time."""
+    lived = deaths[-1].lived
+    after = f" after {lived.total_seconds():.0f} s" if lived is not None else ""
+    if not unseen:
+        return after
+    often = f" {len(deaths)} times" if len(deaths) > 1 else ""
+    last = ", the last time" if often and after else ""
+    return f"{often} while no daemon was there{last}{after} ({deaths[-1].at:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def _cause(found: _Found, death: Death) -> str:
+    if death.out_of_memory:
+        return f"it needed more memory than its {size_text(found.workload.memory)}"
+    return "its exit code is not known any more" if death.exit_code is None else f"exit code {death.exit_code}"
