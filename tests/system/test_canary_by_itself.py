@@ -22,6 +22,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         yield made
 
 
+def try_out(repository: Repository, number: str, option: str) -> None:
+    """Push a new version as a canary."""
+    repository.write(echo_files(number))
+    repository.commit(number)
+    tried = repository.push("-o", option)
+    assert tried.returncode == 0, tried.stderr
+    assert "is tried out as a canary" in tried.stderr
+
+
 def ask(host: Host, path: str = "/", cookie: str = "") -> tuple[str, str]:
     """Ask for a page; return which version answered, and the cookie to ask with from now on."""
     with closing(http.client.HTTPConnection(*host.proxy, timeout=30)) as connection:
@@ -43,10 +52,8 @@ def client_of(host: Host, wanted: str) -> str:
 def test_it_is_taken_back_for_its_errors(repository: Repository) -> None:
     """One whose answers are errors is gone in seconds, says why, and its commit can be pushed again."""
     host = repository.host
-    repository.write(echo_files("2"))
-    repository.commit("2")
-    tried = repository.push("-o", "canary=50,auto")
-    assert tried.returncode == 0, tried.stderr
+    before = version(host, NAME)
+    try_out(repository, "2", "canary=50,auto")
     bad = client_of(host, "2")
     until(
         lambda: (ask(host), ask(host, "/status?code=500", bad), "canary.aborted" in done(host, "events", "-n", "100"))[
@@ -57,18 +64,17 @@ def test_it_is_taken_back_for_its_errors(repository: Repository) -> None:
     )
 
     assert "of its answers are errors" in done(host, "events", "-k", "canary.aborted")
-    assert version(host, NAME) == "1"
-    assert ask(host, "/", bad)[0] == "1"
+    assert version(host, NAME) == before
+    assert ask(host, "/", bad)[0] == before
     assert json.loads(done(host, "canary", "status", "-p", "bold", "-o", "json")) is None
 
 
 def test_it_is_live_in_the_end(repository: Repository) -> None:
     """One that answers well gets 25 and 50 %, and is live without anybody's word."""
     host = repository.host
-    tried = repository.push("-o", "canary=auto")
-    assert tried.returncode == 0, tried.stderr
-    good = client_of(host, "2")  # who keeps no cookie is answered by what is live
-    until(lambda: (ask(host, "/", good), version(host, NAME))[1] == "2", 120, "the new version for everybody")
+    try_out(repository, "3", "canary=auto")
+    good = client_of(host, "3")  # who keeps no cookie is answered by what is live
+    until(lambda: (ask(host, "/", good), version(host, NAME))[1] == "3", 120, "the new version for everybody")
 
     told = done(host, "events", "-k", "canary.advanced", "-p", "bold")
     assert ("gets 25 %" in told, "gets 50 %" in told, "is made live" in told) == (True, True, True)
