@@ -51,6 +51,7 @@ from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Bounds, Collector
 from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.deaths import Deaths
+from hostess.services.keeping.failed_requests import FailedRequests
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.reconciler import Reconciler
@@ -134,6 +135,7 @@ class World:
     uploads: Uploads
     reconciler: Reconciler
     checkups: Checkups
+    failed: FailedRequests
     autoscaler: Autoscaler
     sleeping: Sleeping
     deaths: Deaths
@@ -234,6 +236,7 @@ def _world(
         uploads=Uploads(repositories, journal, sources.preparation, pushes, clock),
         reconciler=deploying.reconciler,
         checkups=watching.checkups,
+        failed=watching.failed,
         autoscaler=watching.autoscaler,
         sleeping=watching.sleeping,
         deaths=watching.deaths,

@@ -110,7 +110,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.history.stop)
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
-        watching = (world.orders.run(), world.sleeping.run(), world.deaths.run())
+        failing = world.failed.run(world.checkups.suspect)
+        watching = (world.orders.run(), world.sleeping.run(), world.deaths.run(), failing)
         await opened.enter_async_context(running(*watching, keep_alive(os.environ)))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)
@@ -236,6 +237,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         host_backups=world.host.backups,
         replicas=world.replicas,
         checkups=world.checkups,
+        failed=world.failed,
         autoscaler=world.autoscaler,
         loops=world.loops,
         host=world.host_watch,

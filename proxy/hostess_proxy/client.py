@@ -77,6 +77,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """How many requests a *target* has failed of late, and how the last one; *out*: the proxy leaves it out for that.
+
+    *kind* is "connect", "closed" or "invalid", or what a newer proxy tells.
+    """
+
+    target: str
+    count: int
+    kind: str
+    out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """What all workers have seen at one target: requests *in_flight* (upgraded connections and relays too), and how many were *begun*.
 
@@ -137,6 +150,16 @@ class ProxyClient:
         """
         answer = await self._ask("wanted", within + _ANSWER_SECONDS, within=within)
         return [Wanted(*map(str, route)) for route in answer["routes"]]
+
+    async def failing(self, within: float = 30.0) -> list[Failed]:
+        """Wait until targets fail requests, and return these; nothing after *within* seconds without any.
+
+        Call it again and again: each failure is told once. ProxyOutdatedError: this proxy does not tell it.
+        """
+        answer = await self._ask("failing", within + _ANSWER_SECONDS, within=within)
+        return [
+            Failed(target, int(count), str(kind), bool(out)) for target, (count, kind, out) in answer["targets"].items()
+        ]
 
     async def answers(self) -> tuple[tuple[float, ...], list[Answered]]:
         """Return the bounds of seconds, and what each release has answered. ProxyOutdatedError: this proxy does not tell it."""

@@ -308,7 +308,7 @@ class Exchange:
             self._fail(0, "", end="truncated")
         else:
             if not upstream.reused or upstream.got_bytes:
-                self.traffic.blame(self.target, self.live)
+                self.traffic.blame(self.target, self.live, "closed")
             self._go_on(once_more(self, upstream), "backend-closed", end="backend_closed")
 
     def truncated(self) -> None:
@@ -323,7 +323,7 @@ class Exchange:
         """Refuse what the backend sent: it is no HTTP, or has no single reading."""
         self.error = code
         if not self.status:
-            self.traffic.blame(self.target, self.live)
+            self.traffic.blame(self.target, self.live, "invalid")
         self._fail(502, "backend-invalid-response", end="backend_invalid")
 
     def client_invalid(self, status: int, code: str) -> None:

@@ -17,11 +17,16 @@ from hostess_proxy.telemetry.counting import Numbers
 from hostess_proxy.telemetry.log_lines import JsonLines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hostess_proxy.exchange import Exchange
     from hostess_proxy.http1.headers import Networks
     from hostess_proxy.ports import Connection
     from hostess_proxy.tables.table import Table
     from hostess_proxy.targets import LiveRoute
+
+Failing = dict[str, tuple[int, str, bool]]
+"""Target -> how many requests it has failed since that was last told, how the last one, and whether it is out."""
 
 TICK_SECONDS: Final = 0.25
 _CLOSE_IDLE_AFTER = 1.0
@@ -50,6 +55,8 @@ class Traffic:
         self.requests = 0
         self.ejections = 0
         self.encoding = 0  # responses that are being compressed in pieces
+        self.tell_failing: Callable[[Failing], None] = _nobody
+        self._failing: Failing = {}
         self._log = log
         self._lines = log.lines if log is not None else JsonLines()
         # Unique, not secret: a random beginning for this worker and a number, whose last digits are ready.
@@ -94,8 +101,13 @@ class Traffic:
             exchange.recheck()
         self.holding.release()
 
-    def blame(self, target: Target | None, live: "LiveRoute | None", *, connecting: bool = False) -> None:
-        """Note that a target failed a request of a route: it let us not connect, or gave no response that is one."""
+    def blame(
+        self, target: Target | None, live: "LiveRoute | None", kind: str = "connect", *, connecting: bool = False
+    ) -> None:
+        """Note that a target failed a request of a route: it let us not connect, or gave no response that is one.
+
+        *kind* is how, as in the metric `upstream_errors`.
+        """
         if target is None:
             return
         now = monotonic()
@@ -110,6 +122,8 @@ class Traffic:
             none_is = not is_canary and too_many(len(are_out(among, now)), len(among))
             used = ", but used: more than half of the targets are" if none_is else ""
             _tell(f"{target.address} is out after failures{used}", live)
+        count, *_ = self._failing.get(target.address, (0,))
+        self._failing[target.address] = count + 1, kind, health.out_until > now
 
     def absolve(self, target: Target | None, live: "LiveRoute | None", began: float) -> None:
         """Note that a target against which something speaks has answered a request that *began* then."""
@@ -130,6 +144,9 @@ class Traffic:
             client.expired(now)
         self.targets.sweep(now)
         self.holding.sweep(now)
+        if self._failing:
+            failing, self._failing = self._failing, {}
+            self.tell_failing(failing)
         if self._log is not None:
             self._log.flush()
 
@@ -168,6 +185,10 @@ class Traffic:
         log = self._log
         if log is not None:
             log.add(self._lines.refusal(time(), address, status, code, sent, minor))
+
+
+def _nobody(_: Failing) -> None:
+    """Tell nobody."""
 
 
 def _tell(what: str, live: "LiveRoute | None") -> None:

@@ -9,7 +9,16 @@ from cryptography import x509
 
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.domain.certificates.names import covered
-from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
+from hostess.domain.ports import (
+    OUTDATED,
+    Called,
+    Challenges,
+    FailedTarget,
+    InsideService,
+    ServedCertificate,
+    TargetLoad,
+    Upstreams,
+)
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.records import Answers, Counted
@@ -23,7 +32,8 @@ class FakeRouter:
 
     *proof* replaces the answer of `prove`, or is raised there; *proved* are the hosts and paths that were asked for. While
     *holding* is there and not set, something is in flight at whatever is drained. One that is *outdated* knows of nothing that
-    routes ask. *load* is what `loads` tells, *answered* what `answers` does, *called* what requests are held for.
+    routes ask. *load* is what `loads` tells, *answered* what `answers` does, *called* what requests are held for, *failed*
+    what has failed some.
     """
 
     def __init__(self) -> None:
@@ -43,6 +53,7 @@ class FakeRouter:
         self.load: dict[str, TargetLoad] = {}
         self.answered: dict[Counted, Answers] = {}
         self.called: asyncio.Queue[Called] = asyncio.Queue()
+        self.failed: asyncio.Queue[FailedTarget] = asyncio.Queue()
 
     @property
     def routes(self) -> dict[str, tuple[str, ...]]:
@@ -113,6 +124,17 @@ class FakeRouter:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 return [await self.called.get()]
+        except TimeoutError:
+            return []
+
+    async def failing(self, within: timedelta) -> Sequence[FailedTarget]:
+        """Return what a test puts into *failed*."""
+        self._reached()
+        if self.outdated:
+            raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                return [await self.failed.get()]
         except TimeoutError:
             return []
 

@@ -215,8 +215,14 @@ def _show_detail(service: dict[str, Any]) -> None:
         uses = f", uses {_cpu(each)}{size_text(each['memory'])}" if each.get("memory") is not None else ""
         click.echo(
             f"  replica v{each['release']}.{each['replica']}  {each['state']}{health}{ending}{memory}"
-            f"  {each['id']}  started {ago(each['started_at'])}, {each['restarts']} restarts{uses}"
+            f"  {each['id']}  started {ago(each['started_at'])}, {each['restarts']} restarts{uses}{_failed(each)}"
         )
+
+
+def _failed(replica: dict[str, Any]) -> str:
+    """Return what the proxy tells of requests that it has failed of late."""
+    failed = replica.get("requests_failed", 0)  # an older daemon does not tell it
+    return f", {failed} failed requests of late ({replica['last_failure']})" if failed else ""
 
 
 def _cpu(replica: dict[str, Any]) -> str:

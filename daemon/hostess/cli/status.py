@@ -67,6 +67,8 @@ def status(client: Client, form: str) -> None:
             tell(f"{where}: {full} of its storage is used (`hostess events` tells what to do)")
         for unsaved in place["unsaved"]:
             tell(f"{where}: no backups are taken of {unsaved} (give it `backups: daily` in hostess.yml)")
+        for failing in place.get("failing", ()):  # an older daemon does not tell it
+            tell(f"{where}: of late failed {failing} (`hostess services list --detailed`)")
         if place["pending_restart"]:
             tell(
                 f"pending restart in {where}: {', '.join(place['pending_restart'])}"

@@ -57,6 +57,7 @@ from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.deaths import Deaths, Witnesses
 from hostess.services.keeping.demand import Demand
+from hostess.services.keeping.failed_requests import FailedRequests
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.reconciler import Reconciler
 from hostess.services.keeping.repairs import Repairs
@@ -243,6 +244,7 @@ class Watching:
     backups: BackupServices
     storage: StorageWatch
     checkups: Checkups
+    failed: FailedRequests
     orders: Certificates
     alerts: AlertWatch
     upgrades: Upgrades
@@ -297,7 +299,8 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     folders = str(settings.data_dir), str(settings.backups.dir)
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)
     replacement = Replacement(journal, deploying.repairs, running.retirement, running.routing, outside.meter)
-    checkups = Checkups(journal, replicas, running.gate, running.routing, replacement, turns, clock)
+    failed = FailedRequests(outside.router, clock)
+    checkups = Checkups(journal, replicas, running.gate, running.routing, replacement, turns, failed, clock)
     orders = orders_of(settings, journal, outside, own, running.routing, deploying.preflights)
     host = HostWatch(outside.meter, clock)
     watched = Watched(replicas, checkups, storage, orders, own.store, host, deploying.loops, host_schedule(settings))
@@ -316,6 +319,7 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
         backups=backups,
         storage=storage,
         checkups=checkups,
+        failed=failed,
         orders=orders,
         alerts=alerts,
         upgrades=upgrades,

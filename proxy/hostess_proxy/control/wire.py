@@ -137,6 +137,11 @@ def say(writer: asyncio.StreamWriter, op: str, /, **arguments: object) -> None:
     writer.write(_line({"op": op, **arguments}))
 
 
+def arguments(message: Message) -> Message:
+    """Return what a message says beside its op and number: to pass it on."""
+    return {name: value for name, value in message.items() if name not in {"id", "op"}}
+
+
 def refusal(code: str, what: str, place: str = "") -> Message:
     """Return the answer "no"."""
     return {"ok": False, "error": {"code": code, "what": what, "place": place}}

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, Final
 
 from hostess_proxy.control import questions, wire
-from hostess_proxy.control.calls import Calls
+from hostess_proxy.control.failing import Unasked
 from hostess_proxy.control.serving import ControlSocket
 from hostess_proxy.process.crew import Crew
 from hostess_proxy.process.elder import Elder
@@ -73,7 +73,7 @@ class Supervisor:
         self._publishing = asyncio.Lock()
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._calls = Calls()
+        self._unasked = Unasked()
         self._ledger = Ledger()
 
     # ---- its life
@@ -140,10 +140,7 @@ class Supervisor:
             (self._settings.run_dir / name).unlink(missing_ok=True)
 
     async def _until_ready_or_stopped(self) -> None:
-        waits: list[asyncio.Future[Any]] = [
-            asyncio.ensure_future(self._crew.ready()),
-            asyncio.ensure_future(self._stop.wait()),
-        ]
+        waits: list[asyncio.Future[Any]] = [*map(asyncio.ensure_future, (self._crew.ready(), self._stop.wait()))]
         _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()
@@ -180,6 +177,7 @@ class Supervisor:
             "metrics": self._metrics,
             "answers": self._answers,
             "wanted": self._wanted,
+            "failing": self._failed,
             "workers": self._workers,
             "upgrade": self._upgrade,
         }
@@ -238,8 +236,7 @@ class Supervisor:
     async def _drain(self, question: wire.Message) -> wire.Message:
         within = questions.seconds(question, "within", 30.0)
         upgraded = questions.seconds(question, "upgraded_within", within)
-        longest = max(within, upgraded) + _ASK_SECONDS
-        targets = questions.targets(question)
+        longest, targets = max(within, upgraded) + _ASK_SECONDS, questions.targets(question)
         answers = await self._ask_all("drain", longest, targets=targets, within=within, upgraded_within=upgraded)
         return {"cut": sum(answer.get("cut", 0) for answer in answers)}
 
@@ -259,20 +256,21 @@ class Supervisor:
         }
 
     async def _loads(self, _: wire.Message) -> wire.Message:
-        answers = await self._ask_all("loads", _ASK_SECONDS)
-        return {"loads": questions.loads(answer.get("loads", {}) for answer in answers)}
+        return {"loads": questions.loads(each.get("loads", {}) for each in await self._ask_all("loads", _ASK_SECONDS))}
 
     async def _metrics(self, _: wire.Message) -> wire.Message:
         return {"text": await self.metrics()}
 
     async def _answers(self, _: wire.Message) -> wire.Message:
         await self._ask_all("ping", _ASK_SECONDS)  # they answer with what they have counted
-        total = self._counted()
-        # "answers" is what a daemon that knows nothing of environments asks for.
+        total = self._counted()  # "answers" is for a daemon that knows nothing of environments
         return {"bounds": BUCKETS, "answers": answers(total["services"]), "places": answers(total["places"])}
 
     async def _wanted(self, question: wire.Message) -> wire.Message:
-        return {"routes": await self._calls.next(questions.seconds(question, "within", 30.0))}
+        return {"routes": await self._unasked.calls.next(questions.seconds(question, "within", 30.0))}
+
+    async def _failed(self, question: wire.Message) -> wire.Message:
+        return {"targets": await self._unasked.failing.next(questions.seconds(question, "within", 30.0))}
 
     async def _workers(self, question: wire.Message) -> wire.Message:
         if "count" in question:
@@ -324,7 +322,7 @@ class Supervisor:
 
     async def _asked_by_heir(self, op: str, question: wire.Message) -> wire.Message:
         """Answer for all workers that are left here."""
-        arguments = {name: value for name, value in question.items() if name not in {"id", "op"}}
+        arguments = wire.arguments(question)
         if op == "table":
             self._estate = replace(self._estate, table=parse_table(question["table"]))
             await asyncio.gather(self._crew.adopt(question["table"]), self._ask_elder(op, _ASK_SECONDS, **arguments))
@@ -342,17 +340,16 @@ class Supervisor:
             self._hear(message)
 
     def _hear(self, message: wire.Message) -> None:
-        """Take a worker's call for a service that sleeps."""
+        """Take a worker's call for a service that sleeps, or what it tells of targets that fail."""
         if self._heir is not None and self._heir.took_over:
-            self._heir.say("wanted", routes=message.get("routes", []))
+            self._heir.say(message["op"], **wire.arguments(message))
         else:
-            self._calls.hear(message)
+            self._unasked.hear(message)
 
     async def _forward(self, op: str, question: wire.Message) -> wire.Message:
-        arguments = {name: value for name, value in question.items() if name not in {"id", "op"}}
         try:
             async with wire.connection(self._settings.run_dir / "proxy.sock") as caller:
-                return await caller.ask(op, _FORWARD_SECONDS, **arguments)
+                return await caller.ask(op, _FORWARD_SECONDS, **wire.arguments(question))
         except wire.GoneError as error:
             raise wire.RemoteError("proxy-gone", str(error)) from error
 

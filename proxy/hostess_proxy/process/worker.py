@@ -34,7 +34,7 @@ from hostess_proxy.telemetry.access_log import AccessLog
 from hostess_proxy.telemetry.counting import Numbers, key
 from hostess_proxy.telemetry.log_lines import FORMATS
 from hostess_proxy.tls.handshake import Handshake, Tls, ignore_odd_names
-from hostess_proxy.traffic import TICK_SECONDS, Traffic
+from hostess_proxy.traffic import TICK_SECONDS, Failing, Traffic
 
 ORPHAN_GRACE_SECONDS = 30.0
 LAST_WORDS_SECONDS = 1.0
@@ -200,6 +200,7 @@ async def serve(control: socket.socket) -> None:
     trusted = [ip_network(network) for network in question["trusted"]]
     traffic = Traffic(log, trusted, crowd, None if question["rates"] is None else Rates(question["rates"]))
     traffic.holding.call = partial(_call, writer)
+    traffic.tell_failing = partial(_tell_failing, writer)
     worker = Worker(traffic)
     worker.swap(parse_table(question["table"]))
     if question["ticket_keys"]:
@@ -226,6 +227,11 @@ async def serve(control: socket.socket) -> None:
 def _call(writer: asyncio.StreamWriter, sleepers: list[Sleeper]) -> None:
     """Tell the supervisor for what requests are held."""
     wire.say(writer, "wanted", routes=sleepers)
+
+
+def _tell_failing(writer: asyncio.StreamWriter, failing: Failing) -> None:
+    """Tell the supervisor which targets have failed requests."""
+    wire.say(writer, "failing", targets=failing)
 
 
 def _settle_memory() -> None:

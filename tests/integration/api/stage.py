@@ -23,7 +23,15 @@ from hostess.adapters.meter_psutil import HostMeter
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.vault_files import FileVault
 from hostess.composition import Outside, World, compose
-from hostess.domain.ports import Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
+from hostess.domain.ports import (
+    Called,
+    Challenges,
+    FailedTarget,
+    InsideService,
+    ServedCertificate,
+    TargetLoad,
+    Upstreams,
+)
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.records import Answers, Counted
@@ -72,7 +80,7 @@ async def leaky(box: Box) -> int:
 
 
 class StandInRouter:
-    """Implements `ports.Router` without a proxy: every table is taken, every host answers."""
+    """Implements `ports.Router` without a proxy: every table is taken, every host answers. *failed* is what has failed requests."""
 
     def __init__(self) -> None:
         self.table: Sequence[Upstreams] = ()
@@ -82,6 +90,7 @@ class StandInRouter:
         self.certificates: Sequence[ServedCertificate] = ()
         self.challenges = NO_CHALLENGES
         self.is_gone = False
+        self.failed: asyncio.Queue[FailedTarget] = asyncio.Queue()
 
     async def publish(
         self,
@@ -123,6 +132,11 @@ class StandInRouter:
         """Return nothing, when the time is over."""
         await asyncio.sleep(within.total_seconds())
         return ()
+
+    async def failing(self, within: timedelta) -> Sequence[FailedTarget]:
+        """Return what a test puts into *failed*."""
+        async with asyncio.timeout(within.total_seconds()):
+            return [await self.failed.get()]
 
     async def metrics(self) -> str:
         """Return one figure, unless it is gone."""
@@ -396,6 +410,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         deployments=world.deployments,
         replicas=world.replicas,
         checkups=world.checkups,
+        failed=world.failed,
         autoscaler=world.autoscaler,
         loops=world.loops,
         host=world.host_watch,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hostess import __version__
 from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.domain import labels
+from hostess.domain.ports import FailedTarget
 from hostess.domain.problem import Problem
 from hostess.doors.api.app import OPERATIONS
 from hostess.services.keeping.alert_watch import AlertWatch, Watched
@@ -157,6 +158,34 @@ async def test_what_the_host_and_each_replica_use(stage: Stage) -> None:
     assert replica["memory"] == 50_000_000
     assert replica["cpu"] > 0
     assert re.search(r"Memory: +.* in use, \d+ %", shown.out)
+
+
+async def test_who_fails_requests_is_shown(stage: Stage) -> None:
+    """Status, the list of services and the command line tell what the proxy has told of a replica."""
+    await stage.live()
+    (web,) = [c for c in await stage.engine.containers({}) if c.labels[labels.SERVICE] == "web"]
+    heard: list[str] = []
+    stage.router.failed.put_nowait(FailedTarget(f"{web.address}:8000", 7, "closed", out=True))
+    listening = asyncio.create_task(stage.world.failed.run(heard.extend))
+    async with asyncio.timeout(10):
+        while not heard:
+            await asyncio.sleep(0.01)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+    [[replica]] = [
+        each["containers"]
+        for each in (await stage.get("/v1/projects/shop/environments/production/services"))["items"]
+        if each["name"] == "web"
+    ]
+    [place] = (await stage.get("/v1/status"))["places"]
+    listed, shown = await stage.hostess("ps", "-p", "shop", "--detailed"), await stage.hostess("status")
+
+    assert heard == [web.address]
+    assert (replica["requests_failed"], replica["last_failure"]) == (7, "closed")
+    assert place["failing"] == ["7 requests to replica v1.1 of web (closed)"]
+    assert "7 failed requests of late (closed)" in listed.out
+    assert "shop (production): of late failed 7 requests to replica v1.1 of web (closed)" in shown.err
 
 
 async def test_what_was_used_is_remembered(stage: Stage) -> None:

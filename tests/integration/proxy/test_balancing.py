@@ -4,12 +4,16 @@ import asyncio
 import itertools
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from hostess_proxy.balancing import FAILURES
+from hostess_proxy.client import Failed
 from hostess_proxy.draining import drain
 from hostess_proxy.retries import FLOOR
 from hostess_proxy.targets import Target
+from tests.integration.proxy.processes import a_backend, a_proxy
 from tests.integration.proxy.stage import (
     Backend,
     Conversation,
@@ -308,3 +312,21 @@ async def test_new_target_warms_up(stage: Stage) -> None:
 
     assert [answer.body for answer in answers].count(b"new") <= 1
     assert [answer.body for answer in later].count(b"new") == 10
+
+
+async def test_who_fails_is_told(tmp_path: Path) -> None:
+    """The daemon hears of all workers' failures, how the last one was, and that a target is out; each once, and of none after that."""
+    async with a_backend("B", gone) as bad, a_backend() as good, a_proxy(tmp_path, WORKERS="1") as proxy:
+        routes = [{"host": "a.x", "service": "web", "release": "1", "targets": [bad.address, good.address]}]
+        await proxy.client.publish({"routes": routes})
+        listening = asyncio.create_task(proxy.client.failing())
+        for _ in range(10):
+            await proxy.get(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 0\r\n\r\n")
+        told: list[Failed] = await listening
+        while sum(each.count for each in told) < FAILURES:
+            told += await proxy.client.failing()
+
+        assert {each.target for each in told} == {bad.address}
+        assert sum(each.count for each in told) == FAILURES
+        assert (told[-1].kind, told[-1].out) == ("closed", True)
+        assert await proxy.client.failing(within=0.0) == []

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
 from hostess.domain.health import Condition, rest_after
 from hostess.domain.hostess_yml.stack import Health
+from hostess.domain.ports import FailedTarget
+from hostess.services.keeping import checkups
 from tests.fakes.building import Recipe
 from tests.fakes.programs import Box, crash, echo
 from tests.world import Bench, web
@@ -138,6 +141,122 @@ async def test_nothing_restarts_for_the_fault_of_another(bench: Bench) -> None:
     assert await told(bench) == ["service.unhealthy"]
     await ask(f"{inner.address}:8000", "/healthy")
     await until_told(bench, "service.unhealthy", "service.replaced")
+
+
+@asynccontextmanager
+async def heeding(bench: Bench) -> AsyncIterator[None]:
+    """Heed what the proxy tells of failed requests meanwhile."""
+    task = asyncio.create_task(bench.world.failed.run(bench.world.checkups.suspect))
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class Asked:
+    """How often others have asked a replica, since this was made."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._begun = self._own = 0
+
+    async def by_others(self) -> int:
+        """Return it."""
+        host, _, port = self._address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /requests HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.partition("Content-Length: ")[2].partition("\r\n")[0])
+        count = int(await reader.readexactly(length))
+        writer.close()
+        self._own += 1
+        self._begun = self._begun or count - 1
+        return count - self._begun - self._own
+
+
+SLOW = "health: {http: /health, interval: 1h, retries: 1}"
+
+
+async def test_who_fails_requests_is_asked_at_once(bench: Bench) -> None:
+    """Long before its time; what it answers is the reason, what the proxy has counted is told with it."""
+    files = web(more=TWO)
+    files["hostess.yml"] = files["hostess.yml"].replace("health: {http: /health, interval: 1s, retries: 3}", SLOW)
+    assert (await bench.push("shop", files)).accepted, bench.text()
+    await bench.world.checkups.look()
+    sick, well = bench.router.routes[HOST]
+    await ask(sick, "/unhealthy")
+
+    async with heeding(bench):
+        bench.router.failed.put_nowait(FailedTarget(sick, 3, "closed", out=False))
+        await until_told(bench, "service.unhealthy", "service.replaced")
+
+    [unhealthy] = [each for each in await bench.journal.events() if each.kind == "service.unhealthy"]
+    assert (unhealthy.data["requests_failed"], unhealthy.data["last_failure"]) == (3, "closed")
+    assert "it answered GET /health with 503; 3 requests failed since" in unhealthy.message
+    assert well in bench.router.routes[HOST]
+
+
+async def test_who_fails_requests_and_answers_its_check_is_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed requests alone change nothing, and it is asked once before its time, however many there are; they are shown."""
+    monkeypatch.setattr(checkups, "COMMAND_PAUSE", 0.0)
+    files = web(more=TWO)
+    files["hostess.yml"] = files["hostess.yml"].replace("health: {http: /health, interval: 1s, retries: 3}", SLOW)
+    assert (await bench.push("shop", files)).accepted, bench.text()
+    await bench.world.checkups.look()
+    routed = bench.router.routes[HOST]
+    asked = Asked(routed[0])
+    assert await asked.by_others() == 0
+
+    async with heeding(bench), asyncio.timeout(15):
+        for number in range(1, 6):
+            bench.router.failed.put_nowait(FailedTarget(routed[0], 1, "connect", out=True))
+            while (failed := bench.world.failed.of(routed[0].rpartition(":")[0])) is None or failed.requests < number:
+                await asyncio.sleep(0.01)
+        while not await asked.by_others():
+            await asyncio.sleep(0.02)
+        bench.router.failed.put_nowait(FailedTarget(routed[0], 1, "connect", out=True))
+        await bench.world.checkups.look()
+
+    assert await asked.by_others() == 1
+    assert await told(bench) == []
+    assert bench.router.routes[HOST] == routed
+    assert bench.world.failed.of(routed[1].rpartition(":")[0]) is None
+
+
+async def test_a_failing_dependency_restarts_nothing(bench: Bench) -> None:
+    """Not even what fails all requests and its own check because of it: failed requests bring a check, and no restart."""
+    files = web(more="    depends_on: [inner]\n")
+    files["hostess.yml"] = files["hostess.yml"].replace("health: {http: /health, interval: 1s, retries: 3}", SLOW)
+    files["hostess.yml"] += (
+        "  inner: {type: custom, image: inner:1, ports: [8000], health: {http: /health, interval: 1h}}\n"
+    )
+    bench.engine.add_image("inner:1", Recipe({"/echo": echo}, cmd=("/echo",), env={"PORT": "8000", "VERSION": "1"}))
+    assert (await bench.push("shop", files)).accepted, bench.text()
+    await bench.world.checkups.look()
+    inner = next(c for c in await bench.world.replicas.of_place("shop", "production") if "inner" in c.name)
+    [target] = bench.router.routes[HOST]
+    await ask(f"{inner.address}:8000", "/unhealthy")
+    await ask(target, "/unhealthy")
+    before = {c.id: c.started_at for c in await bench.world.replicas.of_place("shop", "production")}
+
+    async with heeding(bench):
+        bench.router.failed.put_nowait(FailedTarget(target, 9, "closed", out=False))
+        await until_told(bench, "service.unhealthy")
+        bench.router.failed.put_nowait(FailedTarget(target, 9, "closed", out=False))
+        await bench.world.checkups.look()
+
+    assert {c.id: c.started_at for c in await bench.world.replicas.of_place("shop", "production")} == before
+
+
+async def test_an_older_proxy_tells_of_no_failed_requests(bench: Bench) -> None:
+    """It is asked again later, and everything else goes on."""
+    bench.router.outdated = True
+
+    async with heeding(bench):
+        assert (await bench.push("shop", web())).accepted, bench.text()
+
+    assert bench.world.failed.of("127.0.0.1") is None
 
 
 async def test_a_deployment_is_not_disturbed(bench: Bench) -> None:

@@ -11,7 +11,16 @@ from pathlib import Path
 from cryptography import x509
 
 from hostess.adapters.proxy.route_keys import keys_of
-from hostess.domain.ports import OUTDATED, Called, Challenges, InsideService, ServedCertificate, TargetLoad, Upstreams
+from hostess.domain.ports import (
+    OUTDATED,
+    Called,
+    Challenges,
+    FailedTarget,
+    InsideService,
+    ServedCertificate,
+    TargetLoad,
+    Upstreams,
+)
 from hostess.domain.ports.proxy import NO_CHALLENGES
 from hostess.domain.problem import Problem
 from hostess.domain.records import Answers, Counted
@@ -142,6 +151,14 @@ class SocketRouter:
         except (OSError, ProxyError) as error:
             raise unanswered(error) from error
         return [Called(each.project, each.service, each.host, each.path) for each in found]
+
+    async def failing(self, within: timedelta) -> Sequence[FailedTarget]:
+        """Wait for targets that fail requests."""
+        try:
+            found = await self._client.failing(within.total_seconds())
+        except (OSError, ProxyError) as error:
+            raise unanswered(error) from error
+        return [FailedTarget(each.target, each.count, each.kind, each.out) for each in found]
 
     async def metrics(self) -> str:
         """Return what it has counted, as text for Prometheus."""

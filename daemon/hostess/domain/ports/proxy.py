@@ -65,6 +65,19 @@ class TargetLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTarget:
+    """A target ("address:port") that has failed so many requests of late, the last one by *kind*; *out*: the proxy leaves it out.
+
+    *kind* is "connect", "closed" (no answer) or "invalid" (none that is one); answers of the app, 5xx too, are no failures.
+    """
+
+    target: str
+    count: int
+    kind: str
+    out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryTargets:
     """Where a share of the requests goes: so many *percent* of clients, and those whose *header* has one of these values."""
 
@@ -204,6 +217,12 @@ class Router(Protocol):
         """Wait until requests are held for services that sleep, and return these; nothing after *within* without any.
 
         Each is named about once a second while somebody waits. Problem OUTDATED, "proxy-unreachable".
+        """
+
+    async def failing(self, within: timedelta) -> Sequence[FailedTarget]:
+        """Wait until targets fail requests, and return these, each failure once; nothing after *within* without any.
+
+        Problem OUTDATED, "proxy-unreachable".
         """
 
     async def metrics(self) -> str:

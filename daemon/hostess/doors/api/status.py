@@ -74,7 +74,7 @@ class PlaceView(View):
 
     *locked* says who keeps deployments out, and why; it is empty where nobody does.
     *canary* is the release that is tried out, with its share. *storage* says which databases fill what they declare,
-    *unsaved* which ones have no schedule of backups.
+    *unsaved* which ones have no schedule of backups. *failing* says of which replicas the proxy gets no proper answers.
     """
 
     project: str
@@ -90,6 +90,7 @@ class PlaceView(View):
     canary: str
     storage: tuple[str, ...]
     unsaved: tuple[str, ...]
+    failing: tuple[str, ...]
     urls: tuple[str, ...]
     last: str
     last_at: datetime | None
@@ -242,6 +243,12 @@ async def _place(call: Call, place: Place) -> PlaceView:
         ),
         unsaved=tuple(
             each.name for each in (live.workloads.values() if live else ()) if each.is_database and not each.backups
+        ),
+        failing=tuple(
+            f"{each.requests_failed} requests to replica v{each.release}.{each.replica} of {service.name} ({each.last_failure})"
+            for service in found
+            for each in service.containers
+            if each.requests_failed
         ),
         urls=tuple(url for service in found for url in service.urls),
         last=str(newest[0].state) if newest else "",

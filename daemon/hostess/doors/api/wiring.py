@@ -31,6 +31,7 @@ from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.collector import Collector
 from hostess.services.keeping.crash_loops import CrashLoops
+from hostess.services.keeping.failed_requests import FailedRequests
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.kept_services import KeptServices
 from hostess.services.keeping.removal import Removal
@@ -66,6 +67,7 @@ class ApiServices:
     deployments: Deployments
     replicas: Replicas
     checkups: Checkups
+    failed: FailedRequests
     autoscaler: Autoscaler
     loops: CrashLoops
     host: HostWatch

@@ -38,7 +38,8 @@ class PortView(View):
 class ContainerView(View):
     """A replica. *state* is the engine's word, or unhealthy; *health* starting, healthy, unhealthy, restarting, crash-looping, stopped.
 
-    *cpu* (cores, of late) and *memory* (bytes) are what it uses; None where that is not known.
+    *cpu* (cores, of late) and *memory* (bytes) are what it uses; None where that is not known. *requests_failed* is how many requests
+    of late got no proper answer of it, as the proxy tells, *last_failure* how the last one did not (connect, closed, invalid; "" for none).
     """
 
     id: str
@@ -52,6 +53,8 @@ class ContainerView(View):
     started_at: datetime | None
     cpu: float | None
     memory: int | None
+    requests_failed: int
+    last_failure: str
 
 
 class StorageView(View):
@@ -223,6 +226,7 @@ def _storage(services: ApiServices, release: Release, workload: Workload) -> Sto
 
 def _container(services: ApiServices, container: Container) -> ContainerView:
     unwell, using = services.checkups.unwell, services.usage.of(container)
+    failed = services.failed.of(container.address)
     return ContainerView(
         id=container.id[:SHORT],
         replica=container.labels.get(labels.REPLICA, ""),
@@ -242,6 +246,8 @@ def _container(services: ApiServices, container: Container) -> ContainerView:
         started_at=container.started_at,
         cpu=round(using.cpu, 3) if using is not None and using.cpu is not None else None,
         memory=using.memory if using is not None else None,
+        requests_failed=failed.requests if failed else 0,
+        last_failure=failed.kind if failed else "",
     )
 
 

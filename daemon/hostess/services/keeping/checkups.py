@@ -1,4 +1,7 @@
-"""Checkups: every replica that serves is asked how it is at its own interval; one that is not well gets no requests and is restarted."""
+"""Checkups: every replica that serves is asked how it is at its own interval; one that is not well gets no requests and is restarted.
+
+One that fails requests, as the proxy tells, is asked before its time. What it answers decides, as ever.
+"""
 
 import asyncio
 import logging
@@ -18,6 +21,7 @@ from hostess.domain.releases.release import Release, Workload
 from hostess.domain.waits import is_over
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.turns import Turns
+from hostess.services.keeping.failed_requests import FailedRequests
 from hostess.services.keeping.replacement import Replacement
 from hostess.services.keeping.replicas import DEFAULT_GRACE, Replicas, grace_of
 from hostess.services.keeping.retirement import leaving
@@ -38,6 +42,7 @@ class _Watched:
     health: Health
     container: Container
     condition: Condition = field(default_factory=Condition)
+    suspected: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def service(self) -> tuple[str, str, str]:
@@ -54,7 +59,7 @@ class _Restarted:
 class Checkups:
     """Watches the live replicas that have a check. Databases are watched, too, but never restarted: that would mend nothing."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         journal: Journal,
         replicas: Replicas,
@@ -62,8 +67,10 @@ class Checkups:
         routing: Routing,
         replacement: Replacement,
         turns: Turns,
+        failed: FailedRequests,
         clock: Clock,
     ) -> None:
+        self._failed = failed
         self._journal = journal
         self._replicas = replicas
         self._gate = gate
@@ -88,6 +95,12 @@ class Checkups:
     def began(self, container: str) -> None:
         """Know that a container was started again: whether it is well is seen by its next answer."""
         self._unproved.add(container)
+
+    def suspect(self, addresses: Collection[str]) -> None:
+        """Ask those of these replicas soon that are watched and have given no reason for doubt yet."""
+        for watched in self._watched.values():
+            if watched.container.address in addresses:
+                watched.suspected.set()
 
     async def look(self) -> None:
         """Begin to watch the replicas that have become live, and forget those that are no longer. Each goes on by itself."""
@@ -127,14 +140,40 @@ class Checkups:
 
     async def _watch(self, watched: _Watched) -> None:
         pause = max(watched.health.interval.total_seconds(), COMMAND_PAUSE)
+        early = False
         while self._watched.get(watched.container.id) is watched:
-            await self._clock.sleep(pause)
+            early = await self._rest(watched, pause, attentive=not early and not watched.condition.failures)
             try:
                 await self._check(watched)
             except Problem as problem:  # the engine or the journal is away: that says nothing of the replica
                 log.info("%s of %s could not be checked: %s", watched.workload.name, watched.place.network, problem)
             except Exception:
                 log.exception("the check of %s of %s failed", watched.workload.name, watched.place.network)
+
+    async def _rest(self, watched: _Watched, pause: float, *, attentive: bool) -> bool:
+        """Return when it is time for the next check; with *attentive* soon after a suspicion, True then.
+
+        A check that comes early takes the place of the next one: however many requests fail, there are no more than twice as many, and
+        who answers none has as many intervals left as ever.
+        """
+        if not attentive:
+            await self._clock.sleep(pause)
+            watched.suspected.clear()
+            return False
+        await self._clock.sleep(COMMAND_PAUSE)
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(pause - COMMAND_PAUSE)),
+            asyncio.ensure_future(watched.suspected.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        early = watched.suspected.is_set()
+        watched.suspected.clear()
+        return early
 
     async def _check(self, watched: _Watched) -> None:
         answer = await self._gate.ask(watched.workload, watched.container)
@@ -153,7 +192,9 @@ class Checkups:
                 watched.condition = before
                 return
             await self._publish()
-            message = f"a replica of {watched.workload.name} is unhealthy: it {answer.evidence}"
+            failed = self._failed.of(watched.container.address)
+            also = f"; {failed.text}" if failed else ""
+            message = f"a replica of {watched.workload.name} is unhealthy: it {answer.evidence}{also}"
             await self._tell(watched, "service.unhealthy", message, await self._evidence(watched, answer))
         await self._restart(watched)
 
@@ -230,7 +271,11 @@ class Checkups:
         with suppress(Problem):  # the engine is away: the answer was enough
             tail = (await self._gate.tail(watched.container.id))[-TAIL:]
         failures = watched.condition.failures
-        return {"state": "unhealthy", "evidence": answer.evidence, "failures": failures, "tail": list(tail)}
+        failed = self._failed.of(watched.container.address)
+        passive = (
+            {"requests_failed": failed.requests, "last_failure": failed.kind, "left_out": failed.out} if failed else {}
+        )
+        return {"state": "unhealthy", "evidence": answer.evidence, "failures": failures, **passive, "tail": list(tail)}
 
     async def _tell(self, watched: _Watched, kind: str, message: str, evidence: Mapping[str, object]) -> None:
         project, environment, service = watched.service
