@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hostess import __version__
 from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.domain import labels
+from hostess.domain.crash_loops import Health
 from hostess.domain.ports import FailedTarget
 from hostess.domain.problem import Problem
 from hostess.doors.api.app import OPERATIONS
@@ -158,6 +159,31 @@ async def test_what_the_host_and_each_replica_use(stage: Stage) -> None:
     assert replica["memory"] == 50_000_000
     assert replica["cpu"] > 0
     assert re.search(r"Memory: +.* in use, \d+ %", shown.out)
+
+
+async def test_states_of_replicas_are_figures(stage: Stage) -> None:
+    """Each service has a number for each state; what was stopped is counted as that, and how many are wanted stays."""
+    await stage.live()
+    (web,) = [c for c in await stage.engine.containers({}) if c.labels[labels.SERVICE] == "web"]
+    place = 'project="shop",environment="production",service="web"'
+
+    async def states() -> dict[str, int]:
+        stage.world.usage.look_around()
+        await stage.world.usage.look()
+        said = (await stage.ask("GET /metrics")).text
+        assert f"hostess_replicas_wanted{{{place}}} 1\n" in said
+        found = re.findall(rf'^hostess_replicas{{{place},state="([a-z-]+)"}} (\d+)$', said, re.MULTILINE)
+        return {state: int(count) for state, count in found}
+
+    none = dict.fromkeys(map(str, Health), 0)
+    assert await states() == none | {"healthy": 1}
+    stage.world.checkups.began(web.id)
+    await stage.world.checkups.look()
+    assert await states() == none | {"starting": 1}
+    await stage.engine.stop(web.id, timedelta(seconds=5))
+    assert await states() == none | {"stopped": 1}
+    await stage.engine.remove(web.id)
+    assert await states() == none
 
 
 async def test_who_fails_requests_is_shown(stage: Stage) -> None:

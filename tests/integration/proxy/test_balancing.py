@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess_proxy.balancing import FAILURES
-from hostess_proxy.client import Failed
 from hostess_proxy.draining import drain
 from hostess_proxy.retries import FLOOR
 from hostess_proxy.targets import Target
@@ -319,14 +320,15 @@ async def test_who_fails_is_told(tmp_path: Path) -> None:
     async with a_backend("B", gone) as bad, a_backend() as good, a_proxy(tmp_path, WORKERS="1") as proxy:
         routes = [{"host": "a.x", "service": "web", "release": "1", "targets": [bad.address, good.address]}]
         await proxy.client.publish({"routes": routes})
-        listening = asyncio.create_task(proxy.client.failing())
+        router = SocketRouter(tmp_path / "run")
+        listening = asyncio.create_task(router.failing(timedelta(seconds=30)))
         for _ in range(10):
             await proxy.get(b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 0\r\n\r\n")
-        told: list[Failed] = await listening
+        told = list(await listening)
         while sum(each.count for each in told) < FAILURES:
-            told += await proxy.client.failing()
+            told += await router.failing(timedelta(seconds=30))
 
         assert {each.target for each in told} == {bad.address}
         assert sum(each.count for each in told) == FAILURES
         assert (told[-1].kind, told[-1].out) == ("closed", True)
-        assert await proxy.client.failing(within=0.0) == []
+        assert await router.failing(timedelta()) == []

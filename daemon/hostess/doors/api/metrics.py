@@ -8,6 +8,7 @@ from aiohttp import web
 
 from hostess import __version__
 from hostess.domain import labels
+from hostess.domain.crash_loops import Health, health_of
 from hostess.domain.host_figures import Reading
 from hostess.domain.releases.release import State
 from hostess.doors.api.alerts import figures_of
@@ -33,6 +34,7 @@ async def metrics(call: Call, _: Nothing) -> web.Response:
         *_of_host(services.host.now()),
         *_of_disks([(use.name, use.used, use.size) for use in await services.storage.disks()]),
         *_of_replicas(call),
+        *_of_states(call),
         ("hostess_alerts", "What is wrong now, by level and kind.", figures_of(await services.alerts.now())),
     ]
     return web.Response(
@@ -151,6 +153,26 @@ def _of_replicas(call: Call) -> list[Figure]:
             "Whether the check of a replica goes well, or it has none.",
             [(mark, int(using.container.id not in unwell)) for mark, using in found],
         ),
+    ]
+
+
+def _of_states(call: Call) -> list[Figure]:
+    """Return how many replicas of each service are in each state: as many samples for a service, however often it is replaced."""
+    services = call.services
+    checkups, loops = services.checkups, services.loops
+    wanted, states = [], []
+    for each in services.usage.standing:
+        place, workload = each.place, each.workload
+        names = {"project": place.project, "environment": place.environment, "service": workload.name}
+        found = Counter(
+            health_of(c.state, well=c.id not in checkups.unwell, proved=checkups.proved(c.id), looping=loops.lasts(c))
+            for c in each.containers
+        )
+        wanted.append((_labels(**names), workload.replicas))
+        states += [(_labels(**names, state=str(state)), found[state]) for state in Health]
+    return [
+        ("hostess_replicas_wanted", "Replicas that a service of what is live shall have.", wanted),
+        ("hostess_replicas", "Replicas of a service of what is live, by their state.", states),
     ]
 
 

@@ -9,7 +9,7 @@ from hostess.domain.ports import Clock, Container, Journal
 from hostess.domain.ports.usage import Usage, UsageMeter
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
-from hostess.domain.releases.plan import matching
+from hostess.domain.releases.plan import is_of, matching
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.scaling import Reading
 from hostess.services.keeping.replicas import Replicas
@@ -40,6 +40,15 @@ class Using:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A service of what is live, and all its replicas as they were last found: those too that do not run, and none."""
+
+    place: Place
+    workload: Workload
+    containers: tuple[Container, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """A service and the replicas of it that serve."""
 
@@ -63,6 +72,7 @@ class UsageWatch:
         self._meter = meter
         self._clock = clock
         self._observed: list[Observed] = []
+        self._standing: list[Standing] = []
         self._around: datetime | None = None
         self._read: dict[str, _Read] = {}
         self._cores: dict[str, float] = {}
@@ -73,6 +83,11 @@ class UsageWatch:
     def observed(self) -> Sequence[Observed]:
         """The services that are watched, as they were last found."""
         return self._observed
+
+    @property
+    def standing(self) -> Sequence[Standing]:
+        """All services of what is live that have replicas, as they were last found: at most a minute ago."""
+        return self._standing
 
     @property
     def read_at(self) -> datetime | None:
@@ -144,12 +159,13 @@ class UsageWatch:
         ]
         there = await self._replicas.everywhere() if wanted else {}
         gone = await leaving(self._journal) if wanted else frozenset()
-        found = []
+        found, standing = [], []
         for place, live, workload in wanted:
             containers = [c for c in there.get((place.project, place.environment), []) if c.id not in gone]
+            standing.append(Standing(place, workload, tuple(c for c in containers if is_of(workload, c))))
             if own := tuple(matching(workload, containers)[: workload.replicas]):
                 found.append(Observed(place, live, workload, own))
-        self._observed = found
+        self._observed, self._standing = found, standing
         keys = {each.key for each in found}
         self._history = {key: history for key, history in self._history.items() if key in keys}
 
