@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[1]
 HOSTESS = Path(sys.executable).with_name("hostess")
@@ -107,8 +108,8 @@ class Installation:
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
-    """Start a daemon and its proxy; at the end remove them and everything that carries their label."""
+def installation(more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Installation]:
+    """Start a daemon and its proxy, with *more* settings; at the end remove them and everything that carries their label."""
     data = Path(tempfile.mkdtemp(prefix="hostess-bench."))
     settings = {
         "HOSTESS_DATA_DIR": str(data),
@@ -116,6 +117,7 @@ def installation() -> Iterator[Installation]:
         "HOSTESS_PROXY__HTTP": "127.0.0.1:0",
         "HOSTESS_PROXY__HTTPS": "",
         "HOSTESS_ACME__DIRECTORY": "",
+        **more,
     }
     with (data / "daemon.log").open("wb") as log:
         daemon = subprocess.Popen([HOSTESS, "daemon"], env={**PLAIN, **settings}, stdout=log, stderr=log)
