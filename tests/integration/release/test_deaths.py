@@ -150,6 +150,35 @@ async def test_what_was_asked_for_is_no_death(bench: Bench) -> None:
     assert await told(bench, "service.died") == []
 
 
+@pytest.mark.parametrize("stops", [["kill", "die", "start"], ["kill", "die", "start", "kill", "die"]])
+async def test_stops_that_are_heard_of_together(bench: Bench, stops: list[str]) -> None:
+    """Stops and starts that are heard of all at once are no deaths, and end nothing: what ends by itself afterwards is told."""
+    app = await deployed(bench)
+    [container] = await bench.world.replicas.of_place("shop", "production")
+    for what in stops:
+        bench.engine.happens(what, container.id, 0 if what == "die" else None)
+    bench.engine.happens("oom", container.id)
+    await until_told(bench, "service.out-of-memory")  # all that was before has been heeded
+
+    app.end(7)
+    [death] = await until_told(bench, "service.died")
+
+    assert death.data["exit_code"] == 7
+
+
+async def test_a_life_ends_when_it_ended(bench: Bench) -> None:
+    """A replica that died and was started again before anybody could look lived until its death, and not until that start."""
+    await deployed(bench)
+    [container] = await bench.world.replicas.of_place("shop", "production")
+    bench.engine.happens("die", container.id, 3)
+    bench.engine.happens("start", container.id)
+
+    [death] = await until_told(bench, "service.died")
+
+    assert death.message.startswith("a replica of web ended by itself after ")
+    assert "after -" not in death.message
+
+
 async def looping(bench: Bench, monkeypatch: pytest.MonkeyPatch, rest: timedelta) -> App:
     """Deploy an app that ends three times in a row, and is stopped for it."""
     limits = Limits(deaths=3, steady=timedelta(minutes=1), first=rest, longest=rest)

@@ -97,9 +97,11 @@ class Deaths:
                     async with aclosing(self._engine.events(owned, since)) as events:  # type: ignore[type-var]  # a generator
                         async for event in events:
                             since, told = event.at + timedelta(microseconds=1), False
-                            self._note(event)
+                            life = self._note(event)
                             self._heard.begin(event.at)
-                            group.create_task(self._heed(event))
+                            group.create_task(
+                                self._heed(event, life, life.started_at) if life else self._heard.end(event.at)
+                            )
                 except Problem as problem:  # that it is away is told by the reconciler
                     log.log(logging.DEBUG if told else logging.INFO, "nothing is heard of the engine: %s", problem)
                     told = True
@@ -107,9 +109,11 @@ class Deaths:
 
     async def forget(self) -> None:
         """Forget what is known of containers that are gone."""
+        known = set(self._lives)
         there = {each.id for found in (await self._witnesses.replicas.everywhere()).values() for each in found}
         await self._witnesses.loops.forget_all_but(there)
-        self._lives = {container: life for container, life in self._lives.items() if container in there}
+        for container in known - there:
+            self._lives.pop(container, None)
 
     async def _catch_up(self, owned: Mapping[str, str]) -> datetime:
         """Tell what ended while no daemon listened, each replica once; return from when on is to be listened."""
@@ -160,12 +164,15 @@ class Deaths:
         except Exception:
             log.exception("what happened to %s could not be heeded", container[:12])
 
-    def _note(self, event: ContainerEvent) -> None:
-        """Remember what an event says, before anybody is asked for more."""
+    def _note(self, event: ContainerEvent) -> _Life | None:
+        """Remember what an event says, before anybody is asked for more: the next one may be here already.
+
+        Return the life in which it happened; None for an end that was asked for, with which a life is over.
+        """
         life = self._lives.setdefault(event.container, _Life())
         match event.what:
             case "start":
-                life.started_at, life.asked, life.out_of_memory = event.at, False, False
+                life.started_at, life.asked = event.at, False
             case "kill":
                 life.asked = True
             case "oom":
@@ -174,15 +181,16 @@ class Deaths:
                 life.ends += 1
         if event.what in {"start", "die"}:
             self._witnesses.usage.look_around()
+        if event.what == "die" and life.asked:
+            del self._lives[event.container]
+            return None
+        return life
 
-    async def _heed(self, event: ContainerEvent) -> None:
-        """Act upon an event; that something goes wrong here costs only what would have been told."""
-        life = self._lives[event.container]
+    async def _heed(self, event: ContainerEvent, life: _Life, started_at: datetime | None) -> None:
+        """Act upon an event in a life that had *started_at* then; what goes wrong here costs only what would have been told."""
         try:
-            if event.what == "die" and life.asked:
-                self._lives.pop(event.container, None)
-            elif event.what == "die":
-                await self._died(event, life)
+            if event.what == "die":
+                await self._died(event, life, started_at)
             elif event.what == "oom":
                 await self._short_of_memory(event, life)
             elif event.what == "start" and life.died:
@@ -193,8 +201,7 @@ class Deaths:
             log.exception("what happened to %s could not be heeded", event.container[:12])
         await self._heard.end(event.at)
 
-    async def _died(self, event: ContainerEvent, life: _Life) -> None:
-        started_at = life.started_at
+    async def _died(self, event: ContainerEvent, life: _Life, started_at: datetime | None) -> None:
         if event.exit_code == KILLED and not life.out_of_memory:
             await self._clock.sleep(LATE)
         found = await self._found(event.container)
