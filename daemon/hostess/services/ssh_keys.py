@@ -1,6 +1,7 @@
 """Keys for git over SSH: who may come in with one. Roles and projects mean what they mean for tokens."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from hostess.domain.ports import Clock
@@ -60,7 +61,8 @@ class SshKeys:
         found = next((each for each in await self.list() if each.id == key), None)
         now = self._clock.now()
         if found is not None and (found.used_at is None or now - found.used_at >= _USED_EVERY):
-            await self._records.used_ssh_key(found.id, now)
+            with suppress(Problem):  # a full disk
+                await self._records.used_ssh_key(found.id, now)
         return found
 
     async def list(self) -> list[SshKey]:

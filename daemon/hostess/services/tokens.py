@@ -79,7 +79,8 @@ class Tokens:
         if found is None or _expired(found, now):
             return None
         if found.used_at is None or now - found.used_at >= _USED_EVERY:
-            await self._journal.used_token(found.id, now)
+            with suppress(Problem):  # a full disk, where somebody has to come in who makes room
+                await self._journal.used_token(found.id, now)
         return found
 
     async def list(self) -> list[Token]:

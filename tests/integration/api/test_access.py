@@ -3,6 +3,8 @@
 import io
 import logging
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -68,6 +70,19 @@ async def test_nobody_comes_in_without_a_known_token(stage: Stage) -> None:
             said = await stage.ask(route(operation), BODIES.get(operation.name), token=token)
             assert (said.status, said.code) == (401, "unauthenticated"), operation.name
             assert "WWW-Authenticate" in said.headers
+
+
+async def test_a_token_is_good_where_nothing_can_be_written(stage: Stage) -> None:
+    """Who comes in to make room on a full disk comes in, though it cannot be written down that the token was used."""
+    token = await stage.a_token("owner")
+    with closing(sqlite3.connect(stage.folder / "hostess.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # SQLite refuses every write of the daemon until this ends
+
+        said = await stage.ask("GET /v1/whoami", token=token)
+        made = await stage.ask("POST /v1/projects", {"name": "shop"}, token=token)
+
+    assert (said.status, said.json["role"]) == (200, "owner")
+    assert made.code == "journal-failed"
 
 
 async def test_a_role_may_do_what_it_may_and_nothing_else(stage: Stage) -> None:
