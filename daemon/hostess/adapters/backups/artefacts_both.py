@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 
-from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, unpacked
+from hostess.adapters.backups.artefacts_folder import MANIFEST, FolderArtefacts, Packed, manifest_text, unpacked
 from hostess.adapters.backups.bucket_obstore import Bucket
 from hostess.adapters.backups.encryption_age import Seal
 from hostess.domain.backups.backup import BUCKET, FOLDER, SUFFIX, Written, damaged
@@ -129,7 +129,7 @@ class BothArtefacts:
         """Return the manifest."""
         if self._here.has(path + MANIFEST):
             return self._here.manifest(path)
-        return b"".join(self._there.pieces(path + MANIFEST)).decode()
+        return manifest_text(path, self._there.pieces(path + MANIFEST))
 
     def remove(self, path: str) -> None:
         """Remove an artefact and its manifest from both."""

@@ -24,6 +24,8 @@ PIECE = 4 * 1024 * 1024
 READ = 1024 * 1024
 LEVEL = 3
 MANIFEST = ".json"
+LARGEST_MANIFEST = 64 * 1024 * 1024
+"""Bytes: a table takes about a hundred. Whoever can write to a bucket must not fill the memory of its readers."""
 BEGUN = ".part"
 _NUMBER = 6
 
@@ -99,9 +101,8 @@ class FolderArtefacts:
         return {f"{folder}/{name.removesuffix(MANIFEST)}": "" for name in names}
 
     def manifest(self, path: str) -> str:
-        """Return the manifest of an artefact. Problem "backup-gone"."""
-        with _told("read", path + MANIFEST), self._open(path + MANIFEST) as file:
-            return file.read().decode()
+        """Return the manifest of an artefact. Problem "backup-gone", "backup-damaged"."""
+        return manifest_text(path, self.pieces(path + MANIFEST))
 
     def remove(self, path: str) -> None:
         """Remove an artefact, its manifest first: what has none is no backup."""
@@ -168,6 +169,19 @@ class Packed:
     def written(self) -> Written:
         """What was taken."""
         return Written(self._size, self._digest.hexdigest(), tuple(self._counted))
+
+
+def manifest_text(path: str, pieces: Iterable[bytes]) -> str:
+    """Return the manifest that comes in *pieces*. Problem "backup-damaged" for what is no text, or larger than any of ours."""
+    data = bytearray()
+    for piece in pieces:
+        data += piece
+        if len(data) > LARGEST_MANIFEST:
+            raise Problem("backup-damaged", f"the manifest of {path} has more than {LARGEST_MANIFEST} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Problem("backup-damaged", f"the manifest of {path} is no text: {error}") from error
 
 
 def unpacked(path: str, pieces: Iterator[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:

@@ -1,9 +1,12 @@
 """Backups: what the journal and the manifest say of one, how its object is named, and which ones retention lets go. Pure."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from hostess.domain.codec import CodecError, from_json
 from hostess.domain.problem import Problem
 
 FORMAT = 1
@@ -18,6 +21,7 @@ FOLDER, BUCKET = "folder", "bucket"
 MANUAL, SCHEDULED, SAFETY, RECOVERED, HOST = "manual", "scheduled", "pre-restore", "recovered", "host"
 FOR_RESTORES = frozenset({SAFETY, RECOVERED})
 """Those that are made for the sake of a restore. Those of HOST belong to a backup of the host, and go with it."""
+_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{1,16}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,39 @@ class Heard:
 def new_id(now: datetime, token: str) -> str:
     """Return the id of a backup that begins *now*; *token* keeps two of one second apart."""
     return f"{now:%Y%m%d-%H%M%S}-{token[:6].lower().replace('_', '0').replace('-', '0')}"
+
+
+def manifest_from(text: str, file: str) -> Manifest:
+    """Return the manifest of *file* that *text* is. Problem "backup-damaged"."""
+    try:
+        return from_json(Manifest, json.loads(text))
+    except (ValueError, CodecError, RecursionError) as error:
+        raise Problem("backup-damaged", f"the manifest of {file} cannot be read: {error}") from error
+
+
+def adopted(manifest: Manifest) -> Backup:
+    """Return the backup that a manifest of another installation tells of. Problem "backup-damaged" for what none would have written.
+
+    No backup of the host here leads to it, so that one that belonged to such a backup there counts as one that somebody has asked for.
+    """
+    try:
+        ended_at = manifest.started_at + timedelta(seconds=manifest.seconds)
+    except (OverflowError, ValueError) as error:
+        raise Problem("backup-damaged", f"its manifest has an impossible duration: {error}") from error
+    if not _ID.fullmatch(manifest.backup) or manifest.started_at.tzinfo is None or manifest.size < 0:
+        raise Problem("backup-damaged", "its manifest has an id, a time or a size that no backup has")
+    return Backup(
+        id=manifest.backup,
+        project=manifest.project,
+        environment=manifest.environment,
+        service=manifest.service,
+        trigger=manifest.trigger if manifest.trigger in {SCHEDULED, *FOR_RESTORES} else MANUAL,
+        started_at=manifest.started_at,
+        state=OK,
+        ended_at=ended_at,
+        size=manifest.size,
+        checksum=manifest.sha256,
+    )
 
 
 def partial_for(backup: Backup, missing: str, why: str) -> Backup:

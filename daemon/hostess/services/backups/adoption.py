@@ -1,13 +1,10 @@
 """Backups that lie at their place, and that this installation has not made: those of a host that is gone are taken over."""
 
 import asyncio
-import json
 import logging
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
-from hostess.domain.backups.backup import BUCKET, FOLDER, OK, SUFFIX, Backup, Manifest, partial_for
-from hostess.domain.codec import CodecError, from_json
+from hostess.domain.backups.backup import BUCKET, FOLDER, SUFFIX, Backup, adopted, manifest_from, partial_for
 from hostess.domain.names import name_fault
 from hostess.domain.ports import Artefacts, Clock, Journal
 from hostess.domain.problem import Problem
@@ -63,28 +60,15 @@ class Adoption:
         return Adopted(tuple(taken), refused)
 
     async def _taken(self, place: tuple[str, str, str], path: str, missing: str) -> Backup:
-        text = await asyncio.to_thread(self._artefacts.manifest, path)
-        try:
-            manifest = from_json(Manifest, json.loads(text))
-        except (ValueError, CodecError) as error:
-            raise Problem("backup-damaged", f"its manifest cannot be read: {error}") from error
-        backup = Backup(
-            id=manifest.backup,
-            project=manifest.project,
-            environment=manifest.environment,
-            service=manifest.service,
-            trigger=manifest.trigger,
-            started_at=manifest.started_at,
-            state=OK,
-            ended_at=manifest.started_at + timedelta(seconds=manifest.seconds),
-            size=manifest.size,
-            checksum=manifest.sha256,
-        )
+        file = path.rpartition("/")[2]
+        backup = adopted(manifest_from(await asyncio.to_thread(self._artefacts.manifest, path), file))
         if (backup.project, backup.environment, backup.service) != place or backup.path != path:
             raise Problem("backup-damaged", f"its manifest is that of {backup.path}")
+        if backup.id in {each.id for each in await self._journal.backups()}:
+            raise Problem("backup-damaged", "its id is that of a backup of another service")
         found = await asyncio.to_thread(self._artefacts.checksum, path, missing)
-        if found != manifest.sha256:
-            raise Problem("backup-damaged", f"its SHA-256 is {found}, and it was written with {manifest.sha256}")
+        if found != backup.checksum:
+            raise Problem("backup-damaged", f"its SHA-256 is {found}, and it was written with {backup.checksum}")
         if missing in {FOLDER, BUCKET}:
             backup = replace(partial_for(backup, missing, "it was found so"), missing=missing)
         await self._journal.put_backup(backup)

@@ -1,14 +1,23 @@
 """Restores: a safety backup first, the backup loaded beside the live data and checked, then put in its place; or nothing has changed."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
-from hostess.domain.backups.backup import FAILED, GOOD, OK, RUNNING, SAFETY, Backup, Manifest, Restore, new_id
-from hostess.domain.codec import CodecError, from_json
+from hostess.domain.backups.backup import (
+    FAILED,
+    GOOD,
+    OK,
+    RUNNING,
+    SAFETY,
+    Backup,
+    Manifest,
+    Restore,
+    manifest_from,
+    new_id,
+)
 from hostess.domain.databases.consumers import consumers
 from hostess.domain.hostess_yml.file import parse
 from hostess.domain.hostess_yml.stack import ServiceType
@@ -375,8 +384,4 @@ def users_of(target: Target) -> tuple[str, ...]:
 
 async def read_manifest(artefacts: Artefacts, backup: Backup) -> Manifest:
     """Return the manifest of a backup. Problem "backup-damaged" when it is none."""
-    text = await asyncio.to_thread(artefacts.manifest, backup.path)
-    try:
-        return from_json(Manifest, json.loads(text))
-    except (ValueError, CodecError) as error:
-        raise Problem("backup-damaged", f"the manifest of {backup.file} cannot be read: {error}") from error
+    return manifest_from(await asyncio.to_thread(artefacts.manifest, backup.path), backup.file)
