@@ -48,9 +48,14 @@ class ForgePush:
 def is_signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     """Whether the secret is behind a request: HMAC-SHA-256 of its body, or the token that GitLab sends. In constant time."""
     mac = hmac.new(secret.encode(), body, sha256).hexdigest().encode()
-    shown = [headers.get(name, "").removeprefix("sha256=").encode() for name in _SIGNATURES]
-    token = headers.get("X-Gitlab-Token", "").encode()
+    shown = [_shown(headers, name).removeprefix(b"sha256=") for name in _SIGNATURES]
+    token = _shown(headers, "X-Gitlab-Token")
     return any([*[hmac.compare_digest(each, mac) for each in shown], hmac.compare_digest(token, secret.encode())])
+
+
+def _shown(headers: Mapping[str, str], name: str) -> bytes:
+    """Return a header, whatever bytes somebody has sent in it."""
+    return headers.get(name, "").encode(errors="surrogateescape")
 
 
 def pushed(headers: Mapping[str, str], body: bytes) -> ForgePush | None:
@@ -67,7 +72,7 @@ def pushed(headers: Mapping[str, str], body: bytes) -> ForgePush | None:
     branch = ref.removeprefix(HEADS)
     if branch == ref:
         return None
-    if len(branch) > _LONGEST_BRANCH or not _BRANCH.fullmatch(branch):
+    if len(branch) > _LONGEST_BRANCH or not _BRANCH.fullmatch(branch) or not _is_text(branch):
         raise Problem("bad-request", "the body names a branch that git would not have")
     return ForgePush(branch, _who(told))
 
@@ -96,6 +101,15 @@ def checked_url(text: str) -> str:
             "webhook-invalid", "there is a user in the URL", remedy="use --user, which keeps the password sealed"
         )
     return text.strip()
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8, which half a character of JSON's cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _who(told: Mapping[str, object]) -> str:

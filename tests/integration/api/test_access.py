@@ -171,6 +171,7 @@ async def test_own_names_and_addresses_are_answered(stage: Stage, host: str) -> 
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[evil"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],

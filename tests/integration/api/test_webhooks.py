@@ -239,3 +239,33 @@ async def test_an_event_that_is_too_large(stage: Stage) -> None:
     )
 
     assert (said.status, said.code) == (413, "body-too-large")
+
+
+async def test_many_events_that_are_large(stage: Stage) -> None:
+    """What nobody has signed yet is bounded in all, too: with too much of it under way there is no room for more, for a while."""
+    enough = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b" " * (4 * 1024 * 1024)
+        await enough.wait()
+
+    async def sent() -> int:
+        headers = {"Content-Type": "application/json"}
+        async with stage.session.post(f"{stage.url}/v1/projects/shop/webhook", data=slow(), headers=headers) as answer:
+            return answer.status
+
+    async def small() -> Said:
+        return await stage.ask(HOOK, token="", data=b"{}", headers={"Content-Type": "application/json"})
+
+    flood = [asyncio.create_task(sent()) for _ in range(17)]
+    async with asyncio.timeout(WITHIN):
+        while (said := await small()).status == 401:
+            await asyncio.sleep(0.05)
+    enough.set()
+    statuses = await asyncio.gather(*flood)
+    after = await small()
+
+    assert (said.status, said.code) == (429, "too-many-requests")
+    assert int(said.headers["Retry-After"]) > 0
+    assert set(statuses) == {401, 429}
+    assert after.status == 401

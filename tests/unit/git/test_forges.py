@@ -41,6 +41,8 @@ def test_the_secret_is_behind_it(headers: dict[str, str]) -> None:
         {"X-Gitlab-Token": MAC},
         {"X-Gitlab-Token": ""},
         {"X-Gitlab-Token": "é"},
+        {"X-Gitlab-Token": "\udcff"},
+        {"X-Hub-Signature-256": "sha256=\udcff"},
         {"X-Gitlab-Token": SECRET[:-1]},
     ],
 )
@@ -110,6 +112,7 @@ def test_what_asks_for_nothing(headers: dict[str, str], body: bytes) -> None:
                 "x.lock",
                 "a/.b",
                 "a" * 201,
+                "\ud800",
             )
         ],
     ],

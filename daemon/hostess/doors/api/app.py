@@ -46,7 +46,7 @@ from hostess.doors.api import (
 )
 from hostess.doors.api.caller import NOBODY, Caller, identify, key_of
 from hostess.doors.api.guards import Handler, guards, mark
-from hostess.doors.api.limits import Limits
+from hostess.doors.api.limits import UNSIGNED, Limits, Unsigned
 from hostess.doors.api.openapi import document
 from hostess.doors.api.operation import JSON, Call, Operation, read, respond
 from hostess.doors.api.reference import as_html, blocks
@@ -106,6 +106,7 @@ def make_app(services: ApiServices) -> web.Application:
     app = web.Application(middlewares=guards(services), client_max_size=BODY)
     app[SERVICES] = services
     app[CLOSING] = asyncio.Event()
+    app[UNSIGNED] = Unsigned()
     app.on_response_prepare.append(mark)
     app.on_shutdown.append(_close)
     described = document(OPERATIONS, __version__)

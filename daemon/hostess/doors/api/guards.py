@@ -87,9 +87,17 @@ def _check_host(services: ApiServices, request: web.Request) -> None:
 def _check_origin(request: web.Request) -> None:
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site", "none")
-    foreign = origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower()
+    foreign = origin is not None and _place(origin) != request.headers.get("Host", "").lower()
     if foreign or site not in {"none", "same-origin"}:
         raise Problem("cross-origin", "requests from pages of other origins are refused")
+
+
+def _place(origin: str) -> str | None:
+    """Return host and port of an origin; None for what is no URL."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:

@@ -5,12 +5,46 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from aiohttp import web
+
 from hostess.doors.api.problems import TooManyRequests
 
 BURST_SECONDS = 10
 """What may come at once, in seconds of the rate, after a while of silence."""
 CALLERS = 4096
 """Callers that are kept in mind; of more the one that was silent longest is forgotten."""
+
+
+STRANGERS = 64 * 1024 * 1024
+"""Bytes of bodies that are in memory before it is known who sent them."""
+
+
+class Unsigned:
+    """Bytes that nobody is known to have sent, of all requests together; they are held as long as `held` runs."""
+
+    def __init__(self, most: int = STRANGERS) -> None:
+        self._most = most
+        self._now = 0
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[int], None]]:
+        """Give what counts so many bytes more; it raises TooManyRequests when there is no room for them."""
+        own = 0
+
+        def more(size: int) -> None:
+            nonlocal own
+            if self._now + size > self._most:
+                raise TooManyRequests("too much comes at once from whom nobody knows yet", 1)
+            self._now += size
+            own += size
+
+        try:
+            yield more
+        finally:
+            self._now -= own
+
+
+UNSIGNED = web.AppKey("unsigned", Unsigned)
 
 
 class Limits:

@@ -1,6 +1,7 @@
 """Webhooks of forges: set by people, and called by GitHub, GitLab, Gitea or Forgejo when somebody pushes there."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from hostess.domain.forges import Webhook
 from hostess.domain.problem import Problem
+from hostess.doors.api.limits import UNSIGNED
 from hostess.doors.api.operation import JSON, Call, Given, Nothing, View, op
 
 LARGEST = 4 * 1024 * 1024
@@ -77,17 +79,19 @@ async def hear_forge(call: Call, _: Nothing) -> Heard:
 
     What was pushed is fetched from the repository that the webhook names, and deployed; `hostess events` tells what came of it.
     """
-    body = await _body(call.request)
-    push = await call.services.webhooks.take(call.path["project"], call.request.headers, body)
+    with call.request.app[UNSIGNED].held() as counted:
+        body = await _body(call.request, counted)
+        push = await call.services.webhooks.take(call.path["project"], call.request.headers, body)
     return Heard(branch=push.branch if push else "")
 
 
-async def _body(request: web.Request) -> bytes:
-    """Return the body; nobody is known yet, so it has bounds of its own."""
+async def _body(request: web.Request, counted: Callable[[int], None]) -> bytes:
+    """Return the body; nobody is known yet, so it has bounds of its own, and *counted* together with all others."""
     body = bytearray()
     try:
         async with asyncio.timeout(QUIET):
             async for piece in request.content.iter_any():
+                counted(len(piece))
                 body += piece
                 if len(body) > LARGEST:
                     raise Problem("body-too-large", f"the event is larger than {LARGEST // 1024**2} MiB")
