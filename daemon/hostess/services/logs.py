@@ -1,7 +1,7 @@
 """What the replicas of a service write: the last lines, or on and on across replacements, with bounded memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from hostess.domain import labels
 from hostess.domain.ports import Clock, Container, Engine, LogLine, Redactor
 from hostess.domain.problem import Problem
 from hostess.services.keeping.replicas import Replicas
-from hostess.services.past_logs import replica_of
+from hostess.services.past_logs import Past, replica_of
 
 LOOK_AGAIN = 2.0
 WAITING = 500
@@ -51,24 +51,22 @@ class Logs:
         """Return the last lines of the replicas there are, stopped ones too, by time."""
         containers = await self._containers(wanted)
         logs = await asyncio.gather(*(self._engine.logs(container.id, wanted.tail) for container in containers))
-        lines = [
-            self._written(container, line)
-            for container, found in zip(containers, logs, strict=True)
-            for line in found
-            if wanted.since is None or line.at > wanted.since
-        ]
+        kept = []
         if wanted.previous:
-            lines += await self._past(wanted)
-        return sorted(lines, key=lambda line: line.at)
+            kept = await self._replicas.past_logs.of(wanted.project, wanted.environment, wanted.service)
+        # Many lines take seconds, in which everybody else has to be answered, too.
+        return await asyncio.to_thread(self._shown, wanted, list(zip(containers, logs, strict=True)), kept)
 
-    async def _past(self, wanted: Wanted) -> list[Written]:
-        kept = await self._replicas.past_logs.of(wanted.project, wanted.environment, wanted.service)
-        return [
-            Written(line.at, past.replica, line.stream, self._redactor.hide(line.text))
-            for past in kept
-            for line in past.lines[-wanted.tail :]
-            if wanted.tail and (wanted.since is None or line.at > wanted.since)
+    def _shown(
+        self, wanted: Wanted, there: Iterable[tuple[Container, Sequence[LogLine]]], gone: Iterable[Past]
+    ) -> list[Written]:
+        """Return what is wanted of these lines, without secrets, by time."""
+        found = [(replica_of(container), line) for container, lines in there for line in lines]
+        found += [(past.replica, line) for past in gone for line in past.lines[-wanted.tail :] if wanted.tail]
+        shown = [
+            self._written(replica, line) for replica, line in found if wanted.since is None or line.at > wanted.since
         ]
+        return sorted(shown, key=lambda line: line.at)
 
     async def follow(self, wanted: Wanted) -> AsyncGenerator[Written]:
         """Yield the last lines, then each new one, of later replicas too, until closed."""
@@ -110,7 +108,7 @@ class Logs:
     ) -> None:
         async for line in self._engine.follow(container.id, tail, since):
             if since is None or line.at > since:
-                await queue.put(self._written(container, line))
+                await queue.put(self._written(replica_of(container), line))
 
     async def _containers(self, wanted: Wanted) -> list[Container]:
         return [
@@ -119,8 +117,8 @@ class Logs:
             if labels.is_replica(container.labels) and container.labels.get(labels.SERVICE) == wanted.service
         ]
 
-    def _written(self, container: Container, line: LogLine) -> Written:
-        return Written(line.at, replica_of(container), line.stream, self._redactor.hide(line.text))
+    def _written(self, replica: str, line: LogLine) -> Written:
+        return Written(line.at, replica, line.stream, self._redactor.hide(line.text))
 
 
 def _first(several: ExceptionGroup[Problem]) -> Problem:

@@ -53,11 +53,15 @@ class PastLogs:
                 return
             place, now = _place(container), self._clock.now()
             self._redactor.learn(await self._secrets(container))
-            hidden = [replace(line, text=self._redactor.hide(line.text)) for line in lines]
             name = f"{now:%Y%m%dT%H%M%S.%f}-{replica_of(container)}"
-            await asyncio.to_thread(self._files.put, place, name, self._vault.seal(written(hidden), _bound(place)), now)
+            await asyncio.to_thread(self._put, place, name, lines, now)
         except (Problem, OSError) as error:
             log.warning("the log of a container that goes is not kept: %s", error)
+
+    def _put(self, place: tuple[str, str, str], name: str, lines: Sequence[LogLine], now: datetime) -> None:
+        """Keep lines, without secrets and sealed. OSError."""
+        hidden = [replace(line, text=self._redactor.hide(line.text)) for line in lines]
+        self._files.put(place, name, self._vault.seal(written(hidden), _bound(place)), now)
 
     async def _secrets(self, container: Container) -> set[str]:
         """Return the secrets that a replica ran with: later, when its lines are read, others may have taken their place."""
@@ -76,9 +80,11 @@ class PastLogs:
 
     async def of(self, project: str, environment: str, service: str) -> list[Past]:
         """Return what is kept of a service, the oldest first; what cannot be read is left out."""
-        place = project, environment, service
+        return await asyncio.to_thread(self._read, (project, environment, service))
+
+    def _read(self, place: tuple[str, str, str]) -> list[Past]:
         found = []
-        for name, sealed in (await asyncio.to_thread(self._files.texts, place)).items():
+        for name, sealed in self._files.texts(place).items():
             try:
                 lines = read(self._vault.open(sealed, _bound(place)))
             except (Problem, ValueError) as error:

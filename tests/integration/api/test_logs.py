@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from hostess.adapters.past_logs_files import KEEP, FilePastLogs
 from hostess.domain.ports import LogLine
 from hostess.domain.redaction import SecretRedactor
 from hostess.services.past_logs import BYTES, read, written
-from tests.integration.api.stage import WITHIN, Stage
+from tests.integration.api.stage import WITHIN, Stage, served
 
 NOW = datetime.now(UTC)
 SECRET = "a-secret-of-mine"
 PLACE = ("shop", "production", "web")
+LOGS = "projects/shop/environments/production/services/web/logs"
 
 
 async def test_several_services_in_one_order(stage: Stage) -> None:
@@ -55,6 +60,37 @@ async def test_what_replicas_wrote_that_are_gone(stage: Stage) -> None:
     assert not any(text.encode() in kept for text in first)
     assert (await stage.hostess("projects", "delete", "shop", "--force")).code == 0
     assert not folder.exists()
+
+
+class Watched(SecretRedactor):
+    """A redactor that remembers on which threads it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[threading.Thread] = set()
+
+    def hide(self, text: str) -> str:
+        """Note who asks."""
+        self.threads.add(threading.current_thread())
+        return super().hide(text)
+
+
+@pytest.mark.parametrize("more", ["", "?previous=true&tail=2000"])
+async def test_many_lines_hold_up_nobody(stage: Stage, tmp_path: Path, more: str) -> None:
+    """Secrets in the lines of logs, thousands of them, are looked for on another thread than that which answers everybody."""
+    await stage.live()
+    [container, *_] = await stage.services.replicas.of_place(*PLACE[:2])
+    await stage.services.replicas.past_logs.keep(container)
+    watched = Watched()
+
+    async with served(replace(stage.services, redactor=watched), tmp_path) as url:
+        sent = {"Authorization": f"Bearer {stage.token}"}
+        async with stage.session.get(f"{url}/v1/{LOGS}{more}", headers=sent) as answer:
+            assert answer.status == 200
+            assert "PLAIN=word" in await answer.text()
+
+    assert watched.threads
+    assert threading.current_thread() not in watched.threads
 
 
 def test_how_much_is_kept(tmp_path: Path) -> None:
