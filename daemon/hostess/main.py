@@ -32,6 +32,7 @@ from hostess.doors.api.app import LINE, ApiServices, make_app
 from hostess.doors.git_http import GitHttp
 from hostess.doors.hook_socket import HookSocket
 from hostess.doors.ssh_socket import SshSocket
+from hostess.services.under_way import lasting
 from hostess.wiring.git_access import ensure_project, key_id, may_git, may_git_by_key
 
 RECONCILE_EVERY = timedelta(seconds=15)
@@ -88,9 +89,9 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await finish_recovery(world)
         await world.loops.recover()
         held = asyncio.Event()
-        loops = [world.reconciler.at_boot(held), world.retirement.run(), world.closures.run()]
+        loops = [world.reconciler.at_boot(held), lasting(world.retirement.run), lasting(world.closures.run)]
         if settings.proxy.managed:
-            loops.append(proxy.watch(world.routing.publish))
+            loops.append(lasting(partial(proxy.watch, world.routing.publish)))
         boot, *_ = await opened.enter_async_context(running(*loops))
         await until_held(held, boot)
         await world.jobs.recover()
@@ -110,8 +111,9 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         opened.push_async_callback(world.history.stop)
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
-        failing = world.failed.run(world.checkups.suspect)
-        watching = (world.orders.run(), world.sleeping.run(), world.deaths.run(), failing)
+        failing = partial(world.failed.run, world.checkups.suspect)
+        loops = (world.orders.run, world.sleeping.run, world.deaths.run, failing)
+        watching = [lasting(loop) for loop in loops]
         await opened.enter_async_context(running(*watching, keep_alive(os.environ)))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)

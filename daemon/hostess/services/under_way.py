@@ -2,13 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+ANEW = 5.0
+
 log = logging.getLogger(__name__)
+
+
+async def lasting(loop: Callable[[], Coroutine[object, object, None]], pause: float = ANEW) -> None:
+    """Run one of the daemon's loops until it returns.
+
+    One that ends in an error, which is a bug, is in the log, and begun anew after *pause* seconds: what it does must not stop for good.
+    """
+    while True:
+        try:
+            return await loop()
+        except Exception:
+            log.exception("a part of the daemon ended in a bug, and is begun anew")
+        await asyncio.sleep(pause)
 
 
 class UnderWay(Generic[T]):

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from hostess.services.under_way import UnderWay
+from hostess.services.under_way import UnderWay, lasting
 
 
 async def done(word: str, held: asyncio.Event, seen: list[str]) -> str:
@@ -56,3 +56,32 @@ async def test_all_of_it_ends(caplog: pytest.LogCaptureFixture) -> None:
     await under_way.stop()
 
     assert (task is not None and task.cancelled(), seen, "a" in under_way, caplog.records) == (True, [], False, [])
+
+
+async def test_a_loop_that_ends_in_a_bug_is_begun_anew(caplog: pytest.LogCaptureFixture) -> None:
+    """It goes on from its beginning, as often as it takes, each bug is in the log, and it can be cancelled as any other."""
+    runs, forever = list[int](), asyncio.Event()
+
+    async def loop() -> None:
+        runs.append(len(runs))
+        if len(runs) < 3:
+            raise KeyError("a bug")
+        forever.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(lasting(loop, 0))
+    await asyncio.wait_for(forever.wait(), 10)
+    task.cancel()
+    await asyncio.wait({task})
+
+    assert (runs, task.cancelled()) == ([0, 1, 2], True)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+
+
+async def test_a_loop_that_returns_is_over() -> None:
+    """What has nothing to do on this host ends."""
+
+    async def loop() -> None:
+        return
+
+    await asyncio.wait_for(lasting(loop), 10)
