@@ -12,6 +12,7 @@ from hostess.domain.releases.release import Workload
 
 WAKE = Wake(requests=1000, seconds=60)
 """How many requests wait for a service, by each worker of the proxy, and for how long."""
+FIRST_REST, LONGEST_REST = timedelta(seconds=10), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,24 @@ class Rest:
 
     since: datetime
     begun: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A release's service did not start *at* that time, the last of so many *times* in a row."""
+
+    at: datetime
+    release: int
+    times: int = 1
+
+    def rests(self, release: int, now: datetime, first: timedelta = FIRST_REST) -> bool:
+        """Whether it is left alone, however many wait for it: longer each time, for strangers must not have it started for ever."""
+        rest: timedelta = min(first * 2 ** min(self.times - 1, 10), LONGEST_REST)
+        return release == self.release and timedelta(0) <= now - self.at < rest
+
+    def again(self, release: int, now: datetime) -> "Failure":
+        """Return what is remembered after one more."""
+        return Failure(now, release, self.times + 1 if release == self.release else 1)
 
 
 def wake_of(workload: Workload) -> Wake | None:

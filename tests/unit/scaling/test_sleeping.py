@@ -11,7 +11,7 @@ from hostess.domain.ports import Called, TargetLoad
 from hostess.domain.releases.release import Release
 from hostess.domain.routing.waiting import waited_for
 from hostess.domain.scaling import Pace, Reading, Room, wanted
-from hostess.domain.sleeping import Rest, falls_asleep, rested, wake_of
+from hostess.domain.sleeping import Failure, Rest, falls_asleep, rested, wake_of
 from tests.build import a_release, a_workload
 from tests.unit.scaling.traces import START
 
@@ -130,3 +130,18 @@ def test_who_is_awake_is_not_woken() -> None:
     assert waited_for(Called("shop", "web", "a.x", "/"), {("shop", "production"): awake}, {}) is None
     assert wake_of(awake.workloads["web"]) is None
     assert wake_of(a_workload("web", replicas=0)) is None
+
+
+def test_what_does_not_start_rests_longer_each_time() -> None:
+    """However many strangers ask for it, a broken service is started seldom; another release is tried at once."""
+    failure, now, rests = Failure(START, 1), START, list[int]()
+    for _ in range(8):
+        second = next(s for s in range(1000) if not failure.rests(1, now + timedelta(seconds=s)))
+        rests.append(second)
+        now += timedelta(seconds=second)
+        failure = failure.again(1, now)
+
+    assert rests == [10, 20, 40, 80, 160, 300, 300, 300]
+    assert not failure.rests(2, now)
+    assert failure.again(2, now) == Failure(now, 2)
+    assert not failure.rests(1, now - timedelta(seconds=1))  # the clock was set back

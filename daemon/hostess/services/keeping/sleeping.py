@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from hostess.domain import labels
 from hostess.domain.ports import Called, Clock, Container, Journal, Router
@@ -19,6 +19,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.releases.release import OPEN, Release, Workload
 from hostess.domain.routing.live_domains import attached
 from hostess.domain.routing.waiting import waited_for
+from hostess.domain.sleeping import FIRST_REST, Failure
 from hostess.services.deploying.turns import Turns
 from hostess.services.deploying.undoing import Undoing
 from hostess.services.keeping.demand import load_of
@@ -32,8 +33,10 @@ from hostess.services.under_way import UnderWay
 
 LISTEN = timedelta(seconds=30)
 AGAIN = timedelta(seconds=2)
-REST = timedelta(seconds=10)
-"""How long a service that did not start is left alone, however many wait for it."""
+REST = FIRST_REST
+"""How long a service that did not start is left alone at first."""
+AWAY = frozenset({"engine-unreachable", "journal-failed"})
+"""What ends for all services at once, and is no fault of theirs."""
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +68,7 @@ class Sleeping:
         self._clock = clock
         self._waking: UnderWay[None] = UnderWay("waking")
         self._locks: dict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._failed: dict[Key, datetime] = {}
+        self._failed: dict[Key, Failure] = {}
 
     # ---- to sleep ----------------------------------------------------------------------------------------------------
 
@@ -132,7 +135,7 @@ class Sleeping:
             await self._waking.stop()
 
     async def _meant(self, called: Sequence[Called]) -> list[Key]:
-        """Return what to wake: what sleeps, and has not failed to start a moment ago.
+        """Return what to wake: what sleeps, and does not rest because it failed to start.
 
         Where somebody waits for what is awake the proxy has not heard that yet: it is told again.
         """
@@ -147,15 +150,19 @@ class Sleeping:
             and (live := await self._journal.live(place.project, place.environment)) is not None
         }
         addresses = await self._means.names.everywhere()
-        self._failed = {key: at for key, at in self._failed.items() if timedelta(0) <= now - at < REST}
         found = {waited_for(each, releases, addresses) for each in called}
         if None in found:
             await self._means.routing.publish()
-        return [key for key in found if key is not None and key not in self._failed]
+        return [
+            key
+            for key in found
+            if key is not None
+            and not ((failed := self._failed.get(key)) and failed.rests(releases[key[:2]].number, now, REST))
+        ]
 
     async def _wake(self, key: Key) -> None:
         project, environment, service = key
-        began = self._clock.now()
+        began, release = self._clock.now(), 0
         try:
             async with AsyncExitStack() as held:
                 if not await self._journal.deployments(project, environment, OPEN):
@@ -164,14 +171,18 @@ class Sleeping:
                     live = await self._journal.live(project, environment)
                     if live is None or service not in live.workloads or not live.workloads[service].asleep:
                         return
+                    release = live.number
                     await self._start(live, live.workloads[service])
         except ChangedError:
             return
         except Problem as problem:
-            self._failed[key] = self._clock.now()
+            now, failed = self._clock.now(), self._failed.get(key)
+            its_own = failed is not None and problem.code not in AWAY
+            self._failed[key] = failed.again(release, now) if failed and its_own else Failure(now, release)
             log.warning("%s of %s (%s) could not be woken: %s", service, project, environment, problem)
             await self._tell(key, "service.not-woken", f"{service} did not wake up: {problem}")
             return
+        self._failed.pop(key, None)
         seconds = (self._clock.now() - began).total_seconds()
         await self._tell(key, "service.woken", f"{service} is awake after {seconds:.1f} s: somebody asked for it")
 
