@@ -22,6 +22,7 @@ from hostess.adapters.folder_sync import sync_folder
 from hostess.adapters.git.objects import run
 from hostess.adapters.journal.database import JournalFile
 from hostess.adapters.recovery_file import RecoveryFile
+from hostess.adapters.tar_folder import unpack_folder
 from hostess.domain import host_bundle
 from hostess.domain.codec import CodecError, from_json
 from hostess.domain.host_bundle import BundleManifest, Content, Recovery
@@ -201,8 +202,7 @@ def _untar(packed: Path, target: Path) -> None:
         return
     target.mkdir(mode=0o755)
     try:
-        with tarfile.open(packed) as tar:
-            tar.extractall(target, filter="tar")
+        unpack_folder(packed, target)
     except (tarfile.TarError, OSError) as error:
         raise host_bundle.damaged(f"{packed.name} cannot be unpacked: {error}") from error
     packed.unlink()
