@@ -50,6 +50,8 @@ def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path
             systemctl("start", "hostess.service")
     except Problem as problem:
         return _refused(problem)
+    except OSError as error:
+        return _refused(_broken_off(error))
     seconds = time.monotonic() - began
     for name, why in failed.items():
         _say(f"{name} was not brought back: {why}")
@@ -167,6 +169,15 @@ def _not_empty(what: str) -> Problem:
         what,
         serving="what is there; nothing was changed",
         remedy="recover on an empty host, or remove what is there first; nothing is ever overwritten",
+    )
+
+
+def _broken_off(error: OSError) -> Problem:
+    return Problem(
+        "recovery-broken-off",
+        f"the recovery broke off: {error}",
+        serving="what was laid down and brought back already",
+        remedy="mend that (is the disk full?), then give the same command again: it goes on from there",
     )
 
 

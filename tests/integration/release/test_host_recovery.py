@@ -1,6 +1,10 @@
 """Backups of the whole host, and bringing it back: real git, SQLite, age and files; the engine is a fake one, and empty afterwards."""
 
+import asyncio
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +85,11 @@ def pieces(path: Path) -> Iterator[bytes]:
     yield path.read_bytes()
 
 
+def done_by_root(*words: str) -> None:
+    """Run a command of the system."""
+    subprocess.run(words, check=True)
+
+
 def staged(bundle: Path, key: Key, folder: Path) -> Staged:
     """Unpack a bundle beside its place."""
     return host_laydown.stage(bundle.name, pieces(bundle), key.file, folder)
@@ -123,6 +132,35 @@ async def test_an_empty_host_serves_what_the_lost_one_did(tmp_path: Path, key: K
         again = await new.push("shop", {"other.txt": "no part of any image"})
         assert again.accepted, new.text()
         assert "job seed" not in new.text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+async def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path, key: Key) -> None:
+    """Where a bundle has no room the command says so in words; nothing of it stays, and with room it is laid down."""
+    async with a_bench(tmp_path / "old") as old:
+        await pushed(old)
+        done = await backed_up(old, key)
+        bundle = Path(shutil.copy(old.folder / "data" / "backups" / done.path, tmp_path / done.file))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done_by_root("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk))
+    try:
+        command = ["host", "recover", str(bundle), "--identity", str(key.file), "--data-dir", str(disk / "data")]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "hostess", *command, stderr=asyncio.subprocess.PIPE
+        )
+        said = (await process.communicate())[1].decode()
+
+        assert process.returncode == 1, said
+        assert "No space left on device" in said
+        assert "Traceback" not in said
+        assert not (disk / "data" / "key").exists()
+        assert not (disk / "data" / ".recovering").exists()
+        done_by_root("mount", "-o", "remount,size=64m", str(disk))
+        laid_down(bundle, key, disk / "data")
+        assert (disk / "data" / "hostess.db").exists()
+    finally:
+        done_by_root("umount", "--lazy", str(disk))
 
 
 async def test_what_a_killed_recovery_left_is_gone_on_with(tmp_path: Path, key: Key) -> None:
