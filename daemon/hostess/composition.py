@@ -1,7 +1,6 @@
 """Composition root of the daemon: names every concrete class and wires them; starts nothing."""
 
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hostess.adapters.certificates.store import FileCertificates
@@ -10,22 +9,18 @@ from hostess.adapters.dns.challenge_probe import HttpChallengeProbe
 from hostess.adapters.dns.name_servers import DnsNameServers
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
-from hostess.adapters.git.fetching import GitFetcher
 from hostess.adapters.git.repositories import DulwichRepositories
 from hostess.adapters.meter_psutil import HostMeter
-from hostess.adapters.notices.channels import channels_of
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess.adapters.timer_apscheduler import SchedulerTimer
 from hostess.adapters.transcripts_files import FileTranscripts
 from hostess.domain.ports import (
     Journal,
-    Transcripts,
     Vault,
 )
 from hostess.domain.redaction import SecretRedactor
 from hostess.domain.settings import Settings
-from hostess.domain.transcripts import Limits
 from hostess.services.backups.services import BackupServices
 from hostess.services.building.registries import Registries
 from hostess.services.certificates.certificates import Certificates
@@ -44,11 +39,11 @@ from hostess.services.deploying.webhooks import Webhooks
 from hostess.services.environments import Environments
 from hostess.services.jobs.jobs import Jobs
 from hostess.services.jobs.one_off import OneOff
-from hostess.services.jobs.schedules import JobTimes, Schedules
+from hostess.services.jobs.schedules import JobTimes, Schedules, Times
 from hostess.services.keeping.alert_watch import AlertWatch
 from hostess.services.keeping.autoscaler import Autoscaler
 from hostess.services.keeping.checkups import Checkups
-from hostess.services.keeping.collector import Bounds, Collector
+from hostess.services.keeping.collector import Collector
 from hostess.services.keeping.crash_loops import CrashLoops
 from hostess.services.keeping.deaths import Deaths
 from hostess.services.keeping.failed_requests import FailedRequests
@@ -75,6 +70,7 @@ from hostess.services.routing.publishing import Routing
 from hostess.services.secret_store import SecretStore
 from hostess.services.ssh_keys import SshKeys
 from hostess.services.tokens import Tokens
+from hostess.wiring.asking import Asking, asking_of
 from hostess.wiring.certificates import (
     api_host,
     certificates_of,
@@ -173,29 +169,31 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     deploying = deploying_of(ground, sources, running)
     watching = watching_of(ground, sources, running, deploying)
     host = whole_host_of(ground, sources, running, deploying, watching.backups)
-    return _world(ground, sources, running, deploying, watching, host)
+    asking = asking_of(ground, sources, running, deploying)
+    return _world(ground, sources, running, deploying, watching, host, asking)
 
 
 def _world(
-    ground: Ground, sources: Sources, running: Running, deploying: Deploying, watching: Watching, host: WholeHost
+    ground: Ground,
+    sources: Sources,
+    running: Running,
+    deploying: Deploying,
+    watching: Watching,
+    host: WholeHost,
+    asking: Asking,
 ) -> World:
-    settings, journal, vault, outside = ground.settings, ground.journal, ground.vault, ground.outside
-    engine, clock, redactor = outside.engine, outside.clock, ground.redactor
-    repositories, replicas, routing = sources.repositories, running.replicas, running.routing
-    deployments, pushes, turns, backups = deploying.deployments, deploying.pushes, deploying.turns, watching.backups
-    removal = Removal(
-        journal, engine, repositories, routing, running.retirement, deployments, turns, running.replicas.past_logs
-    )
-    timer, voucher = SchedulerTimer(), vault.digest("requests from the proxy to the API")
-    closures = Closures(journal, routing, clock)
-    backups.restores.pausing(closures.paused)
+    clock, backups, timer = ground.outside.clock, watching.backups, SchedulerTimer()
+    backups.restores.pausing(asking.closures.paused)
+    job_times = JobTimes(ground.journal, running.jobs, clock)
+    times: list[Times] = [job_times, backups.times, backups.drills, backups.wal_drills, host.times]
+    voucher = ground.vault.digest("requests from the proxy to the API")
     return World(
-        repositories=repositories,
-        tokens=Tokens(journal, clock),
-        ssh_keys=SshKeys(journal, clock),
-        keyed=KeyedRequests(journal, vault, clock),
+        repositories=sources.repositories,
+        tokens=asking.tokens,
+        ssh_keys=asking.ssh_keys,
+        keyed=asking.keyed,
         registries=sources.registries,
-        webhooks=Webhooks(journal, repositories, GitFetcher(repositories.path), pushes, vault, redactor, clock),
+        webhooks=asking.webhooks,
         certificates=ground.own.store,
         served=ground.own.shown,
         internal=ground.own.internal,
@@ -206,34 +204,22 @@ def _world(
         jobs=running.jobs,
         backups=backups,
         host=host,
-        kept=KeptServices(journal, engine, running.retirement, turns),
-        one_off=OneOff(engine, replicas, journal, redactor, clock),
-        schedules=Schedules(
-            [JobTimes(journal, running.jobs, clock), backups.times, backups.drills, backups.wal_drills, host.times],
-            timer,
-            clock,
-        ),
+        one_off=asking.one_off,
+        kept=asking.kept,
+        environments=asking.environments,
+        schedules=Schedules(times, timer, clock),
         timer=timer,
-        redactor=redactor,
-        replicas=replicas,
+        redactor=ground.redactor,
+        replicas=running.replicas,
         names=running.names,
-        routing=routing,
-        closures=closures,
-        domains=LiveDomains(journal, routing, clock, deploying.report.dns, settings.base_domain),
-        canaries=Canaries(
-            journal,
-            deployments,
-            deploying.undoing,
-            routing,
-            turns,
-            clock,
-            pushes.unsettle,
-            step=settings.releases.canary_step,
-        ),
+        routing=running.routing,
+        closures=asking.closures,
+        domains=asking.domains,
+        canaries=asking.canaries,
         retirement=running.retirement,
-        deployments=deployments,
-        pushes=pushes,
-        uploads=Uploads(repositories, journal, sources.preparation, pushes, clock),
+        deployments=deploying.deployments,
+        pushes=deploying.pushes,
+        uploads=asking.uploads,
         reconciler=deploying.reconciler,
         checkups=watching.checkups,
         failed=watching.failed,
@@ -245,32 +231,21 @@ def _world(
         host_watch=watching.host,
         usage=watching.usage,
         history=watching.history,
-        collector=collector_of(ground, sources, [deploying.transcripts, running.job_transcripts]),
-        removal=removal,
+        collector=asking.collector,
+        removal=asking.removal,
         preflights=deploying.preflights,
-        upgrades=watching.upgrades,
-        rotations=watching.rotations,
-        connections=Connections(journal, engine, replicas, sources.access, clock),
         orders=watching.orders,
         storage=watching.storage,
+        connections=asking.connections,
+        upgrades=watching.upgrades,
+        rotations=watching.rotations,
         alerts=watching.alerts,
-        notifier=Notifier(
-            journal, channels_of(settings.notify), clock, redactor.hide, settings.api.host or socket.gethostname()
-        ),
-        api_host=ApiHost(routing, api_host(settings), voucher),
+        notifier=asking.notifier,
+        api_host=ApiHost(running.routing, api_host(ground.settings), voucher),
         voucher=voucher,
-        turns=turns,
-        environments=Environments(journal, removal, turns, clock, deployments.place),
+        turns=deploying.turns,
         public_url=ground.urls.of,
     )
-
-
-def collector_of(ground: Ground, sources: Sources, transcripts: Sequence[Transcripts]) -> Collector:
-    """Wire what removes garbage."""
-    settings, outside = ground.settings, ground.outside
-    kept = settings.transcripts
-    bounds = Bounds(transcripts, Limits(kept.keep, kept.age, kept.size), settings.build.cache, outside.clock)
-    return Collector(outside.engine, ground.journal, sources.sites, settings.releases.keep, bounds)
 
 
 def outside_of(settings: Settings) -> Outside:
