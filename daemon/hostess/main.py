@@ -19,6 +19,7 @@ from pathlib import Path
 from aiohttp import web
 
 from hostess import __version__
+from hostess.adapters.host_laydown import check_laid_down
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.log_output import set_up_logging
 from hostess.adapters.proxy.proxy_process import ProxyProcess
@@ -61,6 +62,7 @@ async def opened_world(
 ) -> AsyncIterator[tuple[Journal, World, ProxyProcess]]:
     """Open the data folder, alone, wire the services and let the proxy run; nothing that is live is looked at yet."""
     folder = settings.data_dir
+    check_laid_down(folder)
     make_folders(folder)
     async with AsyncExitStack() as opened:
         opened.enter_context(alone(folder / "run" / "daemon.lock"))

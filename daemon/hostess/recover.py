@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from hostess.adapters import host_laydown
@@ -25,7 +25,8 @@ from hostess.domain.settings import Settings, load
 from hostess.main import alone, make_folders, opened_world
 
 PIECE = 1024 * 1024
-LOADED = ("systemctl", "show", "--property=LoadState", "hostess.service")
+UMASK = 0o027
+"""As the daemon's unit has it; a shell's may keep the proxy's user from sites, or let others read what is secret."""
 DAEMON_ENV = Path("/etc/hostess/daemon.env")
 
 Say = Callable[[str], None]
@@ -39,9 +40,9 @@ def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path
         environ = {**(unit_environment(DAEMON_ENV) if units else {}), **os.environ}
         settings = with_identity(load(config, data_dir, environ), identity)
         set_up_logging(settings.log.model_copy(update={"level": "warning"}))
-        if units and host_laydown.is_unused(settings.data_dir):
-            systemctl("stop", "hostess.service")
-        lay_down(settings, bundle, identity, _say)
+        os.umask(UMASK)
+        with daemon_stopped(settings.data_dir) if units else nullcontext():
+            lay_down(settings, bundle, identity, _say)
         if units:
             systemctl("start", "hostess-proxy.service")
         done = asyncio.run(bring_back(settings, _say))
@@ -60,6 +61,26 @@ def main(bundle: str, identity: Path | None, config: Path | None, data_dir: Path
     sys.stdout.write(f"recovered in {seconds:.1f} s: {environments} serve{'s' if count == 1 else ''} again\n")
     _tell_next(settings, failed=bool(failed), daemon=units)
     return 1 if failed else 0
+
+
+@contextmanager
+def daemon_stopped(folder: Path) -> Iterator[None]:
+    """Stop the daemon of systemd's that has nothing yet, or that goes on with a recovery; it runs again where this cannot go on.
+
+    One that has a state of its own is left alone: `lay_down` refuses then.
+    """
+    pending = RecoveryFile(folder).read() is not None
+    if not (pending or host_laydown.is_unused(folder) or host_laydown.is_broken_off(folder)):
+        yield
+        return
+    ran = unit_state("ActiveState") == "active"
+    systemctl("stop", "hostess.service")
+    try:
+        yield
+    except BaseException:
+        if ran and not host_laydown.is_broken_off(folder):
+            systemctl("start", "hostess.service")
+        raise
 
 
 def with_identity(settings: Settings, identity: Path | None) -> Settings:
@@ -96,9 +117,8 @@ def lay_down(settings: Settings, bundle: str, identity: Path | None, say: Say) -
             raise
         host_laydown.put_in_place(staged, folder, settings.backups.dir, SystemClock().now())
         made = staged.manifest
-        say(
-            f"laid down: {len(made.projects)} projects as of {made.taken_at:%Y-%m-%d %H:%M:%S} UTC (Hostess {made.hostess})"
-        )
+        count = f"{len(made.projects)} project{'' if len(made.projects) == 1 else 's'}"
+        say(f"laid down: {count} as of {made.taken_at:%Y-%m-%d %H:%M:%S} UTC (Hostess {made.hostess})")
 
 
 async def check_engine(outside: Outside, staged: Staged) -> None:
@@ -115,8 +135,13 @@ def has_units() -> bool:
     """Whether systemd runs this host, and knows the daemon: it and the proxy have settings, rights and users of their own then."""
     if shutil.which("systemctl") is None:
         return False
-    asked = subprocess.run(LOADED, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() == "LoadState=loaded"
+    return unit_state("LoadState") == "loaded"
+
+
+def unit_state(name: str) -> str:
+    """Return what systemd says of the daemon's unit; "" where it says nothing."""
+    words = ("systemctl", "show", "--value", f"--property={name}", "hostess.service")
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def unit_environment(file: Path) -> dict[str, str]:

@@ -45,10 +45,26 @@ class Staged:
     checksum: str
 
 
+def is_broken_off(folder: Path) -> bool:
+    """Whether a recovery ended while it moved things to their places: what is there is no state, and may be part of the bundle's."""
+    return (folder / _BESIDE).is_dir() and not (folder / host_bundle.JOURNAL).exists()
+
+
+def check_laid_down(folder: Path) -> None:
+    """Problem "recovery-broken-off" where a recovery ended half-way: a new state must not be mixed with what is there of the bundle's."""
+    if is_broken_off(folder):
+        raise Problem(
+            "recovery-broken-off",
+            f"a recovery into {folder} ended before everything had its place there",
+            serving="nothing yet; nothing was changed",
+            remedy="give the same `hostess host recover` again; or move that folder away, to begin with an empty one",
+        )
+
+
 def is_unused(folder: Path) -> bool:
     """Whether there is a state in the data folder, and nobody has ever made a project in it: a host that was only just set up."""
     journal = folder / host_bundle.JOURNAL
-    if not journal.is_file() or (folder / _BESIDE).is_dir() or RecoveryFile(folder).read() is not None:
+    if not journal.is_file() or RecoveryFile(folder).read() is not None:
         return False
     try:
         with closing(sqlite3.connect(f"file:{quote(str(journal.absolute()))}?mode=ro", uri=True)) as database:
@@ -63,9 +79,7 @@ def check_empty(folder: Path) -> None:
 
     One that nobody used is none, and what a killed recovery left is not either.
     """
-    if not folder.is_dir() or is_unused(folder):
-        return
-    if (folder / _BESIDE).is_dir() and not (folder / host_bundle.JOURNAL).exists():
+    if not folder.is_dir() or is_unused(folder) or is_broken_off(folder):
         return
     there = [name for name in _LIVE if (folder / name).exists()]
     there += [f"{name}/" for name in ("repos", "certs") if _holds(folder / name)]
@@ -111,7 +125,8 @@ def put_in_place(staged: Staged, folder: Path, backups: Path, now: datetime) -> 
     beside = staged.folder
     _set_aside(folder)
     for name, mode in _MODES.items():
-        (folder / name).mkdir(mode=mode, exist_ok=True)
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name).chmod(mode)  # whatever the umask is
         for each in sorted((beside / name).iterdir()) if (beside / name).is_dir() else ():
             _moved(each, folder / name / each.name)
     for each in sorted((beside / "backups").rglob("*")):

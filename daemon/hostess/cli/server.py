@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from hostess.cli.failure import NOT_ALLOWED, UNREACHABLE, Failure
 
 DEFAULT_URL = "http://127.0.0.1:7654"
 DEFAULT_DATA_DIR = "/var/lib/hostess"
+SETTINGS = Path("/etc/hostess/config.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,14 @@ def save_login(server: Server) -> Path:
     return path
 
 
-def data_dir() -> Path:
-    """Return the data folder of this host's daemon."""
-    return Path(os.environ.get("HOSTESS_DATA_DIR", DEFAULT_DATA_DIR))
+def data_dir(settings: Path = SETTINGS) -> Path:
+    """Return the data folder of this host's daemon: as the environment says, or the settings file, where that can be read."""
+    if told := os.environ.get("HOSTESS_DATA_DIR"):
+        return Path(told)
+    try:
+        return Path(str(tomllib.loads(settings.read_text(encoding="utf-8"))["data_dir"]))
+    except (OSError, ValueError, KeyError):
+        return Path(DEFAULT_DATA_DIR)
 
 
 def local_url() -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,6 +189,31 @@ async def test_what_a_killed_recovery_left_is_gone_on_with(tmp_path: Path, key: 
         assert await new.get(WEB) == "200 7"
 
 
+async def test_a_recovery_killed_on_a_host_that_was_set_up_begins_anew(tmp_path: Path, key: Key) -> None:
+    """Killed before anything was moved, the old state is as it was; killed between moves, no daemon starts until it is given again."""
+    async with a_bench(tmp_path / "old") as old:
+        await pushed(old)
+        done = await backed_up(old, key)
+        bundle = Path(shutil.copy(old.folder / "data" / "backups" / done.path, tmp_path / done.file))
+    async with a_bench(tmp_path / "new") as unused:
+        data = unused.folder / "data"
+
+    half = staged(bundle, key, data)
+    assert host_laydown.is_unused(data)
+    host_laydown.check_laid_down(data)
+    for name in ("hostess.db", "key"):
+        shutil.move(data / name, tmp_path / name)
+    shutil.move(half.folder / "key", data / "key")
+    with pytest.raises(Problem, match="ended before everything had its place"):
+        host_laydown.check_laid_down(data)
+    laid_down(bundle, key, data)
+
+    host_laydown.check_laid_down(data)
+    async with a_bench(tmp_path / "new") as new:
+        assert (await new.world.host.recovery.run(lambda _: None)) is not None
+        assert await new.get(WEB) == "200 7"
+
+
 async def test_a_live_host_is_not_overwritten(tmp_path: Path) -> None:
     """A folder that has a journal, a key or a repository is refused, and is as it was."""
     async with a_bench(tmp_path / "old") as old:
@@ -219,6 +245,34 @@ async def test_a_bundle_that_is_not_whole_lays_nothing_down(tmp_path: Path, key:
 
     assert caught.value.code == ("backup-sealed" if harm == "other key" else "bundle-damaged")
     assert not [*data.iterdir()]
+
+
+@pytest.mark.parametrize("member", ["up", "absolute", "through a link", "hard link", "device"])
+def test_a_folder_of_a_bundle_stays_in_its_place(tmp_path: Path, member: str) -> None:
+    """What would come to lie elsewhere, or is no file, makes the bundle a damaged one; files, folders and links are unpacked."""
+    packed, target = tmp_path / "site.tar", tmp_path / "site"
+    with tarfile.open(packed, "w") as tar:
+        tar.addfile(entry("there", tarfile.SYMTYPE, ".."))
+        tar.addfile(entry("fine", mode=0o4666))
+        tar.addfile(
+            entry("../out" if member == "up" else "/out" if member == "absolute" else "folder", tarfile.DIRTYPE)
+        )
+        tar.addfile(entry("there/out" if member == "through a link" else "folder/file"))
+        tar.addfile(entry("same", tarfile.LNKTYPE, "../site.tar" if member == "hard link" else "fine"))
+        tar.addfile(entry("last", tarfile.CHRTYPE if member == "device" else tarfile.REGTYPE))
+
+    with pytest.raises(Problem, match="leads out of the folder|neither file"):
+        host_laydown._untar(packed, target)
+
+    assert not (tmp_path / "out").exists()
+    assert (target / "fine").stat().st_mode & 0o7022 == 0
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o755) -> tarfile.TarInfo:
+    """Return an entry of a tar."""
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.mode = kind, target, mode
+    return made
 
 
 async def test_what_cannot_be_built_is_left_out_and_the_rest_serves(tmp_path: Path, key: Key) -> None:

@@ -10,7 +10,16 @@ import pytest
 
 from hostess.cli.failure import NOT_ALLOWED, UNREACHABLE, USAGE, Failure
 from hostess.cli.options import chosen_project, known_project
-from hostess.cli.server import Server, find_server, login_file, same_place, save_login, saved_login
+from hostess.cli.server import (
+    DEFAULT_DATA_DIR,
+    Server,
+    data_dir,
+    find_server,
+    login_file,
+    same_place,
+    save_login,
+    saved_login,
+)
 
 HERE = "http://127.0.0.1:7654"
 THERE = "https://hostess.example.com"
@@ -50,6 +59,20 @@ def test_the_socket_of_this_host(home: Path) -> None:
     path = listen(home)
 
     assert find_server(None, None) == Server(socket=path)
+
+
+def test_the_data_folder_that_the_settings_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a host whose settings name another data folder commands look there; the environment goes above it."""
+    settings = tmp_path / "config.toml"
+    settings.write_text('base_domain = "localhost"\ndata_dir = "/srv/hostess"\n')
+    assert data_dir(settings) == tmp_path / "data"
+    monkeypatch.delenv("HOSTESS_DATA_DIR")
+
+    assert data_dir(settings) == Path("/srv/hostess")
+    for text in ("", "data_dir = ", "[data_dir"):
+        settings.write_text(text)
+        assert data_dir(settings) == Path(DEFAULT_DATA_DIR)
+    assert data_dir(tmp_path / "none") == Path(DEFAULT_DATA_DIR)
 
 
 def test_a_socket_of_somebody_else(home: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from hostess.adapters.journal.database import newer_migrations
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.cli.checks.engine import kernel, live_restore
 from hostess.cli.checks.host import connections, memory
-from hostess.cli.checks.proxy import holder
+from hostess.cli.checks.proxy import holder, proxy
 from hostess.cli.checks.state import journal
 from hostess.cli.checks.ways_in import closed_by_iptables, closed_by_ufw, leads_here, open_to_others
 from hostess.cli.main import cli
@@ -41,6 +43,24 @@ def test_memory(tmp_path: Path, available: int, swap: int, state: str, remedy: s
 
     assert found.state == state
     assert remedy in found.remedy
+
+
+def test_a_proxy_on_all_addresses_of_a_host_without_ipv6(tmp_path: Path) -> None:
+    """A proxy that listens at [::] is well where it answers by IPv4 alone; one that answers nowhere is not."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    settings = load(None, tmp_path, {"HOSTESS_PROXY__HTTPS": ""})
+    (tmp_path / "run").mkdir()
+    facts = {"pid": os.getpid(), "http": f"[::]:{server.server_port}", "inside": "198.18.0.1:7655"}
+    (tmp_path / "run" / "proxy.json").write_text(json.dumps(facts))
+    well = [found.state for found in proxy(settings) if found.topic == "proxy"]
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+    assert well == ["ok"]
+    assert [found.state for found in proxy(settings) if found.topic == "proxy"] == ["fail"]
 
 
 def test_connections_that_may_wait(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Host:
             Act.REMOVE_OBJECTS: lambda step: asyncio.run(_remove_objects(step.subject, self._engine_url)),
             Act.REMOVE_USER: lambda step: _run("userdel", step.subject),
             Act.REMOVE_GROUP: lambda step: _run("groupdel", step.subject),
-            Act.REMOVE_FOLDER: lambda step: shutil.rmtree(step.subject),
+            Act.REMOVE_FOLDER: lambda step: _remove_folder(Path(step.subject)),
         }
 
     def do(self, step: Step) -> None:
@@ -76,6 +76,18 @@ def _link(step: Step) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(step.content)
     beside.replace(path)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder. One that is a disk of its own is emptied, and stays where the host mounts it."""
+    if not folder.is_mount():
+        shutil.rmtree(folder)
+        return
+    for each in folder.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 def _reload_sshd() -> None:

@@ -15,6 +15,7 @@ from hostess.cli.checks.finding import Finding, text_of
 if TYPE_CHECKING:
     from hostess.domain.settings import Settings
 
+_EVERY = {"": ("127.0.0.1", "::1"), "::": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",)}  # noqa: S104 -- where to ask
 _LISTENS = "0A"  # TCP_LISTEN, in /proc/net/tcp (proc(5))
 
 
@@ -79,16 +80,25 @@ def _listener(address: str) -> Iterator[Finding]:
     if not port.isdigit():
         yield Finding("ok", "proxy", "runs")
         return
-    connection = http.client.HTTPConnection(host.strip("[]") or "127.0.0.1", int(port), timeout=5)
+    # All addresses, of both kinds: a host without IPv6 has no ::1 to be reached at.
+    faults = [_fault(each, int(port)) for each in _EVERY.get(host.strip("[]"), (host.strip("[]"),))]
+    if all(faults):
+        yield Finding("fail", "proxy", f"does not answer at {address}: {faults[0]}", "systemctl restart hostess-proxy")
+        return
+    yield Finding("ok", "proxy", f"answers at {address}")
+
+
+def _fault(host: str, port: int) -> str:
+    """Return why nothing answers there; "" where something does."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", "/", headers={"Host": "hostess-doctor.invalid"})
         connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
-        yield Finding("fail", "proxy", f"does not answer at {address}: {error}", "systemctl restart hostess-proxy")
-        return
+        return str(error)
     finally:
         connection.close()
-    yield Finding("ok", "proxy", f"answers at {address}")
+    return ""
 
 
 def _inside(listener: str) -> Iterator[Finding]:
