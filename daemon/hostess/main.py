@@ -49,7 +49,7 @@ NOTIFY_EVERY = timedelta(seconds=5)
 SHIP_EVERY = timedelta(seconds=5)
 COMPLETE_EVERY = timedelta(minutes=5)
 COLLECT_EVERY = timedelta(hours=6)
-LEAD_EVERY = timedelta(minutes=1)
+LEAD_EVERY = timedelta(seconds=15)
 LONGEST_RECOVERY = timedelta(hours=6)
 INSIDE_PORT = 7655
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hostess.adapters import firewall_iptables
 from hostess.adapters.firewall_iptables import IptablesFirewall, chain_of, clear
 from tests.side_by_side import own_number
 
@@ -83,6 +84,21 @@ async def test_what_was_flushed_is_put_back(firewall: IptablesFirewall) -> None:
     said("iptables", "-t", "nat", "-F", chain_of(INSTANCE))
     firewall._done.clear()  # as when the next look is due
 
+    await firewall.lead(INSTANCE, [SHOP])
+
+    assert led() == [SHOP]
+    assert len(jumps()) == 2
+
+
+async def test_a_flush_is_seen_by_the_next_look(firewall: IptablesFirewall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that is not yet due to put all anew looks at the jumps: where they are gone all is put back, where they are there nothing."""
+    monkeypatch.setattr(firewall_iptables, "AGAIN_SECONDS", 0)
+    await firewall.lead(INSTANCE, [SHOP])
+    said("iptables", "-t", "nat", "-F", chain_of(INSTANCE))
+
+    await firewall.lead(INSTANCE, [SHOP])
+    assert led() == []  # a chain alone is emptied by nobody: that is left to a whole look
+    said("iptables", "-t", "nat", "-D", "PREROUTING", "-j", chain_of(INSTANCE))
     await firewall.lead(INSTANCE, [SHOP])
 
     assert led() == [SHOP]

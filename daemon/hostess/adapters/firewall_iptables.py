@@ -20,8 +20,10 @@ from time import monotonic
 
 from hostess.domain.routing.inside import virtual_range
 
-AGAIN_SECONDS = 30.0
+AGAIN_SECONDS = 4.0
 """How long what was done is taken to be there still; less than between two looks of the timer, or every other one would be idle."""
+WHOLE_SECONDS = 50.0
+"""How long a look is at the jumps alone, which whoever flushes tables takes away, too (`firewall-cmd --reload`); then all is put anew."""
 WITHIN_SECONDS = 20.0
 WAIT = ("-w", "10")  # for the lock that iptables' programs share
 
@@ -50,7 +52,7 @@ class IptablesFirewall:
         self._facts = facts
         self._pools = pools
         self._turn = asyncio.Lock()
-        self._done: dict[Put, tuple[str, float]] = {}
+        self._done: dict[Put, tuple[str, float, float]] = {}
         self._told: dict[Put, str] = {}
         self._instance = ""
 
@@ -73,16 +75,20 @@ class IptablesFirewall:
 
     async def _put(self, put: Put, instance: str, wanted: str, otherwise: str) -> bool:
         async with self._turn:
-            done, at = self._done.get(put, ("", 0.0))
-            if wanted == done and monotonic() - at < AGAIN_SECONDS:
+            done, at, seen = self._done.get(put, ("", 0.0, 0.0))
+            if wanted == done and monotonic() - seen < AGAIN_SECONDS:
                 return True
             self._instance = instance
             try:
+                is_recent = wanted == done and monotonic() - at < WHOLE_SECONDS
+                if is_recent and await asyncio.to_thread(_stands, chain_of(instance), _JUMPS[put]):
+                    self._done[put] = wanted, at, monotonic()
+                    return True
                 await asyncio.to_thread(put, chain_of(instance), wanted)
             except (OSError, subprocess.SubprocessError) as error:
                 self._tell(put, error, otherwise)
                 return False
-            self._done[put] = wanted, monotonic()
+            self._done[put] = wanted, monotonic(), monotonic()
             self._told.pop(put, None)
             return True
 
@@ -156,11 +162,22 @@ def part(chain: str, wanted: str) -> None:
     _fill(chain, wanted, PARTING)
 
 
+_JUMPS: dict[Put, Sequence[tuple[str, str]]] = {lead: LEADING, part: PARTING}
+
+
+def _stands(chain: str, jumps: Sequence[tuple[str, str]]) -> bool:
+    """Whether each jump to the chain is there, and in time."""
+    return not any(is_late(chain, _order(table, place)) for table, place in jumps)
+
+
+def _order(table: str, place: str) -> list[str]:
+    return [line.split()[-1] for line in _run("iptables", *WAIT, "-t", table, "-S", place).splitlines()]
+
+
 def _fill(chain: str, wanted: str, jumps: Sequence[tuple[str, str]]) -> None:
     _run("iptables-restore", *WAIT, "--noflush", text=wanted)
     for table, place in jumps:
-        order = [line.split()[-1] for line in _run("iptables", *WAIT, "-t", table, "-S", place).splitlines()]
-        if is_late(chain, order):
+        if is_late(chain, _order(table, place)):
             _said("iptables", *WAIT, "-t", table, "-D", place, "-j", chain)
             _run("iptables", *WAIT, "-t", table, "-I", place, "-j", chain)
 

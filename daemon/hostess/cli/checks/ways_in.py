@@ -68,16 +68,18 @@ def firewall(settings: "Settings") -> Iterator[Finding]:
     if os.geteuid() != 0 or not ports:
         return
     if shutil.which("ufw") and (rules := said("ufw", "status")) and "Status: active" in rules:
-        yield from _closed(closed_by_ufw(rules, ports), "ufw", "ufw allow {}/tcp")
+        yield from _closed(closed_by_ufw(rules, ports), "ufw", "ufw allow {0}/tcp")
         return
     if shutil.which("firewall-cmd") and (said("firewall-cmd", "--state") or "").strip() == "running":
         opened = f"{said('firewall-cmd', '--list-ports')} {said('firewall-cmd', '--list-services')} ".split()
         names = {80: "http", 443: "https"}
         closed = [port for port in ports if not {f"{port}/tcp", names.get(port)} & set(opened)]
-        yield from _closed(closed, "firewalld", "firewall-cmd --permanent --add-port={0}/tcp && firewall-cmd --reload")
+        yield from _closed(closed, "firewalld", "firewall-cmd --permanent {1} && firewall-cmd --reload")
         return
     rules = said("iptables", "-S", "INPUT") or ""
-    yield from _closed(closed_by_iptables(rules, ports), "iptables", "iptables -I INPUT -p tcp --dport {} -j ACCEPT")
+    yield from _closed(
+        closed_by_iptables(rules, ports), "iptables", "iptables -I INPUT -p tcp -m multiport --dports {0} -j ACCEPT"
+    )
 
 
 def closed_by_ufw(rules: str, ports: list[int]) -> list[int]:
@@ -98,9 +100,11 @@ def closed_by_iptables(rules: str, ports: list[int]) -> list[int]:
 
 
 def _closed(ports: list[int], who: str, command: str) -> Iterator[Finding]:
-    for port in ports:
-        yield Finding("warn", "firewall", f"{who} keeps requests from port {port}", command.format(port))
-    if not ports:
+    if ports:
+        listed, added = ",".join(map(str, ports)), " ".join(f"--add-port={port}/tcp" for port in ports)
+        what = f"{who} keeps requests from port{'s' if ports[1:] else ''} {' and '.join(map(str, ports))}"
+        yield Finding("warn", "firewall", what, command.format(listed, added))
+    else:
         what = "nothing on this host keeps requests out; a provider's firewall cannot be seen from here"
         yield Finding("ok", "firewall", what)
 
