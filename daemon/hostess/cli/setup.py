@@ -63,7 +63,7 @@ def setup(
         _check(wanted, remove=remove)
         if steps:
             _ask(wanted, remove=remove, data=data, force=force)
-            _do(steps, settings.engine.url)
+            _do(steps, settings)
         if remove:
             _told_removed(wanted, data=data)
         elif no_start:
@@ -110,7 +110,7 @@ def _show(steps: "Sequence[Step]", form: str) -> None:
 
 def _check(wanted: "Installation", *, remove: bool) -> None:
     """Failure where this cannot lead anywhere."""
-    from hostess.adapters.installation.looking import has_systemd
+    from hostess.adapters.installation.looking import foreign_users, has_systemd
     from hostess.adapters.journal.database import newer_migrations
 
     if os.geteuid() != 0:
@@ -127,6 +127,12 @@ def _check(wanted: "Installation", *, remove: bool) -> None:
             f"{wanted.data_dir}/hostess.db was written by a newer version of Hostess ({', '.join(newer)})",
             serving="the version that runs, untouched",
             remedy="set up that version or a newer one; this one could not read what it wrote",
+        )
+    if foreign := foreign_users(wanted.users):
+        raise Failure(
+            f"{' and '.join(foreign)} is somebody's account on this host, and Hostess needs that name for its own",
+            serving="everything as before; nothing was changed",
+            remedy=f"give that account another name (`usermod --login NEW {foreign[0]}`), then `hostess setup` again",
         )
     for target in wanted.links.values():
         if not Path(target).exists():
@@ -150,16 +156,22 @@ def _ask(wanted: "Installation", *, remove: bool, data: bool, force: bool) -> No
         options.confirm("This is undone now." if remove else "This is done now.", force=False)
 
 
-def _do(steps: "Sequence[Step]", engine_url: str) -> None:
-    from hostess.adapters.installation.changing import Host
+def _do(steps: "Sequence[Step]", settings: "Settings") -> None:
+    from hostess.adapters.installation.changing import AGAIN, Host
+    from hostess.cli.checks.proxy import taken
+    from hostess.domain.installation.plan import Act
     from hostess.domain.problem import Problem
 
-    host = Host(engine_url)
+    host = Host(settings.engine.url)
     for number, step in enumerate(steps, 1):
         tell(f"[{number}/{len(steps)}] {step}")
         try:
             host.do(step)
         except Problem as problem:
+            is_port = step.act == Act.START and step.subject.endswith(".socket")
+            for found in taken(settings) if is_port else ():
+                what = f"{found.what}, which the proxy needs"
+                raise Failure(what, serving=problem.serving, remedy=f"{found.remedy}; then {AGAIN}") from None
             raise Failure(str(problem), serving=problem.serving, remedy=problem.remedy, tail=problem.tail) from None
 
 

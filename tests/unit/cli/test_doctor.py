@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hostess.adapters.installation.looking import journal_faults
 from hostess.adapters.journal.database import newer_migrations
 from hostess.adapters.journal.sqlite import SqliteJournal
-from hostess.cli.checks.engine import kernel, live_restore
+from hostess.cli.checks.engine import kernel, live_restore, root
 from hostess.cli.checks.host import connections, memory
 from hostess.cli.checks.proxy import holder, proxy
 from hostess.cli.checks.state import journal
@@ -72,6 +72,15 @@ def test_connections_that_may_wait(tmp_path: Path) -> None:
 
     assert (found.state, "sysctl --system" in found.remedy) == ("warn", True)
     assert list(connections(Settings(), file)) == []
+
+
+def test_where_the_engine_keeps_its_data(tmp_path: Path) -> None:
+    """A disk of the engine's own is looked at; one that cannot be seen from here, as from within a container, is told of."""
+    (gone,) = root({"DockerRootDir": str(tmp_path / "elsewhere")})
+    (seen,) = root({"DockerRootDir": str(tmp_path)})
+
+    assert (gone.state, f"show it {tmp_path / 'elsewhere'} at the same path" in gone.remedy) == ("warn", True)
+    assert (seen.topic, f"free in {tmp_path}" in seen.what) == ("disk", True)
 
 
 def test_a_kernel_that_limits_nothing() -> None:

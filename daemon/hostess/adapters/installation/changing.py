@@ -70,7 +70,7 @@ def _link(step: Step) -> None:
     """Let a link lead elsewhere in one move: somebody may start a program by it at any moment."""
     path = Path(step.subject)
     if path.exists() and not path.is_symlink():
-        raise _failed(f"{path} is a file that is not ours", f"look at it, move it away, and {_AGAIN}")
+        raise _failed(f"{path} is a file that is not ours", f"look at it, move it away, and {AGAIN}")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def _reload_sshd() -> None:
         Path(SSHD).unlink(missing_ok=True)
         raise problem.but(
             serving=f"sshd as before; {SSHD} was taken away again",
-            remedy=f"correct what `sshd -t` says, then {_AGAIN}",
+            remedy=f"correct what `sshd -t` says, then {AGAIN}",
         ) from None
     _run("systemctl", "try-reload-or-restart", "ssh.service")
 
@@ -110,7 +110,7 @@ def _systemctl(verb: str, unit: str) -> None:
     except Problem as problem:
         raise problem.but(
             serving="apps and proxy, as before" if unit == DAEMON else "",
-            remedy=f"journalctl --no-pager --lines 30 --unit {unit}" + _more(unit) + f"; then {_AGAIN}",
+            remedy=f"journalctl --no-pager --lines 30 --unit {unit}" + _more(unit) + f"; then {AGAIN}",
         ) from None
 
 
@@ -140,7 +140,7 @@ def _run(*words: str) -> None:
     environment = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
     program = shutil.which(words[0], path=environment["PATH"])
     if program is None:
-        raise _failed(f"{words[0]} is not on this host", f"install it and {_AGAIN}")
+        raise _failed(f"{words[0]} is not on this host", f"install it and {AGAIN}")
     try:
         done = subprocess.run(
             [program, *words[1:]], capture_output=True, text=True, timeout=_WITHIN, check=False, env=environment
@@ -170,8 +170,8 @@ async def _remove_objects(instance: str, url: str) -> None:
         await engine.close()
 
 
-_AGAIN = "run `hostess setup` again: it goes on where it stopped"
+AGAIN = "run `hostess setup` again: it goes on where it stopped"
 
 
 def _failed(what: str, remedy: str = "", tail: tuple[str, ...] = ()) -> Problem:
-    return Problem("setup-failed", what, remedy=remedy or f"correct that and {_AGAIN}", tail=tail)
+    return Problem("setup-failed", what, remedy=remedy or f"correct that and {AGAIN}", tail=tail)

@@ -20,6 +20,8 @@ from hostess.domain.installation.parts import ENABLED, SETTINGS, STARTED, Folder
 
 SSHD_SETTINGS = Path("/etc/ssh/sshd_config")
 _INCLUDE = re.compile(r"^\s*Include\s.*/etc/ssh/sshd_config\.d/\*\.conf", re.MULTILINE)
+PEOPLE = 1000
+"""The first number of a person's account on Debian and Ubuntu (login.defs(5)); systemd-sysusers gives ours one below."""
 _WITHIN = 30.0
 
 
@@ -46,7 +48,9 @@ def look(wanted: Installation) -> Found:
     return Found(
         files={path: text for path in wanted.files if (text := _text(Path(path))) is not None},
         links={path: str(Path(path).readlink()) for path in wanted.links if Path(path).is_symlink()},
-        users=frozenset(each.pw_name for each in pwd.getpwall() if each.pw_name in wanted.users),
+        users=frozenset(
+            each.pw_name for each in pwd.getpwall() if each.pw_name in wanted.users and not _is_person(each)
+        ),
         groups=frozenset(each.gr_name for each in grp.getgrall() if each.gr_name in wanted.groups),
         folders=dict(_folders([*(each.path for each in wanted.folders), wanted.data_dir, str(Path(SETTINGS).parent)])),
         enabled=frozenset(unit for unit in ENABLED if _systemctl("is-enabled", unit) == "enabled"),
@@ -57,6 +61,15 @@ def look(wanted: Installation) -> Found:
         instance=instance(data_dir),
         version=_told(data_dir, "version"),
     )
+
+
+def foreign_users(names: Iterable[str]) -> list[str]:
+    """Return which of these names people of this host have: what sshd lets ours do would lock them out."""
+    return [each.pw_name for each in pwd.getpwall() if each.pw_name in set(names) and _is_person(each)]
+
+
+def _is_person(account: pwd.struct_passwd) -> bool:
+    return account.pw_uid >= PEOPLE
 
 
 def reads_snippets() -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostess.cli.checks.finding import Finding
+from hostess.cli.checks.host import disk
 from hostess.cli.client import Client
 from hostess.cli.failure import Failure
 from hostess.cli.server import Server
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hostess.domain.settings import Settings
 
 OLDEST_API = (1, 40)
+USUAL_ROOT = Path("/var/lib/docker")  # `host.disks` looks at it
 USUAL = "unix:///var/run/docker.sock"
 SETTINGS = Path("/etc/docker/daemon.json")
 _GRUB = """sed -i 's/^GRUB_CMDLINE_LINUX="/&cgroup_enable=memory swapaccount=1 /' /etc/default/grub && update-grub && reboot"""
@@ -41,9 +43,22 @@ def engine(settings: "Settings") -> Iterator[Finding]:
         return
     yield _version(version)
     yield from kernel(info)
+    yield from root(info)
     if not info.get("LiveRestoreEnabled"):
         what = "live-restore is off: a restart of the engine stops every app"
         yield Finding("warn", "engine", what, live_restore(SETTINGS))
+
+
+def root(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Look at the folder in which the engine keeps images and volumes, where it is not the usual one."""
+    place = Path(info.get("DockerRootDir") or USUAL_ROOT)
+    if not place.is_dir():
+        what = f"{place}, where the engine keeps images and volumes, is not to be seen here: its disk is not watched"
+        yield Finding(
+            "warn", "engine", what, f"let Hostess run where the engine does, or show it {place} at the same path"
+        )
+    elif place != USUAL_ROOT and os.access(place, os.R_OK | os.X_OK):
+        yield disk(place)
 
 
 def kernel(info: Mapping[str, Any]) -> Iterator[Finding]:

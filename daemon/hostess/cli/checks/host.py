@@ -65,7 +65,7 @@ def disks(settings: "Settings") -> Iterator[Finding]:
     for place in (folder, Path("/var/lib/docker")):
         if place.is_dir() and os.access(place, os.R_OK | os.X_OK) and place.stat().st_dev not in seen:
             seen.add(place.stat().st_dev)
-            yield _disk(place)
+            yield disk(place)
     for name in ("key", "owner-token"):
         path = folder / name
         if path.exists() and path.stat().st_mode & 0o077:
@@ -92,7 +92,8 @@ def connections(_: "Settings", limit: Path = Path("/proc/sys/net/core/somaxconn"
         yield Finding("warn", "kernel", f"no more than {text} connections wait while the proxy is restarted", remedy)
 
 
-def _disk(place: Path) -> Finding:
+def disk(place: Path) -> Finding:
+    """Return how much room there is where a folder is, for bytes and for files."""
     free, files = shutil.disk_usage(place).free, os.statvfs(place)
     text = f"{size_text(free)} free in {place}"
     if files.f_files and files.f_favail * 50 < files.f_files:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hostess.domain.settings import Settings
 
 _EVERY = {"": ("127.0.0.1", "::1"), "::": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",)}  # noqa: S104 -- where to ask
+_UNIT = re.compile(r"/system\.slice/(?:.*/)?([^/\n]+\.service)$", re.MULTILINE)
 _LISTENS = "0A"  # TCP_LISTEN, in /proc/net/tcp (proc(5))
 
 
@@ -26,11 +27,11 @@ def proxy(settings: "Settings") -> Iterator[Finding]:
     if facts is None:
         remedy = "systemctl start hostess-proxy; with proxy.managed the daemon starts it"
         yield Finding("fail", "proxy", f"does not run ({path})", remedy)
-        yield from _taken(settings)
+        yield from taken(settings)
         return
     yield from _listener(str(facts.get("http", "")))
     if settings.proxy.https is not None and not facts.get("https"):
-        yield from _taken(settings)
+        yield from taken(settings)
         yield Finding("warn", "proxy", "serves no HTTPS", "systemctl restart hostess-proxy-https.socket hostess-proxy")
     yield from _inside(str(facts.get("inside", "")))
 
@@ -55,13 +56,21 @@ def holder(port: int, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/
     return 0, "another user's program"
 
 
-def _taken(settings: "Settings") -> Iterator[Finding]:
+def taken(settings: "Settings") -> Iterator[Finding]:
     """Tell which other programs have ports that the proxy needs. systemd (process 1) holds them for it."""
     for address in (settings.proxy.http, settings.proxy.https):
         pid, name = holder(address.port) if address else (0, "")
         if address and name and pid != 1:
-            remedy = f"systemctl disable --now {name}" if pid else f"ss -ltnp 'sport = :{address.port}'"
-            yield Finding("fail", "ports", f"{name} (process {pid}) has port {address.port}", remedy)
+            what = f"{name} (process {pid})" if pid else name
+            yield Finding("fail", "ports", f"{what} has port {address.port}", way_to_free(address.port, pid, name))
+
+
+def way_to_free(port: int, pid: int, name: str, kernel: Path = Path("/proc")) -> str:
+    """Return the command that takes a port from a program: that ends the unit which it is of, where it is of one."""
+    if name == "docker-proxy":
+        return f"docker stop $(docker ps --quiet --filter publish={port})"
+    unit = _UNIT.search(text_of(kernel / str(pid) / "cgroup")) if pid else None
+    return f"systemctl disable --now {unit[1]}" if unit else f"ss -ltnp 'sport = :{port}'"
 
 
 def _facts(path: Path) -> dict[str, Any] | None:

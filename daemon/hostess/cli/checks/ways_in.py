@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostess.cli.checks.finding import Finding, said
+from hostess.cli.checks.finding import Finding, said, text_of
 
 if TYPE_CHECKING:
     from hostess.domain.settings import Settings
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 NAME = "hostess-doctor"
 SSHD_SETTINGS = Path("/etc/ssh/sshd_config")
 SSHD_RUNS = Path("/run/sshd")  # systemd makes it when it starts sshd, which does not even check its settings without it
-_PORTS = (80, 443)
+SSHD_SOCKET = "ssh.socket"
+_ASKS_NOBODY = Finding(
+    "warn", "git over SSH", "sshd does not ask the daemon: pushes come by HTTP alone", "hostess setup"
+)
 
 
 def dns(settings: "Settings") -> Iterator[Finding]:
@@ -111,8 +114,8 @@ def _closed(ports: list[int], who: str, command: str) -> Iterator[Finding]:
 
 def sshd(_: "Settings") -> Iterator[Finding]:
     """Look whether sshd asks the daemon whose a key is, and trusts the program that asks: the way to it must be root's alone."""
-    if not (SSHD_SETTINGS.exists() and SSHD_RUNS.is_dir()):
-        yield Finding("ok", "git over SSH", "no sshd runs on this host: pushes come by HTTP")
+    if absent := _no_sshd():
+        yield absent
         return
     if os.geteuid() != 0:
         return  # sshd shows its settings to root alone
@@ -122,9 +125,7 @@ def sshd(_: "Settings") -> Iterator[Finding]:
         return
     command = re.search(r"^authorizedkeyscommand (\S*hostess-ssh)\b", shown, re.MULTILINE)
     if command is None:
-        yield Finding(
-            "warn", "git over SSH", "sshd does not ask the daemon: pushes come by HTTP alone", "hostess setup"
-        )
+        yield _ASKS_NOBODY
         return
     program = Path(command[1])
     if not program.exists():
@@ -135,6 +136,19 @@ def sshd(_: "Settings") -> Iterator[Finding]:
         yield Finding("fail", "git over SSH", f"sshd does not trust {program}: others may write {place}", remedy)
         return
     yield Finding("ok", "git over SSH", f"sshd asks the daemon, by {program}")
+
+
+def _no_sshd() -> Finding | None:
+    """Return what to say where no sshd can be asked: there is none, or its socket starts it with the first connection (Ubuntu 24.04)."""
+    from hostess.domain.installation.parts import SSHD
+
+    if SSHD_SETTINGS.exists() and SSHD_RUNS.is_dir():
+        return None
+    if not (SSHD_SETTINGS.exists() and said("systemctl", "is-active", SSHD_SOCKET)):
+        return Finding("ok", "git over SSH", "no sshd runs on this host: pushes come by HTTP")
+    if "hostess-ssh keys" not in text_of(Path(SSHD)):
+        return _ASKS_NOBODY
+    return Finding("ok", "git over SSH", f"sshd will ask the daemon: {SSHD_SOCKET} starts it with the next connection")
 
 
 def open_to_others(program: Path) -> list[Path]:
