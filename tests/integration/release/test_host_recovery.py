@@ -261,7 +261,7 @@ def test_a_folder_of_a_bundle_stays_in_its_place(tmp_path: Path, member: str) ->
         tar.addfile(entry("same", tarfile.LNKTYPE, "../site.tar" if member == "hard link" else "fine"))
         tar.addfile(entry("last", tarfile.CHRTYPE if member == "device" else tarfile.REGTYPE))
 
-    with pytest.raises(Problem, match="leads out of the folder|neither file"):
+    with pytest.raises(Problem, match=r"leads out of the folder|neither file"):
         host_laydown._untar(packed, target)
 
     assert not (tmp_path / "out").exists()
