@@ -87,7 +87,10 @@ def about_file(failure: Failure) -> Problem:
         what = f"the build failed: {failure.dockerfile}{line}: {parse[2]}"
     elif "no active sessions" in failure.message:
         what = f"the build failed at {failure.step}: `--mount=type=secret` and `--mount=type=ssh` are not offered here"
-        remedy = "read what the step needs at run time from `env`, or make the step do without"
+        remedy = (
+            "read what the step needs at run time from `env`, commit private packages, or begin with a private image that has "
+            "them, after `hostess registry login`"
+        )
     elif "no space left on device" in failure.message.lower():
         what = f"the build failed at {failure.step or 'a step'}: the disk is full"
         remedy = "free some disk (hostess gc), then push again"

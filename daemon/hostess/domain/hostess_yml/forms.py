@@ -45,12 +45,14 @@ def about(meaning: str, *, example: JsonValue, default: JsonValue = None, otherw
 class Part(BaseModel):
     """A mapping of the file.
 
-    *instead* maps keys that people know from elsewhere to ours; *shorthand* is the key they mean who write text in its place.
+    *instead* maps keys that people know from elsewhere to ours, *without* those that have no like here to what does without
+    them; *shorthand* is the key they mean who write text in its place.
     *stand_ins* take the place of missing values while the rest of the mapping is checked; the file is refused all the same.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[dict[str, str]] = {}
+    without: ClassVar[dict[str, str]] = {}
     shorthand: ClassVar[str] = ""
     stand_ins: ClassVar[dict[str, str]] = {}
 
@@ -60,12 +62,19 @@ Waits = Annotated[Condition, choice(Condition)]
 Toggle = Annotated[Switch, choice(Switch)]
 
 
+_NO_SECRETS = (
+    "builds are handed no secrets and no SSH agent: read them at run time from env, commit private packages, "
+    "or begin with a private image that has them, after hostess registry login"
+)
+
+
 class BuildPart(Part):
     """An image that is built from a Dockerfile in the repository."""
 
     shorthand: ClassVar[str] = "source"
     stand_ins: ClassVar[dict[str, str]] = {"source": "."}
     instead: ClassVar[dict[str, str]] = {"context": "source", "path": "source", "arguments": "args"}
+    without: ClassVar[dict[str, str]] = {"secrets": _NO_SECRETS, "secret": _NO_SECRETS, "ssh": _NO_SECRETS}
 
     source: Annotated[RelativePath, about("The build context: a folder, relative to hostess.yml.", example="./backend")]
     dockerfile: Annotated[

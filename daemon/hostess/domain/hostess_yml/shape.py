@@ -138,6 +138,8 @@ def _key_hint(model: type[Part], loc: Path) -> str:
     for part in parts:
         if key in part.instead:
             return f"did you mean {part.instead[key]}?"
+        if key in part.without:
+            return part.without[key]
     near = did_you_mean(key, known)
     if near or len(known) > _SHORT_LIST:
         return near
