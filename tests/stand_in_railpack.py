@@ -3,7 +3,7 @@
 
 What it does with a folder stands in the folder's `stand-in.json`: "start" (the command found), "fail" ("prepare" or "build"),
 "say" (a line), "sleep" (seconds), "image" (what the image is made from, by the Docker client; none is made without). Each call
-is noted in `calls.jsonl` beside the program.
+is noted in `calls.jsonl` beside the program, with what it was given in DOCKER_CONFIG.
 """
 
 import argparse
@@ -64,6 +64,16 @@ def built(given: argparse.Namespace, wanted: dict[str, Any]) -> None:
         docker("rm", container)
 
 
+def logins() -> dict[str, Any] | None:
+    """Return what the folder of Docker's client has that this was given; None when it was given none."""
+    if "DOCKER_CONFIG" not in os.environ:
+        return None
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    config = folder / "config.json"
+    entries = sorted(path.name for path in folder.iterdir())
+    return {"config": json.loads(config.read_text()), "mode": config.stat().st_mode & 0o777, "entries": entries}
+
+
 def docker(*arguments: str) -> str:
     """Run the Docker client; return what it printed."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
@@ -74,7 +84,13 @@ def main() -> None:
     given = parsed()
     wanted = json.loads((given.directory / "stand-in.json").read_text(encoding="utf-8"))
     found = sorted(str(path.relative_to(given.directory)) for path in given.directory.rglob("*"))
-    noted = {"argv": sys.argv[1:], "environment": dict(os.environ), "files": found, "pid": os.getpid()}
+    noted = {
+        "argv": sys.argv[1:],
+        "environment": dict(os.environ),
+        "files": found,
+        "pid": os.getpid(),
+        "docker": logins(),
+    }
     with CALLS.open("a", encoding="utf-8") as calls:
         calls.write(json.dumps(noted) + "\n")
     if wanted.get("say"):

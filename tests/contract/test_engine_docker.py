@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from hostess.adapters.docker_config import write_logins
 from hostess.adapters.engine.build_limits import BuildLimits
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.engine.exec import Executor
@@ -125,10 +126,42 @@ async def test_a_private_image_is_fetched_with_a_login(bench: Bench) -> None:
     assert "guessed" not in wrong.value.what
 
 
+async def test_a_docker_client_has_the_logins(tmp_path: Path) -> None:
+    """With the folder that is made for Railpack, Docker's client fetches what it is refused without."""
+    account = ("octocat", "open sesame")
+    async with registry("by its client", account) as address:
+        reference = f"{address}/shop:1"
+        write_logins(tmp_path / "with", tmp_path / "nothing", [RegistryLogin(address, *account)])
+
+        async def pulled(folder: Path) -> int:
+            child = await asyncio.create_subprocess_exec(
+                "docker", "--config", folder, "pull", reference, stderr=asyncio.subprocess.DEVNULL
+            )
+            return await child.wait()
+
+        without, with_login = await pulled(tmp_path / "without"), await pulled(tmp_path / "with")
+        if with_login == 0:
+            await DockerEngine().remove_image(reference)
+
+    assert (without, with_login) == (1, 0)
+
+
 async def test_a_registry_that_is_away_takes_no_login(bench: Bench) -> None:
     """Where nothing listens, that is what is said."""
     with refusal("registry-unreachable"):
         await bench.engine.sign_in(RegistryLogin("127.0.0.1:9", "octocat", "open sesame"))
+
+
+@pytest.mark.parametrize("kind", ["secret,id=token", "secret,id=token,required=true", "ssh"])
+async def test_builds_are_handed_no_secrets(bench: Bench, kind: str) -> None:
+    """A step that wants a secret, or an SSH agent, fails in a sentence that says what to do instead; it does not run without."""
+    with refusal("build-failed") as raised:
+        await bench.build(
+            {"Dockerfile": f"FROM busybox:1\nRUN --mount=type={kind} echo it-ran-without\n"}, no_cache=True
+        )
+
+    assert "`--mount=type=secret` and `--mount=type=ssh` are not offered here" in raised.value.what
+    assert "hostess registry login" in raised.value.remedy
 
 
 async def test_cancelled_build_is_dead(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Railpack as a child process, with a program in its place that follows its documented command line (it is not there to be tried)."""
 
 import asyncio
+import base64
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 from hostess.adapters.railpack_process import RailpackProcess
 from hostess.domain.ports import SourceOrder
 from hostess.domain.problem import Problem
+from hostess.domain.registries import RegistryLogin
 
 STAND_IN = Path(__file__).parents[1] / "stand_in_railpack.py"
 BUILDKIT = "docker-container://buildkit"
@@ -214,3 +216,34 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_it_fetches_with_the_logins(railpack: Packed, tmp_path: Path) -> None:
+    """What builds finds the logins where Docker's client keeps them, beside those of the host; nothing of it is left, or shown."""
+    home = tmp_path / "home"
+    (home / ".docker" / "contexts").mkdir(parents=True)
+    known = {
+        "auths": {"old.test": {"auth": "b2xk"}},
+        "credsStore": "desktop",
+        "credHelpers": {"new.test": "x", "o.test": "y"},
+    }
+    (home / ".docker" / "config.json").write_text(json.dumps(known))
+    logins = (RegistryLogin("new.test", "octocat", "open sesame"), RegistryLogin("docker.io", "me", "hush"))
+
+    await railpack.build({"start": "x"}, railpack.process(HOME=str(home)), logins=logins)
+    await railpack.build({"start": "x"}, railpack.process(HOME=str(home)))
+
+    _, build, _, without = railpack.calls()
+    folder = build["docker"]
+    assert {host: base64.b64decode(each["auth"]).decode() for host, each in folder["config"]["auths"].items()} == {
+        "old.test": "old",
+        "new.test": "octocat:open sesame",
+        "https://index.docker.io/v1/": "me:hush",
+    }
+    assert folder["config"]["credHelpers"] == {"o.test": "y"}
+    assert "credsStore" not in folder["config"]
+    assert (folder["mode"], folder["entries"]) == (0o600, ["config.json", "contexts"])
+    assert without["docker"] is None
+    assert not any("sesame" in word for word in [*build["argv"], *build["environment"].values()])
+    assert list(railpack.folder.iterdir()) == []
+    assert json.loads((home / ".docker" / "config.json").read_text()) == known

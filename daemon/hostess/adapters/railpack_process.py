@@ -15,8 +15,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 from typing import IO, cast
 
+from hostess.adapters.docker_config import folder_of, write_logins
 from hostess.adapters.engine.build_trace import COLOURS, LONGEST, TAIL
 from hostess.adapters.expendable import make_expendable
 from hostess.adapters.pieces import Pieces
@@ -40,6 +42,8 @@ START_BUILDKIT = (
     f"BUILDKIT_HOST=docker-container://buildkit for the daemon and restart it; {ASIDE}"
 )
 NO_BUILDKIT = re.compile(r"BUILDKIT_HOST|failed to (?:connect to buildkit|get buildkit information)")
+LOGINS = "docker"
+"""The folder beside the source that has the logins at registries, readable by the daemon's user alone."""
 VERSION = re.compile(r"\d+\.\d+\.\d+\S*")
 
 
@@ -75,7 +79,7 @@ class RailpackProcess:
         if program is None:
             raise _failed("railpack is not on the daemon's PATH any more", ())
         try:
-            async with asyncio.timeout(order.timeout.total_seconds()), self._laid_out(order.context) as place:
+            async with asyncio.timeout(order.timeout.total_seconds()), self._laid_out(order) as place:
                 start = await self._planned(program, place, order, say)
                 await self._built(program, place, order, say)
                 return start
@@ -116,7 +120,10 @@ class RailpackProcess:
     async def _built(self, program: str, place: Path, order: SourceOrder, say: Say) -> None:
         command = [program, "build", "--name", order.tag, "--progress", "plain", "--cache-key", order.cache]
         tail = _Tail(say)
-        code = await self._run([*command, *(["--no-cache"] if order.no_cache else []), str(place / "source")], tail)
+        logins = {"DOCKER_CONFIG": str(place / LOGINS)} if order.logins else {}
+        code = await self._run(
+            [*command, *(["--no-cache"] if order.no_cache else []), str(place / "source")], tail, logins
+        )
         if code == 0:
             return
         if any(NO_BUILDKIT.search(line) for line in tail.lines):
@@ -124,12 +131,14 @@ class RailpackProcess:
             raise _no_buildkit(f"Railpack does not reach the BuildKit at {host}", tail.lines)
         raise _failed(f"`railpack build` ended with exit code {code}", tail.lines)
 
-    async def _run(self, command: list[str], tell: Callable[[str], None]) -> int:
+    async def _run(
+        self, command: list[str], tell: Callable[[str], None], more: Mapping[str, str] = MappingProxyType({})
+    ) -> int:
         """Run a program to its end, each line to *tell*; when this is cancelled, it and all its children are killed first."""
         try:
             child = await asyncio.create_subprocess_exec(
                 *command,
-                env=self._environment,
+                env={**self._environment, **more},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -150,15 +159,18 @@ class RailpackProcess:
             await asyncio.shield(child.wait())
 
     @asynccontextmanager
-    async def _laid_out(self, context: Callable[[], Iterable[bytes]]) -> AsyncGenerator[Path]:
-        """Give a folder with the source in `source`; it is gone afterwards, and so is what a daemon that died had left."""
-        place = await asyncio.to_thread(self._unpacked, context)
+    async def _laid_out(self, order: SourceOrder) -> AsyncGenerator[Path]:
+        """Give a folder with the source in `source`, and the logins beside, if there are any.
+
+        It is gone afterwards, and so is what a daemon that died had left.
+        """
+        place = await asyncio.to_thread(self._unpacked, order)
         try:
             yield place
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, place, ignore_errors=True))
 
-    def _unpacked(self, context: Callable[[], Iterable[bytes]]) -> Path:
+    def _unpacked(self, order: SourceOrder) -> Path:
         own = f"{os.getpid()}-"
         self._folder.mkdir(mode=0o700, exist_ok=True)
         for left in self._folder.iterdir():
@@ -166,7 +178,9 @@ class RailpackProcess:
                 shutil.rmtree(left, ignore_errors=True)
         place = Path(mkdtemp(prefix=own, dir=self._folder))
         try:
-            _unpack(context(), place / "source")
+            _unpack(order.context(), place / "source")
+            if order.logins:
+                write_logins(place / LOGINS, folder_of(self._environment), order.logins)
         except (tarfile.TarError, OSError) as error:
             shutil.rmtree(place, ignore_errors=True)
             raise _failed(f"the source could not be laid out: {error}", ()) from error

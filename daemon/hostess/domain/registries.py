@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,8 @@ _HOST = re.compile(
 )
 _LONGEST = 4096
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+_FRONT_END = re.compile(r"(?:\s*#(?!\s*syntax\s*=)[^\n]*=[^\n]*\n)*\s*#\s*syntax\s*=\s*(\S+)", re.IGNORECASE)
+"""The directive at the top that says what reads the rest; only other directives may stand before it."""
 _IMAGES = 100
 
 
@@ -75,13 +77,14 @@ def checked_login(host: str, user: str, password: str) -> RegistryLogin:
 
 
 def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the images that a Dockerfile begins with or copies from, in their order; *args* are the build's.
+    """Return the images that a Dockerfile begins with, copies or mounts from, and its front end, in their order; *args* are the build's.
 
     What depends on variables that only a build knows is left out, and so are stages.
     """
     known: dict[str, str] = {}
     stages: set[str] = set()
-    found: dict[str, None] = {}
+    front_end = _FRONT_END.match(dockerfile)
+    found: dict[str, None] = {front_end[1]: None} if front_end else {}
     begun = False
     for words in _instructions(dockerfile):
         match words[0].upper(), words[1:]:
@@ -97,17 +100,23 @@ def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
                     found[image] = None
                 if len(plain) == 3 and plain[1].upper() == "AS":  # noqa: PLR2004 -- FROM image AS stage
                     stages.add(plain[2].lower())
-            case "COPY", rest:
-                for word in rest:
-                    source = word.removeprefix("--from=")
-                    if (
-                        source not in {word, ""}
-                        and source.lower() not in stages
-                        and not source.isdigit()
-                        and "$" not in source
-                    ):
+            case "COPY" | "RUN", rest:
+                for source in _sources(rest):
+                    if source.lower() not in stages and not source.isdigit() and "$" not in source:
                         found[source] = None
     return tuple(found)[:_IMAGES]
+
+
+def _sources(words: Iterable[str]) -> Iterator[str]:
+    """Yield whom an instruction takes files from: `COPY --from=this`, `RUN --mount=type=bind,from=this`."""
+    for word in words:
+        if not word.startswith("--"):
+            return  # flags come first; what follows is the command's own
+        flag, _, value = word.partition("=")
+        if flag == "--from" and value:
+            yield value
+        elif flag == "--mount":
+            yield from (part.removeprefix("from=") for part in value.split(",") if re.match(r"from=.", part))
 
 
 def _instructions(dockerfile: str) -> Iterator[list[str]]:

@@ -266,6 +266,7 @@ def changes_of(
     upgrades = Upgrades(
         journal,
         engine,
+        sources.registries,
         replicas,
         backups.backups,
         backups.artefacts,

@@ -55,7 +55,7 @@ async def test_a_login_that_is_not_taken_is_not_kept(stage: Stage) -> None:
     assert (wrong.code, "does not take this user and password" in wrong.err) == (2, True)
     assert "guessed-wrong" not in wrong.err
     assert (odd.status, odd.code) == (422, "registry-invalid")
-    await stage.world.registries.pull("private.test/leaky:1", lambda _: None)
+    await stage.world.registries.image("private.test/leaky:1", lambda _: None)
 
 
 async def test_the_password_is_nowhere(stage: Stage) -> None:

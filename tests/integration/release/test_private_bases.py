@@ -30,3 +30,18 @@ async def test_bases_are_fetched_with_the_login(bench: Bench) -> None:
     assert [call[0] for call in first] == ["pull", "build"]
     assert first[0] == ("pull", "private.test/base:1")
     assert [call[0] for call in again] == ["pull", "build", "build"]
+
+
+async def test_bases_of_generated_dockerfiles_are_fetched_with_the_login(bench: Bench) -> None:
+    """What a Dockerfile of ours begins with comes from Docker's own registry, and with the login there when there is one."""
+    base, files = "python:3.12-slim", {"app/main.py": "print(1)\n", "app/requirements.txt": "fastapi\n"}
+    await bench.engine.remove_image(base)
+    bench.engine.accounts["docker.io"] = ("octocat", "open sesame")
+    bench.engine.registry[base] = stock()[base]
+    commit = await bench.commit("shop", files)
+    services = parse(b"services: {web: {type: custom, source: app, command: [python, main.py]}}\n").services
+    await bench.world.registries.login("docker.io", "octocat", "open sesame")
+
+    await bench.world.uploads._preparation._builder.images(Source("shop", commit), services, bench.said.append)
+
+    assert next(call for call in bench.engine.calls if call[0] in {"pull", "build"}) == ("pull", base)

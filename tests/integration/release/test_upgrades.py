@@ -75,6 +75,21 @@ async def test_a_server_that_goes_on_taking_writes_is_given_up_in_time(
     assert "RESET default_transaction_read_only" in asked[-1]
 
 
+async def test_the_next_major_is_fetched_with_the_login(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the registry gives images to those only who are signed in, an upgrade has the login that deployments have."""
+    monkeypatch.setattr(upgrades, "WITHIN", timedelta(seconds=0.3))
+    await bench.engine.remove_image("postgres:17")
+    bench.engine.accounts["docker.io"] = ("octocat", "open sesame")
+    bench.engine.registry["postgres:17"] = stock()["postgres:16"]
+
+    without = await upgraded(bench, "17")
+    await bench.world.registries.login("docker.io", "octocat", "open sesame")
+    with_login = await upgraded(bench, "17")
+
+    assert "postgres:17 was not found" in without[1]
+    assert "did not stop taking writes" in with_login[1]
+
+
 async def test_what_is_left_of_an_upgrade_ends_when_its_service_is_no_database(bench: Bench) -> None:
     """A name that has become another service's is asked nothing; the volume beside goes, and nothing is tried for ever."""
     assert (await bench.push("shop", {"hostess.yml": OTHER})).accepted, bench.text()

@@ -1,7 +1,10 @@
 """Registries: whose an image is, what is a host, and which images a Dockerfile begins with."""
 
+from pathlib import Path
+
 import pytest
 
+import hostess.services as services_package
 from hostess.domain.problem import Problem
 from hostess.domain.registries import RegistryLogin, base_images, checked_host, checked_login, registry_of
 
@@ -66,7 +69,7 @@ def test_a_login_shows_no_password() -> None:
 
 
 def test_what_a_dockerfile_begins_with() -> None:
-    """Images of all stages and those that are copied from are found, with the values of arguments; stages and scratch are none."""
+    """Images of all stages, what is copied or mounted from, and the front end are found, with arguments' values; stages are none."""
     text = """# syntax=docker/dockerfile:1
 ARG VERSION=3.12
 ARG BASE=ghcr.io/me/base:${VERSION}
@@ -83,10 +86,39 @@ COPY --from=$LATER /d /d
 FROM scratch
 FROM $UNKNOWN
 RUN echo "it's fine
+RUN --network=none --mount=type=cache,target=/c --mount=type=bind,from=ghcr.io/me/wheels:1,target=/w pip --from=nobody:1
+RUN --mount=from=build,target=/b true
 """
 
-    assert base_images(text, {}) == ("ghcr.io/me/base:3.12", "registry.test:5000/run:1", "ghcr.io/me/tools:2")
-    assert base_images(text, {"VERSION": "4", "TAG": "unused"})[0] == "ghcr.io/me/base:4"
+    assert base_images(text, {}) == (
+        "docker/dockerfile:1",
+        "ghcr.io/me/base:3.12",
+        "registry.test:5000/run:1",
+        "ghcr.io/me/tools:2",
+        "ghcr.io/me/wheels:1",
+    )
+    assert base_images(text, {"VERSION": "4", "TAG": "unused"})[1] == "ghcr.io/me/base:4"
+
+
+@pytest.mark.parametrize(
+    ("top", "found"),
+    [
+        ("# escape=`\n#Syntax = registry.test/front:1\n", ("registry.test/front:1",)),
+        ("# a remark\n# syntax=registry.test/front:1\n", ()),
+        ("FROM scratch\n# syntax=registry.test/front:1\n", ()),
+    ],
+)
+def test_a_front_end_is_named_at_the_top(top: str, found: tuple[str, ...]) -> None:
+    """Only what comes first, other directives aside, says what reads a Dockerfile."""
+    assert base_images(top, {}) == found
+
+
+def test_images_are_fetched_in_one_place() -> None:
+    """No use case has the engine fetch an image by itself: it would do so without the login."""
+    services = Path(services_package.__path__[0])
+    fetching = {path.name for path in services.rglob("*.py") if "engine.pull(" in path.read_text(encoding="utf-8")}
+
+    assert fetching == {"registries.py"}
 
 
 @pytest.mark.parametrize("text", ["", "FROM", "FROM --platform=x", "\0\n'", "COPY --from=\n"])

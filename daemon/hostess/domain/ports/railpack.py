@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from hostess.domain.registries import RegistryLogin
 from hostess.domain.releases.push import Say
 
 
@@ -12,8 +13,9 @@ from hostess.domain.releases.push import Say
 class SourceOrder:
     """One image to build from source. *context* yields the source folder as a tar stream, in chunks, on a worker thread.
 
-    *cache* names whose caches are used: equal names share them. *commanded*: hostess.yml says what starts. There is no place
-    here for variables: nothing of a service's environment, and no secret, has a way into such a build.
+    *cache* names whose caches are used: equal names share them. *commanded*: hostess.yml says what starts. *logins* are for
+    what fetches the images that it begins with. There is no place here for variables: nothing of a service's environment, and
+    no secret, has a way into such a build.
     """
 
     tag: str
@@ -22,6 +24,7 @@ class SourceOrder:
     timeout: timedelta
     commanded: bool = False
     no_cache: bool = False
+    logins: tuple[RegistryLogin, ...] = ()
 
 
 class Railpack(Protocol):

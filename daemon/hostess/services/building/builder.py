@@ -86,7 +86,7 @@ class Builder:
                 result[service.name] = made[work.key]
                 await self._engine.tag(made[work.key], _tag(source, work))
             elif service.image is not None:
-                result[service.name] = await self.image(service.image, say)
+                result[service.name] = (await self._registries.image(service.image, say)).id
         return result
 
     async def known(self, source: Source, services: Mapping[str, Service]) -> dict[str, str | None]:
@@ -101,14 +101,6 @@ class Builder:
                 found = await self._engine.image(service.image)
                 result[service.name] = found.id if found else None
         return result
-
-    async def image(self, reference: str, say: Say) -> str:
-        """Return the id of a ready-made image: the local one of that name, else pulled."""
-        found = await self._engine.image(reference)
-        if found is None:
-            say(f"       pulling {reference}")
-            found = await self._registries.pull(reference, say)
-        return found.id
 
     async def _works(self, source: Source, services: Mapping[str, Service]) -> dict[str, "Work"]:
         works = {}
@@ -209,7 +201,10 @@ class Builder:
         try:
             if work.railpack:
                 cache = f"hostess-{source.project}"
-                return await self._railpack_builds.build(order, say, cache=cache, commanded=work.commanded)
+                logins = await self._registries.logins()
+                return await self._railpack_builds.build(
+                    order, say, cache=cache, commanded=work.commanded, logins=logins
+                )
             await self._fetch_bases(source, work, say)
             return await self._engine.build(order, say)
         except Problem as problem:
@@ -222,11 +217,11 @@ class Builder:
             raise Problem(problem.code, what, remedy=problem.remedy + shown, tail=problem.tail) from problem
 
     async def _fetch_bases(self, source: Source, work: "Work", say: Say) -> None:
-        """Fetch what the Dockerfile begins with from registries that are signed in at."""
-        if work.extra:
-            return  # a Dockerfile of our own begins with public images
-        path = work.dockerfile if work.path in {".", ""} else f"{work.path}/{work.dockerfile}"
-        text = await self._repositories.read_file(source.project, source.commit, path, MOST_DOCKERFILE)
+        """Fetch what the Dockerfile, theirs or ours, begins with from registries that are signed in at."""
+        text = work.extra.get(work.dockerfile)
+        if text is None:
+            path = work.dockerfile if work.path in {".", ""} else f"{work.path}/{work.dockerfile}"
+            text = await self._repositories.read_file(source.project, source.commit, path, MOST_DOCKERFILE)
         references = base_images((text or b"").decode(errors="replace"), work.args)
         await self._registries.prepare(references, lambda line: say(f"       {line}"))
 

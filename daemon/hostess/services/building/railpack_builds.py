@@ -9,6 +9,7 @@ from functools import partial
 
 from hostess.domain.ports import BuildOrder, Engine, Railpack, SourceOrder
 from hostess.domain.problem import Problem
+from hostess.domain.registries import RegistryLogin
 from hostess.domain.releases.push import Say
 
 DOCKERFILE = "Dockerfile"
@@ -29,10 +30,14 @@ class RailpackBuilds:
         """Return the version of the Railpack that is used, None where there is none."""
         return await self._railpack.version()
 
-    async def build(self, order: BuildOrder, say: Say, *, cache: str, commanded: bool) -> str:
+    async def build(
+        self, order: BuildOrder, say: Say, *, cache: str, commanded: bool, logins: tuple[RegistryLogin, ...] = ()
+    ) -> str:
         """Return the id of the image that *order*'s context (which is source) becomes. Problems: those of `Railpack.build`."""
         raw = f"{order.tag}-railpack"
-        source = SourceOrder(raw, order.context, cache, order.timeout, commanded=commanded, no_cache=order.no_cache)
+        source = SourceOrder(
+            raw, order.context, cache, order.timeout, commanded=commanded, no_cache=order.no_cache, logins=logins
+        )
         start = await self._railpack.build(source, say)
         if await self._engine.image(raw) is None:
             raise Problem(

@@ -53,9 +53,13 @@ class Registries:
                 found.add(self._vault.open(row.sealed, _bound(row.host)))
         return found
 
-    async def pull(self, reference: str, say: Say) -> Image:
-        """Fetch an image, signed in where there is a login; Problems as those of the engine's `pull`."""
-        return await self._engine.pull(reference, say, await self._login(reference))
+    async def image(self, reference: str, say: Say) -> Image:
+        """Return the local image of that name, else fetch it, signed in where there is a login; Problems as of the engine's `pull`."""
+        found = await self._engine.image(reference)
+        if found is None:
+            say(f"       pulling {reference}")
+            found = await self._engine.pull(reference, say, await self._login(reference))
+        return found
 
     async def prepare(self, references: Iterable[str], say: Say) -> None:
         """Fetch those images that are not here and need a login: engines' builders know none."""
@@ -64,12 +68,16 @@ class Registries:
             if login is not None and await self._engine.image(reference) is None:
                 await self._engine.pull(reference, say, login)
 
+    async def logins(self) -> tuple[RegistryLogin, ...]:
+        """Return all logins, for a builder that fetches by itself; Problem when one cannot be opened."""
+        return tuple([self._opened(row) for row in await self._records.registries()])
+
     async def _login(self, reference: str) -> RegistryLogin | None:
         host = registry_of(reference)
-        for row in await self._records.registries():
-            if row.host == host:
-                return RegistryLogin(host, row.user, self._vault.open(row.sealed, _bound(host)))
-        return None
+        return next((self._opened(row) for row in await self._records.registries() if row.host == host), None)
+
+    def _opened(self, row: Registry) -> RegistryLogin:
+        return RegistryLogin(row.host, row.user, self._vault.open(row.sealed, _bound(row.host)))
 
 
 def _bound(host: str) -> str:

@@ -25,6 +25,7 @@ from hostess.services.backups.backups import Backups, Target
 from hostess.services.backups.dumps import lines
 from hostess.services.backups.loads import load_postgres
 from hostess.services.backups.restores import read_manifest
+from hostess.services.building.registries import Registries
 from hostess.services.databases.access import DatabaseAccess
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.databases.starting import server_started
@@ -52,6 +53,7 @@ class Upgrades:
         self,
         journal: Journal,
         engine: Engine,
+        registries: Registries,
         replicas: Replicas,
         backups: Backups,
         artefacts: Artefacts,
@@ -65,6 +67,7 @@ class Upgrades:
     ) -> None:
         self._journal = journal
         self._engine = engine
+        self._registries = registries
         self._replicas = replicas
         self._backups = backups
         self._artefacts = artefacts
@@ -137,7 +140,7 @@ class Upgrades:
             service, await self._major(target.container), version, int(database_versions.major(version))
         )
         reference = f"postgres:{version}"
-        image = await self._engine.image(reference) or await self._engine.pull(reference, say)
+        image = await self._registries.image(reference, say)
         instance = await self._journal.instance()
         place = (deployment.project, deployment.environment, service)
         volume = labels.volume_name(instance, *place, f"data-{deployment.id}")
