@@ -31,6 +31,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.settings import Settings, load
 from hostess.doors.api.app import LINE, ApiServices, make_app
 from hostess.doors.git_http import GitHttp
+from hostess.doors.git_limits import GitLimits
 from hostess.doors.hook_socket import HookSocket
 from hostess.doors.ssh_socket import SshSocket
 from hostess.services.under_way import lasting
@@ -169,12 +170,12 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
     await hooks.start()
     app = make_app(api_services(settings, journal, world, outside))
     ensure = partial(ensure_project, journal, world.repositories, outside.clock)
-    git = GitHttp(world.repositories.path, hooks, partial(may_git, world.tokens), ensure)
+    limits = GitLimits(settings.api)
+    git = GitHttp(world.repositories.path, hooks, partial(may_git, world.tokens), ensure, limits)
     app.add_routes(git.routes())
     keys = world.ssh_keys
-    ssh = SshSocket(
-        run / "ssh.sock", world.repositories.path, hooks, partial(key_id, keys), partial(may_git_by_key, keys), ensure
-    )
+    knows, may = partial(key_id, keys), partial(may_git_by_key, keys)
+    ssh = SshSocket(run / "ssh.sock", world.repositories.path, hooks, knows, may, ensure, limits)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5, max_line_size=LINE)
     await runner.setup()
     try:

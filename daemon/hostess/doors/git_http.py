@@ -2,15 +2,19 @@
 
 import base64
 import binascii
+import hashlib
+import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from aiohttp import web
 
 from hostess.domain.problem import Problem
+from hostess.doors.api.problems import TooManyRequests
 from hostess.doors.git_child import advertisement, converse
+from hostess.doors.git_limits import GitBusy, GitLimits
 from hostess.doors.hook_socket import HookSocket
 from hostess_hooks.pktline import FLUSH, packet
 
@@ -26,7 +30,10 @@ _SIGN_IN = "Sign in with any user name, and an access token as the password (hos
 
 
 class GitHttp:
-    """The routes. *repository* gives the folder of a project, *hooks* must be started; *idle* ends what does not move, in seconds."""
+    """The routes. *repository* gives the folder of a project, *hooks* must be started; *idle* ends what does not move, in seconds.
+
+    What is beyond *limits* is answered 429, or 503, with Retry-After and a sentence that git shows.
+    """
 
     def __init__(
         self,
@@ -34,6 +41,7 @@ class GitHttp:
         hooks: HookSocket,
         authorize: Authorize,
         ensure_project: EnsureProject,
+        limits: GitLimits,
         *,
         idle: float = 600.0,
     ) -> None:
@@ -41,6 +49,7 @@ class GitHttp:
         self._hooks = hooks
         self._authorize = authorize
         self._ensure_project = ensure_project
+        self._limits = limits
         self._idle = idle
 
     def routes(self) -> list[web.RouteDef]:
@@ -60,13 +69,15 @@ class GitHttp:
             b"" if extra.get("GIT_PROTOCOL") == "version=2" else packet(f"# service={service}\n".encode()) + FLUSH
         )
         try:
-            actor = await self._actor(request, service)
-            project = request.match_info["project"]
-            if service == "git-receive-pack":
-                await self._ensure_project(project, actor)
-            body = await advertisement(
-                service.removeprefix("git-"), existing(self._repository, project), extra, self._idle
-            )
+            async with self._admitted(request, service) as actor:
+                project = request.match_info["project"]
+                if service == "git-receive-pack":
+                    await self._ensure_project(project, actor)
+                body = await advertisement(
+                    service.removeprefix("git-"), existing(self._repository, project), extra, self._idle
+                )
+        except (TooManyRequests, GitBusy) as busy:
+            return _later(busy)
         except Problem as problem:
             # An error status would reach people as "error: 403" only; this line git shows as "fatal: remote error: ...".
             body = packet(f"ERR {sentence(problem)}".encode())
@@ -82,10 +93,16 @@ class GitHttp:
         if request.content_type != f"application/x-{service}-request":
             return _plain(415, f"Expected application/x-{service}-request.\n")
         try:
-            actor = await self._actor(request, service)
-            repository = existing(self._repository, project)
+            async with self._admitted(request, service) as actor:
+                return await self._conversation(request, service, actor, existing(self._repository, project))
+        except (TooManyRequests, GitBusy) as busy:
+            return _later(busy)
         except Problem as problem:
             return _plain(403, sentence(problem) + "\n")
+
+    async def _conversation(
+        self, request: web.Request, service: str, actor: str, repository: Path
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Cache-Control": "no-cache"})
         response.content_type = f"application/x-{service}-result"
         await response.prepare(request)
@@ -103,15 +120,22 @@ class GitHttp:
             return self._hooks.expecting(request.match_info["project"], actor)
         return nullcontext(_protocol(request))
 
-    async def _actor(self, request: web.Request, service: str) -> str:
-        """Return who asks; HTTPUnauthorized without a known token, Problem when it is known and not allowed."""
+    @asynccontextmanager
+    async def _admitted(self, request: web.Request, service: str) -> AsyncIterator[str]:
+        """Give who asks, counted as long as the block runs; HTTPUnauthorized without a known token, Problem when it is not allowed.
+
+        Git's client asks once without a token; that costs nothing and is not counted, else strangers could keep it from the rest.
+        """
         token = _token(request.headers.get("Authorization", ""))
         actor = await self._authorize(token, request.match_info["project"], ACTIONS[service]) if token else None
         if actor is None:
+            if token:
+                self._limits.count_stranger(request.remote or "")
             raise web.HTTPUnauthorized(
                 text=_SIGN_IN, headers={"WWW-Authenticate": 'Basic realm="Hostess", charset="UTF-8"'}
             )
-        return actor
+        with self._limits.conversation(f"token {hashlib.sha256(token.encode()).hexdigest()}"):
+            yield actor
 
 
 def existing(repository: Callable[[str], Path], project: str) -> Path:
@@ -145,6 +169,13 @@ def _protocol(request: web.Request) -> Mapping[str, str]:
     """Return the variable that tells git which protocol version the client asks for."""
     asked = request.headers.get("Git-Protocol", "")
     return {"GIT_PROTOCOL": asked} if PROTOCOL.fullmatch(asked) else {}
+
+
+def _later(busy: TooManyRequests | GitBusy) -> web.Response:
+    """Return a refusal whose text git's client shows ("remote: ..."), in lines that fit a terminal."""
+    status = 429 if isinstance(busy, TooManyRequests) else 503
+    text = "".join(f"{line}\n" for line in (str(busy), f"still served: {busy.serving}", f"next: {busy.remedy}"))
+    return web.Response(status=status, text=text, headers={"Retry-After": str(math.ceil(busy.retry_after))})
 
 
 def _plain(status: int, text: str) -> web.Response:

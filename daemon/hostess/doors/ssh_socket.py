@@ -15,8 +15,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from hostess.domain.problem import Problem
-from hostess.doors.git_child import converse
+from hostess.doors.git_child import Send, converse
 from hostess.doors.git_http import ACTIONS, PROTOCOL, EnsureProject, existing, sentence
+from hostess.doors.git_limits import GitLimits
 from hostess.doors.hook_socket import HookSocket
 from hostess_hooks.pktline import packet
 from hostess_hooks.ssh_wire import ERR, EXIT, LIMIT, OUT, Command, Known, Shown, SshWireError, decode, encode, frame
@@ -50,6 +51,7 @@ class SshSocket:
         knows: Knows,
         authorize: Authorize,
         ensure_project: EnsureProject,
+        limits: GitLimits,
     ) -> None:
         self._path = path
         self._repository = repository
@@ -57,6 +59,7 @@ class SshSocket:
         self._knows = knows
         self._authorize = authorize
         self._ensure_project = ensure_project
+        self._limits = limits
         self.idle = 600.0
         self.patience = 10.0
         self._connections: set[asyncio.Task[None]] = set()
@@ -123,12 +126,25 @@ class SshSocket:
         service, project = wanted
         try:
             actor = await self._authorize(asked.key, project, ACTIONS[service])
-            if service == "git-receive-pack":
-                await self._ensure_project(project, actor)
-            repository = existing(self._repository, project)
+            with self._limits.conversation(f"key {asked.key}"):
+                if service == "git-receive-pack":
+                    await self._ensure_project(project, actor)
+                repository = existing(self._repository, project)
+                return await self._converse(asked, service, project, actor, repository, reader, send)
         except Problem as problem:
             await send(packet(f"ERR {sentence(problem)}".encode()))
             return 1
+
+    async def _converse(
+        self,
+        asked: Command,
+        service: str,
+        project: str,
+        actor: str,
+        repository: Path,
+        reader: asyncio.StreamReader,
+        send: Send,
+    ) -> int:
         with self._variables(service, project, actor, asked.protocol) as extra:
             arguments = [service.removeprefix("git-"), str(repository)]
             code = await converse(arguments, extra, _incoming(reader), send, self.idle)

@@ -16,11 +16,15 @@ from aiohttp import web
 from hostess.adapters.git.repositories import DulwichRepositories
 from hostess.domain.problem import Problem
 from hostess.domain.releases.push import Push, RefUpdate, Say, Verdict
+from hostess.domain.settings import ApiSettings
 from hostess.doors.git_http import GitHttp
+from hostess.doors.git_limits import GitLimits
 from hostess.doors.hook_socket import HookSocket
 
 HOOK = Path(sys.executable).with_name("hostess-proc-receive")
 TOKEN = "a-token"
+OTHER = "another-token"
+PEOPLE = {TOKEN: "ada", OTHER: "bob"}
 GIT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -127,7 +131,7 @@ async def childless() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, **settings: int) -> AsyncIterator[World]:
+async def serving(folder: Path, limits: GitLimits | None = None, **settings: int) -> AsyncIterator[World]:
     """Run the git intake with its data in *folder*."""
     (folder / "run").mkdir()
     repositories = DulwichRepositories(folder / "repos", HOOK, **settings)
@@ -143,16 +147,17 @@ async def serving(folder: Path, **settings: int) -> AsyncIterator[World]:
     async def authorize(token: str, project: str, action: str) -> str | None:
         if project == "secret":
             raise Problem("not-allowed", f"ada may not {action} {project}")
-        return "ada" if token == TOKEN else None
+        return PEOPLE.get(token)
 
     async def ensure(project: str, actor: str) -> None:
-        assert actor == "ada"
+        assert actor in PEOPLE.values()
         await repositories.create(project)
 
     hooks = HookSocket(folder / "run" / "hook.sock", handle, lambda bits: secrets.token_hex(bits // 8))
     await hooks.start()
     app = web.Application()
-    app.add_routes(GitHttp(repositories.path, hooks, authorize, ensure, idle=20).routes())
+    limits = limits or GitLimits(ApiSettings())
+    app.add_routes(GitHttp(repositories.path, hooks, authorize, ensure, limits, idle=20).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
