@@ -104,6 +104,7 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await world.host.backups.recover()
         await world.upgrades.recover()
         await world.rotations.recover()
+        await world.webhooks.recover()
         opened.push_async_callback(world.upgrades.stop)
         opened.push_async_callback(world.rotations.stop)
         opened.push_async_callback(world.backups.stop)
@@ -194,9 +195,10 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         yield
     finally:
         (run / "daemon.json").unlink(missing_ok=True)
-        # Pushes end first: their pushers are still connected and are told.
-        await world.deployments.stop()
+        # Nobody is told who waits at a forge: events whose deployment still waits for its turn are gone on with in the next life.
         await world.webhooks.stop()
+        # Pushes end before the doors: their pushers are still connected and are told.
+        await world.deployments.stop()
         await hooks.stop()
         await ssh.stop()
         await runner.cleanup()

@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from hostess.domain.releases.push import ZERO
+from hostess.domain.releases.release import Deployment, Kind, State
+from hostess.services.deploying import webhooks
 from tests.integration.api.stage import FILE, WITHIN, Said, Stage
 
 HOOK = "POST /v1/projects/shop/webhook"
@@ -24,12 +28,13 @@ PASSWORD = "an-access-token-4711"
 
 @dataclass
 class Forge:
-    """A bare repository that is served over HTTP; *account* is who may read it, None for everybody."""
+    """A bare repository that is served over HTTP while *held* is set; *account* is who may read it, None for everybody."""
 
     folder: Path
     url: str = ""
     account: tuple[str, str] | None = None
     asked: list[str] = field(default_factory=list)
+    held: asyncio.Event = field(default_factory=asyncio.Event)
 
     def git(self, *arguments: str, given: str = "") -> str:
         """Run git there."""
@@ -58,11 +63,13 @@ class Forge:
 async def forge(tmp_path: Path) -> AsyncIterator[Forge]:
     """Serve a repository as files, as git's "dumb" protocol reads it."""
     forge = Forge(tmp_path / "shop.git")
+    forge.held.set()
     forge.git("init", "--quiet", "--bare")
 
     @web.middleware
     async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
         forge.asked.append(request.path)
+        await forge.held.wait()
         if forge.account and request.headers.get("Authorization") != aiohttp.encode_basic_auth(*forge.account):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="forge"'})
         return await handler(request)
@@ -269,3 +276,94 @@ async def test_many_events_that_are_large(stage: Stage) -> None:
     assert int(said.headers["Retry-After"]) > 0
     assert set(statuses) == {401, 429}
     assert after.status == 401
+
+
+async def written_down(stage: Stage, branch: str = "main", at: datetime | None = None) -> int:
+    """Leave an event that a daemon which is gone had answered, and not carried out."""
+    heard_at = at or datetime.now(UTC)
+    note = {"project": "shop", "branch": branch, "who": "octocat", "at": heard_at.isoformat()}
+    return await stage.journal.add_task(webhooks.KIND, note, heard_at)
+
+
+async def forgotten(stage: Stage) -> None:
+    """Wait until no event is written down any more."""
+    async with asyncio.timeout(WITHIN):
+        while [task for task in await stage.journal.tasks() if task.kind == webhooks.KIND]:
+            await asyncio.sleep(0.02)
+
+
+async def test_events_are_gone_on_with_once(stage: Stage, forge: Forge) -> None:
+    """Of several events of a branch that a dead daemon left one deployment comes, and none when it comes back again."""
+    await set_up(stage, forge)
+    commit = forge.commit(FILE)
+    for _ in range(2):
+        await written_down(stage)
+
+    await stage.world.webhooks.recover()
+    await told(stage, "deployment.live")
+    await forgotten(stage)
+    await stage.world.webhooks.recover()
+    await forgotten(stage)
+
+    [deployment] = await stage.journal.deployments("shop")
+    assert (deployment.commit, deployment.actor) == (commit, "octocat (webhook)")
+
+
+@pytest.mark.parametrize(
+    ("phase", "code", "count"),
+    [("", "interrupted", 2), ("", "cancelled", 2), ("build", "interrupted", 1), ("", "locked", 1)],
+)
+async def test_what_was_begun_is_not_begun_again(stage: Stage, forge: Forge, phase: str, code: str, count: int) -> None:
+    """A deployment that a dead daemon had running is not tried again by itself; one that only waited for its turn is."""
+    await set_up(stage, forge)
+    commit = forge.commit(FILE)
+    now = datetime.now(UTC)
+    await written_down(stage, at=now)
+    dead = Deployment(
+        "dead", "shop", "production", Kind.PUSH, State.FAILED, commit, "refs/heads/main", ZERO, "octocat (webhook)", now,
+        phase=phase, problem={"code": code, "what": "x"},
+    )  # fmt: skip
+    await stage.journal.add_deployment(dead)
+
+    await stage.world.webhooks.recover()
+    await forgotten(stage)
+
+    assert len(await stage.journal.deployments("shop")) == count
+
+
+async def test_an_event_that_ends_the_daemon_is_let_be(stage: Stage, forge: Forge) -> None:
+    """After some lives an event is told as refused, and no more is tried; one whose webhook is gone is forgotten."""
+    await set_up(stage, forge)
+    forge.commit(FILE)
+    task = await written_down(stage)
+    for _ in range(webhooks.LIVES):
+        await stage.journal.postpone(task, datetime.now(UTC), "the daemon ended")
+
+    await stage.world.webhooks.recover()
+    refused = await told(stage, "webhook.refused")
+    await forgotten(stage)
+    await stage.world.webhooks.remove("shop")
+    await written_down(stage)
+    await stage.world.webhooks.recover()
+    await forgotten(stage)
+
+    assert "the daemon has ended 3 times over it" in refused
+    assert forge.asked == []
+
+
+async def test_the_end_of_the_daemon_keeps_what_it_was_fetching(stage: Stage, forge: Forge) -> None:
+    """What is cut off in the middle stays written down, and so does what is heard after that."""
+    secret = await set_up(stage, forge)
+    forge.commit(FILE)
+    forge.held.clear()
+    await heard(stage, secret)
+    async with asyncio.timeout(WITHIN):
+        while not forge.asked:
+            await asyncio.sleep(0.02)
+    await stage.world.webhooks.stop()
+    forge.held.set()
+    late = await heard(stage, secret)
+
+    kept = [task.payload["branch"] for task in await stage.journal.tasks() if task.kind == webhooks.KIND]
+    assert (late.status, kept) == (202, ["main", "main"])
+    assert await stage.journal.deployments("shop") == []

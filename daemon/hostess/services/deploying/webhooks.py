@@ -4,16 +4,23 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from datetime import datetime
 from weakref import WeakValueDictionary
 
 from hostess.domain.forges import HEADS, ForgePush, Webhook, checked_url, is_signed, pushed
 from hostess.domain.ports import Clock, Journal, Redactor, Repositories, Vault
 from hostess.domain.ports.forges import BranchFetcher
 from hostess.domain.problem import Problem
+from hostess.domain.records import Task
 from hostess.domain.releases.push import ZERO, Push, RefUpdate
 from hostess.services.deploying.pushes import Pushes
 
+KIND = "webhook"
+"""The kind of the tasks of the journal that are events which were heard and are not carried out yet."""
+LIVES = 3
+"""How often the daemon may end over one event before it is let be."""
+RECENT = 100
 _SECRET_BITS = 256
 _LINES = 30
 NOBODYS = "0" * 43
@@ -23,7 +30,10 @@ log = logging.getLogger(__name__)
 
 
 class Webhooks:
-    """Keeps one webhook per project, and carries out what forges tell by it. Work that was begun is ended by `stop`."""
+    """Keeps one webhook per project, and carries out what forges tell by it. Work that was begun is ended by `stop`.
+
+    What is heard is a task of the journal until its deployment has ended (or nothing came of it), so no end of the daemon loses it.
+    """
 
     def __init__(
         self,
@@ -43,6 +53,7 @@ class Webhooks:
         self._redactor = redactor
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
         # One fetch at a time per project; a lock lives as long as somebody fetches, or waits to.
         self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,7 +81,7 @@ class Webhooks:
             raise _absent(project)
 
     async def take(self, project: str, headers: Mapping[str, str], body: bytes) -> ForgePush | None:
-        """Begin what a forge asks for; return it, None where there is nothing to do (a ping, a tag).
+        """Write down and begin what a forge asks for; return it, None where there is nothing to do (a ping, a tag).
 
         Problem "unauthenticated" unless the webhook's secret is behind the request, "bad-request" for what no forge sends.
         """
@@ -84,18 +95,66 @@ class Webhooks:
             )
         push = pushed(headers, body)
         if push is not None:
-            task = asyncio.create_task(self._carry_out(webhook, password, push))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            now = self._clock.now()
+            note = {"project": project, "branch": push.branch, "who": push.who, "at": now.isoformat()}
+            task = await self._journal.add_task(KIND, note, now)
+            self._begin(task, self._carry_out(webhook, password, push))
         return push
 
+    async def recover(self) -> None:
+        """After a restart: go on with what was heard and not begun, once; of several events of a branch the last stands for all."""
+        last: dict[tuple[str, str], Task] = {}
+        for task in sorted(await self._journal.tasks(), key=lambda task: str(task.payload.get("at", ""))):
+            if task.kind != KIND:
+                continue
+            place = str(task.payload["project"]), str(task.payload["branch"])
+            if place in last:
+                await self._journal.finish_task(last[place].id)
+            last[place] = task
+        for (project, branch), task in last.items():
+            webhook = await self._journal.webhook(project)
+            if webhook is None:
+                await self._journal.finish_task(task.id)
+                continue
+            await self._journal.postpone(task.id, self._clock.now(), "the daemon ended before it was begun")
+            push = ForgePush(branch, str(task.payload["who"]))
+            self._begin(task.id, self._again(webhook, push, task))
+
     async def stop(self) -> None:
-        """End what is being fetched; deployments end as all do."""
+        """End what is being fetched, and wait for no deployment any more; what was not begun is gone on with by `recover`."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _carry_out(self, webhook: Webhook, password: str, push: ForgePush) -> None:
+    def _begin(self, note: int, work: Coroutine[object, object, None]) -> None:
+        """Carry an event out, and forget it when that has ended, however; not when the daemon's end cut it off."""
+
+        async def kept() -> None:
+            await work
+            await self._journal.finish_task(note)
+
+        if self._stopped:
+            work.close()
+            return
+        task = asyncio.create_task(kept())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _again(self, webhook: Webhook, push: ForgePush, task: Task) -> None:
+        """Carry out what was heard in a life of the daemon before."""
+        if task.attempts >= LIVES:
+            what = f"was not deployed: the daemon has ended {task.attempts} times over it; let the forge deliver the event again"
+            await self._tell(webhook, push, "webhook.refused", what)
+            return
+        try:
+            _, password = self._opened(webhook)
+        except Problem as problem:
+            await self._tell(webhook, push, "webhook.refused", f"was not deployed: {problem}")
+        else:
+            await self._carry_out(webhook, password, push, datetime.fromisoformat(str(task.payload["at"])))
+
+    async def _carry_out(self, webhook: Webhook, password: str, push: ForgePush, since: datetime | None = None) -> None:
         project, actor, said = webhook.project, f"{push.who} (webhook)", list[str]()
         try:
             async with self._fetching.setdefault(project, asyncio.Lock()):
@@ -103,6 +162,8 @@ class Webhooks:
                 update = await self._fetched(webhook, password, push.branch)
             if update is None:
                 return await self._tell(webhook, push, "webhook.nothing-new", "is here already")
+            if since is not None and await self._was_begun(project, update, since):
+                return None
             await self._tell(webhook, push, "webhook.fetched", f"was fetched ({update.new[:7]})")
             given = Push(self._clock.token(64), project, actor, (update,))
             [verdict] = await self._pushes.handle(given, said.append)
@@ -113,6 +174,14 @@ class Webhooks:
             await self._tell(webhook, push, "webhook.refused", f"was not deployed: {problem}")
         except Exception:
             log.exception("a webhook of %s ended in a bug", project)
+
+    async def _was_begun(self, project: str, update: RefUpdate, since: datetime) -> bool:
+        """Whether a deployment of this is written down that ran: what became of it, the reconciler has told."""
+        for found in await self._journal.deployments(project, limit=RECENT):
+            if (found.commit, found.ref) == (update.new, update.ref) and found.created_at >= since:
+                code = (found.problem or {}).get("code")
+                return bool(found.phase) or code not in {"interrupted", "cancelled"}
+        return False
 
     async def _fetched(self, webhook: Webhook, password: str, branch: str) -> RefUpdate | None:
         """Return what a push of the branch as it is there now would be; None when it is so here, too."""

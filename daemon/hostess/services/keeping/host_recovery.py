@@ -117,7 +117,7 @@ class HostRecovery:
         for canary in await self._journal.canaries():
             await self._journal.drop_canary(canary.release.project, canary.release.environment)
         for task in await self._journal.tasks():
-            if task.kind in {"retire", "repair"}:
+            if task.kind in {"retire", "repair", "webhook"}:
                 await self._journal.finish_task(task.id)
         await self.hands.restores.abandon(LOST)
 
