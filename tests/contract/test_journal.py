@@ -437,6 +437,19 @@ async def test_the_first_switch_can_be_taken_back(journal: Journal) -> None:
     assert await journal.releases("shop", "production", 9) == []
 
 
+async def test_what_is_live_can_be_taken_down(journal: Journal) -> None:
+    """Taken down, nothing is live and no host taken, and what was live is a release to return to."""
+    await switched(journal, a_release(1), {"a.x": "api"})
+
+    await journal.take_down("shop", "production")
+
+    assert await journal.live("shop", "production") is None
+    assert await journal.host_owners(["a.x"]) == {}
+    assert [each.number for each in await journal.releases("shop", "production", 9)] == [1]
+    with pytest.raises(Problem, match="nowhere"):
+        await journal.take_down("shop", "nowhere")
+
+
 async def test_a_revert_to_nowhere_changes_nothing(journal: Journal) -> None:
     """A revert to a release that never was, or to a host that another has by now, is refused whole."""
     await switched(journal, a_release(1), {"a.x": "api"})

@@ -12,11 +12,17 @@ from hostess.cli.groups import Aliased, example
 from hostess.cli.output import ago, show_fields, show_json, show_table, tell
 
 CANCEL_WITHIN = 170.0
+REMOVE_WITHIN = 600.0
+PRODUCTION = "production"
 
 
-@click.group(cls=Aliased)
+class _Group(Aliased):
+    ALIASES = {"ls": "list", "rm": "remove", "delete": "remove"}  # noqa: RUF012 -- as its parent's
+
+
+@click.group(cls=_Group)
 def deployments() -> None:
-    """Look at deployments, follow and cancel them."""
+    """Look at deployments, follow, cancel and remove them."""
 
 
 @example("hostess deployments list -p shop --state failed")
@@ -107,9 +113,48 @@ def cancel(client: Client, deployment: str, form: str) -> None:
     click.echo(f"deployment {found['id']} is {found['state']}")
 
 
-def _latest(client: Client, project: str | None, environment: str | None) -> str:
+@example("hostess deployments remove -p shop -e staging")
+@deployments.command("remove")
+@click.argument("deployment", required=False)
+@options.project
+@options.any_environment
+@options.force
+@options.form
+@options.connected
+def remove(
+    client: Client,
+    deployment: str | None,
+    project: str | None,
+    environment: str | None,
+    force: bool,  # noqa: FBT001 -- click's
+    form: str,
+) -> None:
+    """Stop all that a live deployment made run, by default the latest of production.
+
+    Environment, secrets, history and permanent data stay; `hostess rollback` brings it back.
+    """
+    chosen = deployment or _latest(client, project, environment or PRODUCTION, "live,degraded")
+    found = client.get(path_of("deployments", chosen))
+    place = path_of("projects", found["project"], "environments", found["environment"])
+    running = [each["name"] for each in client.get(f"{place}/services")["items"]]
+    tell(
+        f"{found['project']} ({found['environment']}), {_release(found)}, {found['state']}: {', '.join(running) or 'nothing runs'}"
+    )
+    options.confirm("This stops all of it, and deletes data that is not permanent.", force=force)
+    tell("stopping it ...")
+    removed = client.send("DELETE", path_of("deployments", found["id"]), timeout=REMOVE_WITHIN)
+    if form == "json":
+        show_json(removed)
+        return
+    click.echo(f"{found['environment']} of {found['project']} is down")
+    for volume in removed["volumes_kept"]:
+        tell(f"its data stays in volume {volume}")
+    tell("`hostess rollback` brings it back")
+
+
+def _latest(client: Client, project: str | None, environment: str | None, state: str | None = None) -> str:
     known = options.known_project(project)
-    found = client.get("/v1/deployments", project=known, env=environment, limit=1)["items"]
+    found = client.get("/v1/deployments", project=known, env=environment, state=state, limit=1)["items"]
     if not found:
         raise Failure("there is no deployment yet", exit_code=NOT_FOUND, remedy="deploy: `git push hostess main`")
     return str(found[0]["id"])

@@ -12,6 +12,8 @@ from hostess.cli.output import show_json, tell
 
 LOOK_AGAIN = 0.25
 _EXITS = {"failed": FAILED, "cancelled": FAILED, "superseded": CONFLICT}
+_IN_THE_WAY = frozenset({"locked", "fetch-first", "canary-running"})
+"""Codes of deployments that failed for what somebody else does."""
 
 
 def watched(client: Client, deployment: str) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def raise_unless_live(ended: dict[str, Any]) -> None:
     exit_code = _EXITS.get(ended["state"])
     if exit_code is not None:
         problem = ended["problem"] or {}
+        exit_code = CONFLICT if problem.get("code") in _IN_THE_WAY else exit_code
         raise Failure(
             f"deployment {ended['id']} {ended['state']}: {problem.get('what') or 'no reason is known'}",
             exit_code=exit_code,

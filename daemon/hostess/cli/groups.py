@@ -1,6 +1,7 @@
 """Command groups that load a command's file only when it is asked for, and know aliases."""
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -61,7 +62,12 @@ class Lazy(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; a Failure is told and becomes the exit code, an interrupt needs no words."""
+        """Run a command; a Failure is told and becomes the exit code, an interrupt needs no words.
+
+        Only terminals get colours, and none with NO_COLOR (no-color.org).
+        """
+        if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except Failure as failure:

@@ -59,6 +59,8 @@ ALIASES = {
     "ls": "deployments list",
     "list": "deployments list",
     "inspect": "deployments inspect",
+    "rm": "deployments remove",
+    "delete": "deployments remove",
     "dep": "deployments",
     "ps": "services list",
     "logs": "services logs",

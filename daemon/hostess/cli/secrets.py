@@ -12,8 +12,7 @@ from hostess.cli.client import Client, path_of
 from hostess.cli.failure import CONFLICT, Failure
 from hostess.cli.groups import example
 from hostess.cli.output import ago, show_json, show_table, tell
-
-HIDDEN = "********"
+from hostess.cli.secret_files import HIDDEN, diff, sync
 
 envs = click.option("--envs", multiple=True, help="Only these environments, comma separated or repeated.")
 value = click.option(
@@ -30,6 +29,10 @@ class _Group(click.Group):
 @click.group(cls=_Group)
 def secrets() -> None:
     """Keep passwords and keys out of the code; hostess.yml refers to them as ${secret:NAME}."""
+
+
+secrets.add_command(sync)
+secrets.add_command(diff)
 
 
 @example("hostess secrets get STRIPE_KEY --show-values -p shop")

@@ -15,9 +15,9 @@ from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import duration_text
 from hostess.domain.records import EnvironmentSettings, Place
-from hostess.domain.releases.release import final
+from hostess.domain.releases.release import Deployment, final
 from hostess.services.deploying.turns import Turns
-from hostess.services.keeping.removal import Removal
+from hostess.services.keeping.removal import Removal, not_live
 
 MakePlace = Callable[[str, str], Awaitable[Place]]
 
@@ -91,6 +91,16 @@ class Environments:
             )
         permanent = await self._permanent(known, data=data)
         return await self._removal.remove_environment(project, environment, permanent)
+
+    async def take_down(self, deployment: Deployment) -> tuple[str, ...]:
+        """Stop all that a live deployment made run; return the volumes that stay, those with permanent data. Problem "not-live"."""
+        project, environment, number = deployment.project, deployment.environment, deployment.release
+        known = await self.one(project, environment)
+        release = None if number is None else await self._journal.release(project, environment, number)
+        live = known.place.live
+        if release is None or live != number:
+            raise not_live(f"deployment {deployment.id}", f"v{live} is" if live else "nothing is")
+        return await self._removal.take_down(release, await self._permanent(known, data=False))
 
     async def expire(self) -> None:
         """Remove the environments whose time is over; one that is being deployed to is left alone. Called by the timer."""

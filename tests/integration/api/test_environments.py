@@ -211,3 +211,63 @@ async def test_credentials_stay_with_their_data(stage: Stage) -> None:
 
     assert [secret.name for secret in await stage.journal.secrets("shop", "staging")] == ["db:password"]
     assert await stage.journal.places("shop") == []
+
+
+async def test_a_deployment_is_removed_and_brought_back(stage: Stage) -> None:
+    """Taken down, nothing runs and no host leads there, history, secrets and permanent data stay; a rollback is live again."""
+    await stage.project()
+    assert (await stage.push(PREVIEW)).accepted
+    hosts = sorted(host.host for host in stage.router.table)
+
+    asked = await stage.hostess("rm", "-p", "shop", given="no\n")
+    still = len(await stage.world.replicas.of_place("shop", "production"))
+    removed = await stage.hostess("rm", "-p", "shop", "--force", "-o", "json")
+    again = await stage.hostess("deployments", "remove", "-p", "shop", "--force")
+    left = await stage.world.replicas.of_place("shop", "production"), list(stage.router.table)
+    kept = await volumes(stage, "production")
+    back = await stage.hostess("rollback", "-p", "shop")
+
+    assert (asked.code, still, "v1, live: web, worker, kept, gone" in asked.err) == (1, 4, True)
+    assert removed.code == 0, removed.err
+    assert [labels.service_of_volume(volume) for volume in removed.json["volumes_kept"]] == ["gone", "kept"]
+    assert left == ([], [])
+    assert kept == ["gone", "kept"]
+    assert (again.code, "nothing is" in again.err) == (7, True)
+    assert back.code == 0, back.err
+    live = await stage.journal.live("shop", "production")
+    assert live is not None
+    assert live.number == 2
+    assert sorted(host.host for host in stage.router.table) == hosts
+    kinds = [event.kind for event in await stage.journal.events(project="shop")]
+    assert "audit.deployment.removed" in kinds
+
+
+async def test_what_is_not_permanent_goes_with_its_deployment(stage: Stage) -> None:
+    """In an ephemeral environment data goes, but for that of services whose file says that it is permanent."""
+    await stage.project()
+    assert (await stage.push(PREVIEW, branch="feature/cart")).accepted
+    [deployment] = await stage.journal.deployments("shop", "preview")
+
+    removed = await stage.ask(f"DELETE /v1/deployments/{deployment.id}")
+
+    assert removed.status == 200, removed.text
+    assert await volumes(stage, "preview") == ["kept"]
+    assert [each["name"] for each in (await stage.get(BASE))["items"]] == ["preview"]
+
+
+async def test_only_what_is_live_is_removed(stage: Stage) -> None:
+    """A deployment of which nothing runs any more takes nothing down, nor does one in an environment that is locked."""
+    await stage.project()
+    assert (await stage.push(PREVIEW)).accepted
+    [old] = await stage.journal.deployments("shop", "production")
+    await stage.done(f"POST {BASE}/production/scale", {"services": {"web": 2}})
+    newest = (await stage.journal.deployments("shop", "production"))[0]
+
+    outdated = await stage.ask(f"DELETE /v1/deployments/{old.id}")
+    await stage.hostess("lock", "-p", "shop", "--message", "a fair")
+    locked = await stage.ask(f"DELETE /v1/deployments/{newest.id}")
+
+    assert (outdated.status, outdated.code) == (409, "not-live")
+    assert "v2 is" in outdated.json["detail"]
+    assert (locked.status, locked.code) == (409, "locked")
+    assert await stage.journal.live("shop", "production") is not None

@@ -25,7 +25,7 @@ async def test_a_lock_and_its_end(stage: Stage) -> None:
     assert not refused.accepted
     assert f"locked by {shown['actor']} since {shown['since'][:10]}" in refused.reason
     assert "moving the data" in refused.reason
-    assert rollback.code == 1
+    assert rollback.code == 7
     assert "hostess unlock -p shop -e production" in rollback.err
     assert accepted.accepted
     events = [event.kind for event in await stage.journal.events(project="shop")]

@@ -225,3 +225,70 @@ async def test_events_are_followed(stage: Stage) -> None:
     async for event in stage.events("/v1/events", {"Last-Event-ID": str(first["id"])}):
         assert (event["id"], event["event"]) == (str(second["id"]), "audit.project.created")
         break
+
+
+async def test_secrets_come_from_a_file_and_go_into_one(stage: Stage) -> None:
+    """`sync push` adds and changes what the file names, and deletes nothing; `pull` writes a file that gives the same again."""
+    await stage.project()
+    await stage.secret("a-greeting")
+    odd = "two\nlines 'and' \"quotes\" \\ $HOME"
+    await stage.ask(f"POST {SECRETS}", {"name": "KEEP", "value": odd, "environments": ["production"]})
+    await stage.ask(f"POST {SECRETS}", {"name": "WINDOWS", "value": "a\r\nb", "environments": ["production"]})
+    given, taken = stage.folder / "given.env", stage.folder / "taken.env"
+    given.write_text("# ours\nGREETING=other-greeting\nNEW='with space # and hash'\n")
+    taken.write_text("BEFORE=1\n")
+    taken.chmod(0o644)
+    at = ("-e", "production", "-p", "shop", "--file")
+
+    pushed = await stage.hostess("secrets", "sync", "push", *at, str(given))
+    again = await stage.hostess("secrets", "sync", "push", *at, str(given), "-o", "json")
+    pulled = await stage.hostess("secrets", "sync", "pull", *at, str(taken))
+    back = await stage.hostess("secrets", "sync", "push", *at, str(taken), "-o", "json")
+
+    assert (pushed.code, pushed.out) == (0, "production: NEW added\nproduction: GREETING changed\n"), pushed.err
+    assert "1 added, 1 changed, 0 unchanged; 2 in" in pushed.err
+    assert again.json == {"added": [], "changed": [], "unchanged": ["GREETING", "NEW"]}
+    assert (pulled.code, pulled.out, taken.stat().st_mode & 0o777) == (0, "", 0o600)
+    assert back.json == {"added": [], "changed": [], "unchanged": ["GREETING", "KEEP", "NEW", "WINDOWS"]}
+    assert "other-greeting" not in pushed.out + pushed.err + pulled.err
+    assert sorted(path.name for path in stage.folder.glob("*.env*")) == ["given.env", "taken.env"]
+
+
+async def test_files_of_secrets_that_are_none(stage: Stage) -> None:
+    """A file that is not there, or not of that form, is refused with its line before anything is changed."""
+    await stage.project()
+    (stage.folder / "bad.env").write_text("GOOD=1\nno value here\n")
+    at = ("-e", "production", "-p", "shop", "--file")
+
+    absent = await stage.hostess("secrets", "sync", "push", *at, str(stage.folder / "none.env"))
+    bad = await stage.hostess("secrets", "sync", "push", *at, str(stage.folder / "bad.env"))
+    nowhere = await stage.hostess("secrets", "sync", "pull", *at, str(stage.folder / "nowhere" / "x.env"))
+    without = await stage.hostess("secrets", "sync", "pull", "-p", "shop")
+
+    assert (absent.code, bad.code, nowhere.code, without.code) == (3, 2, 1, 2)
+    assert "bad.env:2:1: a line of the form NAME=value was expected" in bad.err
+    assert (await stage.get(SECRETS))["items"] == []
+
+
+async def test_secrets_of_two_environments_are_compared(stage: Stage) -> None:
+    """What only one has, what differs and what is the same is told by name; values only when they are asked for."""
+    await stage.project()
+    values = {
+        "staging": {"ONE": "value-a", "BOTH": "value-c", "SAME": "value-e"},
+        "production": {"TWO": "value-b", "BOTH": "value-d", "SAME": "value-e"},
+    }
+    for environment, each in values.items():
+        for name, value in each.items():
+            await stage.ask(f"POST {SECRETS}", {"name": name, "value": value, "environments": [environment]})
+
+    plain = await stage.hostess("secrets", "diff", "staging", "production", "-p", "shop")
+    shown = await stage.hostess("secrets", "diff", "staging", "production", "-p", "shop", "--show-values", "-o", "json")
+
+    assert [line.split(maxsplit=1) for line in plain.out.splitlines()[1:]] == [
+        ["BOTH", "different"],
+        ["ONE", "only in staging"],
+        ["SAME", "identical"],
+        ["TWO", "only in production"],
+    ]
+    assert "value-" not in plain.out + plain.err
+    assert shown.json[1] == {"name": "ONE", "difference": "first", "values": ["value-a", None]}

@@ -50,6 +50,13 @@ def revert(db: Database, project: str, environment: str, number: int | None, hos
     _set_hosts(db, project, environment, hosts)
 
 
+def take_down(db: Database, project: str, environment: str) -> None:
+    """Let nothing be live, and no host be taken; what was live can be returned to. Problem "environment-not-found"."""
+    require_place(db, project, environment)
+    _set_live(db, project, environment, None)
+    _set_hosts(db, project, environment, {})
+
+
 def live(db: Database, project: str, environment: str) -> Release | None:
     """Return the live release."""
     rows = db.query(

@@ -262,6 +262,10 @@ class SqliteJournal(
         """Take a switch back; on Problem "release-not-found", "host-taken" nothing is changed."""
         await self._do(releases.revert, project, environment, number, hosts)
 
+    async def take_down(self, project: str, environment: str) -> None:
+        """Let nothing be live, and no host be taken."""
+        await self._do(releases.take_down, project, environment)
+
     async def host_owners(self, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
         """Return host -> (project, environment, service) of those that are taken."""
         return await self._do(releases.host_owners, hosts)

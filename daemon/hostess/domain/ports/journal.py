@@ -212,6 +212,9 @@ class Journal(
     async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
         """Take a switch back: *number* (None: nothing) is live again with these *hosts*."""
 
+    async def take_down(self, project: str, environment: str) -> None:
+        """Let nothing be live there, and no host be taken; what was live stays a release to return to."""
+
     async def host_owners(self, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
         """Return host -> (project, environment, service) of those that are taken, by a release or by command."""
 

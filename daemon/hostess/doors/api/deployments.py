@@ -58,6 +58,12 @@ class DeploymentDetail(DeploymentView):
     steps: tuple[StepView, ...]
 
 
+class TakenDown(View):
+    """A deployment of which nothing runs any more; *volumes_kept* have permanent data."""
+
+    volumes_kept: tuple[str, ...]
+
+
 class DeploymentList(View):
     """Deployments, newest first. *next*: what to give as `after` for the page that follows, None at the end."""
 
@@ -153,6 +159,22 @@ async def cancel_deployment(call: Call, _: Nothing) -> DeploymentView:
         data={"actor": call.caller.name, "deployment": found.id},
     )
     return _view(ended, call.services.redactor)
+
+
+@op("DELETE /v1/deployments/{deployment}", "deploy", returns=TakenDown)
+async def remove_deployment(call: Call, _: Nothing) -> TakenDown:
+    """Stop all that a live deployment made run, and remove data that is not permanent; a rollback brings it back."""
+    found = await _found(call, "deploy")
+    kept = await call.services.environments.take_down(found)
+    await call.services.journal.tell(
+        "audit.deployment.removed",
+        f"{call.caller.name}: took down {found.environment}: v{found.release} (deployment {found.id})",
+        call.services.clock.now(),
+        project=found.project,
+        environment=found.environment,
+        data={"actor": call.caller.name, "deployment": found.id, "volumes_kept": list(kept)},
+    )
+    return TakenDown(volumes_kept=kept)
 
 
 PLACE = "/v1/projects/{project}/environments/{environment}"
@@ -266,6 +288,7 @@ OPERATIONS = (
     show_deployment,
     deployment_log,
     cancel_deployment,
+    remove_deployment,
     roll_back,
     restart,
     scale,

@@ -127,7 +127,7 @@ class Deployments:
 
     async def rollback(self, project: str, environment: str, number: int | None, actor: str) -> str:
         """Begin a rollback to release *number* (none: the one that was live before); return the deployment's id."""
-        live = await self._need_live(project, environment)
+        live = await self._journal.live(project, environment)
         target = await self._target(project, environment, live, number)
 
         async def prepare(deployment: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
@@ -365,13 +365,16 @@ class Deployments:
             )
         return live
 
-    async def _target(self, project: str, environment: str, live: Release, number: int | None) -> Release:
-        if number is None:
-            releases = await self._journal.releases(project, environment, RECENT)
-            target = previous_good(live, releases, await self._journal.deployments(project, environment, limit=RECENT))
-        else:
+    async def _target(self, project: str, environment: str, live: Release | None, number: int | None) -> Release:
+        if number is not None:
             target = await self._journal.release(project, environment, number)
+        else:
+            releases = await self._journal.releases(project, environment, RECENT)
+            newest = await self._journal.deployments(project, environment, limit=RECENT)
+            # Where all was taken down, what was live last is what one goes back to.
+            target = previous_good(live, releases, newest) if live else next(iter(releases), None)
         if target is None:
+            live = live or await self._need_live(project, environment)
             raise Problem(
                 "release-not-found",
                 f"{project} ({environment}) has no {'earlier good release' if number is None else f'release v{number}'} to go back to",

@@ -7,12 +7,15 @@ from datetime import timedelta
 
 from hostess.domain import labels
 from hostess.domain.ports import Container, Engine, Journal, Repositories
+from hostess.domain.problem import Problem
 from hostess.domain.records import Place
+from hostess.domain.releases.lock import kept_out
 from hostess.domain.releases.plan import waves
-from hostess.domain.releases.release import OPEN, Release
+from hostess.domain.releases.release import OPEN, Kind, Release
 from hostess.services.deploying.deployments import Deployments
 from hostess.services.deploying.turns import Turns
 from hostess.services.keeping.retirement import Retirement
+from hostess.services.live import place_of
 from hostess.services.past_logs import PastLogs
 from hostess.services.routing.publishing import Routing
 
@@ -93,6 +96,30 @@ class Removal:
         await self._journal.remove_place(project, environment, {labels.service_of_volume(volume) for volume in kept})
         return tuple(sorted(kept))
 
+    async def take_down(self, release: Release, permanent: Callable[[str], bool]) -> tuple[str, ...]:
+        """Stop what runs of a live release, and of the canary beside it; return the volumes that stay, those of who is *permanent*.
+
+        The environment stays with its secrets and history, and the release can be returned to. Asked again after a crash it goes
+        on. Problem "not-live" when another release is live once it is this one's turn, "locked".
+        """
+        project, environment = release.project, release.environment
+        async with self._turns.turn(project, environment):
+            if problem := kept_out(await self._journal.lock(project, environment), Kind.ROLLBACK):
+                raise problem
+            live = await self._journal.live(project, environment)
+            if live is not None and live.number != release.number:
+                raise not_live(release.title, f"{live.title} is")
+            await self._journal.drop_canary(project, environment)
+            await self._journal.take_down(project, environment)
+            await self._routing.publish()
+            await self._let_end(await place_of(self._journal, project, environment), release)
+            owned = labels.of_place(await self._journal.instance(), project, environment)
+            volumes = await self._engine.volumes(owned)
+            kept = {volume for volume in volumes if permanent(labels.service_of_volume(volume))}
+            for volume in {*volumes} - kept:
+                await self._engine.remove_volume(volume)
+        return tuple(sorted(kept))
+
     async def _let_end(self, place: Place, live: Release | None) -> None:
         """End the replicas of an environment, each after what depends on it: an end may still need a database."""
         owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
@@ -125,3 +152,13 @@ class Removal:
             await self._engine.stop(container.id, GRACE)
         finally:
             await self._engine.remove(container.id)
+
+
+def not_live(what: str, instead: str) -> Problem:
+    """Return the Problem of who would take down what nothing runs of."""
+    return Problem(
+        "not-live",
+        f"{what} is not live, so nothing runs of it: {instead}",
+        serving="what served before",
+        remedy="`hostess deployments list` shows which there are",
+    )
