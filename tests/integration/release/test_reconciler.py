@@ -112,6 +112,16 @@ async def test_a_bug_in_one_environment_leaves_the_others_looked_after(bench: Be
     assert await bench.get(HOST) == "200 1"
 
 
+async def test_what_was_being_taken_down_goes(bench: Bench) -> None:
+    """Where the daemon died while it stopped what is no longer live, the rest is stopped when it looks around; data stays."""
+    assert (await bench.push("shop", web())).accepted, bench.text()
+    await bench.journal.take_down("shop", "production")
+
+    await bench.world.reconciler.tick()
+
+    await bench.until_containers(0)
+
+
 async def test_retirement_outlives_a_full_disk(bench: Bench) -> None:
     """When the journal fails while containers are retired, they are retired once it works again."""
     await bench.push("shop", web())

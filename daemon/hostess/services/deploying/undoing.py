@@ -65,6 +65,12 @@ class Undoing:
             [known.get(container.id, container) for container in now if container.id in stale]
         )
 
+    async def retire_all(self, place: Place) -> None:
+        """Hand every replica over to retirement: nothing is live there, as the daemon died while it took all down."""
+        gone = await leaving(self._journal)
+        there = await self._replicas.of_place(place.project, place.environment)
+        await self._retirement.retire([c for c in there if labels.is_replica(c.labels) and c.id not in gone])
+
     def _resting(self, wanted: Release, containers: Sequence[Container]) -> set[str]:
         """Return what was stopped for its deaths and has its place kept: nothing else runs there."""
         kept: set[str] = set()

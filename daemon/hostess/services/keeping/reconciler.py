@@ -326,6 +326,7 @@ class Reconciler:
         live = await self._journal.live(place.project, place.environment)
         await self._undoing.sweep(place)
         if live is None:
+            await self._undoing.retire_all(place)
             return
         await self._replicas.make_network(place)
         if await self._repairs.repair(place, live):
