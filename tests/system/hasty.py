@@ -6,11 +6,11 @@
 import sys
 from datetime import timedelta
 
-from hostess import main
+from hostess import main, periodic
 from hostess.services.backups import wal_archive
 
 if __name__ == "__main__":
-    main.EXPIRE_EVERY = timedelta(seconds=1)
-    main.WATCH_STORAGE_EVERY = timedelta(seconds=1)
+    periodic.EXPIRE_EVERY = timedelta(seconds=1)
+    periodic.WATCH_STORAGE_EVERY = timedelta(seconds=1)
     setattr(wal_archive, "LATE", timedelta(seconds=1))  # noqa: B010 -- a constant of the module above it
     sys.exit(main.main())

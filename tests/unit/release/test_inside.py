@@ -22,7 +22,7 @@ from hostess.domain.routing.inside import (
     virtual_range,
 )
 from hostess.domain.routing.route_settings import RouteSettings
-from hostess.main import LEAD_EVERY
+from hostess.periodic import LEAD_EVERY
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PLACE = Place("shop", "production", "net", "10.213.4.0/24", 1, NOW)
