@@ -48,6 +48,8 @@ class Running:
     https: str
     workers: tuple[int, ...]
     inside: str = ""
+    postgres: str = ""
+    redis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,8 @@ def running(data_dir: Path) -> Running | None:
     try:
         raw = json.loads((data_dir / "run" / "proxy.json").read_text(encoding="utf-8"))
         workers = tuple(int(pid) for pid in raw["workers"])
-        return Running(int(raw["pid"]), str(raw["http"]), str(raw["https"]), workers, str(raw.get("inside", "")))
+        others = {name: str(raw.get(name, "")) for name in ("inside", "postgres", "redis")}
+        return Running(int(raw["pid"]), str(raw["http"]), str(raw["https"]), workers, **others)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -141,11 +141,11 @@ def _first_table(chosen: settings.Settings, table_from: Path | None) -> Table:
 def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
     passed = listeners.inherited(os.environ)
     found = list(passed.values())
-    wanted = {"http": chosen.http, "https": chosen.https, "inside": chosen.inside, "metrics": chosen.metrics}
-    if passed:  # those of requests; the one of metrics is nobody's but ours, unless it was passed, too
-        wanted = {"metrics": chosen.metrics if "metrics" not in passed else None}
+    wanted = {"metrics": chosen.metrics, "postgres": chosen.postgres, "redis": chosen.redis}
+    if not passed:  # who passes any passes those of requests; the others are ours, unless they were passed, too
+        wanted = {"http": chosen.http, "https": chosen.https, "inside": chosen.inside, **wanted}
     for kind, address in wanted.items():
-        if address is None:
+        if address is None or kind in passed:
             continue
         try:
             found.append(_bind(kind, address))

@@ -40,7 +40,8 @@ class Settings:
     *access_log* is "file", "stdout" or "off", its format "json" or "combined"; a file of *access_log_size* bytes (0: of any size) is
     rotated, and *access_log_keep* older ones stay.
 
-    *inside* is where the host's firewall leads what is sent to virtual addresses, *metrics* where Prometheus may ask. *connections*
+    *inside* is where the host's firewall leads what is sent to virtual addresses, *metrics* where Prometheus may ask, *postgres* and
+    *redis* where databases are reached from outside. *connections*
     is what each worker may hold (0: as many as is sensible), *connections_per_client* a client's share of them (0: no limit).
     """
 
@@ -58,6 +59,8 @@ class Settings:
     connections: int = 0
     connections_per_client: int = CLIENT_PLACES
     metrics: Address | None = None
+    postgres: Address | None = None
+    redis: Address | None = None
 
     @property
     def log_path(self) -> Path:
@@ -104,6 +107,8 @@ def read(environ: Mapping[str, str], config: Path | None = None, data_dir: Path 
         connections=_count("proxy.connections", setting("connections", 0)),
         connections_per_client=_count("proxy.connections_per_client", setting("connections_per_client", CLIENT_PLACES)),
         metrics=parse_address("proxy.metrics", setting("metrics", "")),
+        postgres=parse_address("proxy.postgres", setting("postgres", "")),
+        redis=parse_address("proxy.redis", setting("redis", "")),
     )
 
 

@@ -215,14 +215,18 @@ class LiveInside:
 class LiveTable:
     """A table ready for look-ups: host and path to a route. Immutable; a new one takes its place.
 
-    *answers* are those to challenges of certificate authorities, by their paths.
+    *answers* are those to challenges of certificate authorities, by their paths; *databases* those that are reached from outside,
+    by protocol and host, with their routes.
     """
 
-    __slots__ = ("_default", "_digests", "_exact", "_inside", "_wildcard", "answers", "generation")
+    __slots__ = ("_default", "_digests", "_exact", "_inside", "_wildcard", "answers", "databases", "generation")
 
     def __init__(self, table: Table, targets: "Targets") -> None:
         self.generation = table.generation
         self.answers = answers_of(table.challenges)
+        self.databases = {
+            (one.protocol, one.host): (one, targets.live(one.route(), None, None)) for one in table.databases
+        }
         self._inside = {inside.address: LiveInside(inside, targets) for inside in table.inside}
         self._exact: dict[bytes, tuple[LiveRoute, ...]] = {}
         self._wildcard: dict[bytes, tuple[LiveRoute, ...]] = {}

@@ -9,7 +9,7 @@ from hostess_proxy.exchange import HALF_CLOSED_SECONDS, NEVER
 from hostess_proxy.retries import MAX_TRIES
 
 if TYPE_CHECKING:
-    from hostess_proxy.targets import Target
+    from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.telemetry.counting import Counts
     from hostess_proxy.traffic import Traffic
 
@@ -70,7 +70,7 @@ class RelayReplica(RelayEnd):
 
     __slots__ = ("_client", "spoke")
 
-    def __init__(self, client: "RelayClient") -> None:
+    def __init__(self, client: "Relay") -> None:
         super().__init__()
         self._client = client
         self.spoke = False
@@ -91,16 +91,15 @@ class RelayReplica(RelayEnd):
         self._client.deadline = self._client.traffic.now + HALF_CLOSED_SECONDS
 
 
-class RelayClient(RelayEnd):
+class Relay(RelayEnd):
     """The caller's end, and what is counted as in flight at the replica. Its first bytes wait until a replica is connected."""
 
-    __slots__ = ("_dialing", "_target", "_waiting", "counts", "deadline", "replica", "traffic", "wanted")
+    __slots__ = ("_dialing", "_target", "_waiting", "counts", "deadline", "replica", "traffic")
     upgraded = True
 
-    def __init__(self, traffic: "Traffic", wanted: tuple[str, int]) -> None:
+    def __init__(self, traffic: "Traffic") -> None:
         super().__init__()
         self.traffic = traffic
-        self.wanted = wanted
         self.deadline = NEVER
         self.replica: RelayReplica | None = None
         self.counts: Counts | None = None
@@ -109,14 +108,28 @@ class RelayClient(RelayEnd):
         self._dialing: asyncio.Task[None] | None = None
 
     @property
-    def exchange(self) -> "RelayClient":
+    def exchange(self) -> "Relay":
         """What a worker that ends has to cut: the relay itself."""
         return self
+
+    def live(self) -> "LiveRoute | None":
+        """Return where it goes by today's table; None for nowhere."""
+        raise NotImplementedError
+
+    def enter(self) -> bool:
+        """Take the connection among the clients; return whether it may stay. Callers inside a stack all may."""
+        self.traffic.clients.add(self)
+        return True
+
+    def unreachable(self) -> None:
+        """Hear that there is no replica: the caller's connection is reset."""
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to look for a replica; nothing more is read meanwhile."""
         super().connection_made(transport)
-        self.traffic.clients.add(self)
+        if not self.enter():
+            return
         self.transport.pause_reading()
         self._dialing = asyncio.get_running_loop().create_task(self._dial())
 
@@ -175,7 +188,7 @@ class RelayClient(RelayEnd):
 
     def leave(self) -> None:
         """Count the connection out."""
-        self.traffic.clients.discard(self)
+        self.traffic.leave(self)
         if self._dialing is not None:
             self._dialing.cancel()
         if self._target is not None:
@@ -203,17 +216,31 @@ class RelayClient(RelayEnd):
                     )
             except OSError:  # a timeout is one, too
                 if self.replica is None:
-                    self.traffic.blame(target, self.traffic.targets.table.inside(*self.wanted), connecting=True)
+                    self.traffic.blame(target, self.live(), connecting=True)
                     target.leave(self)
                     self._target = None
             if self.replica is not None:
                 return
-        self.transport.abort()
+        self.unreachable()
 
     def _pick(self, tried: "tuple[Target, ...]") -> "Target | None":
         """Return a target by today's table: a switch may have come since the last look."""
-        live = self.traffic.targets.table.inside(*self.wanted)
+        live = self.live()
         if live is None:
             return None
         self.counts = live.counts
         return live.pick(self.traffic.now, tried)
+
+
+class RelayClient(Relay):
+    """A caller inside a stack, who wanted to go to a port of a virtual address."""
+
+    __slots__ = ("wanted",)
+
+    def __init__(self, traffic: "Traffic", wanted: tuple[str, int]) -> None:
+        super().__init__(traffic)
+        self.wanted = wanted
+
+    def live(self) -> "LiveRoute | None":
+        """Return the route of the service that was called."""
+        return self.traffic.targets.table.inside(*self.wanted)

@@ -33,6 +33,8 @@ class Facts:
             "http": addresses.get("http", ""),
             "https": addresses.get("https", ""),
             "inside": addresses.get("inside", ""),
+            "postgres": addresses.get("postgres", ""),
+            "redis": addresses.get("redis", ""),
             "workers": list(workers),
         }
         beside = self._path.with_name("proxy.json.new")

@@ -14,6 +14,7 @@ from typing import Final
 from hostess_proxy.settings import Address
 
 BACKLOG: Final = 4096
+_NAMED = frozenset({"https", "inside", "metrics", "postgres", "redis"})
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
@@ -22,7 +23,10 @@ _IP_FREEBIND = 15  # ip(7)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What one kind of request ("http", "https", "inside", "metrics") comes in by: one socket, or two for all addresses."""
+    """What comes in by one way: one socket, or two for all addresses.
+
+    *kind* is "http", "https", "inside", "metrics", "postgres" or "redis".
+    """
 
     kind: str
     sockets: tuple[socket.socket, ...]
@@ -45,7 +49,7 @@ def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
         environ.pop(name, None)
     found: dict[str, list[socket.socket]] = {}
     for index in range(count):
-        kind = names[index] if index < len(names) and names[index] in {"https", "inside", "metrics"} else "http"
+        kind = names[index] if index < len(names) and names[index] in _NAMED else "http"
         # The copy is closed in programs that are started from here, except where it is passed on purpose.
         found.setdefault(kind, []).append(socket.socket(fileno=os.dup(_FIRST_PASSED + index)))
         os.close(_FIRST_PASSED + index)

@@ -20,7 +20,9 @@ from typing import Any, Final, cast
 import uvloop
 
 from hostess_proxy.control import wire
+from hostess_proxy.control.questions import sums
 from hostess_proxy.crowd import CLIENT_PLACES, Crowd, places_for
+from hostess_proxy.databases.door import DatabaseTls
 from hostess_proxy.downstream import Downstream
 from hostess_proxy.draining import drain
 from hostess_proxy.inside.listener import Doorway
@@ -29,7 +31,7 @@ from hostess_proxy.process.probe import Probe
 from hostess_proxy.routes.holding import Sleeper
 from hostess_proxy.routes.rate_limit import Rates
 from hostess_proxy.tables.parsing import parse_table
-from hostess_proxy.tables.table import Table
+from hostess_proxy.tables.table import POSTGRES, REDIS, Table
 from hostess_proxy.telemetry.access_log import AccessLog
 from hostess_proxy.telemetry.counting import Numbers, key
 from hostess_proxy.telemetry.log_lines import FORMATS
@@ -54,6 +56,7 @@ class Worker:
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self._tls = Tls(traffic)
+        self._databases = {protocol: DatabaseTls(traffic, protocol) for protocol in (POSTGRES, REDIS)}
         self._servers: list[asyncio.Server] = []
         self._stop_by: float | None = None
         self._over = asyncio.Event()
@@ -76,11 +79,14 @@ class Worker:
             return Handshake(self._tls)
         if kind == "inside":
             return Doorway(self._traffic)
+        if kind in self._databases:
+            return self._databases[kind].door()
         return cast("asyncio.Protocol", Downstream(self._traffic, secure=False))
 
     def swap(self, table: Table) -> None:
         """Serve *table* from now on."""
-        self._tls.swap(table)
+        for tls in (self._tls, *self._databases.values()):
+            tls.swap(table)
         self._traffic.swap(table)
 
     def share_tickets(self, keys: str) -> None:
@@ -141,7 +147,7 @@ class Worker:
     def _counted(self) -> Numbers:
         """Return what was counted since the last time, by whomever."""
         traffic = self._traffic
-        tls = self._tls.counts()
+        tls = self._handshakes()
         before, self._told = (
             self._told,
             {
@@ -157,6 +163,9 @@ class Worker:
         for (family, label), total in self._told.items():
             traffic.counters.note(family, label, total - before.get((family, label), 0))
         return traffic.counted()
+
+    def _handshakes(self) -> dict[str, int]:
+        return sums(tls.counts() for tls in (self._tls, *self._databases.values()))
 
     def _now(self) -> wire.Message:
         in_flight: dict[str, int] = {}
@@ -180,7 +189,7 @@ class Worker:
             "in_flight": traffic.targets.in_flight(),
             "ejections": traffic.ejections,
             "log_lines_dropped": traffic.log_lines_dropped,
-            "tls": self._tls.counts(),
+            "tls": self._handshakes(),
             "broken_certificates": self._tls.certificates.broken,
         }
 

@@ -20,12 +20,16 @@ from hostess_proxy.tables.kinds import (
     read_whole,
 )
 from hostess_proxy.tables.table import (
+    CONNECTIONS,
     H2C,
     HTTP1,
     MAX_PORT,
+    POSTGRES,
+    REDIS,
     Buffer,
     Canary,
     Certificate,
+    Database,
     Inside,
     Route,
     StaticRoot,
@@ -34,7 +38,7 @@ from hostess_proxy.tables.table import (
     split_target,
 )
 from hostess_proxy.tables.terms import NOTHING_ASKED
-from hostess_proxy.tables.terms_parsing import TERMS, read_terms, read_wake
+from hostess_proxy.tables.terms_parsing import TERMS, read_networks, read_terms, read_wake
 
 _KEY = re.compile(r"(?:[0-9a-f]{2}){16,64}")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -50,6 +54,7 @@ def parse_table(raw: object) -> Table:
     inside = tuple(_inside(f"inside[{i}]", entry) for i, entry in enumerate(read_list("inside", top.get("inside", []))))
     _refuse_shared(inside)
     certificates = read_list("certificates", top.get("certificates", []))
+    databases = read_list("databases", top.get("databases", []))
     return Table(
         routes=routes,
         certificates=tuple(_certificate(f"certificates[{i}]", entry) for i, entry in enumerate(certificates)),
@@ -57,6 +62,7 @@ def parse_table(raw: object) -> Table:
         generation=read_whole("generation", top.get("generation", 0)),
         session_key=key,
         challenges=read_challenges("challenges", top.get("challenges", {})),
+        databases=_apart(tuple(_database(f"databases[{i}]", entry) for i, entry in enumerate(databases))),
         raw=top,
     )
 
@@ -188,6 +194,35 @@ def _refuse_shared(inside: tuple[Inside, ...]) -> None:
         first = seen.setdefault(entry.address, number)
         if first != number:
             raise TableError(f"inside[{number}].address", f"{entry.address} belongs to inside[{first}] already")
+
+
+def _database(place: str, raw: object) -> Database:
+    entry = read_object(place, raw, Database.__dataclass_fields__, needed=("host", "protocol", "service", "release"))
+    host = read_host(f"{place}.host", entry["host"])
+    if host.startswith(("*", "[")):
+        raise TableError(f"{place}.host", f"{entry['host']!r} is not the name of one host")
+    if entry["protocol"] not in (POSTGRES, REDIS):
+        raise TableError(f"{place}.protocol", f'expected "{POSTGRES}" or "{REDIS}"')
+    return Database(
+        host=host,
+        protocol=entry["protocol"],
+        service=read_text(f"{place}.service", entry["service"]),
+        release=read_text(f"{place}.release", entry["release"]),
+        targets=_targets(f"{place}.targets", entry.get("targets", [])),
+        project=read_text(f"{place}.project", entry.get("project", "")),
+        connections=read_whole(f"{place}.connections", entry.get("connections", CONNECTIONS)),
+        allow=read_networks(f"{place}.allow", entry.get("allow", [])),
+    )
+
+
+def _apart(databases: tuple[Database, ...]) -> tuple[Database, ...]:
+    """Return databases as they are; TableError when two have one name."""
+    seen: dict[tuple[str, str], int] = {}
+    for number, database in enumerate(databases):
+        first = seen.setdefault((database.protocol, database.host), number)
+        if first != number:
+            raise TableError(f"databases[{number}].host", f"{database.host} is that of databases[{first}] already")
+    return databases
 
 
 def _certificate(place: str, raw: object) -> Certificate:

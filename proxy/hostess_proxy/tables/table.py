@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ from hostess_proxy.tables.terms import NOTHING_ASKED, Hold, Terms
 DEFAULT_HOST = "*"
 HTTP1 = "http1"
 H2C = "h2c"
+POSTGRES = "postgres"
+REDIS = "redis"
+CONNECTIONS = 100
+"""How many connections from outside a worker holds to one database, where the table does not say."""
+
 _TARGET = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 MAX_PORT = 65535
 
@@ -152,6 +157,30 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """A database that is reached from outside: by TLS, for who asks for *host* (SNI) at the listener of its *protocol*.
+
+    *protocol* is POSTGRES or REDIS. *targets* are "address:port"; with none, clients are told that it does not run. *connections* is
+    how many each worker holds at once. Clients outside the networks *allow* are closed; none given: there are none.
+    """
+
+    host: str
+    protocol: str
+    service: str
+    release: str
+    targets: tuple[str, ...] = ()
+    project: str = ""
+    connections: int = CONNECTIONS
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def route(self) -> Route:
+        """Return where its connections go, as a route: they are counted and drained as those of routes are."""
+        return Route(
+            host=self.host, service=self.service, release=self.release, targets=self.targets, project=self.project
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """A certificate on disk, for *names*: host names, `*.rest`, addresses, or `*` for whoever asks for a name that has no other."""
 
@@ -173,11 +202,13 @@ class Table:
     generation: int = 0
     session_key: bytes = field(default=b"", repr=False)
     challenges: Challenges = NO_CHALLENGES
+    databases: tuple[Database, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def all_routes(self) -> Iterator[Route]:
-        """Yield all routes: those from outside, and those to the listed ports of virtual addresses."""
+        """Yield all routes: those from outside, those to databases, and those to the listed ports of virtual addresses."""
         yield from self.routes
+        yield from (database.route() for database in self.databases)
         for inside in self.inside:
             yield from (inside.route(port) for port in inside.ports)
 

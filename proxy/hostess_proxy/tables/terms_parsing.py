@@ -72,7 +72,8 @@ def _credential(place: str, raw: object) -> Credential:
     return Credential(user.encode(), bytes.fromhex(salt), bytes.fromhex(digest))
 
 
-def _networks(place: str, raw: object) -> tuple[IPv4Network | IPv6Network, ...]:
+def read_networks(place: str, raw: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return networks of clients."""
     return tuple(_network(f"{place}[{i}]", one) for i, one in enumerate(_bounded(place, raw, _MAX_NETWORKS)))
 
 
@@ -119,7 +120,7 @@ def _maintenance(place: str, raw: object) -> Maintenance:
     return Maintenance(
         message=message,
         retry_after=_count(f"{place}.retry_after", entry.get("retry_after", 60)),
-        allow=_networks(f"{place}.allow", entry.get("allow", [])),
+        allow=read_networks(f"{place}.allow", entry.get("allow", [])),
         health_path=path,
     )
 
@@ -155,7 +156,7 @@ def _error_pages(place: str, raw: object) -> tuple[tuple[str, str], ...]:
 _READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "strip_prefix": read_flag,
     "basic_auth": _basic_auth,
-    "allow": _networks,
+    "allow": read_networks,
     "rate_limit": _rate_limit,
     "redirect": _redirect,
     "hsts": _hsts,

@@ -24,14 +24,15 @@ _UNKNOWN_LAYOUT = (3, 15)  # up to here an SSLContext is known to begin with its
 
 
 def server_context(protocols: Sequence[str]) -> ssl.SSLContext:
-    """Return a context without a certificate. *protocols* are those of ALPN, the best one first."""
+    """Return a context without a certificate. *protocols* are those of ALPN, the best one first; none: whatever is named."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_ciphers(_CIPHERS)
     context.num_tickets = 1
-    context.set_alpn_protocols(protocols)
+    if protocols:
+        context.set_alpn_protocols(protocols)
     return context
 
 

@@ -39,33 +39,42 @@ PROTOCOLS: Final[dict[str, Callable[["Traffic", Identity], object]]] = {"h2": Se
 """What is spoken after a handshake, by its name in ALPN, the best one first. Who names nothing speaks HTTP/1.1."""
 
 _HANDSHAKE_RECORD = 22
+_context_of_http = partial(server_context, tuple(PROTOCOLS))
 
 
 class Hello(ssl.SSLObject):
     """A connection in OpenSSL's hands; *address* is our own that was connected to, *identity* what it was shown.
 
-    Without an identity it has nothing to say after its handshake.
+    Without an identity it has nothing to say after its handshake. *asked* is the name that a database was asked for by.
     """
 
     address: str
     identity: Identity | None = None
+    asked: str = ""
 
 
 class Tls:
-    """What all TLS connections of one worker share. The counts are of handshakes, since its start."""
+    """What all TLS connections of one worker share that come in by one way. The counts are of handshakes, since its start.
 
-    def __init__(self, traffic: "Traffic") -> None:
+    *make_context* gives a context without a certificate.
+    """
+
+    def __init__(
+        self,
+        traffic: "Traffic",
+        make_context: Callable[[], ssl.SSLContext] = _context_of_http,
+    ) -> None:
         self.traffic = traffic
         self.open: dict[Handshake, None] = {}  # in the order in which they began
         self.done = 0
         self.resumed = 0
         self.failed = 0
         self.unknown_names = 0
-        self.certificates = Certificates(partial(server_context, tuple(PROTOCOLS)))
+        self.certificates = Certificates(make_context)
         self.challenges = AlpnChallenges(Hello)
         # A connection begins with this context, whose tickets it gets, and is shown the certificate of another one.
-        self._context = server_context(tuple(PROTOCOLS))
-        self._context.sni_callback = self._choose
+        self._context = make_context()
+        self._context.sni_callback = self.choose
         self._context.sslobject_class = Hello
 
     def swap(self, table: "Table") -> None:
@@ -92,7 +101,7 @@ class Tls:
         connection.address = address
         return connection
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+    def choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
         """Choose the certificate for the name that is asked for; without one, refuse before any work is done."""
         hello = cast("Hello", connection)
         identity = self.certificates.find(name, hello.address)
@@ -129,7 +138,7 @@ class Handshake(asyncio.Protocol):
         connection = self._connection
         if connection is None:
             if data[0] != _HANDSHAKE_RECORD:
-                self._refuse(data)
+                self.refuse(data)
                 return
             connection = self._begin()
         self._incoming.write(data)
@@ -204,9 +213,16 @@ class Handshake(asyncio.Protocol):
             self.transport.write(self._outgoing.read())
             self.transport.close()
             return
+        client = self.client(connection, identity)
+        if client is None:
+            self.transport.close()
+        else:
+            SecureTransport(self.transport, connection, self._incoming, self._outgoing, client).begin()
+
+    def client(self, connection: Hello, identity: Identity) -> asyncio.Protocol | None:
+        """Return what speaks on a connection whose handshake is done; None for what is to be closed."""
         speak = PROTOCOLS[connection.selected_alpn_protocol() or "http/1.1"]
-        client = cast("asyncio.Protocol", speak(self.traffic, identity))
-        SecureTransport(self.transport, connection, self._incoming, self._outgoing, client).begin()
+        return cast("asyncio.Protocol", speak(self.traffic, identity))
 
     def _leave(self) -> None:
         """Count it as failed, if it had begun."""
@@ -216,7 +232,7 @@ class Handshake(asyncio.Protocol):
             self._tls.open.pop(self, None)
             self._tls.failed += 1
 
-    def _refuse(self, data: bytes) -> None:
+    def refuse(self, data: bytes) -> None:
         """Tell who speaks plain HTTP that this is the wrong port; there is nothing to say to others."""
         self.traffic.leave(self)
         if data[:1].isalpha():

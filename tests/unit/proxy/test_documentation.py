@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from hostess_proxy.settings import Settings
-from hostess_proxy.tables.table import Route
+from hostess_proxy.tables.table import Database, Route
 from hostess_proxy.tables.terms_parsing import TERMS
 from hostess_proxy.telemetry.exposition import Now, render
 
@@ -26,6 +26,11 @@ def test_settings() -> None:
 def test_keys_of_routes() -> None:
     """Every key of a route is explained, and no other."""
     assert named("proxy.md", "| key of a route |") == set(Route.__dataclass_fields__) - {"terms"} | TERMS
+
+
+def test_keys_of_databases() -> None:
+    """Every key of a database is explained, and no other."""
+    assert named("proxy-protocols.md", "| key of a database |") == set(Database.__dataclass_fields__)
 
 
 def test_metrics() -> None:

@@ -13,6 +13,7 @@ from hostess_proxy.tables.table import TableError
 from hostess_proxy.targets import LiveTable, Targets
 
 ROUTE: dict[str, Any] = {"host": "a.x", "service": "a", "release": "1", "targets": ["127.0.0.1:9000"]}
+DATABASE = {"host": "db.x", "protocol": "postgres", "service": "db", "release": "v1"}
 INSIDE: dict[str, Any] = {
     "network": "10.0.0.0/24",
     "address": "10.0.0.200",
@@ -42,6 +43,17 @@ def route(host: str, service: str, path: str = "/") -> dict[str, Any]:
         ({"routes": {}}, "routes"),
         ({"rutes": []}, "rutes"),
         ({"listeners": []}, "listeners"),
+        ({"databases": {}}, "databases"),
+        ({"databases": [{"host": "a.x"}]}, "databases[0]"),
+        ({"databases": [{**DATABASE, "port": 1}]}, "databases[0].port"),
+        ({"databases": [{**DATABASE, "host": "*.x"}]}, "databases[0].host"),
+        ({"databases": [{**DATABASE, "host": ""}]}, "databases[0].host"),
+        ({"databases": [{**DATABASE, "protocol": "mysql"}]}, "databases[0].protocol"),
+        ({"databases": [{**DATABASE, "protocol": []}]}, "databases[0].protocol"),
+        ({"databases": [{**DATABASE, "targets": ["10.0.0.2"]}]}, "databases[0].targets[0]"),
+        ({"databases": [{**DATABASE, "connections": -1}]}, "databases[0].connections"),
+        ({"databases": [{**DATABASE, "allow": ["all"]}]}, "databases[0].allow[0]"),
+        ({"databases": [DATABASE, DATABASE]}, "databases[1].host"),
         ({"inside": {}}, "inside"),
         ({"inside": [{"network": "10.0.0.0/24"}]}, "inside[0]"),
         ({"inside": [{**INSIDE, "port": 1}]}, "inside[0].port"),
