@@ -20,6 +20,7 @@ from hostess.domain.ports import (
     Vault,
 )
 from hostess.domain.redaction import SecretRedactor
+from hostess.domain.releases.release import Workload
 from hostess.domain.settings import Settings
 from hostess.services.backups.services import BackupServices
 from hostess.services.building.registries import Registries
@@ -154,13 +155,15 @@ class World:
     voucher: str
     turns: Turns
     public_url: Callable[[str], str]
+    opened_url: Callable[[Workload], str]
 
 
 async def compose(settings: Settings, journal: Journal, vault: Vault, outside: Outside) -> World:
     """Wire the services; nothing is started, no file is written."""
     redactor, own = SecretRedactor(), own_certificates(settings, outside.clock)
     plain, acme = settings.proxy.http is not None, bool(settings.acme.directory)
-    urls = PublicUrls(outside.public_port, own.shown, plain=plain, acme=acme)
+    databases = {kind: address.port for kind, address in settings.proxy.to_databases().items()}
+    urls = PublicUrls(outside.public_port, own.shown, plain=plain, acme=acme, databases=databases)
     ground = Ground(settings, journal, vault, outside, redactor, own, urls)
     sources = sources_of(ground, await journal.instance())
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
@@ -245,6 +248,7 @@ def _world(
         voucher=voucher,
         turns=deploying.turns,
         public_url=ground.urls.of,
+        opened_url=ground.urls.of_opened,
     )
 
 

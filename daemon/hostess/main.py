@@ -40,6 +40,7 @@ from hostess.wiring.git_access import ensure_project, key_id, may_git, may_git_b
 
 LONGEST_RECOVERY = timedelta(hours=6)
 INSIDE_PORT = 7655
+LISTENERS = ("http", "https", "metrics", "postgres", "redis")
 
 log = logging.getLogger("hostess")
 
@@ -246,6 +247,7 @@ def api_services(settings: Settings, journal: Journal, world: World, outside: Ou
         repositories=world.repositories,
         settings=settings,
         public_url=world.public_url,
+        opened_url=world.opened_url,
     )
 
 
@@ -254,15 +256,13 @@ def proxy_of(settings: Settings) -> ProxyProcess:
     proxy = settings.proxy
     environment = {
         "HOSTESS_DATA_DIR": str(settings.data_dir),
-        "HOSTESS_PROXY__HTTP": str(proxy.http or ""),
-        "HOSTESS_PROXY__HTTPS": str(proxy.https or ""),
+        **{f"HOSTESS_PROXY__{kind.upper()}": str(getattr(proxy, kind) or "") for kind in LISTENERS},
         "HOSTESS_PROXY__INSIDE": inside_listener(settings.data_dir),
         "HOSTESS_PROXY__WORKERS": str(proxy.workers),
         "HOSTESS_PROXY__ACCESS_LOG": proxy.access_log,
         "HOSTESS_PROXY__ACCESS_LOG_FORMAT": proxy.access_log_format,
         "HOSTESS_PROXY__ACCESS_LOG_SIZE": str(proxy.access_log_size),
         "HOSTESS_PROXY__ACCESS_LOG_KEEP": str(proxy.access_log_keep),
-        "HOSTESS_PROXY__METRICS": str(proxy.metrics or ""),
         "HOSTESS_PROXY__DRAIN_SECONDS": f"{proxy.drain_seconds:g}",
         "HOSTESS_PROXY__CONNECTIONS": str(proxy.connections),
         "HOSTESS_PROXY__CONNECTIONS_PER_CLIENT": str(proxy.connections_per_client),

@@ -15,6 +15,7 @@ from hostess.domain.ports import (
     Challenges,
     FailedTarget,
     InsideService,
+    OpenDatabase,
     ServedCertificate,
     TargetLoad,
     Upstreams,
@@ -42,6 +43,7 @@ class FakeRouter:
         self.session_keys: list[str] = []
         self.certificates: list[tuple[ServedCertificate, ...]] = []
         self.challenges: list[Challenges] = []
+        self.databases: list[tuple[OpenDatabase, ...]] = []
         self.shows: dict[str, str] = {}
         self.drains: list[tuple[str, ...]] = []
         self.proved: list[tuple[str, str]] = []
@@ -77,6 +79,7 @@ class FakeRouter:
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
         challenges: Challenges = NO_CHALLENGES,
+        databases: Sequence[OpenDatabase] = (),
     ) -> int:
         """Keep the table."""
         self._reached()
@@ -84,13 +87,14 @@ class FakeRouter:
             route.maintenance or route.pause or route.canary or route.voucher or route.hsts or route.environment
             for route in routes
         )
-        if self.outdated and (new or any(service.environment for service in inside)):
+        if self.outdated and (new or databases or any(service.environment for service in inside)):
             raise Problem(OUTDATED, "the proxy that runs is older than the daemon")
         self.tables.append(tuple(routes))
         self.insides.append(tuple(inside))
         self.session_keys.append(session_key)
         self.certificates.append(tuple(certificates))
         self.challenges.append(challenges)
+        self.databases.append(tuple(databases))
         return len(self.tables)
 
     async def in_flight(self, targets: Sequence[str]) -> int:

@@ -96,12 +96,14 @@ def _read(file: str) -> bytes:
 def _checked(raw: bytes, file: str) -> "Stack":
     """Return the stack; Failure with all mistakes, or with what cannot be deployed yet."""
     from hostess.domain.hostess_yml.file import InvalidStack, parse
+    from hostess.domain.hostess_yml.openings import refuse_closed
     from hostess.domain.hostess_yml.unsupported import refuse_unsupported
     from hostess.domain.problem import Problem
 
     try:
         stack = parse(raw, file)
         refuse_unsupported(stack)
+        refuse_closed(stack, raw, file)
     except InvalidStack as invalid:
         count = len(invalid.mistakes)
         raise Failure(

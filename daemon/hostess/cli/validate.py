@@ -18,13 +18,15 @@ def validate(file: str, form: str) -> None:
     """Check hostess.yml without a daemon: exit code 0 when it is valid, else 2 and one line per mistake, all of them."""
     # The parser takes half a second to load, so it is only loaded where it is used.
     from hostess.domain.hostess_yml.file import InvalidStack, parse, stack_for
+    from hostess.domain.hostess_yml.openings import refuse_closed
     from hostess.domain.hostess_yml.unsupported import notices as of_this_version
     from hostess.domain.hostess_yml.unsupported import refuse_unsupported
     from hostess.domain.names import PRODUCTION
     from hostess.domain.problem import Problem
 
+    text = _text(file)
     try:
-        stack = parse(_text(file), file)
+        stack = parse(text, file)
     except InvalidStack as invalid:
         if form == "json":
             mistakes = [
@@ -40,6 +42,9 @@ def validate(file: str, form: str) -> None:
     notices = [*stack.notices, *told]
     try:
         refuse_unsupported(stack)
+        refuse_closed(stack, text, file)
+    except InvalidStack as invalid:
+        notices += [f"cannot be deployed: {mistake}" for mistake in invalid.mistakes]
     except Problem as problem:
         notices.append(f"cannot be deployed yet: {problem.what}")
     if form == "json":

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import parse_duration, parse_memory
 from hostess.domain.settings_kinds import (
@@ -63,7 +64,8 @@ class ProxySettings(Table):
     """The data plane. A listener that is None is off; *workers* 0 means one per core; *drain_seconds* is its grace at its own end.
 
     *connections* is what each worker holds at most, 0 for as many as is sensible; *connections_per_client* is one client's share.
-    *metrics* is where it tells Prometheus its figures without sign-in. An access log of *access_log_size* bytes (0: of any size) is
+    *postgres* and *redis* are where it leads to those databases from outside that services open. *metrics* is where it tells
+    Prometheus its figures without sign-in. An access log of *access_log_size* bytes (0: of any size) is
     rotated, and *access_log_keep* older ones stay.
     """
 
@@ -80,6 +82,13 @@ class ProxySettings(Table):
     connections: int = Field(default=0, ge=0, le=1_000_000)
     connections_per_client: int = Field(default=512, ge=0, le=1_000_000)
     metrics: Unless[Listener] = None
+    postgres: Unless[Listener] = None
+    redis: Unless[Listener] = None
+
+    def to_databases(self) -> dict[ServiceType, Address]:
+        """Return where databases of each type are reached from outside; types that have no listener are left out."""
+        found = {ServiceType.POSTGRES: self.postgres, ServiceType.REDIS: self.redis}
+        return {kind: address for kind, address in found.items() if address is not None}
 
 
 class DnsSettings(Table):

@@ -81,7 +81,9 @@ class EnvironmentValues:
         access = await self._access.of(deployment.project, deployment.environment, database, consumer)
         if access is None:
             return {}
-        found = properties(database, external_urls={}, access=access)
+        hosts = context.hosts.get(database.name, {})
+        urls = {port: self._urls.of_database(database.type, several[0]) for port, several in hosts.items()}
+        found = properties(database, external_urls=urls, access=access)
         self._redactor.learn(value for name, value in found.items() if name.endswith("url"))
         return found
 
@@ -124,7 +126,7 @@ def _lookup(
         except KeyError:
             raise Problem(
                 "no-such-value",
-                f"{place}.env: {reference} has no value on this host (databases are not reachable from outside)",
+                f"{place}.env: {reference} has no value on this host",
                 remedy=f"use ${{{reference.target}.{reference.property.removeprefix('external_')}}} inside the stack",
             ) from None
 

@@ -41,9 +41,8 @@ def own_certificates(settings: Settings, clock: Clock) -> OwnCertificates:
     """Wire the certificates of the proxy."""
     store = certificates_of(settings, clock)
     internal = InternalCertificates(store, internal_authority(settings, clock), clock, settings.base_domain)
-    return OwnCertificates(
-        store, internal, ServedCertificates(store, internal, clock, by_tls=settings.proxy.https is not None)
-    )
+    by_tls = settings.proxy.https is not None or bool(settings.proxy.to_databases())
+    return OwnCertificates(store, internal, ServedCertificates(store, internal, clock, by_tls=by_tls))
 
 
 def certificates_of(settings: Settings, clock: Clock) -> FileCertificates:

@@ -144,7 +144,8 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         StaticSites(engine, repositories, journal, builder, sites),
         databases,
         RouteValues(repositories, secrets, vault),
-        Renewal(access, vault),
+        Renewal(access, vault, ground.urls),
+        ground.urls.databases,
         instance=instance,
         base_domain=settings.base_domain,
         own_hosts=claims(api_host(settings)),
@@ -179,7 +180,9 @@ def running_of(ground: Ground, access: DatabaseAccess) -> Running:
     past_logs = PastLogs(engine, files, journal, vault, redactor, clock)
     replicas = Replicas(engine, journal, vault, clock, names, past_logs)
     jobs = Jobs(engine, replicas, journal, transcripts, redactor, clock)
-    routing = Routing(engine, journal, outside.router, names, own.shown, clock, vault.digest("sessions at the proxy"))
+    session_key = vault.digest("sessions at the proxy")
+    workers = ground.settings.proxy.workers or len(os.sched_getaffinity(0))
+    routing = Routing(engine, journal, outside.router, names, own.shown, clock, session_key, workers)
     return Running(
         names=names,
         replicas=replicas,
@@ -225,7 +228,7 @@ def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deployin
     undoing = Undoing(journal, replicas, gate, routing, retirement, databases, loops, clock)
     deployer = Deployer(journal, replicas, launch, undoing, routing, steps, clock)
     preflights = preflights_of(settings, outside, routing)
-    report = Report(preflights, ground.urls.of, settings.base_domain, journal.domains)
+    report = Report(preflights, ground.urls.of, ground.urls.of_opened, settings.base_domain, journal.domains)
     trial = CanaryLaunch(journal, replicas, launch, undoing, routing, clock)
     deployments = Deployments(
         journal, deployer, trial, preparation, turns, report, transcripts, ground.redactor, clock, subnets

@@ -28,6 +28,7 @@ from hostess.domain.ports import (
     Challenges,
     FailedTarget,
     InsideService,
+    OpenDatabase,
     ServedCertificate,
     TargetLoad,
     Upstreams,
@@ -89,6 +90,7 @@ class StandInRouter:
         self.session_key = ""
         self.certificates: Sequence[ServedCertificate] = ()
         self.challenges = NO_CHALLENGES
+        self.databases: Sequence[OpenDatabase] = ()
         self.is_gone = False
         self.failed: asyncio.Queue[FailedTarget] = asyncio.Queue()
 
@@ -99,12 +101,13 @@ class StandInRouter:
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
         challenges: Challenges = NO_CHALLENGES,
+        databases: Sequence[OpenDatabase] = (),
     ) -> int:
         """Take a table, unless it is gone."""
         if self.is_gone:
             raise Problem("proxy-unreachable", "the proxy did not answer")
         self.table, self.inside, self.session_key = tuple(routes), tuple(inside), session_key
-        self.certificates, self.challenges = tuple(certificates), challenges
+        self.certificates, self.challenges, self.databases = tuple(certificates), challenges, tuple(databases)
         self.generation += 1
         return self.generation
 
@@ -452,6 +455,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
         host_backups=world.host.backups,
         settings=settings,
         public_url=world.public_url,
+        opened_url=world.opened_url,
     )
 
 

@@ -140,7 +140,10 @@ def test_properties_of_redis() -> None:
     """Redis has a URL with password and database number."""
     found = properties(SERVICES["cache"], external_urls={}, access=Access("p w", database="3"))
 
+    outside = properties(SERVICES["cache"], external_urls={6379: "tcp://c.example.org:6000"}, access=Access("p w"))
+
     assert found["url"] == "redis://:p%20w@cache:6379/3"
+    assert outside["external_url"] == "rediss://default:p%20w@c.example.org:6000/0"
     assert "user" not in found
     assert "database" not in found
 

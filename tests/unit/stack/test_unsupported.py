@@ -33,52 +33,6 @@ def test_a_database_that_waits() -> None:
     ]
 
 
-def test_databases_from_outside() -> None:
-    """Every variable that asks for a database's address on the internet is refused, with what there is instead."""
-    stack = parse(
-        of_service(
-            "env: {A: '${db.external_url}', B: 'at ${kv.external_host}', C: '${db.url}', D: '${api.external_url}'}"
-        )
-        + "jobs: {fill: {image: a, command: [x], env: {E: '${db.external_host}'}}}\n"
-    )
-
-    with pytest.raises(Problem) as caught:
-        refuse_unsupported(stack)
-
-    why = "databases are not reachable from outside; inside the stack there is"
-    assert (
-        caught.value.what.partition(": ")[2].split("; s", 1)[0].startswith("services.api.env.A with ${db.external_url}")
-    )
-    assert [
-        found in caught.value.what for found in (".A with", ".B with", ".C with", ".D with", "jobs.fill.env.E with")
-    ] == [
-        True,
-        True,
-        False,
-        False,
-        True,
-    ]
-    assert f"{why} ${{db.url}}" in caught.value.what
-    assert f"{why} ${{kv.host}}" in caught.value.what
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ("insights: enabled", ["insights is noted: this version measures nothing yet"]),
-        ("insights: {server: disabled, browser: enabled}", ["insights is noted: this version measures nothing yet"]),
-        ("logs: structured", ["logs is noted: this version keeps lines as the text that they are"]),
-        ("insights: disabled, logs: plain", []),
-        ("insights: {server: disabled}", []),
-    ],
-)
-def test_what_changes_nothing_yet(more: str, said: list[str]) -> None:
-    """Whoever asks for measurements or for lines read as JSON is told that there are none yet; to ask for less is fine."""
-    assert [notice for notice in parse(of_service(more)).notices if "this version" in notice] == [
-        f"services.api.{sentence}" for sentence in said
-    ]
-
-
 def test_recovery_to_a_point_in_time_is_served() -> None:
     """Point-in-time recovery that the file asks for is served, so no push says anything of it."""
     stack = parse(of_service("replicas: 1").replace("postgres}", "postgres, backups: {schedule: daily, pitr: true}}"))

@@ -17,6 +17,7 @@ from hostess.domain.ports import (
     Challenges,
     FailedTarget,
     InsideService,
+    OpenDatabase,
     ServedCertificate,
     TargetLoad,
     Upstreams,
@@ -58,6 +59,7 @@ class SocketRouter:
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
         challenges: Challenges = NO_CHALLENGES,
+        databases: Sequence[OpenDatabase] = (),
     ) -> int:
         """Replace the whole table; return its generation once every worker has it."""
         table: dict[str, object] = {
@@ -87,6 +89,8 @@ class SocketRouter:
             ]
         if challenges != NO_CHALLENGES:
             table["challenges"] = {"http": dict(challenges.http), "alpn": [asdict(each) for each in challenges.alpn]}
+        if databases:
+            table["databases"] = [asdict(each) for each in databases]
         try:
             return await self._client.publish(table)
         except TableRefusedError as error:
@@ -197,7 +201,7 @@ class SocketRouter:
             raise unreachable(error) from error
 
     def public_port(self, scheme: str) -> int:
-        """Return the port that apps are reached at by "http" or "https", 0 when the proxy does not listen for that.
+        """Return the port of "http", "https", "postgres" or "redis", 0 when the proxy does not listen for that.
 
         Problem "proxy-unreachable" while it is not there.
         """
@@ -207,11 +211,11 @@ class SocketRouter:
     def _listener(self, scheme: str) -> "Listener | None":
         """Return how the proxy is reached from this host by a scheme; None when it is not. Problem "proxy-unreachable"."""
         try:
-            host, _, text = str(json.loads(self._facts.read_text(encoding="utf-8"))[scheme] or "").rpartition(":")
+            host, _, text = str(json.loads(self._facts.read_text(encoding="utf-8")).get(scheme) or "").rpartition(":")
             if not text:
                 return None
             port = int(text)
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, AttributeError) as error:
             raise unreachable(error) from error
         host = host.strip("[]")
         address = "127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host  # noqa: S104 -- compared, not bound

@@ -33,6 +33,10 @@ def proxy(settings: "Settings") -> Iterator[Finding]:
     if settings.proxy.https is not None and not facts.get("https"):
         yield from taken(settings)
         yield Finding("warn", "proxy", "serves no HTTPS", "systemctl restart hostess-proxy-https.socket hostess-proxy")
+    for kind, address in settings.proxy.to_databases().items():
+        if not facts.get(kind):
+            remedy = "systemctl restart hostess-proxy; an upgrade or a reload keeps the addresses of before"
+            yield Finding("warn", "proxy", f"does not listen for {kind} from outside ({address})", remedy)
     yield from _inside(str(facts.get("inside", "")))
 
 
@@ -58,7 +62,7 @@ def holder(port: int, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/
 
 def taken(settings: "Settings") -> Iterator[Finding]:
     """Tell which other programs have ports that the proxy needs. systemd (process 1) holds them for it."""
-    for address in (settings.proxy.http, settings.proxy.https):
+    for address in (settings.proxy.http, settings.proxy.https, *settings.proxy.to_databases().values()):
         pid, name = holder(address.port) if address else (0, "")
         if address and name and pid != 1:
             what = f"{name} (process {pid})" if pid else name

@@ -99,6 +99,9 @@ def hosts_of(release: Release, base_domain: str, *, ephemeral: bool) -> list[Hos
             lasting = HostKind.GENERATED if below else HostKind.CUSTOM
             kind = HostKind.PASSING if ephemeral or name in passing else lasting
             found.setdefault(name, Host(name, release.project, kind))
+        if workload.opened is not None:
+            kind = HostKind.PASSING if ephemeral else HostKind.GENERATED
+            found.setdefault(workload.opened.host, Host(workload.opened.host, release.project, kind))
     return list(found.values())
 
 

@@ -27,7 +27,7 @@ from hostess.domain.hostess_yml.forms import (
 )
 from hostess.domain.hostess_yml.models import JobPart, ServicePart
 from hostess.domain.hostess_yml.proxy import proxy_of
-from hostess.domain.hostess_yml.special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
+from hostess.domain.hostess_yml.special import ExternalPart, PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
 from hostess.domain.hostess_yml.stack import (
     Backups,
     Build,
@@ -41,6 +41,7 @@ from hostess.domain.hostess_yml.stack import (
     Lifecycle,
     Mount,
     OnFailure,
+    Opening,
     Port,
     Replicas,
     Resources,
@@ -292,7 +293,9 @@ def refers_to(part: ServicePart | JobPart, database: str) -> bool:
 
 def _special(kind: ServiceType, part: Part | None) -> dict[str, object]:
     if isinstance(part, StaticSpecial | RedisSpecial):
-        return {key: value for key, value in part.model_dump(mode="python").items() if value is not None}
+        dumped = part.model_dump(mode="python", exclude={"external"})
+        said = {key: value for key, value in dumped.items() if value is not None}
+        return {**said, **_external(part)} if isinstance(part, RedisSpecial) else said
     written = part if isinstance(part, PostgresSpecial) else PostgresSpecial()
     if kind is not ServiceType.POSTGRES:
         return {}
@@ -302,4 +305,9 @@ def _special(kind: ServiceType, part: Part | None) -> dict[str, object]:
     if written.pooler:
         pooler = written.pooler if isinstance(written.pooler, PoolerPart) else PoolerPart()
         special["pooler"] = {"mode": pooler.mode or PoolMode.TRANSACTION, "instances": pooler.instances or 1}
-    return special
+    return special | _external(written)
+
+
+def _external(part: PostgresSpecial | RedisSpecial) -> dict[str, object]:
+    allow = part.external.allow if isinstance(part.external, ExternalPart) else None
+    return {"external": Opening(tuple(dict.fromkeys(allow or ())))} if part.external else {}

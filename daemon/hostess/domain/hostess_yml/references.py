@@ -145,7 +145,8 @@ def _database_properties(
     if service.type is ServiceType.REDIS:
         path = f"/{access.database or '0'}"
         values["url"] = f"redis://{access.user}:{password}@{host}:{port}{path}"
-        outside = f"rediss://{access.user}:{password}@{address.netloc}{path}" if address else ""
+        # A name in any case: redis-cli takes an empty one for somebody's.
+        outside = f"rediss://{access.user or 'default'}:{password}@{address.netloc}{path}" if address else ""
     else:
         user, name = access.user or "postgres", access.database or service.name
         values |= {"user": user, "database": name}

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from hostess.domain.hostess_yml import values as stack_values
 from hostess.domain.hostess_yml.forms import FULL, SHORT, Part, about
+from hostess.domain.hostess_yml.proxy import Network
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.hostess_yml.values import Line, RelativePath, choice
 from hostess.domain.hostess_yml.words import Eviction, PoolMode
@@ -44,8 +45,35 @@ class PoolerPart(Part):
     ] = None
 
 
-def _pooler(value: object) -> str:
+def _long_or_short(value: object) -> str:
     return FULL if isinstance(value, dict) else SHORT
+
+
+class ExternalPart(Part):
+    """A way in from outside in its long form."""
+
+    allow: Annotated[
+        Annotated[list[Network], Field(min_length=1, max_length=1000)] | None,
+        about(
+            "Only clients of these networks may come, others are closed.",
+            otherwise="all may",
+            example=["203.0.113.0/24", "2001:db8::/32"],
+        ),
+    ] = None
+
+
+External = Annotated[
+    Annotated[
+        Annotated[stack_values.Flag, Tag(SHORT)] | Annotated[ExternalPart, Tag(FULL)],
+        Discriminator(_long_or_short),
+    ]
+    | None,
+    about(
+        "Reached from outside by TLS, where the host listens for that; adds `${name.external_url}`.",
+        default=False,
+        example=True,
+    ),
+]
 
 
 class PostgresSpecial(Part):
@@ -62,11 +90,12 @@ class PostgresSpecial(Part):
     pooler: Annotated[
         Annotated[
             Annotated[stack_values.Flag, Tag(SHORT)] | Annotated[PoolerPart, Tag(FULL)],
-            Discriminator(_pooler),
+            Discriminator(_long_or_short),
         ]
         | None,
         about("A connection pooler; adds `${name.pooled_url}`.", default=False, example={"mode": "session"}),
     ] = None
+    external: External = None
 
 
 class RedisSpecial(Part):
@@ -87,6 +116,7 @@ class RedisSpecial(Part):
         Annotated[Eviction, choice(Eviction)] | None,
         about("Which keys are dropped.", default="noeviction", example="allkeys-lru"),
     ] = None
+    external: External = None
 
 
 SPECIAL: dict[ServiceType, type[Part]] = {

@@ -245,6 +245,13 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """A database's way in from outside, for clients of the networks *allow*; none given: for all."""
+
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service, every default filled in.
 
@@ -281,6 +288,12 @@ class Service:
     def is_database(self) -> bool:
         """Whether Hostess runs it as a managed database."""
         return self.type in {ServiceType.POSTGRES, ServiceType.REDIS}
+
+    @property
+    def opening(self) -> Opening | None:
+        """Its way in from outside, where it is a database that has one."""
+        found = self.special.get("external")
+        return found if isinstance(found, Opening) else None
 
     @property
     def is_worker(self) -> bool:

@@ -13,7 +13,6 @@ _NO_COPIES = {
 def refuse_unsupported(stack: Stack) -> None:
     """Raise Problem "not-served-yet" that lists everything in *stack* that this version would have to ignore."""
     found = [f"services.{service.name}.{what}" for service in stack.services.values() for what in _service(service)]
-    found += _from_outside(stack)
     if found:
         raise Problem(
             "not-served-yet",
@@ -48,22 +47,6 @@ def _read_apart(stack: Stack) -> list[str]:
         if reference.property == "read_url"
     }
     return [name for name, service in stack.services.items() if name in asked and service.is_database]
-
-
-def _from_outside(stack: Stack) -> list[str]:
-    """Return each variable that asks for a database's address on the internet, which it has not."""
-    parts: dict[str, Service | Job] = {f"services.{name}": part for name, part in stack.services.items()}
-    parts |= {f"jobs.{name}": part for name, part in stack.jobs.items()}
-    return [
-        f"{place}.env.{name} with {reference} (databases are not reachable from outside; inside the stack there is "
-        f"${{{reference.target}.{reference.property.removeprefix('external_')}}})"
-        for place, part in parts.items()
-        for name, value in part.env.items()
-        for reference in references(value)
-        if reference.property in {"external_url", "external_host"}
-        and (target := stack.services.get(reference.target)) is not None
-        and target.is_database
-    ]
 
 
 def _service(service: Service) -> list[str]:

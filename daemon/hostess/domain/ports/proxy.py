@@ -152,6 +152,24 @@ class InsideService:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDatabase:
+    """A database that clients outside reach by TLS at *host*, where the proxy listens for its *protocol* ("postgres", "redis").
+
+    *targets* are "address:port", none while it does not run. Each worker holds so many *connections* to it, of clients in the networks
+    *allow* (none given: of all).
+    """
+
+    host: str
+    protocol: str
+    project: str
+    service: str
+    release: str
+    targets: tuple[str, ...]
+    connections: int
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServedCertificate:
     """A certificate that the proxy shows for its *names*; *chain* and *key* are absolute paths of PEM files.
 
@@ -194,6 +212,7 @@ class Router(Protocol):
         session_key: str = "",
         certificates: Sequence[ServedCertificate] = (),
         challenges: Challenges = NO_CHALLENGES,
+        databases: Sequence[OpenDatabase] = (),
     ) -> int:
         """Make these the whole table, acknowledged by every worker; return its generation.
 

@@ -185,7 +185,8 @@ def _hosts(release: Release | None) -> dict[str, str]:
     """Return host and path -> service, without the addresses that carry the commit: each release has its own of them."""
     if release is None:
         return {}
-    return {
+    opened = {workload.opened.host: workload.name for workload in release.workloads.values() if workload.opened}
+    return opened | {
         host + path_of(workload).rstrip("/"): workload.name
         for workload in release.workloads.values()
         for hosts in workload.hosts.values()

@@ -86,6 +86,14 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A database's way in from outside: at *host*, for clients of the networks *allow* (none given: for all)."""
+
+    host: str
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One service of a release, ready to be started: image by id, environment sealed, limits in the engine's units.
 
@@ -98,7 +106,7 @@ class Workload:
     database is to have inside. *sign_in* are those of its public ports at which the proxy asks for a token, *proxy* is what else
     it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept. *storage* are the bytes that a database
     declares to need on the disk; they are watched. *version* is what a postgres's data is of. *scaling*
-    is between which bounds it is scaled by its load; None where it is not.
+    is between which bounds it is scaled by its load; None where it is not. *opened* is where a database is reached from outside.
     """
 
     name: str
@@ -132,6 +140,7 @@ class Workload:
     storage: int | None = None
     version: str = ""
     scaling: Replicas | None = None
+    opened: Opened | None = None
 
     @property
     def is_database(self) -> bool:

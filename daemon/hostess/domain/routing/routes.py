@@ -90,7 +90,8 @@ def _kind(container: Container) -> tuple[str | None, str | None]:
 def hosts_of(release: Release) -> Mapping[str, str]:
     """Return host -> service for all hosts of a release; of services that share one, the one with the shortest path."""
     by_path = sorted(release.workloads.values(), key=lambda workload: -len(path_of(workload)))
-    return {host: workload.name for workload in by_path for hosts in workload.hosts.values() for host in hosts}
+    served = {host: workload.name for workload in by_path for hosts in workload.hosts.values() for host in hosts}
+    return served | {w.opened.host: w.name for w in release.workloads.values() if w.opened}
 
 
 def path_of(workload: Workload) -> str:

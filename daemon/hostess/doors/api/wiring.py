@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from hostess.domain.ports import CertificateStore, Clock, Engine, Journal, Redactor, Repositories, Transcripts
+from hostess.domain.releases.release import Workload
 from hostess.domain.settings import Settings
 from hostess.doors.api.peers import admin_peer
 from hostess.services.backups.host_backups import HostBackups
@@ -54,8 +55,8 @@ from hostess.services.tokens import Tokens
 class ApiServices:
     """Services and plain values of the API.
 
-    *public_url* makes the URL of a routed host. *voucher* is in what the proxy itself sends. *admin_peer*: whether the process with this
-    user id and group id, at the other end of the unix socket, is an owner.
+    *public_url* makes the URL of a routed host, *opened_url* that of an opened database. *voucher* is in what the proxy itself sends.
+    *admin_peer*: whether the process with this user id and group id, at the other end of the unix socket, is an owner.
     """
 
     journal: Journal
@@ -108,6 +109,7 @@ class ApiServices:
     host_backups: HostBackups
     settings: Settings
     public_url: Callable[[str], str]
+    opened_url: Callable[[Workload], str]
     voucher: str = field(repr=False)
     admin_peer: Callable[[int, int], bool] = admin_peer
 

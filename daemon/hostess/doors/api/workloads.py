@@ -179,7 +179,8 @@ def _view(
     ports = tuple(
         PortView(
             number=port,
-            urls=tuple(f"{services.public_url(host)}{path}" for host in workload.hosts.get(port, ())),
+            urls=tuple(f"{services.public_url(host)}{path}" for host in workload.hosts.get(port, ()))
+            or ((services.opened_url(workload),) if workload.opened else ()),
             sign_in=port in workload.sign_in,
         )
         for port in workload.ports

@@ -11,7 +11,7 @@ from hostess.domain.databases.scopes import Access
 from hostess.domain.databases.versions import Data, as_kept, data_of
 from hostess.domain.hostess_yml.stack import Condition, Health, Job, Resources, Service, ServiceType, Stack
 from hostess.domain.ports import Journal
-from hostess.domain.releases.release import Deployment, Workload
+from hostess.domain.releases.release import Deployment, Opened, Workload
 from hostess.services.databases.access import DatabaseAccess
 
 
@@ -36,14 +36,20 @@ class DatabaseWorkloads:
         """Return the stack with databases of the major that their data is of, and what is to be said of that."""
         return as_kept(stack, await self._kept(deployment))
 
-    async def of(self, deployment: Deployment, service: Service, images: Mapping[str, str]) -> list[Made]:
-        """Return the workload of a database and, where it has one, of its pooler; *images* has theirs by name."""
+    async def of(
+        self, deployment: Deployment, service: Service, images: Mapping[str, str], hosts: Mapping[int, tuple[str, ...]]
+    ) -> list[Made]:
+        """Return the workload of a database and, where it has one, of its pooler; *images* has theirs by name.
+
+        *hosts* are the names that the database has outside, by port.
+        """
         project, environment = deployment.project, deployment.environment
         if service.type is ServiceType.POSTGRES:
             password = await self._access.first(project, environment, service.name)
         else:
             password = await self._access.internal(project, environment, service.name)
-        found = [await self._database(deployment, service, password, images[service.name])]
+        made = await self._database(deployment, service, password, images[service.name])
+        found = [replace(made, workload=replace(made.workload, opened=_opened(service, hosts)))]
         if pooler.has_pooler(service):
             own = await self._access.own(project, environment, service)
             found.append(self._pooler(service, own, images[pooler.pooler_name(service.name)]))
@@ -104,6 +110,11 @@ class DatabaseWorkloads:
             depends_on=(service.name,),
         )
         return Made(workload, {}, as_files(files))
+
+
+def _opened(service: Service, hosts: Mapping[int, tuple[str, ...]]) -> Opened | None:
+    host = next((several[0] for several in hosts.values()), "")
+    return Opened(host, service.opening.allow) if service.opening is not None and host else None
 
 
 def images_of(stack: Stack) -> dict[str, Service]:

@@ -1,13 +1,14 @@
 """A pushed commit (or a release that was live before) -> the release that is wanted, complete and sealed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from hostess.domain import labels
 from hostess.domain.environments import with_settings
 from hostess.domain.host_limits import above_host
 from hostess.domain.hostess_yml.file import parse, stack_for
+from hostess.domain.hostess_yml.openings import refuse_closed
 from hostess.domain.hostess_yml.stack import Job, Service, ServiceType, Stack
 from hostess.domain.hostess_yml.unsupported import refuse_unsupported
 from hostess.domain.ports import Clock, Engine, Journal, Repositories, TreeLimits, Vault
@@ -60,6 +61,7 @@ class Preparation:
         databases: DatabaseWorkloads,
         asked: RouteValues,
         renewal: Renewal,
+        openable: Collection[ServiceType],
         *,
         instance: str,
         base_domain: str,
@@ -77,6 +79,7 @@ class Preparation:
         self._databases = databases
         self._asked = asked
         self._renewal = renewal
+        self._openable = openable
         self._instance = instance
         self._hosts = HostNames(journal, base_domain, own_hosts)
 
@@ -97,6 +100,7 @@ class Preparation:
         await self._repositories.check_tree(deployment.project, deployment.commit, TreeLimits())
         stack, notes = await self._databases.as_kept(deployment, stack_for(stack, deployment.environment))
         refuse_unsupported(stack)
+        refuse_closed(stack, text, FILE, self._openable)
         hosts = await self._hosts.of(deployment, stack)
         await self._values.check_secrets(deployment.project, deployment.environment, stack)
         stack = await self._with_env_files(deployment, stack)
@@ -214,7 +218,7 @@ class Preparation:
         for service in draft.stack.services.values():
             name = service.name
             if service.is_database:
-                parts = await self._databases.of(deployment, service, images)
+                parts = await self._databases.of(deployment, service, images, draft.hosts.get(name, {}))
             elif service.type is ServiceType.STATIC:
                 # What its environment says is in the files already, and nothing else ever reads it.
                 parts = [Made(self._static(service, sites[name], draft), {}, files[name])]

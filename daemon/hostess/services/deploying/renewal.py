@@ -13,6 +13,7 @@ from hostess.domain.releases.fingerprint import fingerprint, seal_of
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.databases.access import DatabaseAccess
 from hostess.services.databases.workloads import as_files
+from hostess.services.routing.public_urls import PublicUrls
 
 Env = Mapping[str, Mapping[str, str]]
 """Service or job -> variable -> value."""
@@ -21,8 +22,9 @@ Env = Mapping[str, Mapping[str, str]]
 class Renewal:
     """Finds it, and puts the credentials of today in its place. All else of the release stays as it was."""
 
-    def __init__(self, access: DatabaseAccess, vault: Vault) -> None:
+    def __init__(self, access: DatabaseAccess, vault: Vault, urls: PublicUrls) -> None:
         self._access = access
+        self._urls = urls
         self._vault = vault
 
     async def outdated(self, release: Release) -> dict[str, list[str]]:
@@ -84,11 +86,18 @@ class Renewal:
                 if database is None or not database.is_database:
                     continue
                 access = await self._access.of(release.project, release.environment, database, part.name)
-                values = properties(database, external_urls={}, access=access) if access else {}
+                urls = self._external(release, database)
+                values = properties(database, external_urls=urls, access=access) if access else {}
                 if values.get(reference.property, "") not in running.get(variable, ""):
                     found.append(variable)
                     break
         return found
+
+    def _external(self, release: Release, database: Service) -> dict[int, str]:
+        """Return the port of a database -> its URL outside, as this release has it."""
+        workload = release.workloads.get(database.name)
+        opened = workload.opened if workload else None
+        return {workload.ports[0]: self._urls.of_database(workload.type, opened.host)} if workload and opened else {}
 
     async def _poolers(self, release: Release, stack: Stack) -> list[str]:
         found = []

@@ -22,12 +22,14 @@ class Report:
         self,
         preflights: Preflights,
         public_url: Callable[[str], str],
+        opened_url: Callable[[Workload], str],
         base_domain: str,
         given: Callable[[], Awaitable[Collection[LiveDomain]]],
     ) -> None:
         """*given* returns the domains that were given to services by command."""
         self._preflights = preflights
         self._public_url = public_url
+        self._opened_url = opened_url
         self._base_domain = base_domain
         self._given = given
 
@@ -48,6 +50,8 @@ class Report:
                     stable = next((host for host in hosts if host.endswith(f".{self._base_domain}")), None)
                     if stable:
                         say(f"       {workload.name}  {self._public_url(stable)}{path}{asks}")
+            if workload.opened is not None:
+                say(f"       {workload.name}  {self._opened_url(workload)}  (from outside)")
         for line in [*await self.pending_dns(served), *waiting(release, given)]:
             say(f"       {line}")
 

@@ -25,10 +25,16 @@ class HostNames:
         return await self._claimed(deployment, stack, self._hosts(deployment, stack))
 
     def _hosts(self, deployment: Deployment, stack: Stack) -> Hosts:
-        """Return service -> public port -> host names: custom domains first, then the stable name, then the deployment's own."""
+        """Return service -> public port -> host names: custom domains first, then the stable name, then the deployment's own.
+
+        A database that is opened to the outside has its stable name alone.
+        """
         result: dict[str, dict[int, tuple[str, ...]]] = {}
         for service in stack.services.values():
             found: dict[int, tuple[str, ...]] = {}
+            if service.opening is not None:
+                host = names.generated_host(deployment.project, service.name, deployment.environment, self._base_domain)
+                found[service.ports[0].number] = (host,)
             for index, port in enumerate(service.ports, 1):
                 if port not in service.public_ports or service.is_database:
                     continue

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from hostess.domain import labels
 from hostess.domain.ports import (
@@ -16,6 +17,7 @@ from hostess.domain.ports import (
     Engine,
     InsideService,
     Journal,
+    OpenDatabase,
     Router,
     Upstreams,
 )
@@ -29,6 +31,7 @@ from hostess.domain.routing.closures import Closing, Closure, closing, over
 from hostess.domain.routing.https_policy import secured
 from hostess.domain.routing.inside import first_served, inside_services
 from hostess.domain.routing.live_domains import attached
+from hostess.domain.routing.open_databases import open_databases
 from hostess.domain.routing.routes import proves, question_of, routes, serving
 from hostess.services.certificates.served import ServedCertificates
 from hostess.services.keeping.retirement import leaving
@@ -63,13 +66,18 @@ class _Table:
 
     routes: list[Upstreams]
     inside: list[InsideService]
+    databases: list[OpenDatabase]
     missing: str = ""
+
+    def lacks(self, what: str) -> Self:
+        """Return it with this missing, too."""
+        return replace(self, missing=f"{self.missing}; {what}" if self.missing else what)
 
 
 class Routing:
     """Publishes tables. One at a time: the newest state always wins, and who waits for the next one shares it with all who do."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         engine: Engine,
         journal: Journal,
@@ -78,8 +86,9 @@ class Routing:
         certificates: ServedCertificates,
         clock: Clock,
         session_key: str,
+        workers: int,
     ) -> None:
-        """*session_key* (hex) signs the sessions of those who sign in."""
+        """*session_key* (hex) signs the sessions of those who sign in; *workers* are those of the proxy."""
         self._engine = engine
         self._journal = journal
         self._router = router
@@ -87,6 +96,7 @@ class Routing:
         self._certificates = certificates
         self._clock = clock
         self._session_key = session_key
+        self._workers = workers
         self._publishing = asyncio.Lock()
         self._begun = 0
         self._out = _Out()
@@ -182,17 +192,17 @@ class Routing:
             return self._out.generation
 
     async def _tell_proxy(self) -> int:
-        routes, inside = await self.table()
-        hosts = {route.host: route.project for route in routes}
+        routes, inside, databases = await self.table()
+        hosts = {each.host: each.project for each in databases} | {route.host: route.project for route in routes}
         certificates = await self._certificates.of(hosts)
         challenges = replace(self._challenges, http={**self._challenges.http, **self._recognised})
         shown = secured(routes, certificates)
 
-        tables = list(self._for_older_too(shown, inside))
+        tables = list(self._for_older_too(_Table(shown, inside, databases)))
         for each in tables:
             try:
                 generation = await self._router.publish(
-                    each.routes, each.inside, self._session_key, certificates, challenges
+                    each.routes, each.inside, self._session_key, certificates, challenges, each.databases
                 )
             except Problem as problem:
                 if problem.code != OUTDATED or each is tables[-1]:
@@ -204,23 +214,24 @@ class Routing:
                 return generation
         raise AssertionError("there is a table at least")
 
-    def _for_older_too(self, routes: list[Upstreams], inside: list[InsideService]) -> Iterator[_Table]:
-        """Yield the table, and what is left of it for a proxy that is older than the daemon.
+    def _for_older_too(self, table: _Table) -> Iterator[_Table]:
+        """Yield the table, and ever less of it for a proxy that is older than the daemon.
 
         Such a one must not be in the way of what people deploy meanwhile.
         """
-        yield _Table(routes, inside)
-        together = _Table(
-            [replace(route, environment="") for route in routes],
-            [replace(service, environment="") for service in inside],
-            "environments are counted together",
-        )
-        if (together.routes, together.inside) != (routes, inside):
-            yield together
+        yield table
+        if table.databases:
+            table = replace(table, databases=[], missing="databases are not opened to the outside")
+            yield table
+        routes = [replace(route, environment="") for route in table.routes]
+        inside = [replace(service, environment="") for service in table.inside]
+        if (routes, inside) != (table.routes, table.inside):
+            table = replace(table, routes=routes, inside=inside).lacks("environments are counted together")
+            yield table
         own = self.own_hosts
-        plain = [replace(route, hsts=None) for route in together.routes if route.host not in own]
-        if plain != together.routes:
-            yield _Table(plain, together.inside, "the API's own host and HSTS are not served")
+        plain = [replace(route, hsts=None) for route in routes if route.host not in own]
+        if plain != routes:
+            yield replace(table, routes=plain).lacks("the API's own host and HSTS are not served")
 
     async def renew(self) -> None:
         """Publish a table with those certificates anew that will end soon; a proxy that is not there is told when it is back."""
@@ -231,8 +242,8 @@ class Routing:
         else:
             await self._certificates.tidy()
 
-    async def table(self) -> tuple[list[Upstreams], list[InsideService]]:
-        """Return the table that should be live: from outside, and inside stacks."""
+    async def table(self) -> tuple[list[Upstreams], list[InsideService], list[OpenDatabase]]:
+        """Return the table that should be live: from outside, inside stacks, and databases from outside."""
         # In this order: the replicas of a release that was live a moment ago are still there, as nobody retires them before
         # the next table is out; a release that goes live after we looked at the containers would have none. What a deployment
         # has ready is noted first: it is forgotten at the switch, which may come after we asked what is live.
@@ -266,7 +277,12 @@ class Routing:
         ]
         own = self.own_hosts
         table = [*self._own, *(route for route in table if route.host not in own)]
-        return table, await self._inside(places, releases, early, able, unproved)
+        opened = [
+            each
+            for key, release in releases.items()
+            for each in open_databases(release, proved.get(key, []), self._workers)
+        ]
+        return table, await self._inside(places, releases, early, able, unproved), opened
 
     async def served_by(self, canary: Canary) -> set[str]:
         """Return the services of a canary that have a replica that is well."""
