@@ -1,6 +1,7 @@
 """Databases that are opened to the outside: psql and redis-cli reach them by TLS, by the URL that services are given; nobody else does."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
@@ -122,6 +123,22 @@ def test_psql_of_18_begins_with_the_handshake(host: Host) -> None:
     """So it does where it is told not to ask first."""
     url = f"{given(host, 'DATABASE')}&sslnegotiation=direct"
     assert psql(host, strict(url)).stdout.strip() == "42"
+
+
+def test_a_statement_is_cancelled(host: Host) -> None:
+    """Ctrl+C in psql, which asks for that on a connection of its own and without TLS, ends the statement."""
+    url, asleep = given(host, "DATABASE"), "SELECT pg_sleep(600)"
+    running = f"SELECT count(*) FROM pg_stat_activity WHERE query = '{asleep}' AND state = 'active'"
+    hosts = ("--network", "host", "--add-host", "shop-database.localhost:127.0.0.1")
+    with subprocess.Popen(
+        ["docker", "run", "--rm", *hosts, "--entrypoint", "psql", "postgres:17", url, "-XAtqc", asleep],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as talking:
+        until(lambda: psql(host, url, running).stdout.strip() == "1", WITHIN, "the statement")
+        talking.send_signal(signal.SIGINT)
+        _, said = talking.communicate(timeout=WITHIN)
+    assert "canceling statement due to user request" in said
 
 
 def test_what_is_refused(host: Host) -> None:

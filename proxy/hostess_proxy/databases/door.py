@@ -1,7 +1,7 @@
 """The way in to databases from outside: to the end of the handshake, which says by its name (SNI) which database is meant.
 
     postgres:  SSLRequest ─► "S" ─► handshake ─► DatabaseRelay        a StartupMessage: told that it takes TLS
-               GSSENCRequest ─► "N" ─► one of these again             a CancelRequest without TLS: closed, whose it is nobody can tell
+               GSSENCRequest ─► "N" ─► one of these again             a CancelRequest: passed on to whose key it has
                handshake at once, with "postgresql" in ALPN (from PostgreSQL 17 on)
     redis:     handshake ─► DatabaseRelay
 
@@ -12,6 +12,7 @@ import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from hostess_proxy.databases.cancelling import CANCEL_REQUEST, LONGEST, SHORTEST, Cancels
 from hostess_proxy.databases.refusals import NEEDS_TLS, SAYING
 from hostess_proxy.databases.relay import DatabaseRelay
 from hostess_proxy.http1.headers import ip_of, lies_in
@@ -49,6 +50,7 @@ class DatabaseTls(Tls):
     def __init__(self, traffic: "Traffic", protocol: str) -> None:
         super().__init__(traffic, partial(_context, ALPN[protocol]))
         self.protocol = protocol
+        self.cancels = Cancels()
 
     def door(self) -> "Door":
         """Return what a new connection begins with."""
@@ -67,11 +69,12 @@ class DatabaseTls(Tls):
 class Door(Handshake):
     """A connection until its handshake is done, which begins at once."""
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_cancels", "_protocol")
 
     def __init__(self, tls: DatabaseTls) -> None:
         super().__init__(tls)
         self._protocol = tls.protocol
+        self._cancels = tls.cancels
 
     def client(self, connection: Hello, identity: Identity) -> "asyncio.Protocol | None":
         """Return the relay to the database; None for who may not come there, or where it was closed during the handshake."""
@@ -80,7 +83,7 @@ class Door(Handshake):
         address = ip_of(host_of(self.transport.get_extra_info("peername")))
         if database is None or (database.allow and not lies_in(address, database.allow)):
             return None
-        return DatabaseRelay(self.traffic, self._protocol, connection.asked)
+        return DatabaseRelay(self.traffic, self._protocol, connection.asked, self._cancels)
 
     def refuse(self, data: bytes) -> None:
         """Close what is no TLS: there is no word that whoever this is would understand."""
@@ -122,7 +125,18 @@ class PostgresDoor(Door):
         if begun[0] == _HANDSHAKE_RECORD:
             super().data_received(begun)
         elif len(begun) >= _REQUEST_HEAD:
-            self._answer(int.from_bytes(begun[:4]), int.from_bytes(begun[4:_REQUEST_HEAD]))
+            length, code = int.from_bytes(begun[:4]), int.from_bytes(begun[4:_REQUEST_HEAD])
+            if code == CANCEL_REQUEST and SHORTEST <= length <= LONGEST:
+                self._cancel(length)
+            else:
+                self._answer(length, code)
+
+    def _cancel(self, length: int) -> None:
+        """Pass a request on once it is whole; it has no answer but the end, whether anything was done or not."""
+        if len(self._begun) >= length:
+            self._cancels.wanted(self._begun[_REQUEST_HEAD:length])
+            self.traffic.leave(self)
+            self.transport.close()
 
     def _answer(self, length: int, code: int) -> None:
         """Answer a request of so many bytes, the first ones of which are there."""

@@ -1,32 +1,56 @@
 """A client from outside and its database, once the handshake is done: bytes from one to the other, until either ends.
 
-Who logs in is between the two of them; nothing of it is read here. What is counted is a database's connections: strangers who never
-log in must not take them all from the programs inside the stack.
+Who logs in is between the two of them; all that is read of it is the key by which a statement is cancelled. What is counted is a
+database's connections: strangers who never log in must not take them all from the programs inside the stack.
 """
 
 from typing import TYPE_CHECKING
 
 from hostess_proxy import tcp
 from hostess_proxy.crowd import share_of
+from hostess_proxy.databases.cancelling import KeyReader
 from hostess_proxy.databases.refusals import NOT_RUNNING, SAYING, TOO_MANY, Refusal
 from hostess_proxy.exchange import HALF_CLOSED_SECONDS
 from hostess_proxy.http1.headers import is_trusted
-from hostess_proxy.inside.relay import Relay
+from hostess_proxy.inside.relay import Relay, RelayReplica
+from hostess_proxy.tables.table import POSTGRES
 
 if TYPE_CHECKING:
+    from hostess_proxy.databases.cancelling import Cancels
     from hostess_proxy.targets import LiveRoute, Target
     from hostess_proxy.traffic import Traffic
 
 
+class PostgresEnd(RelayReplica):
+    """The end of a PostgreSQL, which tells its client by which key a statement is cancelled."""
+
+    __slots__ = ("_keys", "_relay")
+
+    def __init__(self, relay: "DatabaseRelay") -> None:
+        super().__init__(relay)
+        self._relay = relay
+        self._keys = KeyReader()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, and note the key."""
+        if not self._keys.over:
+            key = self._keys.feed(data)
+            if key:
+                self._relay.has_key(key)
+        super().data_received(data)
+
+
 class DatabaseRelay(Relay):
-    """The client's end. *protocol* and *host* say which database it asked for."""
+    """The client's end. *protocol* and *host* say which database it asked for; *cancels* has the keys of all clients."""
 
-    __slots__ = ("_host", "_protocol", "_refused")
+    __slots__ = ("_cancels", "_host", "_key", "_protocol", "_refused")
 
-    def __init__(self, traffic: "Traffic", protocol: str, host: str) -> None:
+    def __init__(self, traffic: "Traffic", protocol: str, host: str, cancels: "Cancels") -> None:
         super().__init__(traffic)
         self._protocol = protocol
         self._host = host
+        self._cancels = cancels
+        self._key = b""
         self._refused: Refusal | None = None
 
     def live(self) -> "LiveRoute | None":
@@ -38,6 +62,23 @@ class DatabaseRelay(Relay):
         """Count the client among all others, and among the connections of its address."""
         address = tcp.host_of(self.transport.get_extra_info("peername"))
         return self.traffic.enter(self, "" if is_trusted(address, self.traffic.trusted) else share_of(address))
+
+    def other_end(self) -> RelayReplica:
+        """Return what speaks with the database."""
+        return PostgresEnd(self) if self._protocol == POSTGRES else super().other_end()
+
+    def has_key(self, key: bytes) -> None:
+        """Hear by which key the client's statements are cancelled."""
+        if self._target is not None:
+            self._key = key
+            self._cancels.keep(key, self._target)
+
+    def leave(self) -> None:
+        """Count the connection out."""
+        if self._key:
+            self._cancels.forget(self._key)
+            self._key = b""
+        super().leave()
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on; what comes after a refusal is for nobody."""

@@ -121,6 +121,10 @@ class Relay(RelayEnd):
         self.traffic.clients.add(self)
         return True
 
+    def other_end(self) -> RelayReplica:
+        """Return what speaks with a replica."""
+        return RelayReplica(self)
+
     def unreachable(self) -> None:
         """Hear that there is no replica: the caller's connection is reset."""
         self.transport.abort()
@@ -211,9 +215,7 @@ class Relay(RelayEnd):
             target.begun += 1
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    await asyncio.get_running_loop().create_connection(
-                        lambda: RelayReplica(self), target.host, target.port
-                    )
+                    await asyncio.get_running_loop().create_connection(self.other_end, target.host, target.port)
             except OSError:  # a timeout is one, too
                 if self.replica is None:
                     self.traffic.blame(target, self.live(), connecting=True)

@@ -340,8 +340,10 @@ class Supervisor:
             self._hear(message)
 
     def _hear(self, message: wire.Message) -> None:
-        """Take a worker's call for a service that sleeps, or what it tells of targets that fail."""
-        if self._heir is not None and self._heir.took_over:
+        """Take a worker's call for a service that sleeps, what it tells of targets that fail, or a cancel for whoever has that client."""
+        if message.get("op") == "cancel":
+            self._begin(self._ask_all("cancel", _ASK_SECONDS, key=message["key"]))
+        elif self._heir is not None and self._heir.took_over:
             self._heir.say(message["op"], **wire.arguments(message))
         else:
             self._unasked.hear(message)
@@ -388,8 +390,7 @@ class Supervisor:
 
     def _write_facts(self) -> None:
         """Tell who serves, unless that is another program, or not yet this one."""
-        is_followed = self._heir is not None and self._heir.is_ready
-        if not is_followed and (self._elder is None or self._facts.written):
+        if not (self._heir and self._heir.is_ready) and (self._elder is None or self._facts.written):
             self._facts.write(self._crew.pids)
 
     def _begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":

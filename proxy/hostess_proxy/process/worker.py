@@ -57,6 +57,7 @@ class Worker:
         self._traffic = traffic
         self._tls = Tls(traffic)
         self._databases = {protocol: DatabaseTls(traffic, protocol) for protocol in (POSTGRES, REDIS)}
+        self.cancels = self._databases[POSTGRES].cancels
         self._servers: list[asyncio.Server] = []
         self._stop_by: float | None = None
         self._over = asyncio.Event()
@@ -126,6 +127,8 @@ class Worker:
                 return {"generation": self._traffic.targets.table.generation}
             case "in_flight" | "drain":
                 return await self._about_targets(op, question)
+            case "cancel":
+                self.cancels.cancel(bytes.fromhex(question["key"]))
             case "tickets":
                 self.share_tickets(question["keys"])
             case "stats" | "loads":
@@ -211,6 +214,7 @@ async def serve(control: socket.socket) -> None:
     traffic.holding.call = partial(_call, writer)
     traffic.tell_failing = partial(_tell_failing, writer)
     worker = Worker(traffic)
+    worker.cancels.elsewhere = partial(_cancel, writer)
     worker.swap(parse_table(question["table"]))
     if question["ticket_keys"]:
         worker.share_tickets(question["ticket_keys"])
@@ -241,6 +245,11 @@ def _call(writer: asyncio.StreamWriter, sleepers: list[Sleeper]) -> None:
 def _tell_failing(writer: asyncio.StreamWriter, failing: Failing) -> None:
     """Tell the supervisor which targets have failed requests."""
     wire.say(writer, "failing", targets=failing)
+
+
+def _cancel(writer: asyncio.StreamWriter, key: bytes) -> None:
+    """Tell the supervisor that a statement is to be cancelled of a client that is not here."""
+    wire.say(writer, "cancel", key=key.hex())
 
 
 def _settle_memory() -> None:

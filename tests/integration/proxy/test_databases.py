@@ -202,7 +202,7 @@ async def test_plain_is_told(tmp_path: Path, papers: Papers) -> None:
 @pytest.mark.parametrize(
     "begun",
     [
-        CANCEL_REQUEST,
+        CANCEL_REQUEST,  # of a client that nobody knows
         SSL_REQUEST + STARTUP,
         GSS_REQUEST + SSL_REQUEST,
         b"GET / HTTP/1.1\r\n\r\n",
@@ -217,6 +217,54 @@ async def test_closed_without_a_word(tmp_path: Path, papers: Papers, begun: byte
         writer.write(begun)
         assert await rest(reader) == b""
         assert echo.writers == []
+
+
+@pytest.mark.parametrize("secret", [b"\0\0\0\x2asecr", b"\0\0\0\x2a" + b"s" * 32])
+async def test_a_statement_is_cancelled(tmp_path: Path, papers: Papers, secret: bytes) -> None:
+    """A request without TLS finds the server by its key, at whichever of the workers that client is; after the client it finds nobody."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    login = b"R" + struct.pack("!ii", 8, 0) + b"K" + struct.pack("!i", 4 + len(secret)) + secret + b"Z\0\0\0\x05I"
+
+    writers: list[Writer] = []
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        writers.append(writer)
+        if (await reader.readexactly(8))[4:] == CANCEL_REQUEST[4:8]:
+            heard.put_nowait(await reader.readexactly(len(secret)))
+        else:
+            writer.write(login[:10])
+            await writer.drain()
+            writer.write(login[10:])
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    there = entry("a.db.x", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    request = struct.pack("!ii", 8 + len(secret), 80877102) + secret
+    try:
+        async with databases(tmp_path, papers, there, WORKERS="2") as proxy:
+            reader, writer = await secured(proxy, papers)
+            writer.write(STARTUP)
+            assert await answer(reader, len(login)) == login
+            for _ in range(8):  # at both of the workers, as good as certainly
+                asking, asks = await connect(proxy)
+                asks.write(request[:10])
+                asks.write(request[10:])
+                assert await rest(asking) == b""
+                async with asyncio.timeout(SOON):
+                    assert await heard.get() == secret
+
+            writer.close()
+            await until(lambda: all(each.is_closing() for each in writers))
+            asking, asks = await connect(proxy)
+            asks.write(request)
+            assert await rest(asking) == b""
+            await proxy.client.stats()  # whatever was asked of the workers before has been answered then
+            assert heard.empty()
+    finally:
+        server.close()
+        for each in writers:
+            each.transport.abort()
 
 
 async def test_bounds(tmp_path: Path, papers: Papers) -> None:
