@@ -19,7 +19,7 @@ from hostess.domain.host_figures import HostFigures, Strain
 from hostess.domain.ports import FileSystem
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Verdict
 from hostess.domain.releases.release import Release
-from hostess.domain.settings import ApiSettings, BackupsSettings, EngineSettings, Settings
+from hostess.domain.settings import ApiSettings, BackupsSettings, EngineSettings, ProxySettings, Settings
 from hostess.main import make_folders
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
@@ -209,7 +209,9 @@ async def git(folder: Path, *arguments: str) -> str:
 
 
 @asynccontextmanager
-async def a_bench(folder: Path, api: ApiSettings | None = None) -> AsyncIterator[Bench]:
+async def a_bench(
+    folder: Path, api: ApiSettings | None = None, proxy: ProxySettings | None = None
+) -> AsyncIterator[Bench]:
     """Give an installation whose retirement runs; the fake containers listen on loopback addresses."""
     data = folder / "data"
     make_folders(data)
@@ -217,6 +219,7 @@ async def a_bench(folder: Path, api: ApiSettings | None = None) -> AsyncIterator
         data_dir=data,
         public_address=("203.0.113.7",),
         api=api or ApiSettings(),
+        proxy=proxy or ProxySettings(),
         backups=BackupsSettings(dir=data / "backups"),
     )
     subnets = EngineSettings.model_validate({"subnets": ["127.213.0.0/16"]})

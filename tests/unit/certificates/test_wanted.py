@@ -1,6 +1,7 @@
 """Which certificates a set of hosts needs of authorities that everybody trusts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from hostess.domain.certificates.wanted import (
 )
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.names import deployment_host, distinct_host
-from hostess.domain.releases.release import Release, Workload
+from hostess.domain.releases.release import Opened, Release, Workload
 from tests.issuing import NOW
 
 PUBLIC = Policy(acme=True, base_domain="apps.org")
@@ -172,12 +173,14 @@ def test_the_hosts_of_a_release() -> None:
     workload = Workload(
         "web", ServiceType.CUSTOM, "image", "spec", "", 1, 1.0, 1, singleton=False, hosts={80: hosts, 81: ("x.org",)}
     )
-    release = Release("shop", "production", 1, "abcdef0123", NOW, {"web": workload})
+    database = replace(workload, type=ServiceType.POSTGRES, hosts={}, opened=Opened("shop-db.apps.org"))
+    release = Release("shop", "production", 1, "abcdef0123", NOW, {"web": workload, "db": database})
 
     assert hosts_of(release, "apps.org", ephemeral=False) == [
         Host("x.org", "shop", HostKind.CUSTOM),
         Host("shop-web.apps.org", "shop", HostKind.GENERATED),
         Host(hosts[2], "shop", HostKind.PASSING),
         Host(hosts[3], "shop", HostKind.PASSING),
+        Host("shop-db.apps.org", "shop", HostKind.GENERATED),
     ]
     assert {each.kind for each in hosts_of(release, "apps.org", ephemeral=True)} == {HostKind.PASSING}
