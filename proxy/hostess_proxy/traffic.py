@@ -15,6 +15,7 @@ from hostess_proxy.targets import Target, Targets
 from hostess_proxy.telemetry.access_log import AccessLog
 from hostess_proxy.telemetry.counting import Numbers
 from hostess_proxy.telemetry.log_lines import JsonLines
+from hostess_proxy.telemetry.relayed import Relayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,6 +177,12 @@ class Traffic:
         log = self._log
         if log is not None:
             log.add(self._lines.exchange(exchange, end, now))
+
+    def log_relayed(self, relayed: Relayed) -> None:
+        """Write the line of a connection to a database that has ended."""
+        log = self._log
+        if log is not None:
+            log.add(self._lines.relayed(relayed))
 
     def log_refusal(self, address: str, status: int, code: str, sent: int, *, minor: int = 1) -> None:
         """Count a request that could not be read, and write its line."""

@@ -23,7 +23,7 @@ LONGEST: Final = 12 + 256
 _HEAD = 5
 _LARGEST = 16 * 1024  # bytes of one message at a login
 _AT_ONCE = 32
-_PAUSE_SECONDS = 0.02
+_IN_A_SECOND = 50
 
 
 class KeyReader:
@@ -59,7 +59,7 @@ class Cancels:
         self.elsewhere: Callable[[bytes], None] = lambda _: None
         self._servers: dict[bytes, Target] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asked_at = 0.0
+        self._paid_at = 0.0
 
     def keep(self, key: bytes, server: "Target") -> None:
         """Remember whose key this is."""
@@ -71,9 +71,12 @@ class Cancels:
 
     def wanted(self, key: bytes) -> None:
         """Take a request that somebody sent here. Guesses come to nothing: only so many are asked for elsewhere."""
+        if self.cancel(key):
+            return
         now = monotonic()
-        if not self.cancel(key) and now - self._asked_at > _PAUSE_SECONDS:
-            self._asked_at = now
+        paid_at = max(self._paid_at, now) + 1 / _IN_A_SECOND  # a leaky bucket, which a second's worth of them fills
+        if paid_at - now <= 1:
+            self._paid_at = paid_at
             self.elsewhere(key)
 
     def cancel(self, key: bytes) -> bool:

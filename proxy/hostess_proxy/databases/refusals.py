@@ -6,18 +6,21 @@ from hostess_proxy.tables.table import POSTGRES, REDIS
 
 
 class Refusal(NamedTuple):
-    """A *sentence*, and its code among those of PostgreSQL (SQLSTATE)."""
+    """A *sentence*, with its *code* in the access log, and its *state* among those of PostgreSQL (SQLSTATE)."""
 
+    code: str
     state: str
     sentence: str
 
 
 NEEDS_TLS: Final = Refusal(
-    "28000", "this server is reached by TLS only: connect with sslmode=verify-full, or sslmode=require"
+    "needs-tls", "28000", "this server is reached by TLS only: connect with sslmode=verify-full, or sslmode=require"
 )
-NOT_RUNNING: Final = Refusal("57P03", "the database does not run at the moment: try again in a while")
+NOT_RUNNING: Final = Refusal("no-target", "57P03", "the database does not run at the moment: try again in a while")
 TOO_MANY: Final = Refusal(
-    "53300", "too many connections from outside to this database: close some, or try again in a while"
+    "too-many-connections",
+    "53300",
+    "too many connections from outside to this database: close some, or try again in a while",
 )
 
 

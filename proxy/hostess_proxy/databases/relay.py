@@ -4,6 +4,7 @@ Who logs in is between the two of them; all that is read of it is the key by whi
 database's connections: strangers who never log in must not take them all from the programs inside the stack.
 """
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from hostess_proxy import tcp
@@ -14,6 +15,7 @@ from hostess_proxy.exchange import HALF_CLOSED_SECONDS
 from hostess_proxy.http1.headers import is_trusted
 from hostess_proxy.inside.relay import Relay, RelayReplica
 from hostess_proxy.tables.table import POSTGRES
+from hostess_proxy.telemetry.relayed import Relayed
 
 if TYPE_CHECKING:
     from hostess_proxy.databases.cancelling import Cancels
@@ -21,29 +23,44 @@ if TYPE_CHECKING:
     from hostess_proxy.traffic import Traffic
 
 
-class PostgresEnd(RelayReplica):
-    """The end of a PostgreSQL, which tells its client by which key a statement is cancelled."""
+class DatabaseEnd(RelayReplica):
+    """The database's end. A PostgreSQL tells its client by which key a statement is cancelled: that is noted."""
 
     __slots__ = ("_keys", "_relay")
 
-    def __init__(self, relay: "DatabaseRelay") -> None:
+    def __init__(self, relay: "DatabaseRelay", keys: KeyReader | None) -> None:
         super().__init__(relay)
         self._relay = relay
-        self._keys = KeyReader()
+        self._keys = keys
 
     def data_received(self, data: bytes) -> None:
-        """Pass bytes on, and note the key."""
-        if not self._keys.over:
+        """Pass bytes on."""
+        self._relay.sent += len(data)
+        if self._keys is not None:
             key = self._keys.feed(data)
             if key:
                 self._relay.has_key(key)
+            if self._keys.over:
+                self._keys = None
         super().data_received(data)
 
 
 class DatabaseRelay(Relay):
     """The client's end. *protocol* and *host* say which database it asked for; *cancels* has the keys of all clients."""
 
-    __slots__ = ("_cancels", "_host", "_key", "_protocol", "_refused")
+    __slots__ = (
+        "_address",
+        "_began",
+        "_cancels",
+        "_host",
+        "_key",
+        "_led_to",
+        "_names",
+        "_protocol",
+        "_received",
+        "_refused",
+        "sent",
+    )
 
     def __init__(self, traffic: "Traffic", protocol: str, host: str, cancels: "Cancels") -> None:
         super().__init__(traffic)
@@ -52,6 +69,12 @@ class DatabaseRelay(Relay):
         self._cancels = cancels
         self._key = b""
         self._refused: Refusal | None = None
+        self._address = ""
+        self._began = monotonic()
+        self._led_to = ""
+        self._names = ""
+        self._received = 0
+        self.sent = 0
 
     def live(self) -> "LiveRoute | None":
         """Return the way to the database by today's table; None where nobody opened it to the outside, or does no more."""
@@ -61,11 +84,14 @@ class DatabaseRelay(Relay):
     def enter(self) -> bool:
         """Count the client among all others, and among the connections of its address."""
         address = tcp.host_of(self.transport.get_extra_info("peername"))
-        return self.traffic.enter(self, "" if is_trusted(address, self.traffic.trusted) else share_of(address))
+        admitted = self.traffic.enter(self, "" if is_trusted(address, self.traffic.trusted) else share_of(address))
+        if admitted:
+            self._address = address
+        return admitted
 
     def other_end(self) -> RelayReplica:
         """Return what speaks with the database."""
-        return PostgresEnd(self) if self._protocol == POSTGRES else super().other_end()
+        return DatabaseEnd(self, KeyReader() if self._protocol == POSTGRES else None)
 
     def has_key(self, key: bytes) -> None:
         """Hear by which key the client's statements are cancelled."""
@@ -80,9 +106,30 @@ class DatabaseRelay(Relay):
             self._key = b""
         super().leave()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection, and write its line: nobody else knows the client's address."""
+        super().connection_lost(exc)
+        if not self._address:  # there was no place for it
+            return
+        self.traffic.log_relayed(
+            Relayed(
+                at=self.traffic.wall + self._began,
+                address=self._address,
+                protocol=self._protocol,
+                host=self._host,
+                names=self._names,
+                target=self._led_to,
+                received=self._received,
+                sent=self.sent,
+                seconds=monotonic() - self._began,
+                error=self._refused.code if self._refused is not None else "",
+            )
+        )
+
     def data_received(self, data: bytes) -> None:
         """Pass bytes on; what comes after a refusal is for nobody."""
         if self._refused is None:
+            self._received += len(data)
             super().data_received(data)
 
     def recheck(self) -> None:
@@ -108,8 +155,11 @@ class DatabaseRelay(Relay):
         database, _ = self.traffic.targets.table.databases.get((self._protocol, self._host), (None, None))
         live = self.live()
         if database is not None and live is not None:
+            self._names = live.log
             held = sum(len(target.exchanges) for target in live.targets)
             if held >= database.connections:
                 self._refused = TOO_MANY
                 return None
-        return super()._pick(tried)
+        target = super()._pick(tried)
+        self._led_to = target.address if target is not None else ""
+        return target

@@ -9,6 +9,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hostess_proxy.telemetry.relayed import Relayed
+
 if TYPE_CHECKING:
     from hostess_proxy.exchange import Exchange
 
@@ -22,6 +24,9 @@ _THOUSANDTHS = tuple(f"{i:03d}" for i in range(1000))
 
 class Lines(Protocol):
     """Makes lines, each with its line feed."""
+
+    def relayed(self, relayed: Relayed) -> str:
+        """Return the line of a connection to a database."""
 
     def exchange(self, exchange: "Exchange", end: str, now: float) -> str:
         """Return the line of an exchange that ended by *end*, *now* by the monotonic clock."""
@@ -69,6 +74,16 @@ class JsonLines:
             f'"end":"refused","error":"{code}","ua":""}}\n'
         )
 
+    def relayed(self, relayed: Relayed) -> str:
+        """Return the line of a connection to a database: that of a request without method, path and agent."""
+        return (
+            f'{{"ts":"{self._at(relayed.at)}","id":"","client":"{relayed.address}","method":"","host":"{relayed.host}","path":"",'
+            f'"proto":"{relayed.protocol}","status":{relayed.status},"in":{relayed.received},"out":{relayed.sent},'
+            f'"ms":{_milliseconds(relayed.seconds)},"upstream_ms":0.000,"connect_ms":0.000,"tls":true,'
+            f'{relayed.names or _NO_ROUTE},"target":"{relayed.target}","retries":0,'
+            f'"end":"{"refused" if relayed.error else "ok"}","error":"{relayed.error}","ua":""}}\n'
+        )
+
     def _at(self, at: float) -> str:
         """Return a wall clock time as RFC 3339 with milliseconds."""
         millisecond = int(at * 1000)
@@ -107,6 +122,13 @@ class CombinedLines:
         """Return the line of a request that could not be read."""
         del code, minor
         return f'{address} - - [{self._at(at)}] "-" {status} {sent} "-" "-" 0.000\n'
+
+    def relayed(self, relayed: Relayed) -> str:
+        """Return the line of a connection to a database."""
+        return (
+            f'{relayed.address} - - [{self._at(relayed.at)}] "CONNECT {relayed.host} {relayed.protocol}" '
+            f'{relayed.status} {relayed.sent} "-" "-" {relayed.seconds:.3f}\n'
+        )
 
     def _at(self, at: float) -> str:
         second = int(at)

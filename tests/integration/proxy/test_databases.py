@@ -1,6 +1,9 @@
 """Databases from outside: the listener's handshakes, and what it does with whoever has no business there."""
 
 import asyncio
+import json
+import os
+import signal
 import ssl
 import struct
 from collections.abc import AsyncIterator
@@ -292,6 +295,29 @@ async def test_bounds(tmp_path: Path, papers: Papers) -> None:
         await until(comes_in)
 
 
+async def test_who_was_there(tmp_path: Path, papers: Papers) -> None:
+    """The access log has a line for each connection that has ended: whose it was, where it led, how much was said."""
+    log = tmp_path / "logs" / "access.log"
+    async with an_echo() as echo, databases(tmp_path, papers, entry("a.db.x", echo.address, connections=1)) as proxy:
+        reader, writer = await secured(proxy, papers)
+        writer.write(b"hello")
+        assert await answer(reader, 5) == b"hello"
+        refused, other = await secured(proxy, papers)
+        other.write(STARTUP)
+        await rest(refused)
+        other.close()
+        writer.close()
+        await until(lambda: log.exists() and log.read_text().count("\n") == 2)
+
+    first, second = sorted(map(json.loads, log.read_text().splitlines()), key=lambda line: line["status"])
+    told = ("client", "proto", "host", "service", "target", "status", "in", "end", "error")
+    assert [first[name] for name in told] == [
+        *("127.0.0.1", "postgres", "a.db.x", "db", echo.address, 200, 5, "ok", ""),
+    ]
+    refusal = ("target", "status", "end", "error")
+    assert [second[name] for name in refusal] == ["", 503, "refused", "too-many-connections"]
+
+
 async def test_share_of_one_client(tmp_path: Path, papers: Papers) -> None:
     """All connections of a worker are counted together, relays too: where there is no place, none is made."""
     async with an_echo() as echo:
@@ -376,15 +402,7 @@ async def test_upgrade_takes_the_listener_along(tmp_path: Path, papers: Papers) 
             assert await answer(reader, 2) == b"hi"
             writer.close()
         finally:
-            await end(pid)
-
-
-async def end(pid: int) -> None:
-    """End a proxy that is no child."""
-    import os  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-
-    os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGTERM)
 
 
 async def test_off_by_default(tmp_path: Path) -> None:

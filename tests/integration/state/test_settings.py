@@ -36,6 +36,8 @@ drain_seconds = 5
 connections = 5000
 connections_per_client = 100
 metrics = "127.0.0.1:9101"
+postgres = ":5432"
+redis = "127.0.0.1:6379"
 
 [acme]
 directory = ""

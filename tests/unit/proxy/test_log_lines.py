@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from hostess_proxy.telemetry.log_lines import JsonLines, _milliseconds
+from hostess_proxy.telemetry.log_lines import CombinedLines, JsonLines, _milliseconds
+from hostess_proxy.telemetry.relayed import Relayed
 from hostess_proxy.traffic import Traffic
 
 
@@ -42,3 +43,16 @@ def test_ids() -> None:
 
     assert len(ids) == 10_000
     assert all(re.fullmatch(rb"[0-9a-f]{32}", one) for one in ids)
+
+
+def test_connections_to_databases() -> None:
+    """They have the keys of a request, or the shape of one."""
+    ended = Relayed(
+        10.0, "192.0.2.1", "redis", "a.x", '"project":"p","service":"s","release":"v1"', "10.0.0.2:6379", 5, 7, 1.5, ""
+    )
+    line = json.loads(JsonLines().relayed(ended))
+    assert (line["project"], line["service"], line["ms"], line["status"], line["tls"]) == ("p", "s", 1500.0, 200, True)
+    assert line.keys() == json.loads(JsonLines().refusal(10.0, "a", 400, "c", 0)).keys()
+    assert CombinedLines().relayed(ended) == (
+        '192.0.2.1 - - [01/Jan/1970:00:00:10 +0000] "CONNECT a.x redis" 200 7 "-" "-" 1.500\n'
+    )
