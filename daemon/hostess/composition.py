@@ -7,6 +7,7 @@ from hostess.adapters.certificates.store import FileCertificates
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.dns.challenge_probe import HttpChallengeProbe
 from hostess.adapters.dns.name_servers import DnsNameServers
+from hostess.adapters.drains.receivers import drains_of
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.firewall_iptables import IptablesFirewall
 from hostess.adapters.git.repositories import DulwichRepositories
@@ -37,6 +38,7 @@ from hostess.services.deploying.pushes import Pushes
 from hostess.services.deploying.turns import Turns
 from hostess.services.deploying.uploads import Uploads
 from hostess.services.deploying.webhooks import Webhooks
+from hostess.services.draining import Draining
 from hostess.services.environments import Environments
 from hostess.services.jobs.jobs import Jobs
 from hostess.services.jobs.one_off import OneOff
@@ -137,6 +139,7 @@ class World:
     sleeping: Sleeping
     deaths: Deaths
     loops: CrashLoops
+    draining: Draining
     supervision: Supervision
     host_watch: HostWatch
     usage: UsageWatch
@@ -190,6 +193,8 @@ def _world(
     job_times = JobTimes(ground.journal, running.jobs, clock)
     times: list[Times] = [job_times, backups.times, backups.drills, backups.wal_drills, host.times]
     voucher = ground.vault.digest("requests from the proxy to the API")
+    drains, engine, past_logs = drains_of(ground.settings.log), ground.outside.engine, running.replicas.past_logs
+    draining = Draining(ground.journal, engine, drains, past_logs, ground.redactor, clock)
     return World(
         repositories=sources.repositories,
         tokens=asking.tokens,
@@ -230,6 +235,7 @@ def _world(
         sleeping=watching.sleeping,
         deaths=watching.deaths,
         loops=deploying.loops,
+        draining=draining,
         supervision=Supervision(watching.host, watching.autoscaler, watching.history),
         host_watch=watching.host,
         usage=watching.usage,

@@ -104,7 +104,8 @@ async def serve(settings: Settings, outside: Outside, stop: asyncio.Event, journ
         await opened.enter_async_context(doors(settings, known, world, outside))
         opened.enter_context(timers(known, world))
         failing = partial(world.failed.run, world.checkups.suspect)
-        watching = [lasting(each) for each in (world.orders.run, world.sleeping.run, world.deaths.run, failing)]
+        parts = (world.orders.run, world.sleeping.run, world.deaths.run, world.draining.run, failing)
+        watching = [lasting(each) for each in parts]
         await opened.enter_async_context(running(*watching, keep_alive(os.environ)))
         notify("READY=1")
         log.info("hostess %s is ready; data in %s", __version__, settings.data_dir)

@@ -23,6 +23,7 @@ from hostess.domain.settings_kinds import (
     Address,
     CommandLine,
     Directory,
+    DrainUrl,
     Folder,
     HostName,
     HostNameOrNone,
@@ -45,7 +46,7 @@ from hostess.domain.settings_sources import Sourced, gather
 DEFAULT_FILE = Path("/etc/hostess/config.toml")
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _ENVIRONMENT_PREFIX = 24
-_SECRET_KEYS = frozenset({"backups.s3.secret_access_key", "notify.webhook.url"})
+_SECRET_KEYS = frozenset({"backups.s3.secret_access_key", "notify.webhook.url", "log.drains"})
 
 
 class ApiSettings(Table):
@@ -269,10 +270,16 @@ class NotifySettings(Table):
 
 
 class LogSettings(Table):
-    """What is logged and how; *format* auto is json under systemd and console on a terminal."""
+    """What is logged and how; *format* auto is json under systemd and console on a terminal.
+
+    *drains* are URLs to which all that apps write is sent on (syslog, syslog+tls, syslog+udp, http, https), *drain_ca_file* whose
+    certificates are believed there in place of the system's.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
+    drains: Several[DrainUrl] = Field(default=(), repr=False)
+    drain_ca_file: Unless[Folder] = None
 
 
 class Settings(Table):

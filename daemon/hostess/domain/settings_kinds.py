@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from hostess.domain.drains import target
 from hostess.domain.jobs.cron import is_schedule
 
 _DNS_PORT = 53
@@ -144,6 +145,11 @@ def _directory(text: str) -> str:
     return text
 
 
+def _drain(text: str) -> str:
+    target(text)
+    return text
+
+
 T = TypeVar("T")
 Listener = Annotated[Address, BeforeValidator(_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
@@ -155,6 +161,7 @@ HostNameOrNone = Annotated[str, AfterValidator(_host_name_or_none)]
 Ip = Annotated[str, AfterValidator(_ip)]
 MailServer = Annotated[Address, BeforeValidator(_mail_server)]
 Mailbox = Annotated[str, AfterValidator(mailbox)]
+DrainUrl = Annotated[str, AfterValidator(_drain)]
 WebUrl = Annotated[str, AfterValidator(_web_url_or_none)]
 CommandLine = Annotated[str, AfterValidator(_command_line)]
 Unless = Annotated[T | None, BeforeValidator(_empty_is_none)]

@@ -52,7 +52,7 @@ class PastLogs:
             if not lines:
                 return
             place, now = _place(container), self._clock.now()
-            self._redactor.learn(await self._secrets(container))
+            await self.learn(container)
             name = f"{now:%Y%m%dT%H%M%S.%f}-{replica_of(container)}"
             await asyncio.to_thread(self._put, place, name, lines, now)
         except (Problem, OSError) as error:
@@ -62,6 +62,10 @@ class PastLogs:
         """Keep lines, without secrets and sealed. OSError."""
         hidden = [replace(line, text=self._redactor.hide(line.text)) for line in lines]
         self._files.put(place, name, self._vault.seal(written(hidden), _bound(place)), now)
+
+    async def learn(self, container: Container) -> None:
+        """Have the secrets that a replica runs with hidden wherever its lines are told."""
+        self._redactor.learn(await self._secrets(container))
 
     async def _secrets(self, container: Container) -> set[str]:
         """Return the secrets that a replica ran with: later, when its lines are read, others may have taken their place."""

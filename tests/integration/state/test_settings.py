@@ -110,6 +110,8 @@ mail.password_file = "/etc/hostess/mail"
 [log]
 level = "debug"
 format = "json"
+drains = ["syslog+tls://logs.example.com", "https://in.example.com/lines?key=very-secret-indeed"]
+drain_ca_file = "/etc/hostess/logs.pem"
 """
 
 
@@ -171,6 +173,7 @@ def test_every_key_can_be_set_by_a_variable(tmp_path: Path) -> None:
     shown = load(path, None, {}).shown()
     environ = {f"HOSTESS_{key.upper().replace('.', '__')}": value for key, value, _ in shown}
     environ["HOSTESS_NOTIFY__WEBHOOK__URL"] = "https://hooks.example/another"
+    environ["HOSTESS_LOG__DRAINS"] = "syslog://127.0.0.1"
 
     settings = load(path, None, environ)
 
@@ -220,6 +223,18 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 def test_ways_to_tell_people_are_whole(tmp_path: Path, text: str, mistake: str) -> None:
     """A way by which nobody could be told is refused at the start of the daemon, not when something happens."""
     assert [line.partition(": ")[2] for line in refused(tmp_path, f"[notify]\n{text}\n")] == [mistake]
+
+
+@pytest.mark.parametrize(
+    "url", ["logs.example.com:514", "ftp://logs", "syslog://", "syslog://u:secret@h", "https://[x"]
+)
+def test_what_is_no_drain_is_refused(tmp_path: Path, url: str) -> None:
+    """A drain that could not work is refused at the start, in words that do not repeat what may be a secret."""
+    (mistake,) = refused(tmp_path, f'[log]\ndrains = ["{url}"]\n')
+
+    assert "log.drains" in mistake
+    assert "a drain" in mistake
+    assert "secret" not in mistake
 
 
 def test_the_argument_wins(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Where lines of apps are drained to: one file per way."""

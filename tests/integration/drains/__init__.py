@@ -1,0 +1,1 @@
+"""Drains on real sockets."""

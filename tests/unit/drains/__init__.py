@@ -1,0 +1,1 @@
+"""Lines that go to drains, as they look."""
