@@ -373,6 +373,17 @@ async def test_a_switch_needs_its_environment_and_deployment(journal: Journal) -
     assert await journal.live("shop", "production") is None
 
 
+async def test_projects_say_what_they_are(journal: Journal) -> None:
+    """A project has no description until it is given one; one of a project that is not there is refused."""
+    before = await journal.projects()
+    await journal.describe_project("shop", "What we sell")
+
+    assert [each.description for each in before] == [""]
+    assert [each.description for each in await journal.projects()] == ["What we sell"]
+    with pytest.raises(Problem, match="no project"):
+        await journal.describe_project("nothing", "x")
+
+
 async def test_webhooks(journal: Journal) -> None:
     """A project has one webhook at most, the last that was set, and none when it is gone; another project's stays."""
     old, new, other = (

@@ -12,7 +12,7 @@ REMOVE_WITHIN = 300.0
 
 @click.group(cls=Aliased)
 def projects() -> None:
-    """Look at projects, make and delete them."""
+    """Look at projects, make, describe and delete them."""
 
 
 @example("hostess projects list")
@@ -26,20 +26,24 @@ def list_(client: Client, form: str) -> None:
         show_json(found)
         return
     show_table(
-        ("NAME", "ENVIRONMENTS", "CREATED"),
-        [(p["name"], ", ".join(e["name"] for e in p["environments"]), ago(p["created_at"])) for p in found],
+        ("NAME", "DESCRIPTION", "ENVIRONMENTS", "CREATED"),
+        [
+            (p["name"], p["description"], ", ".join(e["name"] for e in p["environments"]), ago(p["created_at"]))
+            for p in found
+        ],
         empty="no projects yet: `git push hostess main` makes one, or `hostess projects create NAME`",
     )
 
 
-@example("hostess projects create shop")
+@example("hostess projects create shop", 'hostess projects create shop --description "What we sell"')
 @projects.command("create")
 @click.argument("name")
+@click.option("--description", default="", help="What it is, for people.")
 @options.form
 @options.connected
-def create(client: Client, name: str, form: str) -> None:
+def create(client: Client, name: str, description: str, form: str) -> None:
     """Make a project and its repository (a first push does it, too)."""
-    made = client.send("POST", "/v1/projects", {"name": name})
+    made = client.send("POST", "/v1/projects", {"name": name, "description": description})
     if form == "json":
         show_json(made)
         return
@@ -60,10 +64,31 @@ def info(client: Client, name: str | None, project: str | None, form: str) -> No
     if form == "json":
         show_json(found)
         return
-    show_fields([("Name", found["name"]), ("Created", f"{found['created_at']} ({ago(found['created_at'])})")])
+    show_fields(
+        [
+            ("Name", found["name"]),
+            ("Description", found["description"]),
+            ("Created", f"{found['created_at']} ({ago(found['created_at'])})"),
+        ]
+    )
     for each in found["environments"]:
         live = f"v{each['release']} is live" if each["release"] else "nothing is live"
         click.echo(f"  {each['name']}: {live}")
+
+
+@example('hostess projects update shop --description "What we sell"')
+@projects.command("update")
+@click.argument("name")
+@click.option("--description", required=True, help="What it is, for people; an empty one takes it away.")
+@options.form
+@options.connected
+def update(client: Client, name: str, description: str, form: str) -> None:
+    """Say what a project is. Its name stays: hosts, networks and volumes are called by it."""
+    changed = client.send("PATCH", path_of("projects", name), {"description": description})
+    if form == "json":
+        show_json(changed)
+        return
+    click.echo(f"{name}: {changed['description'] or 'has no description'}")
 
 
 @example("hostess projects delete shop")

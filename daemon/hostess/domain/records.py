@@ -10,10 +10,11 @@ from hostess.domain.releases.release import Release
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project; it exists from its first push or from `projects create`."""
+    """A project; it exists from its first push or from `projects create`. *description* is for people, "" for none."""
 
     name: str
     created_at: datetime
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

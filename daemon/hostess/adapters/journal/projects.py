@@ -39,6 +39,12 @@ def every(db: Database) -> list[Project]:
     return [from_row(Project, row) for row in db.query("SELECT * FROM projects ORDER BY name")]
 
 
+def describe(db: Database, name: str, description: str) -> None:
+    """Say what a project is; Problem "project-not-found"."""
+    require(db, name)
+    db.execute("UPDATE projects SET description = ? WHERE name = ?", [description, name])
+
+
 def remove(db: Database, name: str) -> None:
     """Forget a project, everything that refers to it, and its events; open tasks stay, for what they clean up is still there."""
     db.execute("DELETE FROM projects WHERE name = ?", [name])

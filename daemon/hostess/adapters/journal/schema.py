@@ -365,6 +365,12 @@ def m015_usage_history(db: Database) -> None:
     db.executescript(journal_usage.TABLES)
 
 
+@migrations()
+def m019_descriptions_of_projects(db: Database) -> None:
+    """Let projects say what they are."""
+    db.execute("ALTER TABLE projects ADD COLUMN description TEXT NOT NULL DEFAULT ''")
+
+
 def additive_migrations() -> frozenset[str]:
     """Return the names of those after which an older version can go on."""
     return known_migrations() - BREAKING

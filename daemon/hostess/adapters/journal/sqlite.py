@@ -120,6 +120,10 @@ class SqliteJournal(
         """Create a project; False when it is there already."""
         return await self._do(projects.create, name, now)
 
+    async def describe_project(self, name: str, description: str) -> None:
+        """Say what a project is."""
+        await self._do(projects.describe, name, description)
+
     async def projects(self) -> list[Project]:
         """Return all projects by name."""
         return await self._do(projects.every)

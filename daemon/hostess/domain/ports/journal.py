@@ -61,6 +61,9 @@ class Journal(
     async def create_project(self, name: str, now: datetime) -> bool:
         """Create a project; False when it is there already."""
 
+    async def describe_project(self, name: str, description: str) -> None:
+        """Say what a project is; Problem "project-not-found"."""
+
     async def projects(self) -> list[Project]:
         """Return all projects by name."""
 

@@ -9,6 +9,9 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import Place, Project
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
 
+LONGEST = 500
+"""Characters of a description."""
+
 
 class EnvironmentView(View):
     """An environment and what is live in it."""
@@ -20,9 +23,10 @@ class EnvironmentView(View):
 
 
 class ProjectView(View):
-    """A project."""
+    """A project; *description* is for people, "" for none."""
 
     name: str
+    description: str
     created_at: datetime
     environments: tuple[EnvironmentView, ...]
 
@@ -34,9 +38,16 @@ class ProjectList(View):
 
 
 class NewProject(Given):
-    """The name of a project to be made."""
+    """The name of a project to be made, and what it is."""
 
     name: str = Field(max_length=200)
+    description: str = Field(default="", max_length=LONGEST)
+
+
+class Changed(Given):
+    """What a project is, for people; "" for nothing."""
+
+    description: str = Field(max_length=LONGEST)
 
 
 @op("GET /v1/projects", "read", returns=ProjectList)
@@ -57,6 +68,8 @@ async def create_project(call: Call, given: NewProject) -> ProjectView:
     await services.repositories.create(given.name)
     if not await services.journal.create_project(given.name, services.clock.now()):
         raise taken
+    if given.description:
+        await services.journal.describe_project(given.name, given.description)
     await call.audit("project.created", f"made project {given.name}", {"made": given.name})
     found = [project for project in await services.journal.projects() if project.name == given.name]
     return _view(found[0], [])
@@ -65,9 +78,15 @@ async def create_project(call: Call, given: NewProject) -> ProjectView:
 @op("GET /v1/projects/{project}", "read", returns=ProjectView)
 async def show_project(call: Call, _: Nothing) -> ProjectView:
     """Show one project."""
-    journal = call.services.journal
-    found = [project for project in await journal.projects() if project.name == call.project]
-    return _view(found[0], await journal.places(call.project))
+    return await _one(call)
+
+
+@op("PATCH /v1/projects/{project}", "deploy", given=Changed, returns=ProjectView)
+async def update_project(call: Call, given: Changed) -> ProjectView:
+    """Say what a project is."""
+    await call.services.journal.describe_project(call.project, given.description)
+    await call.audit("project.changed", f"described {call.project}", {})
+    return await _one(call)
 
 
 @op("DELETE /v1/projects/{project}", "admin", status=204)
@@ -82,9 +101,20 @@ async def delete_project(call: Call, _: Nothing) -> None:
     )
 
 
+async def _one(call: Call) -> ProjectView:
+    journal = call.services.journal
+    found = [project for project in await journal.projects() if project.name == call.project]
+    return _view(found[0], await journal.places(call.project))
+
+
 def _view(project: Project, places: list[Place]) -> ProjectView:
     environments = tuple(_environment(place) for place in places if place.project == project.name)
-    return ProjectView(name=project.name, created_at=project.created_at, environments=environments)
+    return ProjectView(
+        name=project.name,
+        description=project.description,
+        created_at=project.created_at,
+        environments=environments,
+    )
 
 
 def _environment(place: Place) -> EnvironmentView:
@@ -93,4 +123,4 @@ def _environment(place: Place) -> EnvironmentView:
     )
 
 
-OPERATIONS = (list_projects, create_project, show_project, delete_project)
+OPERATIONS = (list_projects, create_project, show_project, update_project, delete_project)
