@@ -233,7 +233,7 @@ async def asked(address: str, path: str) -> str:
 
 async def until_answered(address: str) -> None:
     """Wait until a server is up."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while True:
             with suppress(OSError):
                 await asked(address, "/health")

@@ -11,7 +11,7 @@ from apscheduler.schedulers import base as schedulers
 
 from hostess.adapters.timer_apscheduler import SchedulerTimer
 
-SOON = 10.0
+SOON = 25.0
 OFTEN = timedelta(milliseconds=20)
 
 

@@ -16,7 +16,7 @@ from tests.integration.proxy.processes import a_proxy
 from tests.integration.proxy.test_upgrade import an_upgradable
 
 ALIVE = "WATCHDOG=1"
-WITHIN = 20.0
+WITHIN = 25.0
 
 
 class Systemd:

@@ -27,6 +27,7 @@ GIT = {
     "no_proxy": "127.0.0.1,localhost",
 }
 UP_WITHIN = 40.0
+PATIENCE = 3
 
 
 class SlowError(Exception):
@@ -34,12 +35,19 @@ class SlowError(Exception):
 
 
 def until(true: Callable[[], object], within: float, what: str) -> None:
-    """Return once *true* is; SlowError after *within* seconds."""
-    deadline = time.monotonic() + within
-    while not true():
-        if time.monotonic() > deadline:
-            raise SlowError(f"{what} did not happen within {within} s")
-        time.sleep(0.02)
+    """Return once *true* is; SlowError after PATIENCE times *within* seconds, which are those of a host that does little else.
+
+    Looking may cost more than what is waited for (a command in a container): it gets at most a third of the time.
+    """
+    deadline = time.monotonic() + PATIENCE * within
+    while True:
+        looked = time.monotonic()
+        if true():
+            return
+        now = time.monotonic()
+        if now > deadline:
+            raise SlowError(f"{what} did not happen within {PATIENCE * within} s")
+        time.sleep(min(max(0.02, 2 * (now - looked)), 0.25))
 
 
 @dataclass
@@ -107,13 +115,13 @@ class Host:
         """Tell the daemon to stop (SIGTERM) and return its exit code; the proxy serves on."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(90)
+        return self.process.wait(180)
 
     def kill(self) -> None:
         """Kill -9 the daemon alone."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     @property
     def api(self) -> str:

@@ -38,7 +38,7 @@ class Load:
     def end(self) -> list[Seen]:
         """Stop asking, wait for what is in flight, and return everything seen."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0
+        assert self.process.wait(180) == 0
         return [Seen(*json.loads(line)) for line in self.file.read_text().splitlines()]
 
     def answered(self) -> int:

@@ -101,7 +101,7 @@ def test_a_push_with_a_wrong_token(host: Host) -> None:
     """Who shows no token that is known is refused through the proxy, too."""
     pushing = begin_push(a_repository(host, "other", echo_files()), "hst_wrong")
 
-    assert "Authentication failed" in pushing.communicate(timeout=60)[1]
+    assert "Authentication failed" in pushing.communicate(timeout=180)[1]
     assert pushing.returncode != 0
 
 

@@ -257,7 +257,7 @@ def test_a_dump_that_is_killed_leaves_nothing(shop: Shop) -> None:
     with slowed(shop), creating(shop, "database") as command:
         until(lambda: waits(shop), 30, "the wait for the lock")
         docker("exec", database, "sh", "-c", sweep)
-        said = command.communicate(timeout=60)[1]
+        said = command.communicate(timeout=180)[1]
     assert (command.returncode, "failed: " in said) == (1, True)
     assert shop.listed("database")[0]["state"] == "failed"
     assert shop.names("database") == before

@@ -105,7 +105,7 @@ def test_a_database_that_is_killed(shop: Host, target: Path) -> None:
             lambda: psql(shop, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0", 30, "it"
         )
         docker("kill", only(shop, "shop", "app"))
-        said = creating.communicate(timeout=60)[1]
+        said = creating.communicate(timeout=180)[1]
     assert creating.returncode == 1, said
     assert files(target) == before
     until(lambda: shop.hostess("backups", "create", "app", "--project", "shop").returncode == 0, 60, "the next backup")

@@ -61,7 +61,7 @@ def test_a_command_is_run_once(host: Host) -> None:
     )
     until(lambda: tasks(host, "once"), 20, "the start of the command")
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 130
+    assert running.wait(60) == 130
     until(lambda: not tasks(host, "once"), 20, "the end of the command")
 
 

@@ -41,7 +41,7 @@ def test_cancelled_is_dead(host: Host) -> None:
     for deployment, push in ((third, queued), (second, building)):
         status, answer = post(host, f"/v1/deployments/{deployment}/cancel")
         assert (status, answer["state"]) == (200, "cancelled")
-        _, told = push.communicate(timeout=20)
+        _, told = push.communicate(timeout=180)
         assert push.returncode != 0
         assert "cancelled" in told
 
@@ -79,8 +79,8 @@ def test_a_cancelled_container_is_gone(host: Host, where: str) -> None:
 
     done(host, "deployments", "cancel", deployment)
 
-    assert "cancelled" in running.communicate(timeout=20)[1]
-    assert waiting.communicate(timeout=60) is not None
+    assert "cancelled" in running.communicate(timeout=180)[1]
+    assert waiting.communicate(timeout=180) is not None
     assert (running.returncode, waiting.returncode) == (1, 0)
     assert version(host, f"{name}-web") == "3"
     settled(host, name)

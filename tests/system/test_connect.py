@@ -181,7 +181,7 @@ def test_a_shell_has_a_terminal_where_its_user_has_one(host: Host) -> None:
         assert "psql" in docker("top", container)
     finally:
         talking.kill()
-        talking.wait(10)
+        talking.wait(60)
         os.close(ours)
 
     until(lambda: "psql" not in docker("top", container), IDLE, "the end of psql")

@@ -100,7 +100,7 @@ def test_killed_at_every_step_the_old_or_the_new_release_is_live(own_host: Host,
             new = f"n{number}"
             push_next(repository, new)
             assert host.process is not None
-            host.process.wait(60)
+            host.process.wait(180)
             # The daemon that finishes what this one left is the one that dies next; the last one does not.
             host.start(module="tests.system.mortal", extra=following)
             settled(host, "crash")

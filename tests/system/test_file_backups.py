@@ -118,7 +118,7 @@ def test_a_killed_daemon(shop: Host) -> None:
     asking = shop.begin("backups", "create", "store", "-p", "shop")
     until(lambda: "sleep 0.1" in inside(shop, "store", "ps"), 30, "the command")
     shop.kill()
-    asking.communicate(timeout=30)
+    asking.communicate(timeout=180)
     shop.start()
 
     until(lambda: listed(shop)["items"][0]["state"] == "failed", 60, "the end of it")
@@ -151,7 +151,7 @@ def test_a_killed_daemon_in_a_restore(shop: Host) -> None:
     asking = shop.begin("backups", "restore", "store", "--force", "--no-safety-backup", "-p", "shop")
     until(lambda: "sleep 0.2" in inside(shop, "store", "ps"), 30, "the command")
     shop.kill()
-    asking.communicate(timeout=30)
+    asking.communicate(timeout=180)
     shop.start()
 
     until(lambda: "may be a part of both" in done(shop, "events", "-k", "restore.failed"), 60, "the end of it")

@@ -171,7 +171,7 @@ def is_well(system: Booted) -> None:
 
 def until(holds: Callable[[], bool]) -> None:
     """Return when something holds."""
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 180
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.2)

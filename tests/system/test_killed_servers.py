@@ -172,7 +172,7 @@ def test_a_daemon_that_is_killed_while_it_restores_from_another_project(shop: Ho
     )
     with shop.begin(*words) as restoring:
         assert shop.process is not None
-        assert shop.process.wait(60) == -signal.SIGKILL
+        assert shop.process.wait(180) == -signal.SIGKILL
         restoring.kill()
     shop.start()
 

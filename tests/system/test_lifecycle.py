@@ -57,7 +57,7 @@ def test_two_pushes_with_migrations_never_overlap(host: Host) -> None:
         first = repository.begin_push()
         began(host, "hooks", 1)
         pushed(repository, hooked("2", hooks))
-        assert first.communicate(timeout=60) is not None
+        assert first.communicate(timeout=180) is not None
     assert first.returncode == 0
     ran = [event.action for event in events if event.action in {"start", "die"}]
     assert ran == ["start", "die"] * 4

@@ -276,7 +276,7 @@ def test_a_pusher_that_leaves_does_not_stop_its_deployment(host: Host) -> None:
     said(host, "left", "-----> building web", number=1)
 
     os.killpg(push.pid, signal.SIGKILL)
-    push.wait(10)
+    push.wait(60)
 
     assert settled(host, "left")[-1]["state"] == "live"
     assert version(host, "left-web") == "2"
@@ -297,7 +297,7 @@ def test_a_newer_push_takes_the_place_of_one_that_waits(host: Host) -> None:
         repository.commit()
         pushes.append(repository.begin_push())
         began(host, "queue", number)
-    outputs = [push.communicate(timeout=60)[1] for push in pushes]
+    outputs = [push.communicate(timeout=180)[1] for push in pushes]
 
     assert [push.returncode for push in pushes] == [0, 1, 0], outputs
     assert "took the place of this one, which still waited" in outputs[1]
@@ -320,7 +320,7 @@ def test_a_push_that_contains_the_one_before_goes_on(host: Host) -> None:
 
     second = repository.push()
 
-    assert first.communicate(timeout=60) is not None
+    assert first.communicate(timeout=180) is not None
     assert first.returncode == 0
     assert second.returncode == 0, second.stderr
     assert version(host, "contains-web") == "3"
@@ -340,7 +340,7 @@ def test_a_push_that_does_not_contain_the_one_before_must_fetch_first(host: Host
 
     second = other.push()
 
-    assert first.communicate(timeout=60) is not None
+    assert first.communicate(timeout=180) is not None
     assert first.returncode == 0
     assert second.returncode != 0
     assert "fetch first" in second.stderr

@@ -103,7 +103,7 @@ def test_a_killed_daemon_leaves_old_or_new(
     command = ["backups", "restore", service, stocked[service], "--force", "--no-safety-backup", "--project", "shop"]
     with host.begin(*command) as restoring:
         assert host.process is not None
-        assert host.process.wait(60) == -signal.SIGKILL
+        assert host.process.wait(180) == -signal.SIGKILL
         restoring.kill()
     host.start()
 

@@ -174,7 +174,7 @@ def test_a_killed_daemon_leaves_nobody_without_a_password(host: Host, repository
             host.start(module="tests.system.mortal_rotation", extra={"MORTAL_AT": moment})
             with host.begin("services", "rotate", service, "-p", "shop") as rotating:
                 assert host.process is not None
-                assert host.process.wait(90) == -signal.SIGKILL, moment
+                assert host.process.wait(180) == -signal.SIGKILL, moment
                 rotating.kill()
             host.start()
 

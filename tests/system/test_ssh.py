@@ -163,7 +163,7 @@ def there() -> Iterator[SshHost]:
         yield there
     finally:
         sshd.terminate()
-        sshd.wait(10)
+        sshd.wait(60)
         host.remove()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -295,7 +295,7 @@ def test_a_pusher_who_leaves_does_not_stop_the_push(there: SshHost) -> None:
     until(lambda: there.host.query("SELECT 1 FROM deployments WHERE project = 'leaver'"), 60, "the deployment")
 
     os.killpg(push.pid, signal.SIGTERM)  # a shell may have had SIGINT ignored, and that is inherited
-    push.communicate(timeout=20)
+    push.communicate(timeout=180)
 
     assert push.returncode != 0
     until(lambda: there.host.get("leaver-web.localhost")[0] == 200, 90, "the release")
@@ -349,7 +349,7 @@ def test_a_daemon_that_dies_in_the_middle_is_told(there: SshHost) -> None:
     until(lambda: there.host.query("SELECT 1 FROM deployments WHERE project = 'survivor'"), 60, "the deployment")
 
     there.host.kill()
-    said = push.communicate(timeout=30)[1]
+    said = push.communicate(timeout=180)[1]
     there.start()
     repository.write(echo_files("2"))
     repository.commit()

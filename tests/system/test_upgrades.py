@@ -122,7 +122,7 @@ def test_a_new_server_that_is_killed_in_the_hand_over_leaves_the_old_one(host: H
         [new] = host.containers("service=database", "release=2", "role=replica")
         until(lambda: docker("inspect", "--format", "{{.State.Running}}", new).strip() == "true", 30, "its start")
         docker("kill", new)
-        said = upgrading.communicate(timeout=90)[1]
+        said = upgrading.communicate(timeout=180)[1]
         assert upgrading.returncode == 1, said
 
     assert server(host) == OLD
@@ -150,7 +150,7 @@ def test_a_killed_daemon_leaves_the_old_or_the_new(host: Host, stocked: Reposito
         host.start(module="tests.system.mortal_upgrade", extra={"MORTAL_AT": moment})
         with host.begin(*TO_NEW) as upgrading:
             assert host.process is not None
-            assert host.process.wait(90) == -signal.SIGKILL, moment
+            assert host.process.wait(180) == -signal.SIGKILL, moment
             upgrading.kill()
         assert "data-" in under_way(host), moment
         host.start()

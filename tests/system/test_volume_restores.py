@@ -113,7 +113,7 @@ def test_a_killed_daemon_leaves_old_or_new(host: Host, repository: Repository, m
     host.start(module="tests.system.mortal_restore", extra={"MORTAL_AT": moment})
     with host.begin("backups", "restore", "notes", backup, "--force", "--no-safety-backup", "-p", "shop") as restoring:
         assert host.process is not None
-        assert host.process.wait(60) == -signal.SIGKILL
+        assert host.process.wait(180) == -signal.SIGKILL
         restoring.kill()
     host.start()
 

@@ -85,7 +85,7 @@ def engine_events(host: Host, **labels: str) -> Iterator[list[Event]]:
             yield seen
         finally:
             events.terminate()
-            events.wait(10)
+            events.wait(60)
             told.seek(0)
             for line in told:
                 event = json.loads(line)

@@ -138,7 +138,7 @@ async def test_what_the_host_and_each_replica_use(stage: Stage) -> None:
         stage.world.host_watch.look()
         await stage.world.autoscaler.look()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while stage.world.host_watch.now().cpu is None:  # the kernel counts in hundredths of a second
             await asyncio.sleep(0.02)
             stage.world.host_watch.look()
@@ -250,7 +250,7 @@ async def test_what_was_used_is_remembered(stage: Stage) -> None:
 async def test_what_was_used_is_shown(stage: Stage) -> None:
     """The command line shows the last hours of the host, also the minutes that are not written down yet, and of a service."""
     await stage.live()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while stage.world.host_watch.now().cpu is None:  # the kernel counts in hundredths of a second
             await asyncio.sleep(0.02)
             stage.world.host_watch.look()

@@ -62,7 +62,7 @@ async def test_too_much_at_once_is_refused(stage: Stage, tmp_path: Path) -> None
     async with limited(stage, tmp_path, at_once=1) as url:
         async with stage.session.get(f"{url}/v1/events?after=0", headers=headers) as stream:
             refused = await ask(stage, url, stage.token)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             while (await ask(stage, url, stage.token)).status != 200:
                 await asyncio.sleep(0.05)
 

@@ -23,7 +23,7 @@ from tests.integration.api.stage import FILE, Stage
 
 EXAMPLES = 4
 """Requests per operation and kind of data."""
-WITHIN = 20.0
+WITHIN = 25.0
 ALWAYS: list[Any] = [
     not_a_server_error,
     checks.status_code_conformance,

@@ -153,12 +153,12 @@ async def test_a_client_that_goes_away(stage: Stage) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {stage.token}\r\n"
     writer.write(f"{head}Content-Type: application/x-tar\r\nContent-Length: 99999\r\n\r\n".encode() + file("a")[:700])
     await writer.drain()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while not list(folder.glob(".import-*")):
             await asyncio.sleep(0.01)
     writer.close()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while list(folder.glob(".import-*")):
             await asyncio.sleep(0.01)
 

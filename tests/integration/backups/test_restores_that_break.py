@@ -118,7 +118,7 @@ async def test_a_service_that_is_no_database_any_more(tmp_path: Path) -> None:
         restores = of(journal, Postgres(), backups)
 
         await restores.recover()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             await restores._running.settled()
 
         ended = (await journal.restores())[0]

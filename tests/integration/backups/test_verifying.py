@@ -37,7 +37,7 @@ async def test_the_threads_of_others(tmp_path: Path) -> None:
     verifying = [asyncio.create_task(backups.verify(whole)) for _ in range(3 * AT_ONCE)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             await asyncio.to_thread(artefacts.read.set)
     finally:
         artefacts.read.set()

@@ -151,7 +151,7 @@ async def test_it_waits_for_all_name_servers_of_the_zone(zones: Zones, tmp_path:
     """A record counts as written once each name server that the zone names gives it out."""
     name = "_acme-challenge.two.example"
     writing = asyncio.create_task(writer(tmp_path, zones.first).present(name, VALUE))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while not zones.first.values(name, "TXT"):
             assert not writing.done()
             await asyncio.sleep(0.02)

@@ -37,7 +37,7 @@ async def test_child_that_nothing_moves_is_killed(world: World) -> None:
     async def receive(_: bytes) -> None:
         pass
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         code = await converse(
             ["upload-pack", "--stateless-rpc", str(world.repositories.path("shop"))], {}, silence(), receive, 0.3
         )
@@ -64,7 +64,7 @@ async def test_broken_upload_ends_the_child(world: World, *, cancelled: bool) ->
 
     path = str(world.repositories.path("shop"))
     conversation = asyncio.create_task(converse(["receive-pack", "--stateless-rpc", path], {}, broken(), receive, 10))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         await sent.wait()
         if cancelled:
             conversation.cancel()
@@ -87,7 +87,7 @@ async def test_client_that_drops_the_connection_leaves_nothing(world: World) -> 
 
     url = f"{world.url}/git/shop.git/git-receive-pack"
     headers = {"Content-Type": "application/x-git-receive-pack-request", "Authorization": f"Bearer {TOKEN}"}
-    async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(25), aiohttp.ClientSession() as session:
         request = asyncio.create_task(session.post(url, data=half(), headers=headers))
         await begun.wait()
         request.cancel()
@@ -138,7 +138,7 @@ class Hooked:
         with self.server.expecting("shop", "ada") as variables:
             reader, writer = await asyncio.open_unix_connection(variables[SOCKET_VARIABLE])
             writer.write(spoken(variables[TICKET_VARIABLE]))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(25):
                 yield reader
             writer.close()
 
@@ -164,7 +164,7 @@ async def test_slow_pusher_holds_nothing_up(tmp_path: Path) -> None:
     with hooked.server.expecting("shop", "ada") as variables, socket.socket(socket.AF_UNIX) as connection:
         connection.connect(variables[SOCKET_VARIABLE])
         connection.sendall(spoken(variables[TICKET_VARIABLE]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             await hooked.ended.wait()
             await hooked.server.stop()
         with connection.makefile("rb") as lines:
@@ -181,7 +181,7 @@ async def test_lines_for_a_slow_pusher_are_bounded(tmp_path: Path) -> None:
     with hooked.server.expecting("shop", "ada") as variables, socket.socket(socket.AF_UNIX) as connection:
         connection.connect(variables[SOCKET_VARIABLE])
         connection.sendall(spoken(variables[TICKET_VARIABLE]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             await hooked.ended.wait()
         with connection.makefile("rb") as lines:
             heard = await asyncio.to_thread(lines.readlines)
@@ -212,7 +212,7 @@ async def test_stranger_is_shown_out(tmp_path: Path, said: bytes) -> None:
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "hook.sock"))
     writer.write(said)
     answer = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         with contextlib.suppress(ConnectionResetError):  # what was said was not read to its end
             answer = await reader.read()
     writer.close()

@@ -158,7 +158,7 @@ async def test_quiet_push_keeps_its_connection_alive(tmp_path: Path) -> None:
         world.decide = decide
         server = await asyncio.start_server(relay, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with asyncio.timeout(20), server:
+        async with asyncio.timeout(25), server:
             said = await clone.good("push", f"http://git:{TOKEN}@127.0.0.1:{port}/git/shop.git", "main")
 
     assert "main -> main" in said
@@ -242,7 +242,7 @@ async def test_stopping_daemon_tells_its_pushers(world: World) -> None:
 
     world.decide = decide
     pushing = asyncio.create_task(clone.git("push", "hostess", "main"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         await begun.wait()
         await world.hooks.stop()
         done = await pushing

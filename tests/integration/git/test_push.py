@@ -35,7 +35,7 @@ async def test_lines_arrive_while_the_handler_works(world: World) -> None:
     world.decide = decide
     child = await clone.start("push", "hostess", "main")
     assert child.stderr is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while b"remote: step 1" not in await child.stderr.readline():
             pass
         seen.set()

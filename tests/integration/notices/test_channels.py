@@ -218,15 +218,15 @@ async def test_a_program_gets_the_same_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "what"),
+    ("code", "within", "what"),
     [
-        ("import sys; sys.stderr.write('no\\nroute'); sys.exit(3)", "exit code 3: no route"),
-        ("import sys, time; sys.stdin.close(); time.sleep(600)", "did not end within"),
+        ("import sys; sys.stderr.write('no\\nroute'); sys.exit(3)", 40.0, "exit code 3: no route"),
+        ("import sys, time; sys.stdin.close(); time.sleep(600)", 2.0, "did not end within"),
     ],
 )
-async def test_a_program_that_fails(code: str, what: str) -> None:
+async def test_a_program_that_fails(code: str, within: float, what: str) -> None:
     """An exit code other than 0 is told with the last words; one that does not end is killed."""
-    assert what in str(await refusal(Command((sys.executable, "-c", code), within=2.0)))
+    assert what in str(await refusal(Command((sys.executable, "-c", code), within=within)))
 
 
 async def test_a_program_that_is_not_there() -> None:

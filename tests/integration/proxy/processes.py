@@ -14,7 +14,7 @@ from hostess_proxy.client import ProxyClient, Running, running
 from tests.integration.proxy.stage import Backend, Reader, Response, Writer, ok, read_response
 
 GET = b"GET / HTTP/1.1\r\nHost: a.x\r\n\r\n"
-START_SECONDS = 20
+START_SECONDS = 25
 PROGRAM = (sys.executable, "-m", "hostess_proxy")
 UNSET = "unset"
 

@@ -22,7 +22,7 @@ from hostess_proxy.traffic import TICK_SECONDS, Traffic
 from tests.integration.proxy.papers import Papers
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-SOON = 10.0
+SOON = 25.0
 ONLY_HTTP = pytest.mark.parametrize("stage", ["http"], indirect=True)
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter

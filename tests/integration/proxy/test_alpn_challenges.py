@@ -141,7 +141,7 @@ async def test_pieces(stage: Stage, papers: Papers, tmp_path: Path, step: int, s
 
     writer.write(first[-1:])
 
-    assert await asyncio.wait_for(reader.read(1), 10) == HANDSHAKE
+    assert await asyncio.wait_for(reader.read(1), 25) == HANDSHAKE
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_garbage(stage: Stage, papers: Papers, tmp_path: Path, first: byte
     writer.write(first)
 
     with suppress(ConnectionResetError):
-        assert (await asyncio.wait_for(reader.read(), 10))[:1] in {ALERT, b""}
+        assert (await asyncio.wait_for(reader.read(), 25))[:1] in {ALERT, b""}
     await stage.until(lambda: stage.tls.failed == 1)
 
 

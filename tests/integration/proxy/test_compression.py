@@ -123,7 +123,7 @@ async def test_each_piece_at_once(stage: Stage) -> None:
     for _ in range(3):
         go_on.set()
         text = b""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(25):
             while not text:
                 size = int(await reader.readuntil(b"\r\n"), 16)
                 text = decoder.decompress((await reader.readexactly(size + 2))[:-2])

@@ -350,7 +350,7 @@ async def test_server_sent_events(stage: Stage) -> None:
     await reader.readuntil(b"\r\n\r\n")
 
     for _ in range(3):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(25):
             assert await reader.readuntil(b"data: x\n\r\n") == b"8\r\ndata: x\n\r\n"
         go_on.set()
     assert await reader.readexactly(5) == b"0\r\n\r\n"

@@ -145,7 +145,7 @@ async def test_deadline(service: Service, channel: aio.Channel) -> None:
     """A call whose deadline passes ends at the client and at the service."""
     with pytest.raises(aio.AioRpcError) as failed:
         await channel.unary_unary("/test.Echo/Wait")(b"", timeout=2)
-    await asyncio.wait_for(service.cancelled.wait(), 10)
+    await asyncio.wait_for(service.cancelled.wait(), 25)
 
     assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
@@ -153,10 +153,10 @@ async def test_deadline(service: Service, channel: aio.Channel) -> None:
 async def test_cancellation(service: Service, channel: aio.Channel) -> None:
     """A call that its client gives up is given up at the service."""
     call = channel.unary_unary("/test.Echo/Wait")(b"")
-    await asyncio.wait_for(service.waiting.wait(), 10)
+    await asyncio.wait_for(service.waiting.wait(), 25)
     call.cancel()
 
-    await asyncio.wait_for(service.cancelled.wait(), 10)
+    await asyncio.wait_for(service.cancelled.wait(), 25)
 
 
 @pytest.mark.usefixtures("service")

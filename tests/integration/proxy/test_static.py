@@ -173,10 +173,10 @@ async def test_large_files_and_slow_readers(stage: Stage, site: Path) -> None:
     gone.transport.abort()
 
     await reader.readuntil(b"\r\n\r\n")
-    assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 10) == LARGE
+    assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 25) == LARGE
     writer.write(request)
     await reader.readuntil(b"\r\n\r\n")
-    assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 10) == LARGE
+    assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 25) == LARGE
 
 
 async def test_a_swap_in_the_middle(stage: Stage, site: Path, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ async def test_a_swap_in_the_middle(stage: Stage, site: Path, tmp_path: Path) ->
     serve(stage, tmp_path / "two")
 
     assert (await stage.get("/")).body == b"two"
-    assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 10) == LARGE
+    assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 25) == LARGE
 
 
 async def test_pages_of_the_release_before(stage: Stage, site: Path, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ async def test_a_file_that_shrinks(stage: Stage, site: Path) -> None:
     os.truncate(site / "large.bin", 10)
 
     with pytest.raises(asyncio.IncompleteReadError):
-        await asyncio.wait_for(reader.readexactly(len(LARGE)), 10)
+        await asyncio.wait_for(reader.readexactly(len(LARGE)), 25)
 
 
 async def test_a_folder_that_is_gone(stage: Stage, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ async def test_name_that_is_none(stage: Stage, papers: Papers, monkeypatch: pyte
     reader, writer = await knock(stage)
     writer.write(hello)
 
-    assert (await asyncio.wait_for(reader.read(), 10))[:1] == b"\x15"
+    assert (await asyncio.wait_for(reader.read(), 25))[:1] == b"\x15"
     assert (told, stage.tls.failed) == ([], 1)
     writer.close()
 
@@ -134,7 +134,7 @@ async def test_versions(stage: Stage) -> None:
     reader, writer = await knock(stage)
     writer.write(hello)
 
-    assert await asyncio.wait_for(reader.read(), 10) == b"\x15\x03\x02\x00\x02" + PROTOCOL_VERSION
+    assert await asyncio.wait_for(reader.read(), 25) == b"\x15\x03\x02\x00\x02" + PROTOCOL_VERSION
 
 
 async def knock(stage: Stage) -> tuple[Reader, Writer]:

@@ -83,7 +83,7 @@ async def test_forged_record(stage: Stage) -> None:
 
     client.writer.write(b"\x17\x03\x03\x00\x20" + b"f" * 32)
 
-    assert (await asyncio.wait_for(client.reader.read(), 10))[:1] == b"\x17"
+    assert (await asyncio.wait_for(client.reader.read(), 25))[:1] == b"\x17"
     assert (await stage.get()).status == 200
     client.writer.close()
 

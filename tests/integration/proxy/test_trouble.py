@@ -180,7 +180,7 @@ async def test_client_leaves(stage: Stage) -> None:
 
     writer.close()
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(25):
         await backend.closed.wait()
     (line,) = await stage.logged(1)
     assert (line["status"], line["end"]) == (499, "client_gone")

@@ -120,6 +120,6 @@ async def test_websocket_is_told_when_its_target_goes(stage: Stage) -> None:
                 exchange.cut()
 
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await asyncio.wait_for(client.recv(), 5)
+                await asyncio.wait_for(client.recv(), 25)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001

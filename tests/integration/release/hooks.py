@@ -87,6 +87,6 @@ async def rolls_back(bench: Bench) -> None:
 
 async def settled(bench: Bench) -> None:
     """Wait until nothing is being retired any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while await bench.journal.tasks():
             await asyncio.sleep(0.01)

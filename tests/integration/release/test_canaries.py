@@ -128,7 +128,7 @@ async def test_stopped(bench: Bench) -> None:
     await bench.world.canaries.stop(*PLACE)
 
     assert route(bench).canary is None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while await running(bench, "web") != {"1": before["1"]}:
             await asyncio.sleep(0.01)
     assert await bench.get(HOST) == "200 1"
@@ -148,7 +148,7 @@ async def test_promoted(bench: Bench) -> None:
     ended = await bench.world.deployments.ended(await bench.world.canaries.promote(*PLACE, "ann"))
 
     assert (ended.state, ended.release) == (State.LIVE, 2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while await running(bench, "web") != {"2": canary} or set(await running(bench, "beat")) != {"2"}:
             await asyncio.sleep(0.01)
     assert route(bench).canary is None
@@ -170,7 +170,7 @@ async def test_overtaken(bench: Bench) -> None:
     assert route(bench).canary == found
     assert (await bench.push("shop", stack("d"))).accepted
     assert route(bench).canary is None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while set(await running(bench, "web")) != {"4"}:
             await asyncio.sleep(0.01)
 
@@ -199,7 +199,7 @@ async def test_a_canary_that_is_not_well(bench: Bench) -> None:
     assert await kinds(bench) == ["canary.stopped"]
     [event] = [event for event in await bench.journal.events() if event.kind == "canary.stopped"]
     assert event.message == "v2 is no canary any more: no replica of web is well"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while set(await running(bench, "web")) != {"1"}:
             await asyncio.sleep(0.01)
 
@@ -243,7 +243,7 @@ async def test_one_that_goes_on_by_itself(bench: Bench, monkeypatch: pytest.Monk
         await bench.world.canaries.look()
         canary = await bench.journal.canary(*PLACE)
         shares += [canary.share.percent] if canary else []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while (live := await bench.live("shop")) is None or live.title != "v2":
             await asyncio.sleep(0.01)
 

@@ -42,7 +42,7 @@ async def told(bench: Bench) -> list[str]:
 
 async def until_told(bench: Bench, *kinds: str) -> None:
     """Wait until exactly this has been told of services."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(25):
         while await told(bench) != list(kinds):
             await asyncio.sleep(0.02)
 
@@ -112,7 +112,7 @@ async def test_when_none_is_well_all_stay_routed(bench: Bench) -> None:
     for address in both:
         await ask(address, "/unhealthy")
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while (kinds := await told(bench)).count("service.replaced") < len(both):
             await asyncio.sleep(0.02)
             assert bench.router.routes[HOST]

@@ -107,7 +107,7 @@ async def test_a_pause_ends_by_itself(bench: Bench) -> None:
 
     ending = asyncio.create_task(bench.world.closures.run())
     await bench.world.closures.close(pause(0.2))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while "pause.over" not in await kinds(bench):
             await asyncio.sleep(0.01)
     ending.cancel()

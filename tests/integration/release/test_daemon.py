@@ -20,7 +20,7 @@ from tests.fakes.router import FakeRouter
 from tests.integration.release.test_switch import FULL, before
 from tests.world import FixedMeter
 
-WITHIN = 10
+WITHIN = 25
 
 
 def settings(folder: Path) -> Settings:

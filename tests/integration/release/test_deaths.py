@@ -15,7 +15,7 @@ from tests.fakes.programs import Box, echo
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"
-WITHIN = 15
+WITHIN = 25
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ async def test_the_schedule_takes_one(tmp_path: Path) -> None:
         times = HostBackupTimes(backups, "30 3 * * *", SystemClock())
         [due] = await times.due()
         await due.fire()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             while not (known := await backups.known()) or known[0].state == "running":
                 await asyncio.sleep(0.01)
 

@@ -99,7 +99,7 @@ async def test_a_worker_that_comes_back_waits_for_the_one_that_stops(bench: Benc
     await asyncio.sleep(0.3)  # time in which a second one would start
     let_go.set()
     await back
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while await bench.journal.tasks():
             await asyncio.sleep(0.01)
 

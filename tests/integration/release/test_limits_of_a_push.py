@@ -78,7 +78,7 @@ async def test_a_build_waits_until_the_host_has_memory(bench: Bench, monkeypatch
     built["hostess.yml"] = built["hostess.yml"].replace("image: hostess-test/echo:1", "build: {source: .}")
     bench.meter.strain = {"memory": Strain(80.0, 45.0)}
     pushing = asyncio.create_task(bench.push("shop", built))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while "waiting until the host has memory again (all work waited for memory for 45 %" not in bench.text():
             await asyncio.sleep(0.01)
     assert not bench.engine.orders

@@ -37,7 +37,7 @@ async def test_a_late_line_opens_no_transcript(bench: Bench) -> None:
     [deployment] = await bench.journal.deployments("shop")
     tells[0]("too late")
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(25):
         lines = [line async for _, line in bench.world.transcripts.follow(deployment.id)]
     assert "too late" not in lines
 
@@ -195,7 +195,7 @@ async def test_a_proxy_that_cannot_write_where_it_is_serves(tmp_path: Path, monk
 
         (tmp_path / "run" / "proxy.json.new").rmdir()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             while not (tmp_path / "run" / "proxy.json").exists():
                 await asyncio.sleep(0.05)
         assert SocketRouter(tmp_path / "run").public_port("http")

@@ -62,7 +62,7 @@ async def test_a_hook_left_running_has_the_time_that_is_its_own(bench: Bench) ->
     hook = Hook(command=("forever",))
     await bench.world.replicas.start_task(place, live, live.workloads["web"], hook, deployment.id, "migrate")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         await bench.world.reconciler.at_boot(asyncio.Event())
 
     assert await state_of(bench, deployment.id) is State.FAILED
@@ -87,7 +87,7 @@ async def test_one_that_cannot_be_finished_does_not_hold_up_the_others(bench: Be
     held = asyncio.Event()
     booting = asyncio.create_task(bench.world.reconciler.at_boot(held))
     await held.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         verdict = await bench.push("blog", web("hostess-test/echo:2"))
 
     assert verdict.accepted, bench.text()
@@ -145,7 +145,7 @@ async def test_what_is_gone_is_not_drained(bench: Bench) -> None:
 
     await bench.push("shop", web("hostess-test/echo:2"))  # wakes the retirement
     await bench.until_containers(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while await bench.journal.tasks():
             await asyncio.sleep(0.01)
 
@@ -161,7 +161,7 @@ async def test_what_has_to_go_does_not_wait_for_a_clock_that_was_put_back(bench:
 
     await bench.restart()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while await bench.journal.tasks():
             await asyncio.sleep(0.01)
 
@@ -247,7 +247,7 @@ async def test_a_restart_in_the_queue_restarts_what_is_live_then(bench: Bench) -
     """A restart that waited for a push restarts the pushed release, under the pushed commit."""
     await bench.push("shop", web())
     pushing = asyncio.create_task(bench.push("shop", web("hostess-test/echo:2")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while not await bench.journal.deployments("shop", states=[State.RUNNING]):
             await asyncio.sleep(0)
     begun = await bench.world.deployments.restart("shop", "production", (), "tester")

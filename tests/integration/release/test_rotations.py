@@ -48,14 +48,14 @@ class Server:
 async def rotated(bench: Bench) -> Deployment:
     """Rotate, and return how the deployment ended."""
     begun = await bench.world.rotations.begin(*PLACE, "data", "", "a test")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         return await bench.world.deployments.ended(begun)
 
 
 async def settled(bench: Bench) -> Logins:
     """Wait until nothing of a rotation is left to be done, and return what is taken then."""
     access = DatabaseAccess(bench.world.secrets, SystemClock(), bench.world.redactor)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while await access.unsettled(*PLACE):
             await asyncio.sleep(0.02)
     return await access.logins(*PLACE, "data")

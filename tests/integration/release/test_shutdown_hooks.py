@@ -202,7 +202,7 @@ async def test_shutdown_never_runs_twice_for_one_replica(bench: Bench, kind: str
     bench.engine.fail["stop"] = Problem("engine-unreachable", "away for a moment")
     await pushes(bench, hooked(kind))
     await pushes(bench, hooked(kind, "b"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while not [one for one in await bench.journal.tasks() if one.attempts]:
             await asyncio.sleep(0.01)
 

@@ -20,7 +20,7 @@ from tests.world import Bench, web
 MAY_SLEEP = "    replicas: {min: 0, max: 3}\n"
 HOST = "shop-web.localhost"
 CALLED = Called("shop", "web", HOST, "/")
-SOON = 10.0
+SOON = 25.0
 MOMENT = timedelta(microseconds=1)
 
 

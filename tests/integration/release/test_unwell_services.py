@@ -21,7 +21,7 @@ async def bench(bench: Bench) -> AsyncIterator[Bench]:
 
 async def until_unwell(bench: Bench, count: int) -> None:
     """Wait until so many replicas are unhealthy."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while len(bench.world.checkups.unwell) != count:
             await asyncio.sleep(0.02)
 

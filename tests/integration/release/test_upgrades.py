@@ -47,7 +47,7 @@ async def upgraded(bench: Bench, version: str) -> tuple[State, str, list[str]]:
     assert (await bench.push("shop", {"hostess.yml": DATABASE})).accepted, bench.text()
     asked.clear()
     begun = await bench.world.upgrades.begin("shop", "production", "data", version, "a test")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         await bench.world.deployments.ended(begun)
     ended = await bench.journal.deployment(begun)
     assert ended is not None
@@ -99,7 +99,7 @@ async def test_what_is_left_of_an_upgrade_ends_when_its_service_is_no_database(b
     await notes.put(UpgradeNote(deployment.id, "shop", "production", "data", "left"))
 
     await bench.world.upgrades.recover()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(25):
         while await notes.all():
             await asyncio.sleep(0.01)
 

@@ -18,7 +18,7 @@ from tests.integration.state.folder import names
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 WRITER = Path(__file__).with_name("journal_writer.py")
-DEADLINE = 20
+DEADLINE = 25
 ROUNDS = 10
 
 

@@ -60,7 +60,7 @@ def asking(port: int, hosts: Sequence[str], file: Path) -> Iterator[Asking]:
         yield Asking(process, file)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> tuple[int, str, bool]:

@@ -60,7 +60,7 @@ class OwnEngine:
         """Kill -9 the engine; its containers run on."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -71,7 +71,7 @@ class OwnEngine:
         """Kill every process of the machine but process 1, this one and those *spared*; what a boot does not find again is removed."""
         until(lambda: not _kill_all({1, os.getpid(), *spared}), 10, "the end of all processes")
         if self.process is not None:
-            self.process.wait(10)
+            self.process.wait(60)
         for table in ("nat", "filter", "mangle"):
             for word in ("-F", "-X"):
                 subprocess.run(["iptables", "-w", "-t", table, word], check=True, capture_output=True)

@@ -208,7 +208,7 @@ def reboot(world: World) -> Struck:
     began = now()
     world.engine.power_off(spared(world))
     assert world.host.process is not None
-    world.host.process.wait(10)
+    world.host.process.wait(60)
     world.engine.start(live_restore=True)
     moved = shuffle(f"sh.hostess.instance={world.host.instance}", world.chance)
     start_daemon(world.host)

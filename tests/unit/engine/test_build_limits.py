@@ -75,7 +75,7 @@ async def test_systemd(tmp_path: Path) -> None:
     step = "system.slice/system.slice:docker:abc"
     with BuildLimits(tmp_path).held(LIMIT, "systemd") as excuse:
         group(tmp_path, 2, step)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(25):
             while (tmp_path / step / "pids.max").read_text() == "":
                 await asyncio.sleep(0.01)
 

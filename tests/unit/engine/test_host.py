@@ -76,7 +76,7 @@ def test_no_routing_table(tmp_path: Path) -> None:
 async def test_flowing_time() -> None:
     """Flowing time passes by sleeping, without any wait."""
     clock = FakeClock()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(25):
         await clock.sleep(3600)
 
     assert clock.now() == START + timedelta(hours=1)
