@@ -20,7 +20,6 @@ def runs(mark: str) -> bool:
     return False
 
 
-@pytest.mark.timeout(60)
 def test_cancelled_is_dead(host: Host) -> None:
     """A queued and a building deployment are cancelled (200), pushers told, the build's process dead; a finished one is 409 (28)."""
     repository = a_repository(host, "cancelled", echo_files())

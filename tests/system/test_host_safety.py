@@ -63,7 +63,6 @@ def test_a_domain_belongs_to_the_first_who_claims_it(host: Host) -> None:
     assert host.get("other.example.org")[0] == 200
 
 
-@pytest.mark.timeout(120)
 def test_two_projects_with_the_same_names_are_strangers(host: Host) -> None:
     """Each of two projects with a `postgres` resolves its own; neither reaches the other's by address, nor the API (scenario 51)."""
     env = "URL: '${postgres.url}'"
@@ -236,7 +235,6 @@ def holds(path: Path, text: str) -> bool:
 # ---- an outside that fails -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(150)
 def test_an_engine_that_is_away_stops_nothing_that_serves(tmp_path: Path) -> None:
     """While the engine cannot be reached apps are served, a push fails with a clear sentence, the daemon tells; then all is well (47)."""
     relay = EngineRelay(tmp_path / "engine.sock")
@@ -287,7 +285,6 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-@pytest.mark.timeout(120)
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """With no byte left for the daemon's data a push fails with a clear error and the app is served; with room again all is well (48)."""
     with small_disk(tmp_path / "disk", "24m") as disk, a_host(disk / "host") as host:

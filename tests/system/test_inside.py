@@ -124,7 +124,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield running
 
 
-@pytest.mark.timeout(240)
 def test_callers_inside_lose_nothing(host: Host, calling: Repository) -> None:
     """Fresh and kept connections get and post all the time; deployments, a rollback, scaling, restarts and kills fail none of it."""
     lost = failures(host)

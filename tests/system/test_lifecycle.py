@@ -171,7 +171,6 @@ def test_rollback_after_garbage_collection(host: Host) -> None:
     assert len(host.containers("project=back")) == 1
 
 
-@pytest.mark.timeout(60)
 def test_scaling_and_restarting_under_load(host: Host, tmp_path: Path) -> None:
     """Scaling 1 to 3 to 1 and a restart with a changed secret fail no request, build nothing and leave no orphan (scenarios 25, 26)."""
     done(host, "projects", "create", "scaled")

@@ -90,7 +90,6 @@ def switching(host: Host) -> Iterator[Doing]:
         doing.result(90)
 
 
-@pytest.mark.timeout(60)
 def test_a_long_answer_and_a_websocket_end_properly(switching: Doing) -> None:
     """A 10 s answer that began before the switch arrives whole; a WebSocket goes on and is closed with 1001 at last (17, 18)."""
     busy = switching.result(90)
@@ -102,7 +101,6 @@ def test_a_long_answer_and_a_websocket_end_properly(switching: Doing) -> None:
     assert busy.close_code == 1001
 
 
-@pytest.mark.timeout(60)
 def test_an_old_release_gets_sigterm_only_after_it_answered_everything(switching: Doing) -> None:
     """SIGTERM reaches the old container after every worker has the new table and the last answer ended; then it goes (scenario 19)."""
     busy = switching.result(90)

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from hostess_proxy.client import Running, running
 from tests.integration.proxy.mixed_load import Place, mixed_load
 from tests.integration.proxy.papers import Papers
@@ -72,7 +70,6 @@ def upgrade(host: Host) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.timeout(240)
 async def test_nothing_that_a_user_does_loses_an_answer(tmp_path: Path) -> None:
     """Push, scale, rollback, canary, maintenance, pause, other certificates, upgrades of the proxy, a killed daemon: nobody notices."""
     papers = Papers(tmp_path)

@@ -4,8 +4,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from tests.system.host import Host, a_repository, echo_files, until
 from tests.system.load import Seen, load
 
@@ -17,7 +15,6 @@ def scaling(host: Host) -> tuple[int, int]:
     return web["wanted"], len(web["containers"])
 
 
-@pytest.mark.timeout(240)
 def test_up_and_down(own_host: Host, tmp_path: Path) -> None:
     """Under a load of the CPU one replica becomes several, and one again afterwards; no request fails, and events tell why."""
     host = own_host

@@ -6,8 +6,6 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
 from tests.system.host import Host, Repository, a_repository, echo_files, until
 from tests.system.load import Seen, load
 
@@ -46,7 +44,6 @@ def push_version(repository: Repository, version: str) -> str:
     return commit
 
 
-@pytest.mark.timeout(240)
 def test_deployments_and_rollbacks_lose_nothing(host: Host, tmp_path: Path) -> None:
     """Under 500 requests/s, 20 deployments and 5 rollbacks of 2 replicas fail no request; no old release answers after a switch (11)."""
     repository = a_repository(host, "busy", two_replicas("0"))

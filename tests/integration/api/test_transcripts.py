@@ -119,7 +119,6 @@ def given(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SESSIONS)
 async def test_a_session(stage: Stage, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command of the session prints what it printed when the session was written down."""

@@ -71,6 +71,7 @@ class Bench:
     challenges: Challenges = NO_CHALLENGES
     profile: str = ""
     plain: bool = True
+    publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         """Wire it."""
@@ -119,8 +120,10 @@ class Bench:
         await self.publish()
 
     async def publish(self) -> int:
-        """Make a table."""
-        return await self.router.publish((), certificates=await self.served.of(self.hosts), challenges=self.challenges)
+        """Make a table; one after another, or an older one could take the place of a newer one."""
+        async with self.publishing:
+            certificates = await self.served.of(self.hosts)
+            return await self.router.publish((), certificates=certificates, challenges=self.challenges)
 
     async def challenge(self, challenges: Challenges) -> None:
         """Answer these."""
