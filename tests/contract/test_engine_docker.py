@@ -3,62 +3,37 @@
 import asyncio
 import gc
 import os
-import secrets
 from collections.abc import AsyncIterator
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, suppress
 from datetime import timedelta
-from pathlib import Path
 
-import docker
 import pytest
 
-from hostess.adapters.docker_config import write_logins
-from hostess.adapters.engine.build_limits import BuildLimits
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.engine.exec import Executor
 from hostess.domain.problem import Problem
-from hostess.domain.registries import RegistryLogin
-from tests.contract.registry import registry
-from tests.contract.test_engine import ECHO, ECHO_SH, GRACE, LABELS, SUBNET, Bench, get, network, refusal, ticks
+from tests.contract.engines import (
+    ECHO,
+    ECHO_SH,
+    GRACE,
+    LABELS,
+    SUBNET,
+    Bench,
+    a_bench,
+    get,
+    network,
+    refusal,
+    until_there,
+)
 
 pytestmark = pytest.mark.docker
-
-LIMIT = 600 * 1024**2
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    """Yield a real engine; what was made on it is removed afterwards."""
-    engine = DockerEngine()
-    yield Bench(engine, str)
-    for container in await engine.containers(LABELS):
-        await engine.remove(container.id)
-    for image in await engine.images(LABELS):
-        for name in image.tags or (image.id,):
-            await engine.remove_image(name)
-    for name in await engine.networks(LABELS):
-        await engine.remove_network(name)
-    await engine.close()
-
-
-def processes(words: str) -> list[int]:
-    """Return the processes of this host whose command line holds these words."""
-    found = []
-    for process in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            if int(process.name) != os.getpid() and words.encode() in (process / "cmdline").read_bytes().replace(
-                b"\0", b" "
-            ):
-                found.append(int(process.name))
-    return found
-
-
-async def until(words: str, *, there: bool) -> None:
-    """Wait until there is, or is no longer, such a process."""
-    async with asyncio.timeout(25):
-        async for _ in ticks():
-            if bool(processes(words)) is there:
-                return
+    """Give a real engine; what was made on it is removed afterwards."""
+    async with a_bench(DockerEngine()) as there:
+        yield there
 
 
 @pytest.mark.filterwarnings(
@@ -90,176 +65,6 @@ async def test_engine_that_refuses_connections() -> None:
     assert "Connection refused" in raised.value.what
 
 
-async def test_pull(bench: Bench) -> None:
-    """An image is fetched from its registry; one that the registry does not have is told so."""
-    async with registry("engine") as address:
-        image = await bench.engine.pull(f"{address}/shop:1", bench.said.append)
-        with refusal("image-not-found") as raised:
-            await bench.engine.pull(f"{address}/shop:2", bench.said.append)
-    await bench.engine.remove_image(f"{address}/shop:1")
-
-    assert image.tags == (f"{address}/shop:1",)
-    assert image.labels == {"hostess.test": "engine"}
-    assert bench.said[:2] == [f"pulling {address}/shop:1", "  1 of 1 layers"]
-    assert "shop:2" in raised.value.what
-
-
-async def test_a_private_image_is_fetched_with_a_login(bench: Bench) -> None:
-    """A registry that wants a login gives an image to who has it, and a build begins with what was fetched that way."""
-    account = ("octocat", "open sesame")
-    async with registry("private", account) as address:
-        reference, login = f"{address}/shop:1", RegistryLogin(address, *account)
-        with refusal("image-not-found") as nobody:
-            await bench.engine.pull(reference, bench.said.append)
-        with refusal("registry-refused") as wrong:
-            await bench.engine.sign_in(RegistryLogin(address, "octocat", "guessed"))
-        await bench.engine.sign_in(login)
-        image = await bench.engine.pull(reference, bench.said.append, login)
-        try:
-            built = await bench.build({"Dockerfile": f"FROM {reference}\nLABEL more=1\n"})
-        finally:
-            await bench.engine.remove_image(reference)
-
-    assert image.labels == {"hostess.test": "private"}
-    assert (await bench.engine.image(built) or image).labels["more"] == "1"
-    assert "hostess registry login" in nobody.value.remedy
-    assert "guessed" not in wrong.value.what
-
-
-async def test_a_docker_client_has_the_logins(tmp_path: Path) -> None:
-    """With the folder that is made for Railpack, Docker's client fetches what it is refused without."""
-    account = ("octocat", "open sesame")
-    async with registry("by its client", account) as address:
-        reference = f"{address}/shop:1"
-        write_logins(tmp_path / "with", tmp_path / "nothing", [RegistryLogin(address, *account)])
-
-        async def pulled(folder: Path) -> int:
-            child = await asyncio.create_subprocess_exec(
-                "docker", "--config", folder, "pull", reference, stderr=asyncio.subprocess.DEVNULL
-            )
-            return await child.wait()
-
-        without, with_login = await pulled(tmp_path / "without"), await pulled(tmp_path / "with")
-        if with_login == 0:
-            await DockerEngine().remove_image(reference)
-
-    assert (without, with_login) == (1, 0)
-
-
-async def test_a_registry_that_is_away_takes_no_login(bench: Bench) -> None:
-    """Where nothing listens, that is what is said."""
-    with refusal("registry-unreachable"):
-        await bench.engine.sign_in(RegistryLogin("127.0.0.1:9", "octocat", "open sesame"))
-
-
-@pytest.mark.parametrize("kind", ["secret,id=token", "secret,id=token,required=true", "ssh"])
-async def test_builds_are_handed_no_secrets(bench: Bench, kind: str) -> None:
-    """A step that wants a secret, or an SSH agent, fails in a sentence that says what to do instead; it does not run without."""
-    with refusal("build-failed") as raised:
-        await bench.build(
-            {"Dockerfile": f"FROM busybox:1\nRUN --mount=type={kind} echo it-ran-without\n"}, no_cache=True
-        )
-
-    assert "`--mount=type=secret` and `--mount=type=ssh` are not offered here" in raised.value.what
-    assert "hostess registry login" in raised.value.remedy
-
-
-async def test_cancelled_build_is_dead(bench: Bench) -> None:
-    """Cancelling a build kills the step that runs in the engine (scenario 28)."""
-    words = f"sleep 63; echo {os.getpid()}-cancelled"
-    building = asyncio.create_task(bench.build({"Dockerfile": f"FROM busybox:1\nRUN {words}\n"}))
-    await until(words, there=True)
-    building.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await building
-
-    await until(words, there=False)
-
-
-async def test_timed_out_build_is_dead(bench: Bench) -> None:
-    """A build that took too long has its step killed in the engine."""
-    words = f"sleep 64; echo {os.getpid()}-late"
-    with refusal("build-timeout") as raised:
-        await bench.build({"Dockerfile": f"FROM busybox:1\nRUN {words}\n"}, timeout=timedelta(seconds=6))
-
-    await until(words, there=False)
-    assert words in raised.value.what
-
-
-async def test_build_memory_is_limited(bench: Bench) -> None:
-    """A build that takes more memory than its limit is killed, and the message says so (scenario 52)."""
-    if os.geteuid():
-        pytest.skip("only root can limit builds")
-    with refusal("build-failed") as raised:
-        # The limit is one for all builds of an engine: another daemon's (of a test beside) whose build ends right now lifts it.
-        for number in range(5):
-            greedy = f'python3 -c "x = bytearray({2 * LIMIT}); print(len(x), {os.getpid()}, {number})"'
-            await bench.build({"Dockerfile": f"FROM python:3.12-slim\nRUN {greedy}\n"}, memory=LIMIT)
-
-    assert "killed" in raised.value.what
-    assert "600 MiB" in raised.value.what
-    assert not any("not limited" in line for line in bench.said)
-
-
-async def test_unlimited_builds_are_told_once(tmp_path: Path) -> None:
-    """Where builds cannot be limited the first build says so, and works."""
-    engine = DockerEngine(limits=BuildLimits(tmp_path))
-    bench = Bench(engine, str)
-    await bench.build({"Dockerfile": f"FROM {ECHO}\n"})
-    await bench.build({"Dockerfile": f"FROM {ECHO}\n"})
-    for image in await engine.images(LABELS):
-        await engine.remove_image(image.tags[0])
-    await engine.close()
-
-    assert [line for line in bench.said if "not limited" in line] == [bench.said[0]]
-
-
-async def test_the_cache_of_builds_is_cut(bench: Bench) -> None:
-    """What was used longest ago goes, only as much as is too much; a bound above what there is removes nothing."""
-    await bench.build({"Dockerfile": "FROM busybox:1\nCOPY big /big\n", "big": secrets.token_hex(500_000)})
-    await bench.engine.remove_image(f"hostess-engine-test/{os.getpid()}:built")  # what an image has is not the cache's
-    there = build_cache()
-
-    untouched = await bench.engine.trim_build_cache(there + 10 * 1024**3)
-    cut = await bench.engine.trim_build_cache(max(there - 1, 0))
-
-    assert untouched == 0
-    assert cut > 0
-    assert build_cache() < there + 1_000_000  # others may build meanwhile
-
-
-def build_cache() -> int:
-    """Return the bytes of the engine's cache of builds."""
-    with closing(docker.APIClient()) as api:
-        return sum(each["Size"] for each in api.df()["BuildCache"] or () if not each["Shared"])
-
-
-async def test_build_output_is_live(bench: Bench) -> None:
-    """What a step writes is told while it runs."""
-    words = f"echo first {os.getpid()}; sleep 62"
-    building = asyncio.create_task(bench.build({"Dockerfile": f"FROM busybox:1\nRUN {words}\n"}))
-    async with asyncio.timeout(25):
-        async for _ in ticks():
-            if f"  first {os.getpid()}" in bench.said:
-                break
-    still = not building.done()
-    building.cancel()
-    await asyncio.gather(building, return_exceptions=True)
-
-    assert still
-
-
-async def test_no_cache(bench: Bench) -> None:
-    """A build runs its steps again only when asked to."""
-    files = {"Dockerfile": f"FROM busybox:1\nRUN cat /proc/sys/kernel/random/uuid > /id; echo {os.getpid()}\n"}
-    first = await bench.build(files)
-    second = await bench.build(files)
-    third = await bench.build(files, no_cache=True)
-
-    assert first == second != third
-    assert any(line.endswith("(cached)") for line in bench.said)
-
-
 @pytest.mark.parametrize(
     ("image", "command", "words"),
     [
@@ -271,11 +76,11 @@ async def test_timed_out_command_is_dead(bench: Bench, image: str, command: tupl
     """A command at its timeout is killed inside the container with its children, with or without a shell in the image."""
     container = await bench.running("endless", image=image)
     task = asyncio.create_task(bench.engine.execute(container, command, timedelta(seconds=5)))
-    await until(words, there=True)
+    await until_there(words, there=True)
     code, _ = await task
 
     assert code == 124
-    await until(words, there=False)
+    await until_there(words, there=False)
     found = await bench.engine.container(container)
     assert found is not None
     assert found.state == "running"
@@ -288,19 +93,19 @@ async def test_command_is_killed_by_a_shell_inside(bench: Bench) -> None:
     code, _ = await elsewhere.run(container, ("sh", "-c", "sleep 68; echo never"), timedelta(seconds=3))
 
     assert code == 124
-    await until("sleep 68", there=False)
+    await until_there("sleep 68", there=False)
 
 
 async def test_cancelled_command_is_dead(bench: Bench) -> None:
     """A command whose caller is cancelled is killed, too."""
     container = await bench.running("given-up")
     task = asyncio.create_task(bench.engine.execute(container, ("/echo", "sleep", "69"), GRACE * 10))
-    await until("/echo sleep 69", there=True)
+    await until_there("/echo sleep 69", there=True)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    await until("/echo sleep 69", there=False)
+    await until_there("/echo sleep 69", there=False)
 
 
 async def test_out_of_memory(bench: Bench) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from hostess.adapters.cgroup_files import CgroupFiles
-from tests.contract.test_engine import ECHO_SH
+from tests.contract.engines import ECHO_SH
 from tests.system.host import until
 
 pytestmark = pytest.mark.docker

@@ -9,7 +9,7 @@ import pytest
 
 from hostess.domain.ports import ContainerSpec
 from hostess.domain.problem import Problem
-from tests.contract.test_engine import Bench, get
+from tests.contract.engines import Bench, get
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import Box, task
 
