@@ -8,21 +8,26 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 LONGEST = (
-    "test_crash",
-    "test_full_stack",
-    "test_point_in_time",
-    "test_restores",
-    "test_backups",
-    "test_upgrades",
-    "test_installation",
-    "test_rotation",
-    "test_host_recovery",
-    "test_volume_restores",
-    "test_broken_push",
-    "test_zero_lost",
-    "test_long_answers",
-    "test_soak",
+    "system/test_installation.py",
+    "system/test_crash.py",
+    "system/test_rotation.py",
+    "system/test_full_stack.py",
+    "system/test_upgrades.py",
+    "system/test_point_in_time.py",
+    "system/test_restores.py",
+    "system/test_acme.py",
+    "system/test_backups.py",
+    "system/test_host_recovery.py",
+    "system/test_volume_restores.py",
+    "system/test_broken_push.py",
+    "system/test_canary_by_itself.py",
+    "soak/test_soak.py",
+    "system/test_killed_servers.py",
+    "system/test_drills.py",
+    "system/test_zero_lost.py",
+    "system/test_long_answers.py",
 )
+LONGEST_WITHOUT_ENGINE = ("api/test_schema.py", "proxy/test_never_drop.py", "api/test_transcripts.py")
 
 
 @pytest.hookimpl(trylast=True)  # after they have been shuffled
@@ -32,6 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    if item.path.stem in LONGEST:
-        return LONGEST.index(item.path.stem)
-    return len(LONGEST) + (item.path.parent.name != "system")
+    file = "/".join(item.path.parts[-2:])
+    if file in LONGEST:
+        return LONGEST.index(file)
+    if item.path.parent.name == "system":
+        return len(LONGEST)
+    return len(LONGEST) + (1 if file in LONGEST_WITHOUT_ENGINE else 2)
