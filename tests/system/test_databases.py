@@ -250,7 +250,7 @@ def test_a_lost_database_comes_back_with_its_users(shop: Shop) -> None:
     """Containers that somebody removed are replaced, and the consumers' credentials work as before."""
     settled(shop.host, "shop")
     for [container] in shop.databases().values():
-        docker("rm", "--force", container)
+        docker("rm", "--force", "--volumes", container)
 
     until(lambda: all(shop.databases().values()) and well(shop), 90, "the databases' return")
     assert limits_of(shop)[1] == str(64 * 2**20)
