@@ -27,6 +27,7 @@ from tests.fakes.firewall import FakeFirewall
 from tests.fakes.programs import echo
 from tests.fakes.records import FakeChallengeProbe, FakeNameServers
 from tests.fakes.router import FakeRouter
+from tests.new_journal import opened_journal
 
 GIT = {
     **os.environ,
@@ -224,7 +225,7 @@ async def a_bench(
     )
     subnets = EngineSettings.model_validate({"subnets": ["127.213.0.0/16"]})
     settings = settings.model_copy(update={"engine": subnets})
-    journal = await SqliteJournal.open(data / "hostess.db")
+    journal = await opened_journal(data / "hostess.db")
     engine, router, firewall, meter, servers = (
         FakeEngine(),
         FakeRouter(),

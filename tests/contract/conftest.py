@@ -7,13 +7,13 @@ import pytest
 
 from hostess.adapters.engine.docker import DockerEngine
 from hostess.adapters.git.repositories import DulwichRepositories
-from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.ports import Journal, Repositories
 from tests.contract.engines import Bench, a_bench
 from tests.contract.journals import NOW
 from tests.contract.source_repository import Source
 from tests.fakes.engine import FakeEngine
 from tests.later_version import add_to
+from tests.new_journal import opened_journal
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ async def journal(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterat
     """Open a new journal that has one project, "shop"; also one to which a later version has added."""
     journal: Journal
     if request.param != "own":
-        await (await SqliteJournal.open(tmp_path / "hostess.db")).close()
+        await (await opened_journal(tmp_path / "hostess.db")).close()
         add_to(tmp_path / "hostess.db")
-    journal = made = await SqliteJournal.open(tmp_path / "hostess.db")
+    journal = made = await opened_journal(tmp_path / "hostess.db")
     await journal.create_project("shop", NOW)
     yield journal
     await made.close()

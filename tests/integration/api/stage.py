@@ -33,6 +33,7 @@ from tests.fakes.firewall import FakeFirewall
 from tests.fakes.programs import Box, echo
 from tests.fakes.records import FakeChallengeProbe, FakeNameServers
 from tests.integration.api.stand_in_router import StandInRouter
+from tests.new_journal import opened_journal
 
 Json = Any
 
@@ -283,7 +284,7 @@ async def opened(
     settings.backups.dir.mkdir()
     engine, router = FakeEngine(), StandInRouter()
     engine.add_image("leaky:1", Recipe({"/leaky": leaky}, entrypoint=("/leaky",), env={"PORT": "8000"}))
-    journal = await SqliteJournal.open(folder / "hostess.db")
+    journal = await opened_journal(folder / "hostess.db")
     outside = Outside(
         engine=engine,
         router=router,

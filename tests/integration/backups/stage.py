@@ -16,6 +16,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.backups import Target
 from tests.fakes.clock import START
+from tests.new_journal import opened_journal
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ class StandInEngine:
 @asynccontextmanager
 async def a_journal(folder: Path) -> AsyncIterator[SqliteJournal]:
     """Give one that knows the project."""
-    journal = await SqliteJournal.open(folder / "hostess.db")
+    journal = await opened_journal(folder / "hostess.db")
     await journal.create_project("shop", START)
     try:
         yield journal

@@ -32,6 +32,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.records import FakeChallengeProbe, FakeNameServers
 from tests.fakes.router import FakeRouter
 from tests.issuing import NOW
+from tests.new_journal import opened_journal
 
 HERE = "203.0.113.7"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -176,7 +177,7 @@ async def a_bench(
 ) -> AsyncIterator[Bench]:
     """Give one, with so many authorities."""
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
-    journal = await SqliteJournal.open(folder / "hostess.db")
+    journal = await opened_journal(folder / "hostess.db")
     clock, router = FakeClock(NOW, flowing=True), FakeRouter()
     authorities = [
         FakeAuthority(

@@ -13,6 +13,7 @@ from hostess.domain.records import Event
 from hostess.services.certificates.imports import CertificateImports, days_left
 from tests.fakes.clock import FakeClock
 from tests.issuing import DAY, NOW, issue
+from tests.new_journal import opened_journal
 
 LEAF = issue(begins=NOW, ends=NOW + 90 * DAY)
 
@@ -20,7 +21,7 @@ LEAF = issue(begins=NOW, ends=NOW + 90 * DAY)
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     """Open a journal."""
-    journal = await SqliteJournal.open(tmp_path / "hostess.db")
+    journal = await opened_journal(tmp_path / "hostess.db")
     yield journal
     await journal.close()
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.dns.challenge_probe import HttpChallengeProbe
-from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.adapters.proxy.router_socket import SocketRouter
 from hostess.adapters.vault_files import FileVault
@@ -16,6 +15,7 @@ from tests.fakes.firewall import FakeFirewall
 from tests.fakes.records import FakeNameServers
 from tests.integration.proxy.processes import a_proxy
 from tests.name_server import loopback
+from tests.new_journal import opened_journal
 from tests.world import FixedMeter
 
 HOST = "shop.example.com"
@@ -29,7 +29,7 @@ async def test_our_own_proxy_is_recognised(tmp_path: Path) -> None:
         {"data_dir": tmp_path, "acme": {"directory": "https://ca.example.com/directory"}}
     )
     journal, engine, router = (
-        await SqliteJournal.open(tmp_path / "hostess.db"),
+        await opened_journal(tmp_path / "hostess.db"),
         FakeEngine(),
         SocketRouter(tmp_path / "run"),
     )

@@ -15,6 +15,7 @@ from hostess.domain.ports import NoticeChannel
 from hostess.services.notifier import PAGE, Notifier
 from tests.fakes.clock import FakeClock
 from tests.integration.notices.receivers import WebReceiver, web_receiver
+from tests.new_journal import opened_journal
 
 DAY = timedelta(days=1).total_seconds()
 
@@ -51,7 +52,7 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """Open a journal and a web server."""
-    journal = await SqliteJournal.open(tmp_path / "hostess.db")
+    journal = await opened_journal(tmp_path / "hostess.db")
     async with web_receiver() as receiver:
         stage = Stage(journal, receiver)
         await stage.notifier.begin()
@@ -83,7 +84,7 @@ async def test_what_happens_between_two_daemons(stage: Stage) -> None:
 
 async def test_what_was_before_is_no_news(tmp_path: Path) -> None:
     """A channel that is new begins with what happens from then on."""
-    journal = await SqliteJournal.open(tmp_path / "other.db")
+    journal = await opened_journal(tmp_path / "other.db")
     async with web_receiver() as receiver:
         stage = Stage(journal, receiver)
         await stage.tell("certificate.failed")

@@ -8,6 +8,7 @@ import pytest
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.vault_files import FileVault, open_vault
 from tests.fakes.clock import FakeClock
+from tests.new_journal import opened_journal
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def journal(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SqliteJournal]:
     """Open a journal with a project "shop"."""
-    journal = await SqliteJournal.open(tmp_path / "hostess.db")
+    journal = await opened_journal(tmp_path / "hostess.db")
     await journal.create_project("shop", clock.now())
     yield journal
     await journal.close()
