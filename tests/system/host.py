@@ -37,7 +37,8 @@ class SlowError(Exception):
 def until(true: Callable[[], object], within: float, what: str) -> None:
     """Return once *true* is; SlowError after PATIENCE times *within* seconds, which are those of a host that does little else.
 
-    Looking may cost more than what is waited for (a command in a container): it gets at most a third of the time.
+    Looking may cost more than what is waited for (a command in a container): each look is followed by a pause of twice its length, up to
+    a quarter of a second.
     """
     deadline = time.monotonic() + PATIENCE * within
     while True:
