@@ -19,9 +19,13 @@ _HOST = re.compile(
 )
 _LONGEST = 4096
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
-_FRONT_END = re.compile(r"(?:\s*#(?!\s*syntax\s*=)[^\n]*=[^\n]*\n)*\s*#\s*syntax\s*=\s*(\S+)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S+).*")
 """The directive at the top that says what reads the rest; only other directives may stand before it."""
 _IMAGES = 100
+_NAMING = frozenset({"ARG", "FROM", "COPY", "RUN"})
+_LONGEST_LINE = 10_000
+_LONGEST_VALUE = 1000
+"""Characters of an argument's value: one that names the one before twice, thirty times over, would fill any memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
     """
     known: dict[str, str] = {}
     stages: set[str] = set()
-    front_end = _FRONT_END.match(dockerfile)
-    found: dict[str, None] = {front_end[1]: None} if front_end else {}
+    front_end = _front_end(dockerfile)
+    found: dict[str, None] = {front_end: None} if front_end else {}
     begun = False
     for words in _instructions(dockerfile):
         match words[0].upper(), words[1:]:
@@ -107,6 +111,18 @@ def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)[:_IMAGES]
 
 
+def _front_end(dockerfile: str) -> str:
+    """Return the image that the directive `# syntax=` names; "" for none. Directives come first: any other line ends them."""
+    for line in dockerfile.splitlines():
+        text = line.strip()
+        found = _DIRECTIVE.fullmatch(text[:_LONGEST_LINE])
+        if found is None and text:
+            return ""
+        if found is not None and found[1].lower() == "syntax":
+            return found[2]
+    return ""
+
+
 def _sources(words: Iterable[str]) -> Iterator[str]:
     """Yield whom an instruction takes files from: `COPY --from=this`, `RUN --mount=type=bind,from=this`."""
     for word in words:
@@ -120,11 +136,12 @@ def _sources(words: Iterable[str]) -> Iterator[str]:
 
 
 def _instructions(dockerfile: str) -> Iterator[list[str]]:
-    """Yield the words of each instruction; lines that end in a backslash go on."""
+    """Yield the words of each instruction that may name an image; lines that end in a backslash go on."""
     joined = re.sub(r"\\[ \t]*\r?\n(?:[ \t]*#[^\n]*\n)*", " ", dockerfile)
     for line in joined.splitlines():
-        text = line.strip()
-        if not text or text.startswith("#"):
+        # Words take time that grows with their square; what names an image comes first.
+        text = line.strip()[:_LONGEST_LINE]
+        if not text or text.split(maxsplit=1)[0].upper() not in _NAMING:
             continue
         try:
             words = shlex.split(text)
@@ -135,8 +152,8 @@ def _instructions(dockerfile: str) -> Iterator[list[str]]:
 
 
 def _filled(text: str, known: Mapping[str, str]) -> str | None:
-    """Return the text with its variables' values; None when one has none."""
-    missing = False
+    """Return the text with its variables' values; None when one has none, and for what is too long to be an image's name."""
+    missing = len(text) > _LONGEST_VALUE
 
     def value(found: re.Match[str]) -> str:
         nonlocal missing
@@ -145,5 +162,5 @@ def _filled(text: str, known: Mapping[str, str]) -> str | None:
         missing = missing or chosen is None
         return chosen or ""
 
-    filled = _VARIABLE.sub(value, text)
-    return None if missing or "$" in filled else filled
+    filled = "" if missing else _VARIABLE.sub(value, text)
+    return None if missing or "$" in filled or len(filled) > _LONGEST_VALUE else filled

@@ -17,7 +17,7 @@ LONGEST = 1000
 TAIL = 30
 QUIET = ("[internal] ", "copy /context", "resolve image config", "exporting layers", "writing image", "naming to")
 """How steps begin that are BuildKit's own affair."""
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b\x0c\x0e-\x1f]")
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*\x07|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)

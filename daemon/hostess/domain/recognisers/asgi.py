@@ -105,5 +105,5 @@ def _module(folder: Folder, path: str) -> tuple[str, str]:
 
 def _imports(folder: Folder, path: str, names: Collection[str]) -> bool:
     """Whether the file imports something by one of *names*, so that they must be found."""
-    imported = re.findall(r"^\s*(?:from|import)\s+(\w+)", folder.text(path), re.MULTILINE)
+    imported = re.findall(r"^[ \t]*(?:from|import)[ \t]+(\w+)", folder.text(path), re.MULTILINE)
     return not set(names).isdisjoint(imported)

@@ -21,7 +21,7 @@ _OWN_SCRIPTS = ("preinstall", "install", "postinstall", "prepare")
 _BESIDE = (".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs")
 _STANDALONE = re.compile(r"""\boutput\b['"]?\s*:\s*['"`]standalone['"`]""")
 _EXPORT = re.compile(r"""\boutput\b['"]?\s*:\s*['"`]export['"`]""")
-_COMMENT = re.compile(r"/\*.*?\*/|^\s*//[^\n]*", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|^[ \t]*//[^\n]*", re.DOTALL | re.MULTILINE)
 
 
 def is_project(folder: Folder) -> bool:
