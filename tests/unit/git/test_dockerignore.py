@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 from docker.utils.build import exclude_paths
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hostess.adapters.engine import dockerignore
 from hostess.adapters.engine.dockerignore import DockerIgnore
 from hostess.domain.problem import Problem
 
@@ -117,3 +120,39 @@ def test_docker_where_docker_py_differs(rules: str, path: str, *, excluded: bool
         return
 
     assert DockerIgnore(rules).excludes(path) is excluded
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "end"),
+    [
+        ("*a" * 12 + "b", "a" * 200, "b"),
+        ("**/a/" * 12 + "b", "/".join("a" * 300), "/b"),
+        ("**a" * 12 + "b", "a/" * 300 + "a", "b"),
+    ],
+)
+def test_a_rule_that_takes_for_ever(rule: str, path: str, end: str) -> None:
+    """A rule with many stars is answered in a time that grows with their number; the limit on tests ends what takes longer."""
+    assert not DockerIgnore(rule).excludes(path)
+    assert DockerIgnore(rule).excludes(path + end)
+
+
+RULE = st.lists(st.sampled_from(["*", "**", "**/", "/", "a", "b", "?", "[ab]", "."]), min_size=1, max_size=9).map(
+    "".join
+)
+PATH = st.lists(st.sampled_from(["a", "b", ".", "/"]), min_size=1, max_size=9).map(
+    lambda found: "".join(found).strip("/")
+)
+
+
+@given(RULE, PATH)
+def test_both_ways_of_reading_a_rule_say_the_same(rule: str, path: str) -> None:
+    """Step by step a rule leaves out what its regular expression does."""
+    pieces = dockerignore._pieces(dockerignore._clean(rule))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dockerignore, "_FEW", -1)
+        stepwise = DockerIgnore(rule)
+        assert dockerignore._steps(pieces)
+        patch.setattr(dockerignore, "_FEW", len(rule))
+        whole = DockerIgnore(rule)
+
+    assert stepwise.excludes(path) is whole.excludes(path)

@@ -2,19 +2,55 @@
 
 import posixpath
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hostess.domain.problem import Problem
 
+_WITHIN, _ACROSS, _FOLDERS = "[^/]*", ".*", "(?:.*/)?"
+"""What may be of any length: within a folder, across folders, any number of whole folders."""
+_ANY_LENGTH = frozenset({_WITHIN, _ACROSS, _FOLDERS})
+_FEW = 2
+"""So many of them `re` tries in all their lengths; with each one more that takes as many times longer as a path has letters."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
+    """A rule; *steps* are for one that has more than a few pieces of any length: such pieces, and expressions for what is between."""
+
     expression: re.Pattern[str]
     includes: bool
     text: str
+    steps: tuple[str | re.Pattern[str], ...] = ()
 
     def matches(self, path: str) -> bool:
-        return self.expression.fullmatch(path) is not None
+        if not self.steps:
+            return self.expression.fullmatch(path) is not None
+        places = {0}
+        for step in self.steps:
+            places = _reached(step, path, places)
+            if not places:
+                return False
+        return len(path) in places
+
+
+def _reached(step: str | re.Pattern[str], path: str, places: set[int]) -> set[int]:
+    """Return where in *path* a step can end that begins at one of *places*: all at once, so that nothing is tried twice."""
+    match step:
+        case re.Pattern():
+            return {found.end() for place in places if (found := step.match(path, place))}
+        case "[^/]*":
+            reached: set[int] = set()
+            for place in sorted(places):
+                if place not in reached:
+                    end = path.find("/", place)
+                    reached.update(range(place, (len(path) if end < 0 else end) + 1))
+            return reached
+        case ".*":
+            return set(range(min(places), len(path) + 1))
+        case _:
+            first = min(places)
+            return places | {at + 1 for at, letter in enumerate(path) if letter == "/" and at >= first}
 
 
 class DockerIgnore:
@@ -69,11 +105,28 @@ def _patterns(text: str) -> list[_Pattern]:
         includes = rule.startswith("!")
         rule = rule[1:].strip() if includes else rule
         try:
-            expression = re.compile(_expression(_clean(rule)), re.DOTALL)
+            pieces = _pieces(_clean(rule))
+            expression = re.compile("".join(pieces), re.DOTALL)
         except (ValueError, re.error) as error:
             raise Problem("dockerignore-invalid", f"line {number}: {error}", place=".dockerignore") from error
-        patterns.append(_Pattern(expression, includes, line.strip()))
+        patterns.append(_Pattern(expression, includes, line.strip(), _steps(pieces)))
     return patterns
+
+
+def _steps(pieces: Iterable[str]) -> tuple[str | re.Pattern[str], ...]:
+    """Return the steps of a rule that has more than a few pieces of any length; none of any other."""
+    steps: list[str | re.Pattern[str]] = []
+    between: list[str] = []
+    for piece in [*pieces, ""]:
+        if piece and piece not in _ANY_LENGTH:
+            between.append(piece)
+            continue
+        if between:
+            steps.append(re.compile("".join(between), re.DOTALL))
+            between.clear()
+        if piece:
+            steps.append(piece)
+    return tuple(steps) if sum(isinstance(step, str) for step in steps) > _FEW else ()
 
 
 def _clean(rule: str) -> str:
@@ -87,28 +140,28 @@ def _clean(rule: str) -> str:
 _WILD = frozenset("*?[]\\")
 
 
-def _expression(rule: str) -> str:
-    """Return the regular expression that a rule stands for."""
+def _pieces(rule: str) -> list[str]:
+    """Return the pieces of the regular expression that a rule stands for, each for one letter of a path, or of any length."""
     rest = rule[2:]
     if rule.startswith("**") and not _WILD & set(rest):
         # A leading "**" is a question of the path's end only, even without a slash after it.
-        return f"(?:.*/)?{re.escape(rest[1:])}" if rest.startswith("/") else f".*{re.escape(rest)}"
+        return [_FOLDERS, re.escape(rest[1:])] if rest.startswith("/") else [_ACROSS, re.escape(rest)]
     pieces = []
     at = 0
     while at < len(rule):
         piece, at = _piece(rule, at)
         pieces.append(piece)
-    return "".join(pieces)
+    return pieces
 
 
 def _piece(rule: str, at: int) -> tuple[str, int]:
     """Return the expression for what stands at *at*, and where to go on."""
     if rule.startswith("**", at):
         after = at + 3 if rule.startswith("/", at + 2) else at + 2
-        return (".*" if after == len(rule) else "(?:.*/)?"), after
+        return (_ACROSS if after == len(rule) else _FOLDERS), after
     match rule[at]:
         case "*":
-            return "[^/]*", at + 1
+            return _WITHIN, at + 1
         case "?":
             return "[^/]", at + 1
         case "\\" if at + 1 < len(rule):
