@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from hostess.adapters.addresses_system import own_addresses
+from hostess.domain.releases.release import State
 from hostess.doors.api.app import BODY, OPERATIONS
 from hostess.doors.api.operation import Operation
 from hostess.services.keeping.collector import Collector
@@ -125,6 +126,24 @@ async def test_deployments_of_other_projects_do_not_exist_either(stage: Stage) -
     for path in ("deployments", "releases", "events"):
         assert (await stage.ask(f"GET /v1/{path}?project=shop", token=token)).code == "project-not-found", path
     assert (await stage.ask("GET /v1/status", token=token)).json["places"] == []
+
+
+async def test_the_beginning_of_an_id_tells_nothing_of_other_projects(stage: Stage) -> None:
+    """Who asks for a deployment by the beginning of its id is told none of the ids that others have, nor that there are any."""
+    first = await stage.live()
+    own = await stage.journal.deployment(first)
+    assert own is not None
+    twin = replace(own, id=f"{first[:-1]}{'0' if first[-1] != '0' else '1'}", state=State.FAILED)
+    await stage.journal.add_deployment(twin)
+    everybody = await stage.ask(f"GET /v1/deployments/{first[:-1]}")
+    token = await stage.a_token("owner", ["other"])
+
+    theirs = await stage.ask(f"GET /v1/deployments/{first[:-1]}", token=token)
+    absent = await stage.ask("GET /v1/deployments/nothing", token=token)
+
+    assert (everybody.status, everybody.code) == (409, "deployment-ambiguous")
+    assert (theirs.status, theirs.code) == (absent.status, absent.code) == (404, "deployment-not-found")
+    assert first not in theirs.text
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/tokens", "/v1/config"])

@@ -233,7 +233,12 @@ async def _following(call: Call, deployment: str) -> AsyncGenerator[Sent]:
 
 async def _found(call: Call, action: Action) -> Deployment:
     given = call.path["deployment"]
-    found = await call.services.journal.deployment(given)
+    try:
+        found = await call.services.journal.deployment(given)
+    except Problem as problem:
+        if problem.code == "deployment-ambiguous" and call.caller.token.projects:
+            raise _absent(given) from None  # it names the ids of projects that the caller may not know of
+        raise
     if found is None:
         raise _absent(given)
     call.require(action, found.project, absent=_absent(given))
