@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, quote_plus
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostess.domain.ports import Redactor
-from hostess.domain.redaction import SecretRedactor
+from hostess.domain.redaction import HIDDEN, SecretRedactor, forms
 
 VALUE = 'p@ss w/rd"1\\2é???'
 
@@ -74,6 +75,30 @@ def test_no_known_value_is_left(values: list[str], before: str, after: str) -> N
 def test_the_longest_value_wins() -> None:
     """Of two values that begin alike the longer one is hidden whole."""
     assert knowing("secret", "secret-and-more").hide("a secret-and-more b") == "a [hidden] b"
+
+
+@given(st.lists(st.text("ab", min_size=6, max_size=9), max_size=5), st.text("ab", max_size=40))
+def test_what_is_hidden_is_the_first_and_the_longest(values: list[str], text: str) -> None:
+    """From left to right the longest form that stands at a place is hidden, and what is left of the text stays."""
+    known = sorted({form for value in values for form in forms(value)}, key=len, reverse=True)
+    pattern = "|".join(map(re.escape, known)) or "(?!)"
+
+    assert knowing(*values).hide(text) == re.sub(pattern, HIDDEN, text)
+
+
+def test_many_values_and_lines_that_begin_as_they_do() -> None:
+    """However many values are known, one more is soon learnt, and a line of their beginnings soon read.
+
+    The limit on tests ends what takes for ever.
+    """
+    values = [f"{number:06}-a-value-of-somebody" for number in range(5_000)]
+    redactor = knowing(*values)
+    for number in range(20):
+        redactor.learn([f"one-more-{number}"])
+    text = "".join(value[:8] for value in values)
+
+    for _ in range(20):
+        assert redactor.hide(text) == text
 
 
 def test_short_values_are_left_out() -> None:
