@@ -3,6 +3,7 @@
 import pytest
 
 from hostess.adapters.git.tree_check import escaping
+from hostess.domain.problem import Problem
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,15 @@ from hostess.adapters.git.tree_check import escaping
 def test_links_are_followed_as_a_kernel_does(links: dict[str, str], out: str | None) -> None:
     """A link is refused when following it leaves the root, and only then."""
     assert escaping(links) == out
+
+
+def test_links_that_take_for_ever() -> None:
+    """Links that lead through long chains of others are refused before they have kept anybody busy for long."""
+    through = "a/" * 600 + "../" * 600
+    chain = {f"chain{number}": f"{through}chain{number + 1}" for number in range(40)}
+    many = {f"link{number}": f"{through}chain0" for number in range(100_000)}
+
+    with pytest.raises(Problem) as refused:
+        escaping({**many, **chain})
+
+    assert refused.value.code == "tree-too-tangled"

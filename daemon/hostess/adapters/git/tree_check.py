@@ -10,6 +10,7 @@ from hostess.domain.problem import Problem
 _NAME = 255  # bytes; no Linux file system takes more
 _TARGET = 4096  # bytes of a symlink's target, likewise
 _HOPS = 40  # symlinks that a lookup follows, likewise
+_STEPS = 5_000_000  # fifty for each of as many links as a tree can have files
 _POINTER_SIZES = range(100, 1025)  # bytes (git-lfs specification)
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _FORBIDDEN = frozenset({"", ".", "..", ".git"})
@@ -86,33 +87,46 @@ def escaping(links: Mapping[str, str]) -> str | None:
     """Return the first symlink (path -> target, from the root of the tree) that leads out of the root, None when none does.
 
     Links are followed as a kernel does, since `a/b/..` is not `a` where b is a link. What loops leads nowhere, and so not out.
+    Problem "tree-too-tangled" when finding that out takes too many steps.
     """
-    return next((path for path in links if _leaves(path, links)), None)
+    taken = 0
+    for path in links:
+        leaves, steps = _followed(path, links)
+        if leaves:
+            return path
+        taken += steps
+        if taken > _STEPS:
+            raise _beyond(
+                "tree-too-tangled", f"the symlinks of the pushed tree take more than {_STEPS} steps to follow"
+            )
+    return None
 
 
-def _leaves(path: str, links: Mapping[str, str]) -> bool:
-    at: list[str] = []
+def _followed(path: str, links: Mapping[str, str]) -> tuple[bool, int]:
+    """Return whether a symlink leads out of the root, and in how many steps that was found out."""
+    at = [""]  # the folders on the way, each with all that is above it
     ahead = path.split("/")[::-1]
-    hops = 0
+    hops = steps = 0
     while ahead:
+        steps += 1
         name = ahead.pop()
         if name == "..":
-            if not at:
-                return True
+            if len(at) == 1:
+                return True, steps
             at.pop()
         elif name not in {"", "."}:
-            at.append(name)
-            target = links.get("/".join(at))
+            at.append(f"{at[-1]}/{name}" if at[-1] else name)
+            target = links.get(at[-1])
             if target is None:
                 continue
             hops += 1
             if target.startswith("/"):
-                return True
+                return True, steps
             if hops > _HOPS:
-                return False
+                return False, steps
             at.pop()
             ahead.extend(target.split("/")[::-1])
-    return False
+    return False, steps
 
 
 def _beyond(code: str, what: str) -> Problem:
