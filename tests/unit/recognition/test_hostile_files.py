@@ -22,6 +22,8 @@ LONG = 256 * 1024 - 200
         ("custom", {"package.json": json.dumps({"engines": {"node": "a" * LONG}, "scripts": {"start": "a"}})}),
         ("custom", {"package.json": json.dumps({"engines": {"node": "9" * LONG}, "scripts": {"start": "a"}})}),
         ("fastapi", {"pyproject.toml": f'[project]\nrequires-python = "{"a" * LONG}"\n', "main.py": APP}),
+        ("fastapi", {"pyproject.toml": "a." * (LONG // 2) + "b = 1\n", "main.py": APP}),
+        ("fastapi", {"pyproject.toml": f"a = {'9' * 5000}\n", "main.py": APP}),
         ("fastapi", {"requirements.txt": "fastapi", "code/x.py": "\n" * (LONG - 100) + "x\n" + APP}),
         ("custom", {"requirements.txt": "", "Procfile": "web: a" + " " * LONG + "b"}),
         ("nextjs", {"package.json": '{"dependencies": {"next": "1"}}', "next.config.js": "/*" * (LONG // 2)}),

@@ -17,6 +17,8 @@ _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)")
 _LOCAL = re.compile(
     r"^\s*(?:(?:-e|--editable)[\s=]+)?(?:\.|/|file:)|@\s*file:|^\s*(?:-e|--editable)[\s=]+(?!git|hg|svn|bzr|http)"
 )
+_DOTS = 500
+"""Dots of a line: the library reads dotted keys in a time that grows with the square of their length."""
 _COPIED = re.compile(r"[\w./+-]+")
 _EXACT = re.compile(r"(?:python-|cpython[@-]?)?(\d+\.\d+)(?:\.\S+)?$")
 
@@ -31,9 +33,11 @@ _SYSTEM = {
 
 def toml(text: str) -> Mapping[str, Any]:
     """Return a TOML file's content; nothing when it is none."""
+    if any(line.count(".") > _DOTS for line in text.splitlines()):
+        return {}
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # of numbers with thousands of digits, too
         return {}
 
 
