@@ -1,4 +1,6 @@
-"""The daemon as it is, but that it looks each second what is over and how full storage is, and calls a log late after a second.
+"""The daemon as it is, but that it looks each second what is over, how full storage is, and what a place for backups lacks.
+
+It calls a log late after a second.
 
 `python -m tests.system.hasty`.
 """
@@ -12,5 +14,6 @@ from hostess.services.backups import wal_archive
 if __name__ == "__main__":
     periodic.EXPIRE_EVERY = timedelta(seconds=1)
     periodic.WATCH_STORAGE_EVERY = timedelta(seconds=1)
+    periodic.COMPLETE_EVERY = timedelta(seconds=1)
     setattr(wal_archive, "LATE", timedelta(seconds=1))  # noqa: B010 -- a constant of the module above it
     sys.exit(main.main())

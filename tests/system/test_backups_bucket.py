@@ -1,22 +1,17 @@
 """Backups that go to a bucket as well: a real S3 look-alike that is there, or gone; objects that changed; a folder that was lost."""
 
-import contextlib
 import json
-import math
 import shutil
-import socket
-import threading
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
+from tests.system.bucket import Server
 from tests.system.host import Host, a_host, a_repository, docker, until
 from tests.system.sources import only, pushed
 
@@ -25,81 +20,6 @@ services:
   cache: {type: redis, resources: small, special: {version: 7}}
 """
 SECRET = "a-key-that-nobody-sees"
-
-
-class Line:
-    """The way to the server, which can be cut after so many bytes."""
-
-    def __init__(self, server: "Server") -> None:
-        self.left: float = math.inf
-        self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """Where it begins."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        """Take nobody any more."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._lead, args=(client,), daemon=True).start()
-
-    def _lead(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
-            if self.left > 0:
-                with socket.create_connection(("127.0.0.1", self._server.port)) as server:
-                    back = threading.Thread(target=_carry, args=(server, client, self._taken), daemon=True)
-                    back.start()
-                    _carry(client, server, self._counted)
-                    back.join()
-
-    def _counted(self, size: int) -> bool:
-        self.left -= size
-        return self.left > 0
-
-    def _taken(self, _size: int) -> bool:
-        return self.left > 0
-
-
-def _carry(source: socket.socket, target: socket.socket, passes: Callable[[int], bool]) -> None:
-    with contextlib.suppress(OSError):
-        while (data := source.recv(65536)) and passes(len(data)):
-            target.sendall(data)
-    for each in (source, target):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-
-
-class Server:
-    """An S3 look-alike that can go away and come back; it keeps its objects."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.start()
-        self.line = Line(self)
-
-    def start(self) -> None:
-        """Listen."""
-        self._running = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
-        self._running.start()
-        _, self.port = self._running.get_host_and_port()
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self._running.stop()
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -149,25 +69,13 @@ class Shop:
         return found
 
 
-def settings_for(server: Server) -> dict[str, str]:
-    """Return the settings that lead to the bucket."""
-    return {
-        "HOSTESS_BACKUPS__S3__ENDPOINT": server.line.url,
-        "HOSTESS_BACKUPS__S3__BUCKET": "safe",
-        "HOSTESS_BACKUPS__S3__PREFIX": "one/host",
-        "HOSTESS_BACKUPS__S3__ACCESS_KEY_ID": "key",
-        "HOSTESS_BACKUPS__S3__SECRET_ACCESS_KEY": SECRET,
-    }
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Push the stack to an installation that has the bucket in its settings."""
     server = Server()
-    made = urllib.request.Request(f"{server.url}/safe", method="PUT")
-    urllib.request.urlopen(made).close()
+    server.make_bucket()
     try:
-        with a_host(tmp_path_factory.mktemp("host"), settings_for(server)) as host:
+        with a_host(tmp_path_factory.mktemp("host"), server.settings(secret=SECRET)) as host:
             pushed(a_repository(host, "shop", {"hostess.yml": STACK}))
             docker("exec", only(host, "shop", "cache"), "redis-cli", "SET", "word", "kept")
             yield Shop(host, server)
@@ -201,7 +109,7 @@ def test_a_bucket_that_goes_away_in_the_middle(shop: Shop) -> None:
         assert done.returncode == 0, done.stderr
         assert docker("exec", only(shop.host, "shop", "cache"), "redis-cli", "GET", "word") == "kept\n"
     finally:
-        shop.server.line.left = math.inf
+        shop.server.line.mend()
 
     assert (partial["state"], partial["missing"]) == ("partial", "bucket")
     assert "is whole in the folder" in partial["problem"]
@@ -273,7 +181,7 @@ def test_another_host_takes_them_over(shop: Shop, tmp_path_factory: pytest.TempP
     obstore.put(shop.bucket, path, bytes(content))
     words = ("-p", "shop", "-o", "json")
 
-    with a_host(tmp_path_factory.mktemp("new"), settings_for(shop.server)) as new:
+    with a_host(tmp_path_factory.mktemp("new"), shop.server.settings(secret=SECRET)) as new:
         pushed(a_repository(new, "shop", {"hostess.yml": STACK}))
         taken = new.hostess("backups", "adopt", "cache", *words)
         found = json.loads(taken.stdout)

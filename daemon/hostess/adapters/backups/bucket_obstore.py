@@ -1,5 +1,6 @@
 """An S3-compatible bucket: objects are streamed in and out in pieces, and are there whole or not at all."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +18,13 @@ TIMEOUT = "5 minutes"
 """For one piece: an upload over a slow line takes long."""
 RETRIES = 3
 PATIENCE = timedelta(minutes=2)
+LONGEST = 300
+_ANSWER = re.compile(r"<Code>([^<]*)</Code>\s*<Message>([^<]*)</Message>")
+_STATUS = re.compile(r"status code: (\d{3}[^:<]*)")
+_MEANING = {
+    "403": "it refuses these keys, or what they are for",
+    "NoSuchBucket": "there is no such bucket",
+}
 
 
 class Bucket:
@@ -69,7 +77,7 @@ class Bucket:
 
     @contextmanager
     def _told(self, doing: str, path: str) -> Iterator[None]:
-        """Turn the library's errors into Problems: its first line says what happened."""
+        """Turn the library's errors into Problems."""
         try:
             yield
         except (NotFoundError, FileNotFoundError) as error:
@@ -80,10 +88,20 @@ class Bucket:
             raise self._failed(doing, path, error) from error
 
     def _failed(self, doing: str, path: str, error: Exception) -> Problem:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return Problem(
             "backup-bucket-failed",
-            f"the backup {path} could not be {doing} the bucket {self._name}: {said[:300]}",
+            f"the backup {path} could not be {doing} the bucket {self._name}: {_reason(error)}",
             serving="the service itself, and the backups that are there",
             remedy="look at backups.s3.* (endpoint, bucket, keys), and whether the host reaches it",
         )
+
+
+def _reason(error: Exception) -> str:
+    """Return what the store has answered, or what the library says in its first line when there was no answer."""
+    text = str(error).strip()
+    status, answer = _STATUS.search(text), _ANSWER.search(text)
+    if status is None:
+        return (text.splitlines() or [type(error).__name__])[0][:LONGEST]
+    said = f"{answer[1]}: {answer[2]}" if answer else status[1].strip()
+    meaning = _MEANING.get(answer[1] if answer else "") or _MEANING.get(status[1][:3])
+    return f"{meaning} ({said[:LONGEST]})" if meaning else said[:LONGEST]
