@@ -18,9 +18,9 @@ def die(moment: str) -> None:
 def watched(name: str, step: Step) -> Step:
     """Return the step with two moments to die at."""
 
-    async def wrapped(*args: object) -> object:
+    async def wrapped(*args: object, **named: object) -> object:
         die(f"before {name}")
-        result = await step(*args)
+        result = await step(*args, **named)
         die(f"after {name}")
         return result
 

@@ -43,8 +43,11 @@ def test_a_backup_of_postgres_is_one_object_with_a_manifest(shop: Shop) -> None:
     assert manifest["engine"].startswith("15.")
     assert [part["name"] for part in manifest["parts"]] == [
         "globals.sql",
+        "database.settings.sql",
         "database.dump",
+        "database__web.settings.sql",
         "database__web.dump",
+        "postgres.settings.sql",
         "postgres.dump",
     ]
     tables = {d["name"]: [(t["schema"], t["name"], t["rows"]) for t in d["tables"]] for d in manifest["databases"]}
@@ -242,6 +245,36 @@ def test_retention_counts_all_that_went_well(shop: Shop) -> None:
 
     until(lambda: kept() == made[:0:-1], 30, "the end of the oldest")
     until(lambda: not any(made[0] in name for name in shop.names("cache")), 30, "the end of its files")
+
+
+def test_backups_of_a_service_do_not_overlap(shop: Shop) -> None:
+    """While one is under way another one is refused, with what to wait for; the first one goes on."""
+    before = len(shop.listed("database"))
+    with slowed(shop), creating(shop, "database"):
+        until(lambda: waits(shop), 30, "the wait for the lock")
+        second = shop.backups("create", "database")
+    until(lambda: shop.listed("database")[0]["state"] == "ok", 60, "the end of the first one")
+
+    assert (second.returncode, "a backup of database is under way" in second.stderr) == (7, True)
+    assert len(shop.listed("database")) == before + 1
+
+
+def test_retention_when_several_want_one(shop: Shop) -> None:
+    """However many ask at once, exactly as many are kept as hostess.yml says, the newest among them; of the others no file is left."""
+    asking = [shop.host.begin("backups", "create", "cache", "--project", "shop", "-o", "json") for _ in range(4)]
+    said = [each.communicate(timeout=120)[0] for each in asking]
+    made = [json.loads(text) for text, each in zip(said, asking, strict=True) if each.returncode == 0]
+    newest = max(made, key=lambda each: str(each["started_at"]))["id"]
+
+    def kept() -> list[str]:
+        good = [each for each in shop.listed("cache") if each["state"] == "ok"]
+        return [each["id"] for each in good if each["trigger"] != "pre-restore"]
+
+    assert {each.returncode for each in asking} <= {0, 7}
+    until(lambda: len(kept()) == 2, 30, "the end of the others")
+    assert kept()[0] == newest
+    gone = [each["id"] for each in made if each["id"] not in kept()]
+    until(lambda: not any(each in name for each in gone for name in shop.names("cache")), 30, "the end of their files")
 
 
 def test_what_has_no_backups_says_so(shop: Shop) -> None:

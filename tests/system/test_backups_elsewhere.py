@@ -17,6 +17,13 @@ STACK = """version: "1.0"
 services:
   app: {type: postgres, resources: small, databases: {own: []}, special: {version: 16}}
   cache: {type: redis, resources: small, special: {version: 7}}
+  notes:
+    type: custom
+    image: hostess-test/echo:1-sh
+    ports: [8000]
+    health: {http: /health, interval: 1s}
+    resources: {cpu: 0.5, memory: 128Mi}
+    persistence: {mount: /notes}
 """
 
 
@@ -75,6 +82,24 @@ def test_a_full_disk(shop: Host, target: Path) -> None:
     assert files(target) == before
     psql(shop, "DROP TABLE large")
     assert shop.hostess("backups", "create", "app", "--project", "shop").returncode == 0
+
+
+def test_volumes_that_are_too_large(shop: Host, target: Path) -> None:
+    """A service whose volumes break off in the middle of their backup runs on as it was; why is told and stays, nothing is left of it."""
+    before, notes = files(target), only(shop, "shop", "notes")
+    running = docker("inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", notes)
+    docker("exec", notes, "dd", "if=/dev/urandom", "of=/notes/noise", "bs=1000000", "count=6")
+
+    why = refused(shop, "notes")
+    assert "No space left on device" in why
+    assert files(target) == before
+    assert docker("inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", notes) == running
+    docker("exec", notes, "rm", "/notes/noise")
+    assert shop.hostess("backups", "create", "notes", "--project", "shop").returncode == 0
+    listed = json.loads(shop.hostess("backups", "list", "--service", "notes", "-p", "shop", "-o", "json").stdout)[
+        "items"
+    ]
+    assert [(each["state"], each["problem"]) for each in listed] == [("ok", ""), ("failed", why)]
 
 
 def test_a_disk_that_is_not_there(shop: Host, target: Path) -> None:

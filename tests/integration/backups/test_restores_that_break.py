@@ -44,7 +44,7 @@ class Postgres:
     async def tidy(self, *_: object) -> None:
         """Remove nothing."""
 
-    async def load(self, *_: object) -> list[str]:
+    async def load(self, *_: object, **__: object) -> list[str]:
         """Load nothing."""
         return []
 

@@ -63,7 +63,7 @@ class FolderArtefacts:
     def checksum(self, path: str, missing: str = "") -> str:  # noqa: ARG002 -- no other place
         """Return the SHA-256 of what is on the disk: what the system remembers of the file is dropped first."""
         digest = hashlib.sha256()
-        for piece in self.pieces(path):
+        for piece in self._read(path, forget=True):
             digest.update(piece)
         return digest.hexdigest()
 
@@ -73,11 +73,8 @@ class FolderArtefacts:
             raise damaged(path, found, checksum)
 
     def pieces(self, path: str) -> Generator[bytes]:
-        """Yield an artefact as it is. Problem "backup-gone"."""
-        with _told("read", path), self._open(path) as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            while piece := file.read(READ):
-                yield piece
+        """Yield an artefact as it is; what was just compared is not fetched from the disk again. Problem "backup-gone"."""
+        yield from self._read(path)
 
     def parts(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield the parts of an artefact; each must be read to its end before the next. Problem "backup-damaged"."""
@@ -111,6 +108,13 @@ class FolderArtefacts:
                 self._at(name).unlink(missing_ok=True)
             if self._at(path).parent.is_dir():
                 sync_folder(self._at(path).parent)
+
+    def _read(self, path: str, *, forget: bool = False) -> Iterator[bytes]:
+        with _told("read", path), self._open(path) as file:
+            if forget:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while piece := file.read(READ):
+                yield piece
 
     def _at(self, path: str) -> Path:
         """Return where an artefact lies: below the folder, or ValueError."""

@@ -97,7 +97,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """One database within a backup, as it was in the snapshot. In redis *name* is the index and *keys* about how many it held."""
+    """One database within a backup, as it was in the snapshot. In redis *name* is the index and *keys* about how many it held.
+
+    *provider* is what sorts and compares ("c": the system, "i": ICU, "b": PostgreSQL itself, "": not known) by *locale* and *rules*.
+    """
 
     name: str
     size: int = 0
@@ -107,6 +110,9 @@ class Dumped:
     ctype: str = ""
     tables: tuple[Table, ...] = ()
     keys: int = 0
+    provider: str = ""
+    locale: str = ""
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)

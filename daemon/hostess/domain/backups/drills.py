@@ -15,7 +15,8 @@ MEMORY = 512 * MIB
 
 
 # heapallindexed: each row of the table is looked for in the index, too.
-AMCHECK = """SELECT 'CREATE EXTENSION IF NOT EXISTS amcheck' WHERE EXISTS
+AMCHECK = """SET default_transaction_read_only = off;
+SELECT 'CREATE EXTENSION IF NOT EXISTS amcheck' WHERE EXISTS
     (SELECT FROM pg_available_extensions WHERE name = 'amcheck') \\gexec
 SELECT format('SELECT bt_index_check(%L::regclass, true)', c.oid::regclass::text) FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
     JOIN pg_am a ON a.oid = c.relam

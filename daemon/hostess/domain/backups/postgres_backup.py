@@ -8,15 +8,19 @@ from hostess.domain.backups.backup import Dumped, Heard, Table
 
 GLOBALS = "globals.sql"
 ENDING = ".dump"
+SETTINGS_ENDING = ".settings.sql"
 SPARE = "__hostess_"
 """What is in the names of databases that only a restore uses."""
 
 USER = "postgres"
 DUMP_GLOBALS = ("pg_dumpall", "-U", USER, "--globals-only")
+# Which columns there are depends on the major: those of the ICU came with 15, its rules with 16, another name with 17.
 LIST = (
     "SELECT json_build_object('name', datname, 'size', pg_database_size(oid), 'owner', pg_get_userbyid(datdba), "
     "'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype, "
-    "'engine', current_setting('server_version')) FROM pg_database "
+    "'provider', coalesce(to_jsonb(d)->>'datlocprovider', ''), 'rules', coalesce(to_jsonb(d)->>'daticurules', ''), "
+    "'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', ''), "
+    "'engine', current_setting('server_version')) FROM pg_database d "
     "WHERE datallowconn AND NOT datistemplate AND position('__hostess_' in datname) = 0 ORDER BY datname"
 )
 DATABASES = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "postgres", "-c", LIST)
@@ -52,6 +56,25 @@ SCRIPT = "\n".join(
 )
 
 
+# Neither a dump has them nor the roles. What is in quotes is not replaced before the text is read again, and :"database" is then.
+_SETTINGS = r"""SELECT 'REVOKE ALL ON DATABASE :"database" FROM PUBLIC;'
+    FROM pg_database WHERE datname = :'name' AND datacl IS NOT NULL;
+SELECT format('GRANT %s ON DATABASE :"database" TO %s%s;', a.privilege_type,
+        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = :'name' ORDER BY 1;
+SELECT CASE WHEN s.setrole = 0 THEN 'ALTER DATABASE :"database"'
+        ELSE format('ALTER ROLE %I IN DATABASE :"database"', pg_get_userbyid(s.setrole)) END
+        || format(' SET %I TO %s;', split_part(c, '=', 1), CASE WHEN split_part(c, '=', 1) IN
+            ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces')
+        THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)
+    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) WITH ORDINALITY AS of(c, place)
+    WHERE d.datname = :'name' ORDER BY s.setrole, place;
+"""
+ASK = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1")
+"""No session of it is in the way of a rename."""
+
+
 # A server that waits for a lock does not see that its client was killed unless it looks.
 OPTIONS = "-c lock_timeout=60s -c client_connection_check_interval=5s"
 
@@ -76,9 +99,28 @@ def part_of(database: str) -> str:
     return quote(database, safe="") + ENDING
 
 
+def settings_part_of(database: str) -> str:
+    """Return the name of the part that has who may connect to a database, and what is set in it."""
+    return quote(database, safe="") + SETTINGS_ENDING
+
+
+def settings(database: str) -> str:
+    """Return the script for ASK that prints a script of who may connect to a database, and what is set in it, also for roles.
+
+    That one is for a psql whose variable `database` is what the database is called there.
+    """
+    return variable("name", database) + _SETTINGS
+
+
+def variable(name: str, value: str) -> str:
+    """Return the line that gives psql a variable."""
+    quoted = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
+    return f"\\set {name} '{quoted}'\n"
+
+
 def database_of(part: str) -> str:
     """Return whose part it is."""
-    return unquote(part.removesuffix(ENDING))
+    return unquote(part.removesuffix(ENDING if part.endswith(ENDING) else SETTINGS_ENDING))
 
 
 class Listener:

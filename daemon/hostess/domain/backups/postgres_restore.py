@@ -10,35 +10,30 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hostess.domain.backups.backup import Dumped, Table
-from hostess.domain.backups.postgres_backup import USER
+from hostess.domain.backups.postgres_backup import ASK, USER, variable
 from hostess.domain.problem import Problem
 
 NEW, OLD = "__hostess_new_", "__hostess_old_"
-ADMIN = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1")
-"""No session of it is in the way of a rename."""
-
+ADMIN = ASK
 LIST = (*ADMIN, "-c", "SELECT datname FROM pg_database")
 ROLES = (*ADMIN, "-c", "SELECT rolname FROM pg_roles")
 
 VERSION = (*ADMIN, "-c", "SHOW server_version")
+LOADING = {"PGOPTIONS": "-c synchronous_commit=off"}
+"""Of the sessions that load: the commit of the swap, which waits for the disk, makes all that the log has before it safe, too."""
 
 _ROLE = re.compile(r'^(?:CREATE|ALTER) ROLE ("(?:[^"]|"")+"|[^\s;]+)')
 _MEMBER = re.compile(r"^GRANT .+ TO .+;$")
 CREATE = r"""DROP DATABASE IF EXISTS :"new" WITH (FORCE);
 DROP DATABASE IF EXISTS :"old" WITH (FORCE);
-CREATE DATABASE :"new" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' OWNER :"owner";
-SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'new')
-    FROM pg_database WHERE datname = :'live' AND datacl IS NOT NULL \gexec
-SELECT format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, :'new',
-        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-    FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = :'live' \gexec
-SELECT format('ALTER DATABASE %I SET %I TO %s', :'new', split_part(c, '=', 1),
-        CASE WHEN split_part(c, '=', 1) IN
-            ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces')
-        THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)
-    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
-    WHERE d.datname = :'live' AND s.setrole = 0 \gexec
+CREATE DATABASE :"new" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' {locale} OWNER :"owner";
 """
+LOCALES = {
+    "c": "LOCALE_PROVIDER libc",
+    "i": "LOCALE_PROVIDER icu ICU_LOCALE :'locale'",
+    "b": "LOCALE_PROVIDER builtin LOCALE :'locale'",
+}
+RULES = " ICU_RULES :'rules'"
 CLOSE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname IN (SELECT json_array_elements_text(:'names'::json));
 """
@@ -90,22 +85,32 @@ def missing_roles(globals_text: str, known: Collection[str]) -> str:
 
 
 def create(database: Dumped, owners: Collection[str]) -> str:
-    """Return what makes the database that a dump is loaded into, with owner, rights and settings of the live one, if there is one."""
+    """Return what makes the database that a dump is loaded into."""
     values = {
         "new": new_name(database.name),
         "old": old_name(database.name),
-        "live": database.name,
         "encoding": database.encoding,
         "collate": database.collate,
         "ctype": database.ctype,
+        "locale": database.locale,
+        "rules": database.rules,
         "owner": database.owner if database.owner in owners else USER,
     }
-    return "".join(_set(name, value) for name, value in values.items()) + CREATE
+    locale = LOCALES.get(database.provider, "") + (RULES if database.rules else "")
+    return "".join(variable(name, value) for name, value in values.items()) + CREATE.format(locale=locale)
+
+
+def settle(database: str, script: str) -> str:
+    """Return what gives the database beside what *script* (`postgres_backup.settings`) says. Some of it would be in the way of loading."""
+    return variable("database", new_name(database)) + script
 
 
 def load(database: str) -> tuple[str, ...]:
-    """Return the command that reads a dump into the database beside."""
-    return ("pg_restore", "-U", USER, "--exit-on-error", "-d", new_name(database))
+    """Return the command that reads a dump into the database beside, with LOADING in its environment.
+
+    Its tablespaces are places on the disk of the server that was dumped: everything goes into the default one.
+    """
+    return ("pg_restore", "-U", USER, "--exit-on-error", "--no-tablespaces", "-d", new_name(database))
 
 
 def swap(databases: Sequence[str], live: Collection[str]) -> str:
@@ -121,7 +126,7 @@ def swap(databases: Sequence[str], live: Collection[str]) -> str:
 def close_sessions(databases: Iterable[str]) -> str:
     """Return what ends the sessions that are in the way of a rename; while it waits for them, no new ones begin."""
     names = [each for name in databases for each in (name, new_name(name))]
-    return _set("names", json.dumps(names)) + CLOSE
+    return variable("names", json.dumps(names)) + CLOSE
 
 
 def drop(databases: Iterable[str]) -> str:
@@ -153,9 +158,3 @@ def _plain(quoted: str) -> str:
 
 def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
-
-
-def _set(name: str, value: str) -> str:
-    """Return the line that gives psql a variable."""
-    quoted = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
-    return f"\\set {name} '{quoted}'\n"

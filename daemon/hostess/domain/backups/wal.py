@@ -103,7 +103,10 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A copy of the whole data directory. *first* is the first segment that it needs; it leads to no moment before *ended_at*."""
+    """A copy of the whole data directory. *first* is the first segment that it needs; it leads to no moment before *ended_at*.
+
+    *image* is that of its server (its id), *version* what hostess.yml calls it; "": nobody has written that down.
+    """
 
     id: str
     project: str
@@ -120,6 +123,7 @@ class Base:
     checksum: str = ""
     problem: str = ""
     proof: Proof | None = None
+    version: str = ""
 
     @property
     def path(self) -> str:

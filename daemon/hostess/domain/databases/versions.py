@@ -18,16 +18,6 @@ END_SESSIONS = (
     "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();\n"
 )
 NUMBER = "SHOW server_version_num;\n"
-SETTINGS = (
-    "SELECT format('ALTER DATABASE %I SET %I TO %s;', d.datname, split_part(c, '=', 1), "
-    "CASE WHEN split_part(c, '=', 1) IN "
-    "('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces') "
-    "THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END) "
-    "FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c WHERE s.setrole = 0;\n"
-)
-"""Prints what sets the settings of each database in another server; those of roles come with the roles."""
-
-
 SIZE = "SELECT sum(pg_database_size(oid)) FROM pg_database;\n"
 ROOM = 2.5
 """What an upgrade takes on the disk for each byte of databases, at most: a dump, a second volume, and some of its log."""

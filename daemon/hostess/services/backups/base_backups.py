@@ -60,6 +60,7 @@ class BaseBackups:
                 started_at=now,
                 chain=kept.archive.chain,
                 image=target.workload.image,
+                version=target.workload.version,
             )
             await self._journal.put_base(base)
             self._running.begin(key, self._carried_out(target, base))

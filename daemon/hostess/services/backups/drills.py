@@ -99,7 +99,7 @@ class Drills:
                 await server_started(self._engine, self._clock, container, workload, START_WITHIN, "drill-not-started")
 
                 def work(shell: Shell) -> None:
-                    loaded = load_postgres(shell, self._artefacts, backup.path, manifest)
+                    loaded = load_postgres(shell, self._artefacts, backup.path, manifest, fresh=True)
                     wanted = workload.backups.drill if workload.backups else ()
                     prove_postgres(shell, map(new_name, loaded), new_name(workload.name), wanted)
 

@@ -6,26 +6,38 @@ from hostess.domain.backups import drills, files_backup, postgres_backup, postgr
 from hostess.domain.backups.backup import Dumped, Files, Manifest
 from hostess.domain.ports import Artefacts, Shell
 from hostess.domain.problem import Problem
-from hostess.services.backups.dumps import lines
+from hostess.services.backups.dumps import lines, settings_of
 
-MOST_ROLES = 16 * 1024 * 1024
+MOST_TEXT = 16 * 1024 * 1024
 
 
-def load_postgres(shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest) -> list[str]:
-    """Load each database of a backup beside the live ones; return their names. Problem "restore-check-failed" and more."""
+def load_postgres(
+    shell: Shell, artefacts: Artefacts, path: str, manifest: Manifest, *, fresh: bool = False
+) -> list[str]:
+    """Load each database of a backup beside the live ones; return their names. Problem "restore-check-failed" and more.
+
+    Who may connect, and what is set, stays as it is now in the live ones; in those that there are none of, and in a *fresh* server,
+    it is as it was.
+    """
     wanted = {each.name: each for each in postgres_restore.restored(manifest.databases)}
     sizes = {part.name: part.size for part in manifest.parts}
+    live = () if fresh else lines(shell, postgres_restore.LIST)
+    settings: dict[str, str] = {}
     loaded: list[str] = []
     for part, pieces in artefacts.parts(path):
         if part == postgres_backup.GLOBALS:
             _roles(shell, pieces)
             continue
         name = postgres_backup.database_of(part)
-        if name in wanted:
+        if name in wanted and part == postgres_backup.settings_part_of(name):
+            settings[name] = _text(pieces)
+        elif name in wanted:
             owners = lines(shell, postgres_restore.ROLES)
             lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.create(wanted[name], owners))
-            shell.feed(postgres_restore.load(name), pieces, sizes[part])
+            shell.feed(postgres_restore.load(name), pieces, sizes[part], postgres_restore.LOADING)
             _check(shell, wanted[name])
+            script = settings_of(shell, name) if name in live else settings.get(name, "")
+            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.settle(name, script))
             loaded.append(name)
     absent = sorted(wanted.keys() - set(loaded))
     if absent:
@@ -100,13 +112,19 @@ def check_redis(shell: Shell) -> int:
     return loaded
 
 
-def _roles(shell: Shell, pieces: Iterator[bytes]) -> None:
+def _text(pieces: Iterator[bytes]) -> str:
     text = bytearray()
     for piece in pieces:
         text += piece
-        if len(text) > MOST_ROLES:
-            raise Problem("restore-check-failed", "the dump of roles is larger than any that Hostess has written")
-    script = postgres_restore.missing_roles(text.decode(), lines(shell, postgres_restore.ROLES)).encode()
+        if len(text) > MOST_TEXT:
+            raise Problem(
+                "restore-check-failed", "it has roles or settings that are more than any that Hostess has written"
+            )
+    return text.decode()
+
+
+def _roles(shell: Shell, pieces: Iterator[bytes]) -> None:
+    script = postgres_restore.missing_roles(_text(pieces), lines(shell, postgres_restore.ROLES)).encode()
     if script:
         shell.feed(postgres_restore.ADMIN, [script], len(script))
 

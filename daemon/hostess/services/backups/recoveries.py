@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from hostess.domain import labels
 from hostess.domain.backups import postgres_wal
 from hostess.domain.backups.backup import RECOVERED, Backup
-from hostess.domain.backups.wal import Segment, Way, way
+from hostess.domain.backups.wal import Base, Segment, Way, way
+from hostess.domain.databases.versions import major
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.ports import Artefacts, Clock, ContainerSpec, Engine, Journal, Shell
 from hostess.domain.problem import Problem
+from hostess.domain.releases.release import Workload
 from hostess.services.backups.backups import Backups, Source, Target
 from hostess.services.backups.dumps import lines
 from hostess.services.backups.wal_archive import WalArchive, wanted
@@ -83,7 +85,7 @@ class Recoveries:
         """Give a server that has what *target* had at a moment; it is gone afterwards."""
         workload, live = target.workload, target.release
         instance = await self._journal.instance()
-        image = found.base.image if await self._engine.image(found.base.image) else workload.image
+        image = await self._image(found.base, workload)
         marks = {
             labels.ROLE: labels.TASK_ROLE,
             labels.DEPLOYMENT: mark,
@@ -107,6 +109,24 @@ class Recoveries:
 
         async with self._replicas.thrown_away(mark, spec) as container:
             yield Source(container.id, await self._engine.within(container.id, mark, work))
+
+    async def _image(self, base: Base, workload: Workload) -> str:
+        """Return an image whose server reads a base backup: one of another major does not. Problem "recovery-unfit"."""
+        if await self._engine.image(base.image) is not None:
+            return base.image
+        if not base.version or major(base.version) == major(workload.version):
+            return workload.image
+        reference = f"postgres:{base.version}"
+        try:
+            found = await self._engine.image(reference) or await self._engine.pull(reference, log.info)
+        except Problem as problem:
+            raise Problem(
+                "recovery-unfit",
+                f"what is kept of that moment is of PostgreSQL {base.version}, and {reference} is not here: {problem}",
+                serving="nothing was changed",
+                remedy=f"`docker pull {reference}` on the host, then try it again",
+            ) from problem
+        return found.id
 
 
 def recover(shell: Shell, artefacts: Artefacts, found: Way, settings: str) -> datetime | None:

@@ -21,12 +21,14 @@ class PostgresRestore:
         self._engine = engine
         self._artefacts = artefacts
 
-    async def load(self, target: Target, restore: Restore, backup: Backup, manifest: Manifest) -> list[str]:
-        """Load and check a backup beside the live data; return the names of its databases."""
+    async def load(
+        self, target: Target, restore: Restore, backup: Backup, manifest: Manifest, *, fresh: bool
+    ) -> list[str]:
+        """Load and check a backup beside the live data; return the names of its databases. *fresh*: nobody has used the server yet."""
 
         def work(shell: Shell) -> list[str]:
             postgres_restore.check_major(manifest.engine, "".join(lines(shell, postgres_restore.VERSION)))
-            return load_postgres(shell, self._artefacts, backup.path, manifest)
+            return load_postgres(shell, self._artefacts, backup.path, manifest, fresh=fresh)
 
         return await self._engine.within(target.container.id, mark_of(restore), work)
 

@@ -140,7 +140,7 @@ class Restores:
         await self._journal.put_restore(restore)
         try:
             await self._backups.sound(backup)
-            await self._put_in_place(restore, backup, manifest, say, pause=False)
+            await self._put_in_place(restore, backup, manifest, say, pause=False, fresh=True)
         except Problem as problem:
             await self._failed(restore, str(problem))
             raise
@@ -208,13 +208,13 @@ class Restores:
         return restore
 
     async def _put_in_place(
-        self, restore: Restore, backup: Backup, manifest: Manifest, say: Say, *, pause: bool
+        self, restore: Restore, backup: Backup, manifest: Manifest, say: Say, *, pause: bool, fresh: bool = False
     ) -> None:
         target = await self._target(restore)
         say("loading it beside the live data, and checking it")
         if target.workload.type is ServiceType.POSTGRES:
             await self._postgres.tidy(target, restore)  # what one before could not remove is in the way of the names
-            databases = await self._postgres.load(target, restore, backup, manifest)
+            databases = await self._postgres.load(target, restore, backup, manifest, fresh=fresh)
             say("putting it in place")
             async with self._waiting(target, pause=pause):
                 await self._postgres.swap(target, restore, databases)

@@ -187,19 +187,18 @@ class Upgrades:
     async def _fill(self, deployment: Deployment, target: Target, new: Workload, backup: Backup, say: Say) -> None:
         """Restore a backup into the new volume, check it there, and leave it as a server leaves it that was stopped."""
         before = await self._major(target.container)
-        settings = await self._ask(target.container, database_versions.SETTINGS)
         # The password that it was made with may have been rotated since; all other roles come with the dump.
-        settings += "\n" + await self._setup.rotated_logins(target.release, target.workload)
+        logins = await self._setup.rotated_logins(target.release, target.workload)
         manifest = await read_manifest(self._artefacts, backup)
         place = await place_of(self._journal, deployment.project, deployment.environment)
         mark, hook = f"upgrade-{deployment.id}", Hook(command=new.command or ())
 
         def work(shell: Shell) -> None:
-            databases = load_postgres(shell, self._artefacts, backup.path, manifest)
+            databases = load_postgres(shell, self._artefacts, backup.path, manifest, fresh=True)
             live = lines(shell, postgres_restore.LIST)
             lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.swap(databases, live))
             spare = postgres_restore.leftovers(lines(shell, postgres_restore.LIST), postgres_restore.OLD)
-            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare) + settings)
+            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare) + logins)
 
         self._replicas.hold(mark)
         try:
