@@ -1,10 +1,11 @@
 """Commands in a container whose output and input are streams: in pieces, on the thread of whoever uses them.
 
-What is too long for an environment goes in by a connection that changes its protocol; over TLS that has no end that can be told,
-so the command is told how many bytes come.
+What is too long for an environment goes in by a connection that changes its protocol. Its end is told by closing one half of it; over
+TLS that cannot be done, so the command is told how many bytes come, through a program that makes all of it much slower.
 """
 
 import select
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ FED = ("sh", "-c", f'printf %s "${STDIN}" | (unset {STDIN}; "$@")', "sh")
 
 The engine's own way in is a connection that changes its protocol, and over TLS it has no end that can be told.
 """
+HALVES = ("http+docker://localhost", "http://")
+"""How the library calls an engine behind a socket, or a plain connection: each direction of these ends by itself."""
 COUNTED = ("sh", "-c", 'n=$1; shift; head -c "$n" | "$@"', "sh")
 PIECE = 256 * 1024
 LAST = 20
@@ -111,13 +114,15 @@ class ContainerShell:
         self, command: Sequence[str], pieces: Iterable[bytes], size: int, env: Mapping[str, str] | None = None
     ) -> None:
         """Let a command read *pieces*; Problem "command-failed" unless it ends well."""
-        execution = self._prepared([*COUNTED, str(size), *command], dict(env or {}), stdin=True)
+        ends = self._api.base_url.startswith(HALVES)
+        words = list(command) if ends else [*COUNTED, str(size), *command]
+        execution = self._prepared(words, dict(env or {}), stdin=True)
         complaints = Complaints()
         try:
             url = url_of(self._api, f"/exec/{execution}/start")
             response = checked(self._api.post(url, json=PLAIN, headers=UPGRADE, stream=True, timeout=(10, None)))
             with self._line.hold(response):
-                _talk(response, _whole(pieces, size), complaints)
+                _talk(response, _whole(pieces, size), complaints, ends=ends)
         except (OSError, HTTPError, requests.RequestException, APIError, AttributeError) as error:
             raise self._broken(command[0], error) from error
         complaints.end()
@@ -191,8 +196,8 @@ def _whole(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
         raise Problem("command-failed", f"what was to be read ends {left} bytes too early")
 
 
-def _talk(response: requests.Response, pieces: Iterable[bytes], complaints: Complaints) -> None:
-    """Send everything, and read what comes back meanwhile, so that neither side waits for the other."""
+def _talk(response: requests.Response, pieces: Iterable[bytes], complaints: Complaints, *, ends: bool) -> None:
+    """Send everything, and read what comes back meanwhile, so that neither side waits for the other. *ends*: say that it was all."""
     raw: Any = response.raw
     reader = raw._fp.fp  # noqa: SLF001 -- the library has no other way to a connection that has changed its protocol
     connection = reader.raw._sock  # noqa: SLF001 -- the same
@@ -204,6 +209,9 @@ def _talk(response: requests.Response, pieces: Iterable[bytes], complaints: Comp
             if select.select([connection], [], [], 0)[0]:
                 for _, payload in frames.feed(reader.read1(PIECE)):
                     complaints.add(payload)
+    if ends:
+        with suppress(OSError):  # the same
+            connection.shutdown(socket.SHUT_WR)
     with suppress(ConnectionResetError):
         while data := reader.read1(PIECE):
             for _, payload in frames.feed(data):
