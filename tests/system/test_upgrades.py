@@ -160,3 +160,33 @@ def test_a_killed_daemon_leaves_the_old_or_the_new(host: Host, stocked: Reposito
         assert server(host) == wanted, moment
         assert as_consumer(host, "INSERT INTO data VALUES (0, 'new'); SELECT count(*) FROM data") == str(rows), moment
         assert len(volumes(host)) == len(before) + (wanted == NEW), moment
+
+
+REDIS = """version: "1.0"
+services:
+  cache: {type: redis, resources: small, special: {version: %d}}
+"""
+
+
+def test_a_backup_of_redis_is_restored_into_a_later_major(host: Host) -> None:
+    """What a redis of one major had is what one of the next major has after a restore; a safety backup was taken first."""
+    repository = a_repository(host, "shop", {"hostess.yml": REDIS % 7})
+    pushed(repository)
+    assert redis(host, "SET", "word", "of seven") == "OK"
+    assert redis(host, "-n", "3", "RPUSH", "list", "a", "b") == "2"
+    made = json.loads(host.hostess("backups", "create", "cache", "-p", "shop", "-o", "json").stdout)
+    revised(repository, {"hostess.yml": REDIS % 8})
+    assert redis(host, "SET", "word", "of eight") == "OK"
+    assert redis(host, "-n", "3", "DEL", "list") == "1"
+
+    done = host.hostess("backups", "restore", "cache", made["id"], "--force", "-p", "shop", "-o", "json")
+
+    assert done.returncode == 0, done.stderr + host.log()
+    assert (redis(host, "GET", "word"), redis(host, "-n", "3", "LRANGE", "list", "0", "-1")) == ("of seven", "a\nb")
+    assert "redis_version:8" in redis(host, "INFO", "server")
+    assert json.loads(done.stdout)["safety"] in dumped(host)
+
+
+def redis(host: Host, *words: str) -> str:
+    """Ask Redis."""
+    return docker("exec", only(host, "shop", "cache"), "redis-cli", *words).strip()
