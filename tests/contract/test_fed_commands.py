@@ -2,22 +2,28 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from hostess.adapters.engine import shell as engine_shell
+from hostess.adapters.engine.docker import DockerEngine
 from hostess.domain.ports import Shell
 from hostess.domain.problem import Problem
-from tests.contract.test_engine import ECHO_SH, Bench
-from tests.contract.test_engine_docker import bench
+from tests.contract.engines import ECHO_SH, Bench, a_bench
 
-__all__ = ["bench"]
 pytestmark = pytest.mark.docker
 
 PIECE = os.urandom(300_007)
 COUNT = 20
 WHOLE = PIECE * COUNT
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """Give a real engine; what was made on it is removed afterwards."""
+    async with a_bench(DockerEngine()) as there:
+        yield there
 
 
 @pytest.fixture(params=["closed", "counted"], autouse=True)
