@@ -268,7 +268,11 @@ async def test_a_deployment_is_not_disturbed(bench: Bench) -> None:
         await until_told(bench, "service.unhealthy")
         await bench.world.checkups.look()
         assert await told(bench) == ["service.unhealthy"]
-    assert (await bench.push("shop", web("hostess-test/echo:2"))).accepted, bench.text()
+        pushing = asyncio.create_task(bench.push("shop", web("hostess-test/echo:2")))
+        async with asyncio.timeout(20):
+            while not bench.world.turns.wanted("shop", "production"):
+                await asyncio.sleep(0.01)
+    assert (await pushing).accepted, bench.text()
     await bench.world.checkups.look()
 
     assert await bench.get(HOST) == "200 2"
