@@ -14,17 +14,33 @@ SPARE = "__hostess_"
 
 USER = "postgres"
 DUMP_GLOBALS = ("pg_dumpall", "-U", USER, "--globals-only")
+# Neither a dump has these nor the roles. The text is for a psql whose variable `database` is what the database is called there.
+_RIGHTS = r"""SELECT format('GRANT %s ON DATABASE :"database" TO %s%s;', a.privilege_type,
+        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM aclexplode(d.datacl) a"""
+_SET = r"""SELECT CASE WHEN s.setrole = 0 THEN 'ALTER DATABASE :"database"'
+        ELSE format('ALTER ROLE %I IN DATABASE :"database"', pg_get_userbyid(s.setrole)) END
+        || format(' SET %I TO %s;', split_part(c, '=', 1), CASE WHEN split_part(c, '=', 1) IN
+            ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces')
+        THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)
+    FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS of(c, place) WHERE s.setdatabase = d.oid
+    ORDER BY s.setrole, place"""
+_SETTINGS = (
+    """concat_ws(E'\\n', CASE WHEN d.datacl IS NOT NULL THEN 'REVOKE ALL ON DATABASE :"database" FROM PUBLIC;' END, """
+    f"array_to_string(ARRAY({_RIGHTS}), E'\\n'), array_to_string(ARRAY({_SET}), E'\\n'))"
+)
 # Which columns there are depends on the major: those of the ICU came with 15, its rules with 16, another name with 17.
 LIST = (
-    "SELECT json_build_object('name', datname, 'size', pg_database_size(oid), 'owner', pg_get_userbyid(datdba), "
+    "SELECT json_build_object('name', datname, 'size', pg_database_size(oid), 'owner', pg_get_userbyid(datdba), "  # noqa: S608 -- of constants
     "'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype, "
     "'provider', coalesce(to_jsonb(d)->>'datlocprovider', ''), 'rules', coalesce(to_jsonb(d)->>'daticurules', ''), "
     "'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', ''), "
+    f"'settings', {_SETTINGS}, "
     "'engine', current_setting('server_version')) FROM pg_database d "
     "WHERE datallowconn AND NOT datistemplate AND position('__hostess_' in datname) = 0 ORDER BY datname"
 )
 DATABASES = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "postgres", "-c", LIST)
-"""A line of JSON for each database that is backed up."""
+"""A line of JSON for each database that is backed up, or restored."""
 
 ROWS, ENDED = "hostess-rows:", "hostess-ended:"
 
@@ -56,25 +72,6 @@ SCRIPT = "\n".join(
 )
 
 
-# Neither a dump has them nor the roles. What is in quotes is not replaced before the text is read again, and :"database" is then.
-_SETTINGS = r"""SELECT 'REVOKE ALL ON DATABASE :"database" FROM PUBLIC;'
-    FROM pg_database WHERE datname = :'name' AND datacl IS NOT NULL;
-SELECT format('GRANT %s ON DATABASE :"database" TO %s%s;', a.privilege_type,
-        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
-        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-    FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = :'name' ORDER BY 1;
-SELECT CASE WHEN s.setrole = 0 THEN 'ALTER DATABASE :"database"'
-        ELSE format('ALTER ROLE %I IN DATABASE :"database"', pg_get_userbyid(s.setrole)) END
-        || format(' SET %I TO %s;', split_part(c, '=', 1), CASE WHEN split_part(c, '=', 1) IN
-            ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces')
-        THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)
-    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) WITH ORDINALITY AS of(c, place)
-    WHERE d.datname = :'name' ORDER BY s.setrole, place;
-"""
-ASK = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1")
-"""No session of it is in the way of a rename."""
-
-
 # A server that waits for a lock does not see that its client was killed unless it looks.
 OPTIONS = "-c lock_timeout=60s -c client_connection_check_interval=5s"
 
@@ -84,13 +81,14 @@ def environment(database: str) -> dict[str, str]:
     return {"PGUSER": USER, "PGDATABASE": database, "PGOPTIONS": OPTIONS}
 
 
-def databases(output: Iterable[str], heard: Heard) -> list[Dumped]:
-    """Return the databases that DATABASES told of."""
-    found = []
+def databases(output: Iterable[str], heard: Heard) -> dict[Dumped, str]:
+    """Return the databases that DATABASES told of, each with the script of who may connect to it, and what is set in it."""
+    found = {}
     for line in output:
         told = json.loads(line)
         heard.engine = told.pop("engine")
-        found.append(Dumped(**told))
+        script = f"{told.pop('settings')}\n"
+        found[Dumped(**told)] = script
     return found
 
 
@@ -102,14 +100,6 @@ def part_of(database: str) -> str:
 def settings_part_of(database: str) -> str:
     """Return the name of the part that has who may connect to a database, and what is set in it."""
     return quote(database, safe="") + SETTINGS_ENDING
-
-
-def settings(database: str) -> str:
-    """Return the script for ASK that prints a script of who may connect to a database, and what is set in it, also for roles.
-
-    That one is for a psql whose variable `database` is what the database is called there.
-    """
-    return variable("name", database) + _SETTINGS
 
 
 def variable(name: str, value: str) -> str:

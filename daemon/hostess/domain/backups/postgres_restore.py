@@ -10,11 +10,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hostess.domain.backups.backup import Dumped, Table
-from hostess.domain.backups.postgres_backup import ASK, USER, variable
+from hostess.domain.backups.postgres_backup import USER, variable
 from hostess.domain.problem import Problem
 
 NEW, OLD = "__hostess_new_", "__hostess_old_"
-ADMIN = ASK
+ADMIN = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1")
+"""No session of it is in the way of a rename."""
+
 LIST = (*ADMIN, "-c", "SELECT datname FROM pg_database")
 ROLES = (*ADMIN, "-c", "SELECT rolname FROM pg_roles")
 
@@ -101,7 +103,7 @@ def create(database: Dumped, owners: Collection[str]) -> str:
 
 
 def settle(database: str, script: str) -> str:
-    """Return what gives the database beside what *script* (`postgres_backup.settings`) says. Some of it would be in the way of loading."""
+    """Return what gives the database beside what *script* (`postgres_backup.databases`) says. Some of it would be in the way of loading."""
     return variable("database", new_name(database)) + script
 
 

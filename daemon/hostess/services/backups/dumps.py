@@ -31,14 +31,9 @@ def postgres_parts(shell: Shell, heard: Heard) -> Parts:
     """
     known = postgres_backup.databases(lines(shell, postgres_backup.DATABASES), heard)
     yield postgres_backup.GLOBALS, shell.output(postgres_backup.DUMP_GLOBALS)
-    for database in known:
-        yield postgres_backup.settings_part_of(database.name), iter([settings_of(shell, database.name).encode()])
+    for database, settings in known.items():
+        yield postgres_backup.settings_part_of(database.name), iter([settings.encode()])
         yield postgres_backup.part_of(database.name), _dumped(shell, database, heard)
-
-
-def settings_of(shell: Shell, database: str) -> str:
-    """Return the script of who may connect to a database, and what is set in it."""
-    return "".join(f"{line}\n" for line in lines(shell, postgres_backup.ASK, stdin=postgres_backup.settings(database)))
 
 
 def redis_parts(shell: Shell, heard: Heard) -> Parts:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from hostess.domain.backups import drills, files_backup, postgres_backup, postgres_restore, redis_backup
-from hostess.domain.backups.backup import Dumped, Files, Manifest
+from hostess.domain.backups.backup import Dumped, Files, Heard, Manifest
 from hostess.domain.ports import Artefacts, Shell
 from hostess.domain.problem import Problem
-from hostess.services.backups.dumps import lines, settings_of
+from hostess.services.backups.dumps import lines
 
 MOST_TEXT = 16 * 1024 * 1024
 
@@ -21,8 +21,8 @@ def load_postgres(
     """
     wanted = {each.name: each for each in postgres_restore.restored(manifest.databases)}
     sizes = {part.name: part.size for part in manifest.parts}
-    live = () if fresh else lines(shell, postgres_restore.LIST)
-    settings: dict[str, str] = {}
+    live = postgres_backup.databases(lines(shell, postgres_backup.DATABASES), Heard())
+    kept = {} if fresh else {each.name: settings for each, settings in live.items()}
     loaded: list[str] = []
     for part, pieces in artefacts.parts(path):
         if part == postgres_backup.GLOBALS:
@@ -30,14 +30,13 @@ def load_postgres(
             continue
         name = postgres_backup.database_of(part)
         if name in wanted and part == postgres_backup.settings_part_of(name):
-            settings[name] = _text(pieces)
+            kept.setdefault(name, _text(pieces))
         elif name in wanted:
             owners = lines(shell, postgres_restore.ROLES)
             lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.create(wanted[name], owners))
             shell.feed(postgres_restore.load(name), pieces, sizes[part], postgres_restore.LOADING)
             _check(shell, wanted[name])
-            script = settings_of(shell, name) if name in live else settings.get(name, "")
-            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.settle(name, script))
+            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.settle(name, kept.get(name, "")))
             loaded.append(name)
     absent = sorted(wanted.keys() - set(loaded))
     if absent:
