@@ -298,7 +298,7 @@ def watching_of(ground: Ground, sources: Sources, running: Running, deploying: D
     """Wire backups, certificates, and what notices trouble."""
     settings, journal, outside, own = ground.settings, ground.journal, ground.outside, ground.own
     engine, clock, replicas, turns = outside.engine, outside.clock, running.replicas, deploying.turns
-    managed = Databases(replicas, running.databases, turns, running.gate)
+    managed = Databases(replicas, sources.registries, running.databases, turns, running.gate)
     backups = BackupServices.wired(journal, engine, artefacts_of(settings.backups), clock, managed, HttpHeart())
     folders = str(settings.data_dir), str(settings.backups.dir)
     storage = StorageWatch(journal, engine, replicas, outside.meter, clock, folders)

@@ -41,7 +41,7 @@ async def test_why_a_moment_is_not_there(tmp_path: Path, monkeypatch: pytest.Mon
                 raise Problem("command-failed", "psql ended with exit code 2")
 
         recoveries = Recoveries(
-            journal, NOBODY, NOBODY, cast("Any", StandInBackups()), cast("Any", Broken()), NOBODY, FakeClock()
+            journal, NOBODY, NOBODY, NOBODY, cast("Any", StandInBackups()), cast("Any", Broken()), NOBODY, FakeClock()
         )
         with pytest.raises(
             Problem, match=r"what was written last could not be read: psql ended with exit code 2"

@@ -21,6 +21,7 @@ from hostess.domain.releases.release import Workload
 from hostess.services.backups.backups import Backups, Source, Target
 from hostess.services.backups.dumps import lines
 from hostess.services.backups.wal_archive import WalArchive, wanted
+from hostess.services.building.registries import Registries
 from hostess.services.keeping.replicas import Replicas
 
 NETWORK = "none"
@@ -32,11 +33,12 @@ log = logging.getLogger(__name__)
 class Recoveries:
     """Recovers databases beside the live ones. What a killed daemon leaves of one is removed as any container that nobody holds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the composition root names what it needs, once
         self,
         journal: Journal,
         engine: Engine,
         replicas: Replicas,
+        registries: Registries,
         backups: Backups,
         archive: WalArchive,
         artefacts: Artefacts,
@@ -45,6 +47,7 @@ class Recoveries:
         self._journal = journal
         self._engine = engine
         self._replicas = replicas
+        self._registries = registries
         self._backups = backups
         self._archive = archive
         self._artefacts = artefacts
@@ -118,7 +121,7 @@ class Recoveries:
             return workload.image
         reference = f"postgres:{base.version}"
         try:
-            found = await self._engine.image(reference) or await self._engine.pull(reference, log.info)
+            found = await self._registries.image(reference, log.info)
         except Problem as problem:
             raise Problem(
                 "recovery-unfit",

@@ -19,6 +19,7 @@ from hostess.services.backups.restores import Restores
 from hostess.services.backups.times import BackupTimes
 from hostess.services.backups.wal_archive import WalArchive
 from hostess.services.backups.wal_drills import WalDrills
+from hostess.services.building.registries import Registries
 from hostess.services.databases.setup import DatabaseSetup
 from hostess.services.deploying.gate import Gate
 from hostess.services.deploying.turns import Turns
@@ -30,6 +31,7 @@ class Databases:
     """What backups need of those who run databases."""
 
     replicas: Replicas
+    registries: Registries
     setup: DatabaseSetup
     turns: Turns
     gate: Gate
@@ -72,7 +74,7 @@ class BackupServices:
         )
         times, bases = BackupTimes(journal, backups, clock), BaseBackups(journal, engine, backups, artefacts, clock)
         wal = WalArchive(journal, engine, backups, bases, artefacts, clock)
-        recoveries = Recoveries(journal, engine, replicas, backups, wal, artefacts, clock)
+        recoveries = Recoveries(journal, engine, replicas, databases.registries, backups, wal, artefacts, clock)
         wal_drills = WalDrills(journal, engine, backups, recoveries, clock, room)
         bases.then(wal_drills.after)
         adoption = Adoption(journal, artefacts, clock)
