@@ -19,6 +19,7 @@ from hostess_proxy.tables import file as table_file
 from hostess_proxy.tables.table import Table, TableError
 
 DONE, FAILED, INVALID = 0, 1, 2
+DATABASES = ("postgres", "redis")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,6 +151,10 @@ def _listen(chosen: settings.Settings) -> list[listeners.Listener]:
         try:
             found.append(_bind(kind, address))
         except OSError as error:
+            # Databases from outside are no reason to serve nothing at all: the host may have a server of its own at that port.
+            if kind in DATABASES:
+                _complain(FAILED, f"{error}; no {kind} is reached from outside until the proxy is restarted")
+                continue
             # Nobody asked for the default address; HTTP alone is better than nothing.
             if not found or address != settings.DEFAULT_HTTPS:
                 raise

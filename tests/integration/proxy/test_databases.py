@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.integration.proxy.papers import Papers
-from tests.integration.proxy.processes import Proxy, a_proxy, until
+from tests.integration.proxy.processes import Proxy, a_backend, a_proxy, until
+from tests.integration.proxy.processes import table as routes_to
 from tests.integration.proxy.stage import Reader, Writer
 
 SOON = 10
@@ -403,6 +405,20 @@ async def test_upgrade_takes_the_listener_along(tmp_path: Path, papers: Papers) 
             writer.close()
         finally:
             os.kill(pid, signal.SIGTERM)
+
+
+async def test_a_port_that_somebody_has(tmp_path: Path) -> None:
+    """It is told, and no reason not to serve all else."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        taken = f"127.0.0.1:{held.getsockname()[1]}"
+        async with a_backend() as backend, a_proxy(tmp_path, POSTGRES=taken, REDIS="127.0.0.1:0") as proxy:
+            await proxy.client.publish(routes_to(backend))
+            assert (await proxy.get()).status == 200
+            assert (proxy.state.postgres, proxy.state.redis == "") == ("", False)
+            assert proxy.process.stderr is not None
+            async with asyncio.timeout(SOON):
+                said = await proxy.process.stderr.readline()
+            assert said.startswith(f"hostess proxy: proxy.postgres: cannot listen on {taken}".encode())
 
 
 async def test_off_by_default(tmp_path: Path) -> None:
