@@ -212,6 +212,7 @@ def _database(place: str, raw: object) -> Database:
         project=read_text(f"{place}.project", entry.get("project", "")),
         connections=read_whole(f"{place}.connections", entry.get("connections", CONNECTIONS)),
         allow=read_networks(f"{place}.allow", entry.get("allow", [])),
+        environment=read_text(f"{place}.environment", entry.get("environment", "")),
     )
 
 

@@ -172,11 +172,17 @@ class Database:
     project: str = ""
     connections: int = CONNECTIONS
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    environment: str = ""
 
     def route(self) -> Route:
         """Return where its connections go, as a route: they are counted and drained as those of routes are."""
         return Route(
-            host=self.host, service=self.service, release=self.release, targets=self.targets, project=self.project
+            host=self.host,
+            service=self.service,
+            release=self.release,
+            targets=self.targets,
+            project=self.project,
+            environment=self.environment,
         )
 
 

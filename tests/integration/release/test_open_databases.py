@@ -63,7 +63,7 @@ async def test_opened_and_closed(bench: Bench) -> None:
     [found] = opened(bench)
     [container] = [each for each in await bench.world.replicas.of_place(*PLACE) if each.name in before]
     assert found == OpenDatabase(
-        HOST, "postgres", "shop", "data", "v2", (f"{container.address}:5432",), 16, ("192.0.2.0/24",)
+        HOST, "postgres", "shop", "data", "v2", (f"{container.address}:5432",), 16, ("192.0.2.0/24",), "production"
     )
     assert any(HOST in each.names for each in bench.router.certificates[-1])
     assert (await url(bench)).endswith(f"@{HOST}:5432/data?sslmode=require")

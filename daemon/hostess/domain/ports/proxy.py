@@ -167,6 +167,7 @@ class OpenDatabase:
     targets: tuple[str, ...]
     connections: int
     allow: tuple[str, ...] = ()
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

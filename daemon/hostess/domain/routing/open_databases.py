@@ -30,6 +30,7 @@ def open_databases(release: Release, containers: Sequence[Container], workers: i
                 targets=tuple(f"{container.address}:{workload.ports[0]}" for container in running),
                 connections=_share(workload, workers),
                 allow=workload.opened.allow,
+                environment=release.environment,
             )
         )
     return found
