@@ -138,7 +138,9 @@ class DatabaseRelay(Relay):
             self.cut()
 
     def unreachable(self) -> None:
-        """Tell the client why there is no database."""
+        """Tell the client why there is no database, if it is still there."""
+        if self.transport.is_closing():
+            return
         refused = self._refused = self._refused or NOT_RUNNING
         self.transport.write(SAYING[self._protocol](refused))
         # Read on: a connection that is closed with something unread is reset, and the client never sees why.

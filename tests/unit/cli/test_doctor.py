@@ -63,6 +63,27 @@ def test_a_proxy_on_all_addresses_of_a_host_without_ipv6(tmp_path: Path) -> None
     assert [found.state for found in proxy(settings) if found.topic == "proxy"] == ["fail"]
 
 
+def test_databases_from_outside(tmp_path: Path) -> None:
+    """What is set and not listened for is told: who has the port, or that the proxy is to be restarted."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "proxy.json").write_text(json.dumps({"pid": os.getpid(), "redis": "127.0.0.1:6379"}))
+
+    def told(port: int) -> list[tuple[str, str]]:
+        values = {"HOSTESS_PROXY__POSTGRES": f":{port}", "HOSTESS_PROXY__REDIS": ":6379", "HOSTESS_PROXY__HTTPS": ""}
+        found = proxy(load(None, tmp_path, values))
+        return [(each.what, each.remedy) for each in found if "from outside" in each.what]
+
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        [(what, remedy)] = told(port)
+    assert what.startswith("leads nobody to postgres from outside: ")
+    assert what.endswith(f"(process {os.getpid()}) has port {port}")
+    assert remedy.endswith("; then systemctl restart hostess-proxy")
+    assert told(port) == [
+        (f"leads nobody to postgres from outside at port {port}", "systemctl restart hostess-proxy"),
+    ]
+
+
 def test_connections_that_may_wait(tmp_path: Path) -> None:
     """A kernel that lets few connections wait is told of with the command that changes it; one that lets enough is not."""
     file = tmp_path / "somaxconn"

@@ -35,9 +35,18 @@ def proxy(settings: "Settings") -> Iterator[Finding]:
         yield Finding("warn", "proxy", "serves no HTTPS", "systemctl restart hostess-proxy-https.socket hostess-proxy")
     for kind, address in settings.proxy.to_databases().items():
         if not facts.get(kind):
-            remedy = "systemctl restart hostess-proxy; an upgrade or a reload keeps the addresses of before"
-            yield Finding("warn", "proxy", f"does not listen for {kind} from outside ({address})", remedy)
+            yield _no_database(kind, address.port)
     yield from _inside(str(facts.get("inside", "")))
+
+
+def _no_database(kind: str, port: int) -> Finding:
+    """Return what is in the way of databases from outside: another program, or that the proxy runs since before the setting."""
+    pid, name = holder(port)
+    held = f": {f'{name} (process {pid})' if pid else name} has port {port}" if name else f" at port {port}"
+    first = f"{way_to_free(port, pid, name)}; then " if name else ""
+    return Finding(
+        "warn", "proxy", f"leads nobody to {kind} from outside{held}", f"{first}systemctl restart hostess-proxy"
+    )
 
 
 def holder(port: int, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))) -> tuple[int, str]:
@@ -62,7 +71,7 @@ def holder(port: int, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/
 
 def taken(settings: "Settings") -> Iterator[Finding]:
     """Tell which other programs have ports that the proxy needs. systemd (process 1) holds them for it."""
-    for address in (settings.proxy.http, settings.proxy.https, *settings.proxy.to_databases().values()):
+    for address in (settings.proxy.http, settings.proxy.https):
         pid, name = holder(address.port) if address else (0, "")
         if address and name and pid != 1:
             what = f"{name} (process {pid})" if pid else name
