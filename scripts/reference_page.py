@@ -26,7 +26,7 @@ from hostess.domain.hostess_yml.forms import (
 from hostess.domain.hostess_yml.models import JobPart, ServicePart, StackPart
 from hostess.domain.hostess_yml.proxy import BufferPart, HstsPart, ProxyPart, RateLimitPart
 from hostess.domain.hostess_yml.schema import OTHERWISE, RANGE, described, titled
-from hostess.domain.hostess_yml.special import PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
+from hostess.domain.hostess_yml.special import ExternalPart, PoolerPart, PostgresSpecial, RedisSpecial, StaticSpecial
 from hostess.domain.hostess_yml.stack import ServiceType
 from hostess.domain.hostess_yml.yaml_text import flow
 from hostess.domain.quantities import memory_text
@@ -53,6 +53,7 @@ OBJECTS: tuple[tuple[str, type[Part], str], ...] = (
     ("StaticSpecial", StaticSpecial, "services.NAME.special of static"),
     ("PostgresSpecial", PostgresSpecial, "services.NAME.special of postgres"),
     ("Pooler", PoolerPart, "services.NAME.special.pooler"),
+    ("External", ExternalPart, "services.NAME.special.external"),
     ("RedisSpecial", RedisSpecial, "services.NAME.special of redis"),
     ("Job", JobPart, "jobs.NAME"),
     ("Environment", EnvironmentPart, "environments.NAME"),

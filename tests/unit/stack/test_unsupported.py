@@ -33,6 +33,23 @@ def test_a_database_that_waits() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("insights: enabled", ["insights is noted: this version measures nothing yet"]),
+        ("insights: {server: disabled, browser: enabled}", ["insights is noted: this version measures nothing yet"]),
+        ("logs: structured", ["logs is noted: this version keeps lines as the text that they are"]),
+        ("insights: disabled, logs: plain", []),
+        ("insights: {server: disabled}", []),
+    ],
+)
+def test_what_changes_nothing_yet(more: str, said: list[str]) -> None:
+    """Whoever asks for measurements or for lines read as JSON is told that there are none yet; to ask for less is fine."""
+    assert [notice for notice in parse(of_service(more)).notices if "this version" in notice] == [
+        f"services.api.{sentence}" for sentence in said
+    ]
+
+
 def test_recovery_to_a_point_in_time_is_served() -> None:
     """Point-in-time recovery that the file asks for is served, so no push says anything of it."""
     stack = parse(of_service("replicas: 1").replace("postgres}", "postgres, backups: {schedule: daily, pitr: true}}"))
