@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import cache
 
 from aiohttp import web
 
@@ -109,27 +110,32 @@ def make_app(services: ApiServices) -> web.Application:
     app[UNSIGNED] = Unsigned()
     app.on_response_prepare.append(mark)
     app.on_shutdown.append(_close)
-    described = document(OPERATIONS, __version__)
-    shown = json.dumps(described)
-
-    async def openapi(request: web.Request) -> web.StreamResponse:
-        return tagged(request, web.Response(text=shown, content_type=JSON, headers={"Cache-Control": "no-cache"}))
-
-    page = as_html(blocks(described))
-
-    async def docs(_: web.Request) -> web.Response:
-        headers = {
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-        }
-        return web.Response(text=page, content_type="text/html", headers=headers)
-
-    app.router.add_get("/v1/openapi.json", openapi)
-    app.router.add_get("/v1/docs", docs)
+    app.router.add_get("/v1/openapi.json", _openapi)
+    app.router.add_get("/v1/docs", _docs)
     limits = Limits(services.settings.api.rate, services.settings.api.at_once)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _handler(services, limits, operation))
     return app
+
+
+@cache
+def _described() -> str:
+    """Return the document. It is made for whoever asks first: few daemons are asked for it, and all have to start."""
+    return json.dumps(document(OPERATIONS, __version__))
+
+
+@cache
+def _page() -> str:
+    return as_html(blocks(json.loads(_described())))
+
+
+async def _openapi(request: web.Request) -> web.StreamResponse:
+    return tagged(request, web.Response(text=_described(), content_type=JSON, headers={"Cache-Control": "no-cache"}))
+
+
+async def _docs(_: web.Request) -> web.Response:
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return web.Response(text=_page(), content_type="text/html", headers=headers)
 
 
 async def _close(app: web.Application) -> None:
