@@ -36,10 +36,11 @@ def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess
 
 
 class Booted:
-    """A container in which systemd runs."""
+    """A container in which systemd runs. *data* is the data folder of the Hostess in it."""
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str, data: str = "/var/lib/hostess") -> None:
         self._container = container
+        self.data = data
 
     @property
     def address(self) -> str:
@@ -58,6 +59,10 @@ class Booted:
         self.execute("chown", "--recursive", "root:root", path)
         if file.is_file():
             self.execute("chmod", mode, path)
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Copy a file out."""
+        run("docker", "cp", f"{self._container}:{path}", target)
 
     def write(self, text: str, path: str) -> None:
         """Write a file inside."""

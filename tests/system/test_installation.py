@@ -2,124 +2,43 @@
 
 import json
 import re
-import shutil
+import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.system.booted import DEBIAN_13, IMAGE, ROOT, Booted, a_booted_debian, run
+from tests.system.booted import DEBIAN_13, IMAGE, Booted, run
+from tests.system.installed import (
+    HOST,
+    a_shared_folder,
+    answer,
+    coded,
+    fact,
+    installed,
+    instance_of,
+    is_well,
+    mortal,
+    objects_of,
+    push,
+    remove_everything,
+    until,
+)
 from tests.system.load import load
+from tests.system.moving import BUNDLE, KEY, Lost, data, is_active, recover, stocked
 
 pytestmark = pytest.mark.timeout(1200)
-
-HOST = "{}-api.apps.example.com"
-LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".cache", ".*_cache", ".hypothesis", "__pycache__")
-
-
-def overrides() -> dict[str, str]:
-    """Return what must differ here: free ports, and the engine outside, whose folder is not this Debian's."""
-    with socket.socket() as http, socket.socket() as https, socket.socket() as inside:
-        free = {"hostess-proxy": http, "hostess-proxy-https": https, "hostess-proxy-inside": inside}
-        for each in free.values():
-            each.bind(("127.0.0.1", 0))  # systemd takes no port 0
-        ports = {name: each.getsockname()[1] for name, each in free.items()}
-    hosts = dict.fromkeys(ports, "127.0.0.1") | {"hostess-proxy-inside": "198.18.213.1"}
-    return {
-        **{
-            f"/etc/systemd/system/{name}.socket.d/port.conf": f"[Socket]\nListenStream=\nListenStream={hosts[name]}:{port}\n"
-            for name, port in ports.items()
-        },
-        "/etc/hostess/daemon.env": "HOSTESS_API__LISTEN=127.0.0.1:0\nHOSTESS_ENGINE__URL=unix:///engine.sock\n",
-        "/var/lib/docker/.keep": "",
-    }
-
-
-def readme_steps() -> str:
-    """Return the command that the README has for the server, with our repository."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"On the server, as root:\n\n((?:    .*\n)+)", readme)
-    assert block
-    assert "REPOSITORY" in block[1]
-    return "set -e\n" + re.sub(r"^    ", "", block[1].replace("REPOSITORY", "/source"), flags=re.MULTILINE)
-
-
-@contextmanager
-def installed(folder: Path, image: str) -> Iterator[Booted]:
-    """Install as the README says; at the end everything of it in the engine is removed."""
-    source = folder / "source"
-    shutil.copytree(ROOT, source, ignore=LEFT_OUT)
-    options = ("--network", "host", "--volume", "/var/run/docker.sock:/engine.sock")
-    with a_booted_debian(*options, image=image) as system:
-        system.put(source, "/source")
-        for path, text in overrides().items():
-            system.write(text, path)
-        # The source becomes a repository, since the README clones one. The port of sshd is the machine's.
-        system.write(
-            "apt-get update -qq && apt-get install -y -qq git openssh-server\n"
-            "systemctl disable -q --now ssh\n"
-            "cd /source && git init -q && git add . \n"
-            "git -c user.name=a -c user.email=a@localhost commit -qm a\n",
-            "/before.sh",
-        )
-        system.execute("bash", "-e", "/before.sh")
-        system.write(readme_steps(), "/steps.sh")
-        try:
-            # The engine is outside; without this one would be installed.
-            system.execute("env", "DOCKER_HOST=unix:///engine.sock", "bash", "/steps.sh")
-            yield system
-        finally:
-            system.execute("hostess", "setup", "--remove", "--data", "--force", check=False)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
-    """Give an installation on Debian 12 that the tests share; each leaves it set up."""
-    with installed(tmp_path_factory.mktemp("source"), IMAGE) as system:
+    """Give an installation on Debian 12 that the tests share; each leaves it set up. Its data folder is the machine's outside."""
+    with a_shared_folder() as data, installed(tmp_path_factory.mktemp("source"), IMAGE, data) as system:
         yield system
-
-
-def instance_of(system: Booted) -> str:
-    """Return the id that everything of this installation is labelled with."""
-    status = json.loads(system.execute("hostess", "status", "--format", "json"))
-    return str(status["host"]["instance"])
-
-
-def objects_of(instance: str) -> list[str]:
-    """Return what the engine has of an installation."""
-    label = f"label=sh.hostess.instance={instance}"
-    listings = (("ps", "--all"), ("network", "ls"), ("volume", "ls"), ("image", "ls"))
-    return [each for words in listings for each in run("docker", *words, "--quiet", "--filter", label).stdout.split()]
-
-
-def fact(system: Booted, file: str, name: str) -> str:
-    """Return what daemon or proxy tell about themselves."""
-    return str(json.loads(system.execute("cat", f"/var/lib/hostess/run/{file}.json"))[name])
-
-
-def answer(system: Booted, project: str = "kept") -> str:
-    """Ask a deployed app through the proxy's port."""
-    port = fact(system, "proxy", "http").rpartition(":")[2]
-    program = (
-        "import sys, urllib.request as u; "
-        "print(u.urlopen(u.Request(sys.argv[1], headers={'Host': sys.argv[2]}), timeout=10).read().decode())"
-    )
-    return system.execute("python3", "-c", program, f"http://127.0.0.1:{port}/", HOST.format(project))
-
-
-def push(system: Booted, project: str) -> str:
-    """Push the smallest example as a new project; return what git said."""
-    address = fact(system, "daemon", "api")
-    system.write(
-        f"rm -rf /work && cp -r /source/examples/fastapi-minimal /work && cd /work && git init -q -b main && git add .\n"
-        "git -c user.name=a -c user.email=a@localhost commit -qm a\n"
-        f'git push "http://x:$(cat /var/lib/hostess/owner-token)@{address}/git/{project}.git" main\n',
-        "/push.sh",
-    )
-    return system.execute("bash", "-e", "/push.sh")
 
 
 def test_the_readme_leads_to_a_first_push_and_the_app_outlives_daemon_and_proxy(server: Booted) -> None:
@@ -135,16 +54,53 @@ def test_the_readme_leads_to_a_first_push_and_the_app_outlives_daemon_and_proxy(
     assert "first" in server.execute("hostess", "status")
 
 
-def test_debian_13(tmp_path: Path) -> None:
-    """The README's command leads to a first push on Debian 13, too, and doctor fails at nothing there."""
+@pytest.fixture(scope="module")
+def lost(server: Booted, tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    """Give what is left of a host: its bundle with the key, and what was there. Then the machine is set up anew."""
+    folder = tmp_path_factory.mktemp("lost")
+    stocked(server)
+    before = data(server)
+    public = server.execute("sh", "-c", f"hostess host key {KEY} 2>/dev/null")
+    server.execute("hostess", "host", "backup", "--to", public, "--output", BUNDLE)
+    code, said = recover(server)
+    assert (code, is_active(server)) == (7, ["active", "active"]), said
+    assert data(server) == before
+    for path in (BUNDLE, KEY):
+        server.fetch(path, folder)
+    program, instance = server.execute("readlink", "/usr/local/bin/hostess"), instance_of(server)
+    settings = remove_everything(server)
+    assert objects_of(instance) == []
+    for path, text in settings.items():
+        server.write(text, path)
+    server.execute(program, "setup")
+    return Lost(folder, instance, before)
+
+
+def test_a_lost_host_comes_back_on_debian_13(lost: Lost, tmp_path: Path) -> None:
+    """The README's command leads to a host on Debian 13, too; one more, killed at every turn, brings the lost one back there."""
     with installed(tmp_path, DEBIAN_13) as system:
-        assert "release v1 of first (production) is live" in push(system, "first")
-        assert '"hello":"world"' in answer(system, "first")
         assert "nothing to do" in system.execute("hostess", "setup")
+        for path in (BUNDLE, KEY):
+            system.put(lost.folder / Path(path).name, path, "600")
+        system.execute("hostess", "host", "key", "/root/other.txt")
+        code, said = recover(system, key="/root/other.txt")
+        assert (code, is_active(system)) == (1, ["active", "active"]), said
+
+        for moment in ("before put", "in put", "after rebuilt", "before swap"):
+            code, said = recover(system, killed_at=moment)
+            assert code == 128 + signal.SIGKILL, said
+            if moment == "in put":
+                system.execute("systemctl", "start", "hostess", check=False)  # as the next boot would
+                assert "recover` again" in system.execute("journalctl", "--no-pager", "--unit", "hostess")
+        code, said = recover(system)
+
+        assert code == 0, said
+        assert "2 environments serve again" in said
+        assert (instance_of(system), is_active(system)) == (lost.instance, ["active", "active"])
+        assert data(system) == lost.data
         system.execute("hostess", "doctor")
-        instance = instance_of(system)
         system.execute("hostess", "setup", "--remove", "--data", "--force")
-        assert objects_of(instance) == []
+        assert objects_of(lost.instance) == []
 
 
 def test_a_reload_replaces_the_proxys_program(server: Booted) -> None:
@@ -160,21 +116,6 @@ def test_a_reload_replaces_the_proxys_program(server: Booted) -> None:
     until(lambda: fact(server, "proxy", "pid") != after)
     server.execute("systemctl", "start", "hostess-proxy.service")  # returns when the next one accepts connections
     assert server.execute("systemctl", "is-active", "hostess-proxy.service") == "active"
-
-
-def is_well(system: Booted) -> None:
-    """Have an app deployed, unless there is one, and see that it answers."""
-    if "kept" not in system.execute("hostess", "projects", "list"):
-        push(system, "kept")
-    assert '"hello":"world"' in answer(system)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Return when something holds."""
-    give_up = time.monotonic() + 180
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.2)
 
 
 NEXT = r"""
@@ -230,10 +171,10 @@ def test_a_second_setup_has_nothing_to_do(server: Booted) -> None:
     assert "nothing to do" in server.execute("hostess", "setup")
 
     server.execute("rm", "/etc/ssh/sshd_config.d/hostess.conf")
-    server.execute("chmod", "777", "/var/lib/hostess")
+    server.execute("chmod", "777", server.data)
     said = server.execute("hostess", "setup")
     assert re.findall(r"^\[\d/3\] (\w+)", said, re.MULTILINE) == ["write", "make", "check"]
-    assert server.execute("stat", "--format=%a", "/var/lib/hostess") == "711"
+    assert server.execute("stat", "--format=%a", server.data) == "711"
     assert "hostess-ssh keys" in server.execute("sshd", "-T", "-C", "user=hostess,host=h,addr=192.0.2.1")
     assert (fact(server, "daemon", "pid"), fact(server, "proxy", "pid")) == before
 
@@ -285,23 +226,43 @@ def test_sshd_is_never_left_broken(server: Booted) -> None:
     assert "hostess.conf" in server.execute("ls", "/etc/ssh/sshd_config.d")
 
 
+def test_an_sshd_that_its_socket_starts(server: Booted) -> None:
+    """Where no sshd runs before somebody comes, as on Ubuntu 24.04, doctor knows that one will, and who comes is asked of the daemon."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server.write(f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n", "/etc/systemd/system/ssh.socket.d/x.conf")
+    server.execute("systemctl", "daemon-reload")
+    server.execute("systemctl", "start", "ssh.socket")
+    server.execute("rm", "-rf", "/run/sshd", "/root/.ssh/comes", "/root/.ssh/comes.pub")
+    found = json.loads(server.execute("hostess", "doctor", "-o", "json"))
+    server.execute("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/comes")
+    server.execute("hostess", "keys", "add", "comes", "/root/.ssh/comes.pub")
+    words = ("-o", "StrictHostKeyChecking=no", "-i", "/root/.ssh/comes", "-p", str(port), "hostess@127.0.0.1")
+    said = server.execute("ssh", *words, check=False)
+    server.execute("systemctl", "stop", "ssh.socket")
+    server.execute("mkdir", "-p", "/run/sshd")
+
+    assert "ssh.socket starts it" in next(each["what"] for each in found if each["topic"] == "git over SSH")
+    assert "Hostess gives no shell" in said
+
+
 def test_upgrade_and_downgrade_under_load(server: Booted, tmp_path: Path) -> None:
     """A newer version takes over, and the older one again, while a client keeps asking: each request is answered by the app."""
     is_well(server)
     make_next(server)
     port = int(fact(server, "proxy", "http").rpartition(":")[2])
     before = fact(server, "daemon", "version")
-    with load(("127.0.0.1", port), HOST.format("kept"), tmp_path / "seen", rate=100) as asked:
+    with load(("127.0.0.1", port), HOST.format("kept", "api"), tmp_path / "seen", rate=100) as asked:
         server.execute("env", "DOCKER_HOST=unix:///engine.sock", "/source-next/scripts/install")
         assert fact(server, "daemon", "version") == "0.99.0"
-        until(lambda: '"next"' in server.execute("cat", "/var/lib/hostess/proxy/table.json"))
+        until(lambda: '"next"' in server.execute("cat", f"{server.data}/proxy/table.json"))
         upgraded_at = asked.answered()
         upgraded = server.execute("cat", f"/proc/{fact(server, 'proxy', 'pid')}/cmdline")
         server.execute(f"/opt/hostess/{before}/bin/hostess", "setup")
         assert fact(server, "daemon", "version") == before
         seen = asked.end()
 
-    assert '"next"' not in server.execute("cat", "/var/lib/hostess/proxy/table.json")
+    assert '"next"' not in server.execute("cat", f"{server.data}/proxy/table.json")
     assert upgraded.startswith("/opt/hostess/0.99.0/bin/python")
     assert min(upgraded_at, len(seen) - upgraded_at) > 100
     assert [each for each in seen if each.status != 200] == []
@@ -309,12 +270,52 @@ def test_upgrade_and_downgrade_under_load(server: Booted, tmp_path: Path) -> Non
 
 
 def test_a_reboot_brings_everything_back(server: Booted) -> None:
-    """After a reboot daemon, proxy and app are there without anybody's doing."""
+    """After a reboot, which ends every app and gives its address to another, all is there without anybody's doing, in order."""
     is_well(server)
-    server.reboot()
+    ours = ("--quiet", "--filter", f"label=sh.hostess.instance={instance_of(server)}")
+    server.execute("systemctl", "stop", "hostess.service")
+    run("docker", "kill", *run("docker", "ps", *ours).stdout.split())
+    networks = run("docker", "network", "ls", *ours).stdout.split()
+    options = ("--detach", "--label", "hostess.test=booted", "hostess-test/echo:1")
+    others = [run("docker", "run", "--network", each, *options).stdout.strip() for each in networks]
+    try:
+        server.reboot()
+        until(lambda: is_active(server) == ["active", "active"])
+        until(lambda: '"hello":"world"' in answer(server, check=False))
 
-    assert server.execute("systemctl", "is-active", "hostess", "hostess-proxy").split() == ["active", "active"]
-    assert '"hello":"world"' in answer(server)
+        units = ("hostess-proxy.socket", "hostess-proxy", "hostess")
+        shown = [
+            server.execute("systemctl", "show", "--value", "-p", "ActiveEnterTimestampMonotonic", each)
+            for each in units
+        ]
+        assert sorted(shown, key=int) == shown
+        server.execute("hostess", "doctor")
+    finally:
+        run("docker", "rm", "--force", *others)
+
+
+def test_a_proxy_that_is_restarted_refuses_nobody(server: Booted) -> None:
+    """While the proxy is stopped and started, connections wait for it, each new one; nobody is refused."""
+    is_well(server)
+    address = fact(server, "proxy", "http")
+    asked = Request(f"http://{address}/", headers={"Host": HOST.format("kept", "api")})
+    over = threading.Event()
+
+    def ask() -> list[int]:
+        seen = []
+        while not over.is_set():
+            with urlopen(asked, timeout=30) as answered:
+                seen.append(answered.status)
+        return seen
+
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(ask)
+        try:
+            for verb in ("restart", "stop", "start", "restart"):
+                server.execute("systemctl", verb, "hostess-proxy.service")
+        finally:
+            over.set()
+    assert set(asking.result()) == {200}
 
 
 def test_removing_leaves_data_which_the_next_setup_takes_up(server: Booted) -> None:
@@ -331,18 +332,53 @@ def test_removing_leaves_data_which_the_next_setup_takes_up(server: Booted) -> N
     assert '"hello":"world"' in answer(server)
 
 
+def test_another_program_that_has_the_port_is_named(server: Booted) -> None:
+    """Setup names the program that has the port and the unit that it is of, and goes on when that has ended."""
+    port = fact(server, "proxy", "http").rpartition(":")[2]
+    server.execute("systemctl", "stop", "hostess-proxy.service", "hostess-proxy.socket")
+    server.execute("systemd-run", "--unit=nginx", "python3", "-m", "http.server", "--bind", "127.0.0.1", port)
+    until(lambda: "LISTEN" in server.execute("ss", "-Hltn", f"sport = :{port}"))
+    said = server.execute("hostess", "setup", check=False)
+    server.execute("systemctl", "stop", "nginx")
+
+    assert re.search(rf"python3 \(process \d+\) has port {port}, which the proxy needs", said), said
+    assert "systemctl disable --now nginx.service; then run `hostess setup` again" in said
+    server.execute("hostess", "setup")
+    is_well(server)
+
+
+def test_a_setup_that_is_killed_goes_on(server: Booted) -> None:
+    """Killed with -9 after one step, then after two, and so on, the same command ends a removal and a setup, and nothing is lost."""
+    is_well(server)
+    for words, last in (("setup --remove", "left as they are"), ("setup", "finds nothing that fails")):
+        deaths = 0
+        code, said = 128 + signal.SIGKILL, ""
+        while code == 128 + signal.SIGKILL:
+            deaths += 1
+            code, said = coded(server, f"{mortal('setup', str(deaths))} {words}")
+        assert (code, last in said, deaths > 3) == (0, True, True), said
+    assert is_active(server) == ["active", "active"]
+    assert '"hello":"world"' in answer(server)
+
+
 def test_removing_everything(server: Booted) -> None:
     """After `--remove --data` the engine has nothing of the installation, and the host neither data nor users; setup begins anew."""
     is_well(server)
     program = server.execute("readlink", "/usr/local/bin/hostess")
     instance = instance_of(server)
-    kept = server.execute("cat", "/etc/hostess/daemon.env")
-    server.execute("hostess", "setup", "--remove", "--data", "--force")
+    settings = remove_everything(server)
 
     assert objects_of(instance) == []
     assert "hostess" not in server.execute("getent", "passwd", check=False)
-    assert "cannot access" in server.execute("ls", "/var/lib/hostess", "/etc/hostess", check=False)
-    server.write(kept, "/etc/hostess/daemon.env")
+    assert server.execute("ls", "--almost-all", server.data) == ""  # a disk of its own is emptied
+    assert "cannot access" in server.execute("ls", "/etc/hostess", check=False)
+    server.execute("useradd", "--create-home", "hostess")
+    said = server.execute(program, "setup", check=False)
+    server.execute(program, "setup", "--remove", "--data", "--force")
+    server.execute("userdel", "--remove", "hostess")  # it is still there
+    assert "hostess is somebody's account on this host" in said
+    for path, text in settings.items():
+        server.write(text, path)
     server.execute(program, "setup", "--base-domain", "apps.example.com", "--no-start")
     assert server.execute("systemctl", "is-active", "hostess", check=False) == "inactive"
     assert "start hostess.service" in server.execute(program, "setup")
