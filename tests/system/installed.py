@@ -157,6 +157,18 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+def push_again(system: Booted, project: str) -> str:
+    """Push one commit more to a project; return what git said."""
+    address = fact(system, "daemon", "api")
+    system.write(
+        f'rm -rf /again && git clone -q "http://x:$(cat {system.data}/owner-token)@{address}/git/{project}.git" /again\n'
+        "cd /again && echo more >more.txt && git add .\n"
+        "git -c user.name=a -c user.email=a@localhost commit -qm b && git push origin main\n",
+        "/again.sh",
+    )
+    return system.execute("bash", "-e", "/again.sh")
+
+
 def remove_everything(system: Booted) -> dict[str, str]:
     """Remove the installation with its data; return the settings that it had, by path."""
     paths = ("/etc/hostess/config.toml", "/etc/hostess/daemon.env")

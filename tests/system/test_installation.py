@@ -25,6 +25,7 @@ from tests.system.installed import (
     mortal,
     objects_of,
     push,
+    push_again,
     remove_everything,
     until,
 )
@@ -99,6 +100,8 @@ def test_a_lost_host_comes_back_on_debian_13(lost: Lost, tmp_path: Path) -> None
         assert (instance_of(system), is_active(system)) == (lost.instance, ["active", "active"])
         assert data(system) == lost.data
         system.execute("hostess", "doctor")
+        assert "nothing to do" in system.execute("hostess", "setup")
+        assert "release v2 of kept (production) is live" in push_again(system, "kept")
         system.execute("hostess", "setup", "--remove", "--data", "--force")
         assert objects_of(lost.instance) == []
 
