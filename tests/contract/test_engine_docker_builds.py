@@ -101,14 +101,14 @@ async def test_a_docker_client_has_the_logins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["secret,id=token", "secret,id=token,required=true", "ssh"])
-async def test_builds_are_handed_no_secrets(bench: Bench, kind: str) -> None:
-    """A step that wants a secret, or an SSH agent, fails in a sentence that says what to do instead; it does not run without."""
+async def test_builds_are_handed_nothing_unasked(bench: Bench, kind: str) -> None:
+    """Without a session a step that wants a secret, or an SSH agent, fails in a sentence; it does not run without."""
     with refusal("build-failed") as raised:
         await bench.build(
             {"Dockerfile": f"FROM busybox:1\nRUN --mount=type={kind} echo it-ran-without\n"}, no_cache=True
         )
 
-    assert "`--mount=type=secret` and `--mount=type=ssh` are not offered here" in raised.value.what
+    assert "it mounts a secret that build.secrets does not name, or an SSH agent" in raised.value.what
     assert "hostess registry login" in raised.value.remedy
 
 

@@ -1,7 +1,7 @@
 """How the fake engine builds: it reads the Dockerfile of the context and understands as much of it as tests need.
 
 FROM names an image that the engine has (also by an ARG before it); ENV, ENTRYPOINT and CMD change what is inherited; COPY checks
-that the files are there; RUN runs what the fake shell knows and believes that all else works.
+that the files are there; RUN runs what the fake shell knows and believes that all else works; it needs a session where it mounts a secret.
 """
 
 import asyncio
@@ -139,6 +139,12 @@ async def ran(command: str, order: BuildOrder, step: str, say: Say) -> None:
         written.append(text)
         say(f"  {text}")
 
+    mounts = re.findall(r"--mount=type=secret,id=(\w+)\S* ", command)
+    if mounts and order.secrets is None:
+        raise failed(order, "no active sessions", step)
+    missing = [name for name in mounts if order.secrets and name not in order.secrets.values]
+    if missing and ",required=true" in command:
+        raise failed(order, f"secret {missing[0]} not found: not found", step)
     if not command.startswith(KNOWN):
         return
     code = await shell(Box(argv=("sh", "-c", command), env=order.args, address="", write=write))

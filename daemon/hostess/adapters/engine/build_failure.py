@@ -8,6 +8,7 @@ from hostess.domain.problem import Problem
 EXIT = re.compile(r"exit code: (\d+)")
 NAMES_IMAGE = re.compile(r"(?:load metadata for|resolve image config for|FROM) (?:docker-image://)?(\S+)")
 PARSE = re.compile(r"parse error(?: on)?(?: line (\d+))?:? *(.*)")
+NO_SECRET = re.compile(r"secret (\S+?):? not found")
 ABSENT = re.compile(r'"([^"]+)"(?:: | )not found')
 NO_DOCKERFILE = re.compile(r"failed to read dockerfile|failed to load dockerfile")
 NOT_THERE = re.compile(
@@ -86,11 +87,18 @@ def about_file(failure: Failure) -> Problem:
         line = f" line {parse[1]}" if parse[1] else ""
         what = f"the build failed: {failure.dockerfile}{line}: {parse[2]}"
     elif "no active sessions" in failure.message:
-        what = f"the build failed at {failure.step}: `--mount=type=secret` and `--mount=type=ssh` are not offered here"
-        remedy = (
-            "read what the step needs at run time from `env`, commit private packages, or begin with a private image that has "
-            "them, after `hostess registry login`"
+        what = (
+            f"the build failed at {failure.step}: it mounts a secret that build.secrets does not name, or an SSH agent"
         )
+        remedy = (
+            "name the secret in build.secrets; an SSH agent is not offered here: fetch with a token, commit private packages, or "
+            "begin with a private image that has them, after `hostess registry login`"
+        )
+    elif secret := NO_SECRET.search(failure.message):
+        what = (
+            f"the build failed at {failure.step}: it mounts the secret {secret[1]}, which build.secrets does not name"
+        )
+        remedy = "name it in build.secrets in hostess.yml"
     elif "no space left on device" in failure.message.lower():
         what = f"the build failed at {failure.step or 'a step'}: the disk is full"
         remedy = "free some disk (hostess gc), then push again"

@@ -9,6 +9,7 @@ from hostess.domain.ports.certificates import CertificateStore
 from hostess.domain.ports.challenge_probe import ChallengeProbe, Heard
 from hostess.domain.ports.engine import (
     BuildOrder,
+    BuildSecrets,
     Container,
     ContainerEvent,
     ContainerSpec,
@@ -66,6 +67,7 @@ __all__ = [
     "AuthorityError",
     "BackupRecords",
     "BuildOrder",
+    "BuildSecrets",
     "Called",
     "CanaryTargets",
     "CertificateStore",

@@ -92,10 +92,18 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildSecrets:
+    """What a build may read while it runs, id -> value. Steps of a build are never taken from the cache of another *owner*."""
+
+    owner: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class BuildOrder:
     """One image to build. *context* yields the build context as a tar stream (uncompressed), in chunks, on a worker thread.
 
-    *dockerfile* is its path inside the context. *memory* in bytes, *cpus* in cores.
+    *dockerfile* is its path inside the context. *memory* in bytes, *cpus* in cores. *secrets*: None where its Dockerfile asks for none.
     """
 
     tag: str
@@ -107,6 +115,7 @@ class BuildOrder:
     memory: int
     timeout: timedelta
     no_cache: bool = False
+    secrets: BuildSecrets | None = None
 
 
 @dataclass(frozen=True, slots=True)
