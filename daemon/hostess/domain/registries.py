@@ -90,7 +90,7 @@ def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
     front_end = _front_end(dockerfile)
     found: dict[str, None] = {front_end: None} if front_end else {}
     begun = False
-    for words in _instructions(dockerfile):
+    for words in instructions(dockerfile):
         match words[0].upper(), words[1:]:
             case "ARG", [text, *_] if not begun:
                 name, given, default = text.partition("=")
@@ -135,8 +135,8 @@ def _sources(words: Iterable[str]) -> Iterator[str]:
             yield from (part.removeprefix("from=") for part in value.split(",") if re.match(r"from=.", part))
 
 
-def _instructions(dockerfile: str) -> Iterator[list[str]]:
-    """Yield the words of each instruction that may name an image; lines that end in a backslash go on."""
+def instructions(dockerfile: str) -> Iterator[list[str]]:
+    """Yield the words of each instruction that may name an image or a secret; lines that end in a backslash go on."""
     joined = re.sub(r"\\[ \t]*\r?\n(?:[ \t]*#[^\n]*\n)*", " ", dockerfile)
     for line in joined.splitlines():
         # Words take time that grows with their square; what names an image comes first.

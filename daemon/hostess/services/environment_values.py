@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hostess.domain import names
+from hostess.domain.hostess_yml.build_secrets import refuse_absent
 from hostess.domain.hostess_yml.references import Reference, RefersTo, needed_secrets, properties, resolve_env
 from hostess.domain.hostess_yml.stack import Job, Service, Stack
 from hostess.domain.ports import Redactor
@@ -54,6 +55,20 @@ class EnvironmentValues:
                 f"hostess.yml needs {'a secret' if len(missing) == 1 else 'secrets'} that {environment} does not have: {names}",
                 remedy=f"add {'it' if len(missing) == 1 else 'them'}, then push again:\n{commands}",
             )
+
+    async def build_secrets(
+        self, project: str, environment: str, stack: Stack, text: str, name: str
+    ) -> dict[str, dict[str, str]]:
+        """Return service or job -> id -> value of what builds are handed; InvalidStack, for the file *name*, where one is not there."""
+        present = await self._secrets.values(project, environment)
+        self._redactor.learn(present.values())
+        refuse_absent(stack, text, name, present, environment)
+        parts: list[Service | Job] = [*stack.services.values(), *stack.jobs.values()]
+        return {
+            part.name: {identity: present[secret] for identity, secret in part.build.secrets.items()}
+            for part in parts
+            if part.build is not None
+        }
 
     async def resolve(self, stack: Stack, context: Context) -> dict[str, dict[str, str]]:
         """Return name -> variable -> value for every service that is not a database, and for every job."""

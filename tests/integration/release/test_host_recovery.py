@@ -29,18 +29,18 @@ STACK = """version: "1.0"
 services:
   web:
     type: custom
-    build: {source: .}
+    build: {source: ., secrets: [MARK]}
     ports: [8000]
     visibility: public
     health: {http: /health, interval: 1s, retries: 3}
     env: {MARK: "${secret:MARK}"}
   site: {type: static, source: public}
 jobs:
-  seed: {build: {source: .}, command: [/echo, exit, "0"], run: once}
+  seed: {build: {source: ., secrets: [MARK]}, command: [/echo, exit, "0"], run: once}
 """
 FILES = {
     "hostess.yml": STACK,
-    "Dockerfile": "FROM plain:1\nENV VERSION=7\n",
+    "Dockerfile": "FROM plain:1\nRUN --mount=type=secret,id=MARK,required=true make\nENV VERSION=7\n",
     ".dockerignore": "public\n*.txt\n",
     "public/index.html": "the site",
 }
@@ -120,6 +120,9 @@ async def test_an_empty_host_serves_what_the_lost_one_did(tmp_path: Path, key: K
         assert found is not None
         assert (found.done, found.failed) == (("shop/production",), {}), said
         assert await new.get(WEB) == "200 7"
+        assert [dict(each.secrets.values) for each in new.engine.orders if each.secrets] == [
+            {"MARK": "the-secret-mark"}
+        ]
         live = await new.live("shop")
         assert live is not None
         assert (live.number, live.commit, await new.journal.instance()) == (before.number, before.commit, instance)

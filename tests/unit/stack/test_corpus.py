@@ -115,13 +115,3 @@ def test_problem_that_carries_the_mistakes() -> None:
     assert str(problem) == "hostess.yml has 2 mistakes"
     assert problem.serving == "v3 still serves"
     assert problem.mistakes == caught.value.mistakes
-
-
-def test_what_builds_are_not_handed_is_told_with_what_does_without() -> None:
-    """Build secrets are known elsewhere: the mistake says that there are none here, and what to do."""
-    with pytest.raises(InvalidStack) as caught:
-        parse("services: {api: {type: custom, build: {source: ., secrets: [TOKEN]}}}")
-
-    [mistake] = caught.value.mistakes
-    assert "builds are handed no secrets" in mistake.hint
-    assert "hostess registry login" in mistake.hint

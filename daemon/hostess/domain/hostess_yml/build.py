@@ -189,7 +189,10 @@ def _environment(name: str, part: EnvironmentPart) -> Environment:
 
 
 def _build(part: BuildPart | None) -> Build | None:
-    return Build(part.source, part.dockerfile or "Dockerfile", part.args or {}) if part else None
+    if part is None:
+        return None
+    secrets = part.secrets if isinstance(part.secrets, dict) else {name: name for name in part.secrets or ()}
+    return Build(part.source, part.dockerfile or "Dockerfile", part.args or {}, secrets)
 
 
 def _files(parts: list[FilePart] | None) -> tuple[File, ...]:

@@ -62,10 +62,16 @@ Waits = Annotated[Condition, choice(Condition)]
 Toggle = Annotated[Switch, choice(Switch)]
 
 
-_NO_SECRETS = (
-    "builds are handed no secrets and no SSH agent: read them at run time from env, commit private packages, "
+_NO_AGENT = (
+    "builds are handed no SSH agent: fetch with a token that build.secrets names, commit private packages, "
     "or begin with a private image that has them, after hostess registry login"
 )
+
+BuildSecretsForm = Annotated[
+    Annotated[list[stack_values.SecretName], Tag(SHORT)]
+    | Annotated[dict[stack_values.ItemName, stack_values.SecretName], Tag(FULL)],
+    Discriminator(_listing, custom_error_type="form", custom_error_message="needs a list of secrets or a mapping"),
+]
 
 
 class BuildPart(Part):
@@ -73,8 +79,13 @@ class BuildPart(Part):
 
     shorthand: ClassVar[str] = "source"
     stand_ins: ClassVar[dict[str, str]] = {"source": "."}
-    instead: ClassVar[dict[str, str]] = {"context": "source", "path": "source", "arguments": "args"}
-    without: ClassVar[dict[str, str]] = {"secrets": _NO_SECRETS, "secret": _NO_SECRETS, "ssh": _NO_SECRETS}
+    instead: ClassVar[dict[str, str]] = {
+        "context": "source",
+        "path": "source",
+        "arguments": "args",
+        "secret": "secrets",
+    }
+    without: ClassVar[dict[str, str]] = {"ssh": _NO_AGENT}
 
     source: Annotated[RelativePath, about("The build context: a folder, relative to hostess.yml.", example="./backend")]
     dockerfile: Annotated[
@@ -88,6 +99,15 @@ class BuildPart(Part):
             "arguments stay in the image.",
             otherwise="none",
             example={"NODE_ENV": "production"},
+        ),
+    ] = None
+    secrets: Annotated[
+        BuildSecretsForm | None,
+        about(
+            "Secrets of the environment that `RUN --mount=type=secret,id=NAME` can read while the image is made: their names, or "
+            "the ids of the Dockerfile with the names. They stay out of the image.",
+            otherwise="none",
+            example=["NPM_TOKEN"],
         ),
     ] = None
 

@@ -60,11 +60,15 @@ class Concurrency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """An image made from the pushed tree: *source* and *dockerfile* are relative, "/"-joined, without ".." (dockerfile below source)."""
+    """An image made from the pushed tree: *source* and *dockerfile* are relative, "/"-joined, without ".." (dockerfile below source).
+
+    *secrets*: id in the Dockerfile -> name of the secret.
+    """
 
     source: str
     dockerfile: str = "Dockerfile"
     args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

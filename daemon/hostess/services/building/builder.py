@@ -11,10 +11,21 @@ from weakref import WeakValueDictionary
 
 from hostess.domain import labels
 from hostess.domain.hostess_yml.stack import Build, Service
-from hostess.domain.ports import BuildOrder, Clock, Engine, EngineFacts, Journal, Meter, Railpack, Repositories
+from hostess.domain.ports import (
+    BuildOrder,
+    BuildSecrets,
+    Clock,
+    Engine,
+    EngineFacts,
+    Journal,
+    Meter,
+    Railpack,
+    Repositories,
+)
 from hostess.domain.ports.repositories import NO_FILES
 from hostess.domain.problem import Problem
 from hostess.domain.recognisers import dockerfiles
+from hostess.domain.recognisers.secret_mounts import wants_secrets
 from hostess.domain.registries import base_images
 from hostess.domain.releases.push import Say
 from hostess.domain.room import short_of, strained
@@ -31,11 +42,16 @@ PATIENCE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The tree that is built: *fresh* means `-o no-cache`."""
+    """The tree that is built: *fresh* means `-o no-cache`.
+
+    *secrets*: name of a service or job -> id -> value of what its build may read; they are those of *environment*.
+    """
 
     project: str
     commit: str
     fresh: bool = False
+    environment: str = ""
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 class Builder:
@@ -122,8 +138,20 @@ class Builder:
                 f"services.{name}.build: there is no {path} in the pushed commit",
                 remedy="commit a Dockerfile there, or name it in build.dockerfile",
             )
-        key = digest(source.project, context, build.dockerfile, sorted(build.args.items()))
-        return Work(name, key, build.source, build.dockerfile, args=build.args)
+        text = await self._repositories.read_file(source.project, source.commit, path, MOST_DOCKERFILE)
+        dockerfile = (text or b"").decode(errors="replace")
+        handed = wants_secrets(dockerfile, path, build.secrets, name) or bool(build.secrets)
+        told = sorted(build.args.items())
+        if handed:
+            # What was made with one environment's secrets is not given to another; none of the names can be an argument's.
+            told += [
+                ("environment:", source.environment),
+                *sorted((f"secret:{k}", v) for k, v in build.secrets.items()),
+            ]
+        key = digest(source.project, context, build.dockerfile, told)
+        owner = f"{await self._journal.instance()}/{source.project}/{source.environment}"
+        secrets = BuildSecrets(owner, source.secrets.get(name, {}))
+        return Work(name, key, build.source, build.dockerfile, args=build.args, secrets=secrets if handed else None)
 
     async def _generated(self, source: Source, service: Service, path: str) -> "Work":
         """Return the build by Railpack, or else by a Dockerfile that is written for what the folder holds."""
@@ -197,6 +225,7 @@ class Builder:
             memory=self._settings.memory or facts.memory // 2,
             timeout=self._settings.timeout,
             no_cache=source.fresh,
+            secrets=work.secrets,
         )
         try:
             if work.railpack:
@@ -263,6 +292,7 @@ class Work:
     lines: tuple[str, ...] = ()
     railpack: bool = False
     commanded: bool = False
+    secrets: BuildSecrets | None = None
 
 
 def _there(found: str | None, place: str, path: str) -> str:

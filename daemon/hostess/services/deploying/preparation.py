@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hostess.domain import labels
 from hostess.domain.environments import with_settings
@@ -36,12 +36,13 @@ Files = Mapping[str, tuple[int, str]]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A checked stack on its way to a release: nothing is built yet."""
+    """A checked stack on its way to a release: nothing is built yet. *build_secrets*: service or job -> id -> value."""
 
     stack: Stack
     text: str
     hosts: Hosts
     notes: tuple[str, ...] = ()
+    build_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 class Preparation:
@@ -95,20 +96,22 @@ class Preparation:
         kept = await self._journal.environment_settings(project)
         return with_settings(parse(raw, FILE), kept), raw.decode()
 
-    async def draft(self, deployment: Deployment, stack: Stack, text: str) -> Draft:
-        """Check everything that can be known before a build: bounds, unsupported parts, hosts, secrets."""
+    async def draft(self, deployment: Deployment, stack: Stack, text: str, *, builds: bool = True) -> Draft:
+        """Check everything that can be known before a build: bounds, unsupported parts, hosts, secrets (of builds where it *builds*)."""
         await self._repositories.check_tree(deployment.project, deployment.commit, TreeLimits())
         stack, notes = await self._databases.as_kept(deployment, stack_for(stack, deployment.environment))
         refuse_unsupported(stack)
         refuse_closed(stack, text, FILE, self._openable)
         hosts = await self._hosts.of(deployment, stack)
-        await self._values.check_secrets(deployment.project, deployment.environment, stack)
+        project, environment = deployment.project, deployment.environment
+        await self._values.check_secrets(project, environment, stack)
+        handed = await self._values.build_secrets(project, environment, stack, text, FILE) if builds else {}
         stack = await self._with_env_files(deployment, stack)
         for part in _parts(stack):
             await self._files(deployment, part)
         for service in stack.services.values():
             await self._asked.of(deployment, service)
-        return Draft(stack, text, hosts, tuple(notes))
+        return Draft(stack, text, hosts, tuple(notes), handed)
 
     async def _with_env_files(self, deployment: Deployment, stack: Stack) -> Stack:
         """Return the stack with the variables of `env_file` in `env`, as the text that they are."""
@@ -126,7 +129,7 @@ class Preparation:
         facts = await self._engine.facts()
         for notice in (*draft.notes, *above_host(draft.stack, facts.cpus, facts.memory)):
             say(f"       note: {notice}")
-        source = Source(deployment.project, deployment.commit, fresh=fresh)
+        source = _source(deployment, draft, fresh=fresh)
         images = await self._builder.images(source, buildable(draft.stack), say)
         sites: dict[str, StaticSite] = {}
         live = await self._journal.live(deployment.project, deployment.environment)
@@ -138,7 +141,7 @@ class Preparation:
 
     async def unbuilt(self, deployment: Deployment, draft: Draft) -> tuple[Release, tuple[str, ...]]:
         """Return what `from_draft` would, without building or numbering anything, and the services that are not built yet."""
-        source = Source(deployment.project, deployment.commit)
+        source = _source(deployment, draft)
         images = await self._builder.known(source, buildable(draft.stack))
         found = {name: image or "not built yet" for name, image in images.items()}
         env = await self._values.resolve(draft.stack, await self._context(deployment, draft))
@@ -161,7 +164,7 @@ class Preparation:
     ) -> Release:
         """Return the live release with today's secrets and credentials; who has none that changed is the same as before."""
         deployment = replace(deployment, commit=live.commit)
-        draft = await self.draft(deployment, parse(live.file, FILE), live.file)
+        draft = await self.draft(deployment, parse(live.file, FILE), live.file, builds=False)
         images = {name: workload.image for name, workload in live.workloads.items()}
         images |= {name: job.workload.image for name, job in live.jobs.items()}
         nonces = {**_restarts(live), **(restarted or {})}
@@ -195,7 +198,7 @@ class Preparation:
         outdated = await self._renewal.outdated(release)
         if outdated:
             deployment = replace(deployment, commit=release.commit)
-            draft = await self.draft(deployment, parse(release.file, FILE), release.file)
+            draft = await self.draft(deployment, parse(release.file, FILE), release.file, builds=False)
             today = await self._values.resolve(draft.stack, await self._context(deployment, draft))
             say(f"       {', '.join(outdated)}: with the passwords of databases of today, for they were rotated since")
             release = await self._renewal.renewed(release, outdated, today)
@@ -342,6 +345,10 @@ class Preparation:
 
 def _parts(stack: Stack) -> list[Service | Job]:
     return [*stack.services.values(), *stack.jobs.values()]
+
+
+def _source(deployment: Deployment, draft: Draft, *, fresh: bool = False) -> Source:
+    return Source(deployment.project, deployment.commit, fresh, deployment.environment, draft.build_secrets)
 
 
 def buildable(stack: Stack) -> dict[str, Service]:

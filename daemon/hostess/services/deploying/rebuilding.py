@@ -42,7 +42,9 @@ class Rebuilding:
         stack = stack_for(parse(live.file, FILE), live.environment)
         stack, _ = await self._databases.as_kept(self._as_deployment(live), stack)
         wanted = {name: part for name, part in buildable(stack).items() if name in live.workloads or name in live.jobs}
-        images = await self._builder.images(Source(live.project, live.commit), wanted, say)
+        handed = await self._values.build_secrets(live.project, live.environment, stack, live.file, FILE)
+        source = Source(live.project, live.commit, environment=live.environment, secrets=handed)
+        images = await self._builder.images(source, wanted, say)
         workloads = {name: self._with(live, workload, images) for name, workload in live.workloads.items()}
         jobs = {name: await self._job(live, job, images) for name, job in live.jobs.items()}
         for name, job in jobs.items():
