@@ -34,13 +34,14 @@ def plan(environment: str | None, remote: str, branch: str | None, form: str) ->
     branch = branch or _branch()
     if _git("status", "--porcelain").strip():
         tell("note: there are changes that are not committed; they are not part of this plan")
-    lines = _asked(remote, branch, environment)
+    lines, code = _asked(remote, branch, environment)
     found = next((line.removeprefix(PLAN) for line in lines if line.startswith(PLAN)), None)
     if found is None and UP_TO_DATE in lines:
         tell(f"nothing to push: {remote} has this commit as {branch} already")
         found = json.dumps({"project": None, "environment": environment, "commit": None, "changes": []})
     if found is None:
-        raise Failure("no plan could be made", exit_code=FAILED, tail=tuple(line for line in lines if line))
+        said = tuple(line for line in lines if line) or (f"git push ended with {code} and said nothing",)
+        raise Failure("no plan could be made", exit_code=FAILED, tail=said)
     for line in lines:
         tell(line if "note: " in line else "")
     _show(json.loads(found), form)
@@ -57,8 +58,8 @@ def _show(found: dict[str, Any], form: str) -> None:
         click.echo(f"{each['verb']:<8} {each['service']}{detail}")
 
 
-def _asked(remote: str, branch: str, environment: str | None) -> list[str]:
-    """Return what git said, without its own marks."""
+def _asked(remote: str, branch: str, environment: str | None) -> tuple[list[str], int]:
+    """Return what git said, without its own marks, and how it ended."""
     chosen = ["-o", f"env={environment}"] if environment else []
     words = ["push", "--no-verify", "-o", "dry-run=json", *chosen, remote, f"HEAD:refs/heads/{branch}"]
     try:
@@ -67,7 +68,7 @@ def _asked(remote: str, branch: str, environment: str | None) -> list[str]:
         )
     except subprocess.TimeoutExpired:
         raise Failure(f"{remote} did not answer within {WITHIN:.0f} s", exit_code=TIMED_OUT) from None
-    return [line.removeprefix(REMOTE).rstrip() for line in asked.stderr.splitlines()]
+    return [line.removeprefix(REMOTE).rstrip() for line in asked.stderr.splitlines()], asked.returncode
 
 
 def _branch() -> str:

@@ -211,11 +211,14 @@ class SocketRouter:
     def _listener(self, scheme: str) -> "Listener | None":
         """Return how the proxy is reached from this host by a scheme; None when it is not. Problem "proxy-unreachable"."""
         try:
-            host, _, text = str(json.loads(self._facts.read_text(encoding="utf-8")).get(scheme) or "").rpartition(":")
+            facts = json.loads(self._facts.read_text(encoding="utf-8"))
+            # A proxy that is older than the daemon says nothing of databases.
+            said = facts[scheme] if scheme in {"http", "https"} else facts.get(scheme)
+            host, _, text = str(said or "").rpartition(":")
             if not text:
                 return None
             port = int(text)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise unreachable(error) from error
         host = host.strip("[]")
         address = "127.0.0.1" if host in {"", "0.0.0.0", "::", "*"} else host  # noqa: S104 -- compared, not bound
