@@ -57,6 +57,20 @@ async def test_a_prune_that_fails_undoes_nothing(tmp_path: Path) -> None:
         assert (tmp_path / made.path).is_file()
 
 
+@pytest.mark.parametrize(("runs", "version"), [("", "16"), ("sha256:later", "")])
+async def test_a_server_that_is_not_the_live_one_yet(tmp_path: Path, runs: str, version: str) -> None:
+    """One that is taken while an upgrade hands over says which image it is really of."""
+    workload = replace(TARGET.workload, image="sha256:live", version="16")
+    container = replace(TARGET.container, image=runs or workload.image)
+    async with a_journal(tmp_path) as journal:
+        await journal.put_archive(ARCHIVE)
+        bases = of(journal, FolderArtefacts(tmp_path), StandInEngine())
+        await bases.look(replace(TARGET, workload=workload, container=container), CHAIN)
+        await bases._running.settled()
+
+        assert [(base.image, base.version) for base in await journal.bases()] == [(container.image, version)]
+
+
 async def test_one_that_hangs_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that takes too long has failed, and is in the way of no other."""
     monkeypatch.setattr(base_backups, "LONGEST", 0.01)

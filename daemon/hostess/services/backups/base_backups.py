@@ -54,13 +54,15 @@ class BaseBackups:
         self._looked[key] = chain, now
         kept = await self._journal.kept(*place)
         if kept.archive is not None and wants_base(kept, now):
+            # While an upgrade hands over, the server that runs may be of another major than what is live.
+            same = target.container.image == target.workload.image
             base = Base(
                 new_id(now, self._clock.token(48)),
                 *place,
                 started_at=now,
                 chain=kept.archive.chain,
-                image=target.workload.image,
-                version=target.workload.version,
+                image=target.container.image,
+                version=target.workload.version if same else "",
             )
             await self._journal.put_base(base)
             self._running.begin(key, self._carried_out(target, base))
