@@ -22,7 +22,7 @@ _CUT = str.maketrans({'"': '\\"', "\\": "\\\\", "]": "\\]"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A drain's URL, taken apart. *key* tells drains apart where the URL, which may hold a secret, has no business."""
+    """A drain's URL, taken apart: it may hold a secret, and is shown without."""
 
     scheme: str
     host: str

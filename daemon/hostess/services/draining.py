@@ -91,6 +91,7 @@ class Draining:
         self._read: dict[str, datetime] = {}
         """How far each container's log was read in this life."""
         self._written = ""
+        self._unsaved = False
         self._looked = clock.now()
 
     async def run(self) -> None:
@@ -110,8 +111,7 @@ class Draining:
                         log.debug("what runs is not known right now: %s", problem)
                     await self._clock.sleep(LOOK_AGAIN)
         finally:
-            with suppress(Problem):
-                await asyncio.shield(self._save())
+            await asyncio.shield(self._try_to_save())
             await asyncio.gather(*(way.drain.close() for way in self._ways), return_exceptions=True)
 
     # ---- reading -----------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Draining:
             await self._tell("drain.back", f"the drain {way.drain.target} takes lines again; {lost} were dropped")
 
     async def _tell(self, kind: str, message: str) -> None:
-        with suppress(Problem):
+        with suppress(Problem):  # a full disk: it is in the daemon's log already
             await self._journal.tell(kind, message, self._clock.now())
 
     def _hidden(self, batch: Sequence[Drained]) -> list[Drained]:
@@ -215,11 +215,18 @@ class Draining:
 
     async def _save_now_and_then(self) -> None:
         while True:
-            try:
-                await self._save()
-            except Problem as problem:
-                log.debug("how far drains have come is not written down: %s", problem)
+            await self._try_to_save()
             await self._clock.sleep(SAVE_EVERY)
+
+    async def _try_to_save(self) -> None:
+        try:
+            await self._save()
+        except Problem as problem:  # a full disk
+            if not self._unsaved:
+                log.warning("how far drains have come is not written down, so lines may be sent twice: %s", problem)
+            self._unsaved = True
+        else:
+            self._unsaved = False
 
     async def _save(self) -> None:
         """Write down how far each drain has come; a container that is first seen later is sent from then on."""
