@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -10,17 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.host import Host, a_host, a_repository, docker, until
-from tests.system.sources import only, pushed
+from tests.system.host import Host, a_host, a_repository, until
+from tests.system.moments import STACK, psql, reachable, restore, windows, write
+from tests.system.sources import pushed
 
-STACK = """version: "1.0"
-services:
-  database:
-    type: postgres
-    resources: small
-    special: {version: 16}
-    backups: {schedule: "0 3 1 1 *", retention: 7, pitr: true}
-"""
 NOWHERE = f"sha256:{'0' * 64}"
 
 
@@ -34,12 +26,6 @@ def shop(tmp_path: Path) -> Iterator[Host]:
         yield host
 
 
-def psql(host: Host, sql: str) -> str:
-    """Ask PostgreSQL."""
-    words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "database", "-c", sql]
-    return docker("exec", only(host, "shop", "database"), *words).strip()
-
-
 def major(host: Host) -> int:
     """Return the major of the server that runs."""
     return int(psql(host, "SHOW server_version_num")) // 10000
@@ -47,20 +33,9 @@ def major(host: Host) -> int:
 
 def written(host: Host, word: str) -> str:
     """Let the table have one row with that word alone; return a moment after it, when that can be recovered to."""
-    psql(host, f"BEGIN; DELETE FROM data; INSERT INTO data VALUES ('{word}'); COMMIT")
-    moment = psql(host, "SELECT clock_timestamp()")
-    until(
-        lambda: any(begin <= datetime.fromisoformat(moment) <= end for begin, end in windows(host)), 90, "it to be kept"
-    )
+    moment = write(host, word)
+    until(lambda: reachable(host, moment), 90, "it to be kept")
     return moment
-
-
-def windows(host: Host) -> list[tuple[datetime, datetime]]:
-    """Return the moments that can be recovered to."""
-    listed = host.hostess("backups", "list", "-p", "shop", "-o", "json")
-    assert listed.returncode == 0, listed.stderr + host.log()
-    found = json.loads(listed.stdout)["recoverable"].get("database", [])
-    return [(datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"])) for each in found]
 
 
 def restored(host: Host, moment: str) -> str:
@@ -68,11 +43,6 @@ def restored(host: Host, moment: str) -> str:
     done = restore(host, moment)
     assert done.returncode == 0, done.stderr + host.log()
     return psql(host, "SELECT word FROM data")
-
-
-def restore(host: Host, moment: str) -> subprocess.CompletedProcess[str]:
-    """Restore to a moment."""
-    return host.hostess("backups", "restore", "database", "--to", moment, "--force", "--no-safety-backup", "-p", "shop")
 
 
 def test_moments_around_an_upgrade_and_a_restore(shop: Host) -> None:
@@ -87,7 +57,8 @@ def test_moments_around_an_upgrade_and_a_restore(shop: Host) -> None:
     assert major(shop) == 17
     until(lambda: len(windows(shop)) > 1, 90, "the first base backup of the new server")
     new = written(shop, "new")
-    (_, end), (start, _) = windows(shop)
+    older, newer = windows(shop)
+    end, start = datetime.fromisoformat(older["end"]), datetime.fromisoformat(newer["start"])
 
     assert restored(shop, old) == "old"
     assert major(shop) == 17
