@@ -11,7 +11,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from tests.system.bucket import Server
+from tests.bucket import Server
 from tests.system.host import Host, a_host, a_repository, docker, until
 from tests.system.sources import only, pushed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.bucket import Server
+from tests.bucket import Server
 from tests.system.host import Host, a_host, a_repository, docker, until
 from tests.system.sources import only, pushed
 from tests.system.test_notices import receiver
@@ -86,7 +86,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     server = Server()
     server.forget()  # it has what others in this process have put there
     server.make_bucket()
-    right = server.settings(*server.writer())
+    right = server.settings(*server.user())
     server.strict("0")
     try:
         with receiver() as (url, told):

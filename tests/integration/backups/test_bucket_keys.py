@@ -1,20 +1,15 @@
 """Keys of a bucket: a store that checks them (signature and rights) refuses wrong ones, and that is told without the key."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from urllib.request import Request, urlopen
 
-import boto3  # type: ignore[import-untyped]  # what the look-alike is made of
 import pytest
-from moto.server import ThreadedMotoServer
 
 from hostess.adapters.backups.bucket_obstore import Bucket
 from hostess.domain.problem import Problem
 from hostess.domain.settings import S3Settings
+from tests.bucket import Server
 
-BUCKET = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 READS = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
 
 
@@ -35,42 +30,19 @@ class Keys:
         )
 
 
-def strict(endpoint: str, after: str) -> None:
-    """Let the store check who asks, from so many requests on."""
-    plain = {"Content-Type": "text/plain"}
-    urlopen(Request(f"{endpoint}/moto-api/reset-auth", after.encode(), plain, method="POST")).close()
-
-
 @pytest.fixture(scope="module")
 def store() -> Iterator[dict[str, Keys]]:
     """Give a store with a bucket, and the keys of one who may all and of one who may only read."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    urlopen(Request(f"{endpoint}/safe", method="PUT")).close()
-    made = {name: _user(endpoint, name, rights) for name, rights in (("writer", BUCKET), ("reader", READS))}
-    strict(endpoint, "0")
+    server = Server()
+    server.make_bucket()
+    made = {"writer": Keys(server.url, *server.user()), "reader": Keys(server.url, *server.user(READS))}
+    server.strict("0")
     try:
         yield made
     finally:
-        strict(endpoint, "inf")
+        server.strict("inf")
+        server.line.close()
         server.stop()
-
-
-def _user(endpoint: str, name: str, rights: object) -> Keys:
-    given = {
-        "endpoint_url": endpoint,
-        "region_name": "us-east-1",
-        "aws_access_key_id": "x",
-        "aws_secret_access_key": "x",
-    }
-    iam: Any = boto3.client("iam", **given)
-    iam.create_user(UserName=name)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [rights]})
-    iam.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=policy)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return Keys(endpoint, key["AccessKeyId"], key["SecretAccessKey"])
 
 
 def test_the_right_key(store: dict[str, Keys]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -51,7 +50,10 @@ class OneOff:
         self._clock = clock
 
     async def run(self, command: Command) -> AsyncGenerator[LogLine | Ended]:
-        """Yield what it writes, secrets hidden, then how it ended. Problem "nothing-live", "service-not-found" before the first line."""
+        """Yield what it writes, secrets hidden, then, when its container is gone, how it ended.
+
+        Problem "nothing-live", "service-not-found" before the first line.
+        """
         release, workload = await self._workload(command)
         place = await place_of(self._journal, command.project, command.environment)
         mark = f"run-{self._clock.token(48)}"
@@ -59,25 +61,18 @@ class OneOff:
         self._replicas.hold(mark)
         try:
             container = await self._replicas.start_task(place, release, workload, hook, mark, mark, env=command.env)
+            limit = asyncio.create_task(self._kill_after(container, command.timeout))
             try:
-                async with aclosing(self._watched(container, command.timeout)) as said:
-                    async for each in said:
-                        yield each
+                async for line in self._engine.follow(container.id, ALL_LINES):
+                    yield LogLine(line.at, line.stream, self._redactor.hide(line.text))
+                ended = Ended(await self._engine.wait(container.id), killed=limit.done())
             finally:
+                limit.cancel()
+                await asyncio.gather(limit, return_exceptions=True)
                 await asyncio.shield(self._replicas.remove(container.id))
         finally:
             self._replicas.release(mark)
-
-    async def _watched(self, container: Container, timeout: timedelta) -> AsyncGenerator[LogLine | Ended]:
-        limit = asyncio.create_task(self._kill_after(container, timeout))
-        try:
-            async for line in self._engine.follow(container.id, ALL_LINES):
-                yield LogLine(line.at, line.stream, self._redactor.hide(line.text))
-            code = await self._engine.wait(container.id)
-            yield Ended(code, killed=limit.done())
-        finally:
-            limit.cancel()
-            await asyncio.gather(limit, return_exceptions=True)
+        yield ended
 
     async def _kill_after(self, container: Container, timeout: timedelta) -> None:
         await self._clock.sleep(timeout.total_seconds())

@@ -6,12 +6,14 @@ import math
 import socket
 import threading
 import urllib.request
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # what the look-alike is made of
 from moto.server import ThreadedMotoServer
 
+EVERYTHING = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 _READ = 65536
 
 
@@ -117,8 +119,8 @@ class Server:
         """Lose the bucket, with all that is in it."""
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")).close()
 
-    def writer(self) -> tuple[str, str]:
-        """Return the keys of one who may do everything with buckets."""
+    def user(self, rights: object = EVERYTHING) -> tuple[str, str]:
+        """Return the keys of a new user who may do that."""
         given = {
             "endpoint_url": self.url,
             "region_name": "us-east-1",
@@ -126,11 +128,11 @@ class Server:
             "aws_secret_access_key": "x",
         }
         iam: Any = boto3.client("iam", **given)
-        iam.create_user(UserName="writer")
-        rights = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        name = f"user-{uuid.uuid4().hex}"  # all servers of a process have the same users
+        iam.create_user(UserName=name)
         policy = json.dumps({"Version": "2012-10-17", "Statement": [rights]})
-        iam.put_user_policy(UserName="writer", PolicyName="rights", PolicyDocument=policy)
-        key = iam.create_access_key(UserName="writer")["AccessKey"]
+        iam.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
         return key["AccessKeyId"], key["SecretAccessKey"]
 
     def strict(self, after: str) -> None:
