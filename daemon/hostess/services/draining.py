@@ -14,6 +14,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from hostess.domain import labels
+from hostess.domain.codec import CodecError, from_json, to_json
 from hostess.domain.drains import Backlog, Drained
 from hostess.domain.ports import Clock, Container, Engine, Journal, LogLine, Redactor
 from hostess.domain.ports.drains import Drain
@@ -32,6 +33,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 SAVE_EVERY = 5.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Come:
+    """How far a drain has come, as it is written down: containers that are not in *done* are sent from *at* on."""
+
+    at: datetime
+    done: Mapping[str, datetime]
 
 
 @dataclass
@@ -90,7 +99,7 @@ class Draining:
         self._following: dict[str, asyncio.Task[None]] = {}
         self._read: dict[str, datetime] = {}
         """How far each container's log was read in this life."""
-        self._written = ""
+        self._written: Mapping[str, Mapping[str, datetime]] | None = None
         self._unsaved = False
         self._looked = clock.now()
 
@@ -201,17 +210,22 @@ class Draining:
 
     async def _remembered(self) -> list[_Way]:
         """Return the ways as they were left; one that is new begins now, and sends nothing of before."""
-        raw, now = await self._journal.note(NOTE), self._clock.now()
-        known = json.loads(raw) if raw else {}
+        known, now = await self._known(), self._clock.now()
         ways = []
         for drain in self._drains:
             way = _Way(drain, now)
-            if (kept := known.get(way.key)) is not None:
-                way.since = datetime.fromisoformat(kept["at"])
-                way.begun = {name: datetime.fromisoformat(at) for name, at in kept["done"].items()}
-                way.done = {**way.begun}
+            if (come := known.get(way.key)) is not None:
+                way.since, way.begun, way.done = come.at, come.done, {**come.done}
             ways.append(way)
         return ways
+
+    async def _known(self) -> Mapping[str, _Come]:
+        raw = await self._journal.note(NOTE)
+        try:
+            return from_json(dict[str, _Come], json.loads(raw)) if raw else {}
+        except (ValueError, CodecError):
+            log.warning("how far drains have come cannot be read: what replicas wrote before now is not sent")
+            return {}
 
     async def _save_now_and_then(self) -> None:
         while True:
@@ -230,12 +244,12 @@ class Draining:
 
     async def _save(self) -> None:
         """Write down how far each drain has come; a container that is first seen later is sent from then on."""
-        done = {way.key: {name: at.isoformat() for name, at in way.done.items()} for way in self._ways}
-        if (text := json.dumps(done)) == self._written:
+        done = {way.key: {**way.done} for way in self._ways}
+        if done == self._written:
             return
-        at = self._looked.isoformat()
-        await self._journal.set_note(NOTE, json.dumps({key: {"at": at, "done": each} for key, each in done.items()}))
-        self._written = text
+        come = {key: _Come(self._looked, each) for key, each in done.items()}
+        await self._journal.set_note(NOTE, json.dumps(to_json(come)))
+        self._written = done
 
 
 def _told(count: int, before: Drained) -> list[Drained]:

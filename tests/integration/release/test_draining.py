@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 
 import pytest
 
@@ -104,6 +106,26 @@ async def test_a_new_life_goes_on_where_the_last_one_was(bench: Bench) -> None:
 
     assert said == ["one", "two", "three", "four", "five"]
     assert server.url not in str(await bench.journal.note(draining.NOTE))
+
+
+@pytest.mark.parametrize(
+    "note", ["not JSON", "[]", '{"WAY": 5}', '{"WAY": {"at": "2026-01-01"}}', '{"WAY": {"at": 7, "done": {}}}']
+)
+async def test_a_note_that_cannot_be_read_costs_only_what_was_before(bench: Bench, note: str) -> None:
+    """Drains go on with what is written from now on, instead of ending in the same error at each attempt."""
+    assert (await bench.push("shop", web())).accepted, bench.text()
+    async with taker() as server:
+        way = sha256(server.url.encode()).hexdigest()[:16]
+        await bench.journal.set_note(draining.NOTE, note.replace("WAY", way))
+        await write(bench, "of before")
+        async with draining_to(bench, HttpDrain(target(server.url), "h")):
+            await followed(bench, 1)
+            await write(bench, "one")
+            said = await server.got(1)
+        known = await bench.journal.note(draining.NOTE)
+
+    assert said == ["one"]
+    assert "done" in json.loads(known or "")[way]
 
 
 async def test_a_drain_that_is_away_costs_nobody_else_a_line(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
