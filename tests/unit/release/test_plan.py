@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from hostess.domain import labels
-from hostess.domain.releases.plan import HandOver, Start, orderly, plan, waves
+from hostess.domain.hostess_yml.stack import Replicas
+from hostess.domain.releases.plan import HandOver, Start, needed_to_be_well, orderly, plan, waves
+from hostess.domain.releases.release import StaticSite
 from hostess.domain.routing.routes import routes
 from tests.build import a_container, a_database, a_release, a_worker, a_workload
 
@@ -138,3 +140,14 @@ def test_orderly_is_exactly_what_is_live() -> None:
     assert not any(orderly(live, containers) for containers in wrong)
     assert not orderly(live, [both[0], a_container(workload, 2, state="exited")])
     assert not orderly(None, both)
+
+
+def test_what_a_service_needs_to_be_well() -> None:
+    """What it depends on and the databases that it uses; neither jobs, nor files, nor what sleeps until somebody asks."""
+    api = a_workload(depends_on=("sleepy", "site", "seed", "beat"), databases=("database",))
+    sleepy = a_workload("sleepy", replicas=0, scaling=Replicas(low=0, high=1))
+    site = a_workload("site", replicas=0, static=StaticSite("key"))
+
+    release = a_release(api, sleepy, site, a_worker(), a_database())
+
+    assert needed_to_be_well(release, api) == {"beat", "database"}

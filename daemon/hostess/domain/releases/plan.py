@@ -94,6 +94,17 @@ def migration_needs(release: Release, service: str) -> tuple[str, ...]:
     return (*workload.depends_on, *_needs_of(release, workload.migrate))
 
 
+def needed_to_be_well(release: Release, workload: Workload) -> frozenset[str]:
+    """Return without what a service may not be well, through no fault of its own: its dependencies, and databases that it uses.
+
+    What has no replicas to be well (files, what sleeps until somebody asks for it) is none of it.
+    """
+    found = {name: release.workloads.get(name) for name in (*workload.depends_on, *workload.databases)}
+    return frozenset(
+        name for name, each in found.items() if each is not None and each.static is None and not each.asleep
+    )
+
+
 def _needs_of(release: Release, hook: Hook | None) -> tuple[str, ...]:
     return tuple(release.jobs[hook.job].depends_on) if hook and hook.job else ()
 

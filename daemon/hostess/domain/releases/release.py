@@ -107,6 +107,7 @@ class Workload:
     it asks of the proxy. *backups* is when a backup is taken of it, and how many are kept. *storage* are the bytes that a database
     declares to need on the disk; they are watched. *version* is what a postgres's data is of. *scaling*
     is between which bounds it is scaled by its load; None where it is not. *opened* is where a database is reached from outside.
+    *databases* are those that its environment names, whether or not it says that it depends on them.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Workload:
     version: str = ""
     scaling: Replicas | None = None
     opened: Opened | None = None
+    databases: tuple[str, ...] = ()
 
     @property
     def is_database(self) -> bool:

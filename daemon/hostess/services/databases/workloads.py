@@ -9,6 +9,7 @@ from hostess.domain.databases import pooler
 from hostess.domain.databases.containers import inside_of, recipe, version_of
 from hostess.domain.databases.scopes import Access
 from hostess.domain.databases.versions import Data, as_kept, data_of
+from hostess.domain.hostess_yml.references import RefersTo, references
 from hostess.domain.hostess_yml.stack import Condition, Health, Job, Resources, Service, ServiceType, Stack
 from hostess.domain.ports import Journal
 from hostess.domain.releases.release import Deployment, Opened, Workload
@@ -138,6 +139,12 @@ def poolers_used(part: Service | Job, stack: Stack) -> tuple[str, ...]:
         and pooler.has_pooler(service)
         and any(f"${{{service.name}.pooled_url}}" in value for value in part.env.values())
     )
+
+
+def databases_used(part: Service, stack: Stack) -> tuple[str, ...]:
+    """Return the databases that a service's environment names."""
+    named = {each.target for value in part.env.values() for each in references(value) if each.kind is RefersTo.SERVICE}
+    return tuple(service.name for service in stack.services.values() if service.is_database and service.name in named)
 
 
 def after_poolers(job: Job, stack: Stack) -> Job:

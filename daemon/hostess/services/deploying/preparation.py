@@ -21,7 +21,14 @@ from hostess.domain.releases.rollback import check_data
 from hostess.services.building.builder import Builder, Source
 from hostess.services.building.static_sites import StaticSites, static_services
 from hostess.services.building.tree_values import TreeValues
-from hostess.services.databases.workloads import DatabaseWorkloads, Made, after_poolers, images_of, poolers_used
+from hostess.services.databases.workloads import (
+    DatabaseWorkloads,
+    Made,
+    after_poolers,
+    databases_used,
+    images_of,
+    poolers_used,
+)
 from hostess.services.deploying.renewal import Renewal
 from hostess.services.environment_values import Context, EnvironmentValues
 from hostess.services.routing.host_names import HostNames, Hosts
@@ -332,6 +339,7 @@ class Preparation:
             volumes=volumes,
             owners={mount.path: mount.owner for mount in service.persistence if mount.owner},
             depends_on=(*service.depends_on, *poolers_used(service, draft.stack)),
+            databases=databases_used(service, draft.stack),
             init=service.lifecycle.init,
             migrate=service.lifecycle.migrate,
             post_deploy=service.lifecycle.post_deploy,

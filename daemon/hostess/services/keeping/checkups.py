@@ -16,7 +16,7 @@ from hostess.domain.hostess_yml.stack import Health
 from hostess.domain.ports import Answer, Clock, Container, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
-from hostess.domain.releases.plan import matching
+from hostess.domain.releases.plan import matching, needed_to_be_well, present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.waits import is_over
 from hostess.services.deploying.gate import Gate
@@ -35,12 +35,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Watched:
-    """A replica under watch. Its service is *workload* of the release that is live in *place*."""
+    """A replica under watch. Its service is *workload* of the release that is live in *place*; others are *needed* for it to be well."""
 
     place: Place
     workload: Workload
     health: Health
     container: Container
+    needed: frozenset[str]
     condition: Condition = field(default_factory=Condition)
     suspected: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -124,7 +125,7 @@ class Checkups:
         for container, watched in found.items():
             known = self._watched.get(container)
             if known is not None:
-                known.workload = watched.workload  # its dependencies and hosts may be others now
+                known.workload, known.needed = watched.workload, watched.needed  # they may be others now
             elif not self._turns.busy(watched.place.project, watched.place.environment):
                 # What a deployment or a repair has started is still at its gate.
                 self._watched[container] = watched
@@ -240,8 +241,14 @@ class Checkups:
         self._watched.pop(container, None)
 
     async def _waits_for_others(self, watched: _Watched) -> bool:
-        """Whether something that it depends on does not answer right now: then a restart would mend nothing."""
-        for name in watched.workload.depends_on:
+        """Whether something that it needs does not run, or does not answer right now: then a restart would mend nothing."""
+        if not watched.needed:
+            return False
+        there = present_replicas(await self._replicas.of_place(watched.place.project, watched.place.environment))
+        running = {each.labels.get(labels.SERVICE) for each in there if each.state == "running"}
+        if not watched.needed <= running:
+            return True
+        for name in watched.needed:
             needed = [each for each in self._watched.values() if each.service == (*watched.service[:2], name)]
             answers = [await self._gate.ask(each.workload, each.container) for each in needed]
             if needed and not any(answer.ok for answer in answers):
@@ -293,9 +300,11 @@ class Checkups:
 def _of(place: Place, live: Release | None, containers: Iterable[Container]) -> list[_Watched]:
     """Return the replicas of a release that can be asked."""
     present = list(containers)
+    if live is None:
+        return []
     return [
-        _Watched(place, workload, workload.health, container)
-        for workload in (live.workloads.values() if live else ())
+        _Watched(place, workload, workload.health, container, needed_to_be_well(live, workload))
+        for workload in live.workloads.values()
         if workload.health is not None
         for container in matching(workload, present)[: workload.replicas]
     ]

@@ -16,7 +16,7 @@ from hostess.domain.deaths import Death, deaths_in, unheard
 from hostess.domain.ports import Clock, Container, ContainerEvent, Engine, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import size_text
-from hostess.domain.releases.plan import is_of, present_replicas
+from hostess.domain.releases.plan import is_of, needed_to_be_well, present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.keeping.checkups import Checkups
 from hostess.services.keeping.crash_loops import CrashLoops
@@ -267,13 +267,11 @@ class Deaths:
         return None
 
     async def _waits_for_others(self, found: _Found) -> bool:
-        """Whether something that it depends on does not run, or is unhealthy: that is not its own fault, and may pass."""
+        """Whether something that it needs does not run, or is unhealthy: that is not its own fault, and may pass."""
         unwell = self._witnesses.checkups.unwell
         there = present_replicas(await self._witnesses.replicas.of_place(*found.place))
         well = {c.labels.get(labels.SERVICE) for c in there if c.state == "running" and c.id not in unwell}
-        workloads = found.release.workloads
-        needed = {name for name in found.workload.depends_on if name in workloads and not workloads[name].static}
-        return not needed <= well
+        return not needed_to_be_well(found.release, found.workload) <= well
 
     async def _tell_death(self, found: _Found, deaths: Sequence[Death], *, unseen: bool) -> None:
         death, lived = deaths[-1], deaths[-1].lived
