@@ -1,7 +1,7 @@
 """What every journal keeps of an environment: its network, its secrets, what closes it, what it used."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -139,6 +139,9 @@ async def test_locks(journal: Journal) -> None:
         await journal.put_lock(replace(first, project="nowhere"))
 
 
+ALL = (NOW - timedelta(days=365), NOW + timedelta(days=365))
+
+
 def a_span(began: datetime, cpu: float, project: str = "", service: str = "") -> UsageSpan:
     """Return what was used within ten minutes, by one reading."""
     environment = "production" if project else ""
@@ -148,8 +151,8 @@ def a_span(began: datetime, cpu: float, project: str = "", service: str = "") ->
 async def test_what_was_used(journal: Journal) -> None:
     """It is kept by whose it is and when, joined to what there was of the same time; what is old goes, and what has no environment."""
     await journal.open_place("shop", "production", SUBNETS, NOW)
-    await journal.put_usage([a_span(NOW, 1.0), a_span(NOW, 2.0, "shop", "web"), a_span(NOW, 9.0, "gone", "web")], NOW)
-    await journal.put_usage([a_span(LATER, 3.0), a_span(NOW, 4.0, "shop", "web")], NOW)
+    await journal.put_usage([a_span(NOW, 1.0), a_span(NOW, 2.0, "shop", "web"), a_span(NOW, 9.0, "gone", "web")], ALL)
+    await journal.put_usage([a_span(LATER, 3.0), a_span(NOW, 4.0, "shop", "web")], ALL)
 
     assert await journal.usage("", "", "", NOW) == [a_span(NOW, 1.0), a_span(LATER, 3.0)]
     assert await journal.usage("", "", "", LATER) == [a_span(LATER, 3.0)]
@@ -157,8 +160,30 @@ async def test_what_was_used(journal: Journal) -> None:
         UsageSpan("shop", "production", "web", NOW, 2, 3.0, 4.0, 300, 400)
     ]
     assert await journal.usage("gone", "production", "web", NOW) == []
-    await journal.put_usage([], LATER)
+    await journal.put_usage([], (LATER, LATER))
     assert await journal.usage("", "", "", NOW) == [a_span(LATER, 3.0)]
+
+
+@pytest.mark.parametrize("years", [-20, 20])
+async def test_what_was_used_outlives_a_clock_that_is_wrong_for_a_while(journal: Journal, years: int) -> None:
+    """Set to another year for half an hour a clock costs no more than a few records; what it brought goes when it is right again."""
+    ten = timedelta(minutes=10)
+    month, wrong = timedelta(days=30), NOW + timedelta(days=365 * years)
+    for number in range(100):
+        await journal.put_usage([a_span(NOW + ten * number, 1.0)], ALL)
+
+    for number in range(3):
+        now = wrong + ten * number
+        await journal.put_usage([a_span(now, 9.0)], (now - month, now + ten))
+    amid = await journal.usage("", "", "", NOW - 2 * abs(NOW - wrong))
+    for number in range(100, 106):
+        now = NOW + ten * number
+        await journal.put_usage([a_span(now, 1.0)], (now - month, now + ten))
+    after = await journal.usage("", "", "", NOW - 2 * abs(NOW - wrong))
+
+    assert len([each for each in amid if each.cpu == 1.0]) > 90
+    assert {each.cpu for each in after} == {1.0}
+    assert len(after) > 96
 
 
 async def test_what_was_used_goes_with_its_environment(journal: Journal) -> None:
@@ -170,7 +195,7 @@ async def test_what_was_used_goes_with_its_environment(journal: Journal) -> None
         a_span(NOW, 2.0, "shop", "web"),
         replace(a_span(NOW, 2.0, "shop", "web"), environment="staging"),
     ]
-    await journal.put_usage(spans, NOW)
+    await journal.put_usage(spans, ALL)
 
     await journal.remove_place("shop", "staging", ())
     assert await journal.usage("shop", "staging", "web", NOW) == []

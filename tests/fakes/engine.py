@@ -227,6 +227,8 @@ class FakeEngine(FakeImages):
     ) -> AsyncIterator[ContainerEvent]:
         """Yield what happens to containers with these labels."""
         self._enter("events", "")
+        if since is not None and until is not None and since > until:
+            raise Problem("engine-failed", f"the container engine refused: {since} cannot be after {until}")
         at = 0 if since is not None else len(self._happened)
         while True:
             news = self._news

@@ -101,6 +101,25 @@ async def test_an_engine_that_has_forgotten(bench: Bench, monkeypatch: pytest.Mo
     assert death.message.endswith(" UTC): its exit code is not known any more")
 
 
+async def test_a_clock_that_was_ahead(bench: Bench) -> None:
+    """A host whose clock was set back by hours tells what ended since, as an engine tells nothing of times that are yet to come."""
+    app = await left_alone(bench)
+    app.end(7)
+    await until(lambda: app.starts > 1)
+    ahead = SystemClock().now() + timedelta(hours=9)
+    await bench.journal.set_note(NOTE, ahead.isoformat())
+
+    await bench.restart()
+    async with listening(bench):
+        async with asyncio.timeout(WITHIN):
+            while datetime.fromisoformat(await bench.journal.note(NOTE) or "") >= ahead:
+                await asyncio.sleep(0.02)
+        app.end(8)
+        [death] = await until_told(bench, "service.died")
+
+    assert (death.data["exit_code"], death.data["unseen"]) == (8, False)
+
+
 async def test_a_loop_is_stopped_on_return(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ended again and again meanwhile is told once, with how often, and stopped."""
     monkeypatch.setattr(crash_loops, "LIMITS", Limits(deaths=3))

@@ -4,13 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from hostess.adapters.cgroup_files import CgroupFiles
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.domain.hostess_yml.stack import Replicas
 from hostess.domain.problem import Problem
-from hostess.domain.scaling import Pace
+from hostess.domain.scaling import Pace, Room, wanted
 from hostess.services.keeping import autoscaler
+from hostess.services.keeping.demand import Demand
+from hostess.services.keeping.usage import UsageWatch
 from tests.fakes.building import Recipe
 from tests.fakes.cgroup import used
+from tests.fakes.clock import FakeClock
 from tests.fakes.programs import Box, echo
 from tests.world import Bench, web
 
@@ -33,7 +37,7 @@ async def looks(bench: Bench, seconds: int) -> None:
         await bench.world.autoscaler.settled()
 
 
-async def wanted(bench: Bench) -> int:
+async def replicas(bench: Bench) -> int:
     """Return how many replicas the live release has."""
     live = await bench.live("shop")
     assert live is not None
@@ -51,10 +55,10 @@ async def test_the_release_stays(bench: Bench) -> None:
     assert len(bench.router.routes["shop-web.localhost"]) == 2
 
     assert (await bench.push("shop", web("hostess-test/echo:2", more=RANGE))).accepted, bench.text()
-    assert await wanted(bench) == 2
+    assert await replicas(bench) == 2
 
     await looks(bench, 0)
-    assert await wanted(bench) == 1
+    assert await replicas(bench) == 1
     await bench.until_containers(1)
 
 
@@ -72,7 +76,7 @@ async def test_it_does_not_start(bench: Bench) -> None:
 
     await looks(bench, 1000)
 
-    assert await wanted(bench) == 1
+    assert await replicas(bench) == 1
     await bench.until_containers(1)
     assert await bench.get("shop-web.localhost") == "200 1"
 
@@ -85,7 +89,7 @@ async def test_by_hand(bench: Bench) -> None:
 
     await looks(bench, 0)
 
-    assert await wanted(bench) == 2
+    assert await replicas(bench) == 2
 
 
 async def test_it_cannot_be_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +107,7 @@ async def test_it_cannot_be_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
 
     await bench.world.reconciler.tick()
 
-    assert await wanted(bench) == 1
+    assert await replicas(bench) == 1
     await bench.until_containers(1)
 
 
@@ -124,3 +128,49 @@ async def test_where_nothing_is_scaled_the_engine_is_asked_seldom(
 
     assert len(asked) == 1
     assert bench.world.autoscaler.decided("shop", "production", "web") is None
+
+
+@pytest.mark.parametrize(("hours", "cores", "there"), [(-9, 1, 4), (9, 0, 2)], ids=["back, busy", "ahead, idle"])
+async def test_a_clock_that_is_set(bench: Bench, hours: int, cores: int, there: int) -> None:
+    """A busy service is not left waiting until the clock is where it was, and one that is idle for a moment is none for hours."""
+    assert (await bench.push("shop", web(more="    replicas: {min: 2, max: 4}\n"))).accepted, bench.text()
+    clock = FakeClock(flowing=False)
+    watch = UsageWatch(bench.journal, bench.world.replicas, CgroupFiles(bench.folder / "cgroup"), clock)
+    key, seconds = ("shop", "production", "web"), 0
+
+    async def look(using: int) -> None:
+        nonlocal seconds
+        seconds += 5 * using
+        for container in await bench.world.replicas.of_place("shop", "production"):
+            used(bench.folder / "cgroup", container.id, seconds)
+        clock.advance(5)
+        await watch.look()
+
+    for _ in range(3):
+        await look(1)
+    clock.advance(hours * 3600)
+    for _ in range(6):
+        await look(cores)
+
+    assert wanted(watch.history(key), 2, Replicas(1, 4), Room(), Pace()).replicas == there
+
+
+async def test_nothing_falls_asleep_because_the_clock_is_set(bench: Bench) -> None:
+    """Since when nobody has asked is not known any more, and begins anew."""
+    assert (await bench.push("shop", web(more="    replicas: {min: 0, max: 2}\n"))).accepted, bench.text()
+    clock = FakeClock(flowing=False)
+    await bench.world.usage.look()
+    demand, key = Demand(bench.router, clock), ("shop", "production", "web")
+    await demand.look(bench.world.usage.observed)
+    clock.advance(30)
+    await demand.look(bench.world.usage.observed)
+    rest = demand.rest(key)
+    assert rest is not None
+    assert rest.since == clock.now() - timedelta(seconds=30)
+
+    clock.advance(9 * 3600)
+    await demand.look(bench.world.usage.observed)
+
+    rest = demand.rest(key)
+    assert rest is not None
+    assert rest.since == clock.now()

@@ -9,6 +9,8 @@ from hostess.adapters.journal.backups import Transactions
 from hostess.adapters.journal.rows import from_row, to_row
 from hostess.domain.usage_history import UsageSpan
 
+FORGOTTEN_AT_ONCE = 3
+
 # The host's own rows are of no environment, so the rows of one go by triggers and not by references.
 TABLES = """
 CREATE TABLE usage_history (
@@ -33,9 +35,9 @@ END;
 class UsageRows:
     """The part of the journal that keeps what was used (`ports.UsageRecords`)."""
 
-    async def put_usage(self: Transactions, spans: Sequence[UsageSpan], before: datetime) -> None:
-        """Write spans down, and forget those that began *before*."""
-        await self._do(put, spans, before)
+    async def put_usage(self: Transactions, spans: Sequence[UsageSpan], kept: tuple[datetime, datetime]) -> None:
+        """Write spans down, and forget what began before what is *kept*, or after it: no more than a few of its times at once."""
+        await self._do(put, spans, kept)
 
     async def usage(
         self: Transactions, project: str, environment: str, service: str, since: datetime
@@ -44,7 +46,7 @@ class UsageRows:
         return await self._do(several, project, environment, service, since)
 
 
-def put(db: Database, spans: Sequence[UsageSpan], before: datetime) -> None:
+def put(db: Database, spans: Sequence[UsageSpan], kept: tuple[datetime, datetime]) -> None:
     """Write spans down, joined to what there is of the same time; those of an environment that is gone are lost."""
     for each in spans:
         there = [known for known in several(db, *each.key, each.began) if known.began == each.began]
@@ -59,7 +61,12 @@ def put(db: Database, spans: Sequence[UsageSpan], before: datetime) -> None:
             " memory = excluded.memory, memory_peak = excluded.memory_peak",
             {**to_row(span), "began": _text(span.began)},
         )
-    db.execute("DELETE FROM usage_history WHERE began < ?", [_text(before)])
+    # One time comes with each ten minutes. A clock that is wrong for an hour must not cost what a month has brought.
+    db.execute(
+        "DELETE FROM usage_history WHERE began IN"
+        " (SELECT DISTINCT began FROM usage_history WHERE began < ? OR began > ? ORDER BY began LIMIT ?)",
+        [*map(_text, kept), FORGOTTEN_AT_ONCE],
+    )
 
 
 def several(db: Database, project: str, environment: str, service: str, since: datetime) -> list[UsageSpan]:

@@ -10,10 +10,11 @@ from hostess.domain.usage_history import UsageSpan
 class UsageRecords(Protocol):
     """The journal's part about use."""
 
-    async def put_usage(self, spans: Sequence[UsageSpan], before: datetime) -> None:
-        """Write spans down, joined to what there is of the same time, and forget those that began *before*.
+    async def put_usage(self, spans: Sequence[UsageSpan], kept: tuple[datetime, datetime]) -> None:
+        """Write spans down, joined to what there is of the same time; those of an environment that is gone are lost.
 
-        Those of an environment that is gone are lost.
+        What began before the first of what is *kept*, or after the second (the clock was ahead), is forgotten: only a few times at
+        once, somewhat more than come, so that a clock that is wrong for a while costs no more than such a while.
         """
 
     async def usage(self, project: str, environment: str, service: str, since: datetime) -> list[UsageSpan]:

@@ -120,6 +120,7 @@ class Deaths:
         until = self._clock.now()
         heard = await self._heard.until()
         if heard is not None:
+            heard = min(heard, until)  # the clock may have been ahead; an engine refuses to tell what is yet to come
             async with aclosing(self._engine.events(owned, heard - BACK, until)) as past:  # type: ignore[type-var]  # a generator
                 events = [event async for event in past]
             for event in events:
@@ -127,7 +128,7 @@ class Deaths:
             ended = deaths_in(events, heard)
             told = await self._told()
             for container in await self._engine.containers(owned):
-                last = told.get(container.id[:12], heard)
+                last = min(told.get(container.id[:12], heard), until)
                 deaths = [death for death in ended.get(container.id, ()) if death.at > last]
                 deaths = deaths or unheard(container, max(heard, last))
                 if deaths:

@@ -8,6 +8,7 @@ from hostess.domain.ports import Clock, Container, Router, TargetLoad
 from hostess.domain.problem import Problem
 from hostess.domain.scaling import Reading
 from hostess.domain.sleeping import Rest, rested
+from hostess.domain.waits import follows
 from hostess.services.keeping.usage import REMEMBERED, Key, Observed
 
 
@@ -46,6 +47,8 @@ class Demand:
         except Problem:
             return
         before, self._at = self._at, self._clock.now()
+        if before is not None and not follows(before, self._at):
+            self._rests, self._history, self._loads = {}, {}, {}
         for key, each in watched.items():
             load = load_of(each.containers, told)
             self._read(each, load, (self._at - before).total_seconds() if before else 0.0)

@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import timedelta
 
 from hostess.domain.host_figures import ENOUGH, HostTrouble, Reading, read, troubles
 from hostess.domain.ports import Clock, Meter
+from hostess.domain.waits import follows
 
 REMEMBERED = 720
 """Readings: an hour of them, at one in five seconds."""
-STALE = timedelta(minutes=1)
 
 
 class HostWatch:
@@ -33,8 +32,8 @@ class HostWatch:
     def look(self) -> None:
         """Read what is used now, and judge it."""
         before, now = self._readings[-1] if self._readings else None, self._clock.now()
-        if before is not None and not timedelta(0) <= now - before.at <= STALE:
-            self._readings.clear()  # the clock was set, or the host slept: the old readings tell nothing of today
+        if before is not None and not follows(before.at, now):
+            self._readings.clear()
             before = None
         self._readings.append(read(before, self._meter.figures(), now))
         self._bad = troubles(self._readings, {each.kind for each in self._bad})

@@ -12,6 +12,7 @@ from hostess.domain.records import Place
 from hostess.domain.releases.plan import is_of, matching
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.scaling import Reading
+from hostess.domain.waits import follows
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.keeping.retirement import leaving
 
@@ -131,6 +132,8 @@ class UsageWatch:
             except Problem:  # the engine is away, which the reconciler tells
                 return
             self._around = now
+        if self._read_at is not None and not follows(self._read_at, now):
+            self._read, self._history = {}, {}
         before, self._read_at = self._read, now
         self._read = {
             container.id: _Read(now, usage)

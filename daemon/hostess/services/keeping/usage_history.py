@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hostess.domain.ports import Clock, Journal
 from hostess.domain.problem import Problem
-from hostess.domain.usage_history import KEPT, UsageSpan, began_of, empty
+from hostess.domain.usage_history import KEPT, SPAN, UsageSpan, began_of, empty
 from hostess.services.keeping.host_watch import HostWatch
 from hostess.services.keeping.usage import UsageWatch
 
@@ -64,6 +64,7 @@ class UsageHistory:
 
     async def _write(self, spans: list[UsageSpan]) -> None:
         try:
-            await self._journal.put_usage(spans, self._clock.now() - KEPT)
+            now = self._clock.now()
+            await self._journal.put_usage(spans, (now - KEPT, now + SPAN))
         except Problem as problem:  # a full disk: a gap in the history
             log.warning("what was used could not be written down: %s", problem)
