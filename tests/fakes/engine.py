@@ -48,6 +48,8 @@ class FakeEngine(FakeImages):
         self._containers: dict[str, Running] = {}
         self._happened: list[tuple[ContainerEvent, Mapping[str, str]]] = []
         self._news = asyncio.Event()
+        self._mute = False
+        self._went: list[Running] = []
 
     async def close(self) -> None:
         """Kill everything."""
@@ -244,6 +246,24 @@ class FakeEngine(FakeImages):
                 raise Problem("engine-unreachable", "the container engine cannot be reached: it stopped telling")
             await news.wait()
 
+    async def go_down(self, *, crashed: bool) -> None:
+        """End everything, as an engine does that ends: it says so, or has *crashed*; then it is away."""
+        running = [each for each in self._containers.values() if each.value.state == "running"]
+        self._mute = crashed
+        for each in running:
+            await self._kill(each)
+        self._mute, self.unreachable = True, True
+        self._went = [] if crashed else [each for each in running if each.spec.restart]
+        self._wake()
+
+    async def come_back(self) -> None:
+        """Be there again, without a word of what was; what had not crashed runs again."""
+        self._happened.clear()
+        self.unreachable = False
+        for each in self._went:
+            await self.start(each.value.id)
+        self._mute = False
+
     def forget_events(self) -> None:
         """Remember nothing of what has happened, as an engine does after some hundred events more."""
         self._happened.clear()
@@ -251,11 +271,10 @@ class FakeEngine(FakeImages):
     def happens(self, what: str, container: str, exit_code: int | None = None) -> None:
         """Tell that something happened to a container."""
         running = self._held(container)
-        if running is not None:
+        if running is not None and not self._mute:
             event = ContainerEvent(datetime.now(UTC), what, running.value.id, exit_code)
             self._happened.append((event, running.value.labels))
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        self._wake()
 
     async def within(self, container: str, mark: str, work: Callable[[Shell], T]) -> T:
         """Refuse: no image here brings a database's programs."""
@@ -303,6 +322,10 @@ class FakeEngine(FakeImages):
         return code, "".join(written)[-CAP:]
 
     # ---- within
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     def _uses(self, image: str) -> bool:
         return any(running.value.image == image for running in self._containers.values())

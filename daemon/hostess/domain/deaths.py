@@ -1,6 +1,6 @@
 """Deaths of containers as the engine's events, and what it knows of a container, tell them afterwards. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -59,3 +59,19 @@ def unheard(container: Container, after: datetime) -> list[Death]:
         return []
     code = container.exit_code if container.state == "restarting" else None
     return [Death(ended, code, container.oom_killed)]
+
+
+def ended_with_engine(
+    containers: Iterable[Container], events: Iterable[ContainerEvent], after: datetime, stopped: Collection[str] = ()
+) -> list[Container]:
+    """Return the containers that have ended after that moment because the engine itself, or the whole host, was restarted.
+
+    The engine forgets its events then. So it is those of whose end, or of whose start after they had been *stopped*, no event tells.
+    """
+    told = {(event.what, event.container) for event in events if event.at > after}
+    return [
+        each
+        for each in containers
+        if (each.finished_at is not None and each.finished_at > after + SAME and ("die", each.id) not in told)
+        or (each.id in stopped and each.state == "running" and ("start", each.id) not in told)
+    ]

@@ -120,6 +120,44 @@ async def test_a_clock_that_was_ahead(bench: Bench) -> None:
     assert (death.data["exit_code"], death.data["unseen"]) == (8, False)
 
 
+@pytest.mark.parametrize("crashed", [False, True], ids=["ended", "crashed"])
+@pytest.mark.parametrize("listens", [True, False], ids=["daemon lives", "host was down"])
+async def test_what_ends_with_the_engine(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, crashed: bool, listens: bool
+) -> None:
+    """It is told once for each environment, whether or not a daemon was there, and is no replica's death; it is healthy again."""
+    monkeypatch.setattr(deaths, "SAME", timedelta())
+    assert (await bench.push("shop", web(more="    replicas: 2\n"))).accepted, bench.text()
+    await listen_once(bench)
+    there = sorted(each.id[:12] for each in await bench.world.replicas.of_place("shop", "production"))
+    bench.engine.calls.clear()
+    if listens:
+        async with listening(bench):
+            await until(lambda: len([call for call in bench.engine.calls if call[0] == "events"]) > 1)
+            await restart_engine(bench, crashed=crashed)
+            await until_told(bench, "service.interrupted")
+    else:
+        await bench.world.checkups.stop()
+        await restart_engine(bench, crashed=crashed)
+        await bench.restart()
+    for _ in range(3):
+        await listen_once(bench)
+        await bench.world.reconciler.tick()
+
+    [told_once] = await told(bench, "service.interrupted")
+    assert told_once.message == "ended as the engine, or the whole host, was restarted: web (2 replicas)"
+    assert (told_once.project, told_once.environment) == ("shop", "production")
+    assert told_once.data["containers"] == there
+    assert await told(bench, "service.died") == []
+
+
+async def restart_engine(bench: Bench, *, crashed: bool) -> None:
+    """Let the engine end and begin again."""
+    await bench.engine.go_down(crashed=crashed)
+    await asyncio.sleep(0.1)
+    await bench.engine.come_back()
+
+
 async def test_a_loop_is_stopped_on_return(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ended again and again meanwhile is told once, with how often, and stopped."""
     monkeypatch.setattr(crash_loops, "LIMITS", Limits(deaths=3))

@@ -1,18 +1,21 @@
 """Deaths: what ended by itself is told with its evidence, and what ends again and again is stopped, to be tried again seldom.
 
 What ended while no daemon listened is told by the next one: from what the engine remembers of its events and of each container.
+What ended with the engine, or with the host, is told by environment, and is nobody's fault.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from hostess.domain import labels
 from hostess.domain.crash_loops import Health, Loop
-from hostess.domain.deaths import Death, deaths_in, unheard
+from hostess.domain.deaths import Death, deaths_in, ended_with_engine, unheard
 from hostess.domain.ports import Clock, Container, ContainerEvent, Engine, Journal
 from hostess.domain.problem import Problem
 from hostess.domain.quantities import size_text
@@ -35,6 +38,7 @@ GRACE = timedelta(seconds=5)
 BACK = timedelta(minutes=30)
 """So much earlier than what was heard last a daemon asks from: what it had asked the engine for before is no death afterwards."""
 DIED = "service.died"
+INTERRUPTED = "service.interrupted"
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,8 @@ class Deaths:
         self._hide = hide
         self._lives: dict[str, _Life] = {}
         self._heard = Heard(journal)
+        self._stopped: set[str] = set()
+        """What was asked to stop, and has not started since: an engine that ends stops everything before it goes."""
 
     async def run(self) -> None:
         """Listen until cancelled; where the engine goes away it is asked again, for what happened meanwhile, too.
@@ -88,12 +94,16 @@ class Deaths:
         What happened since an earlier daemon listened comes first.
         """
         since: datetime | None = None
-        told = False
+        told = away = False
         owned = labels.of_instance(await self._journal.instance())
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
-                    since = since or await self._catch_up(owned)
+                    if since is None:
+                        since = await self._catch_up(owned)
+                    elif away:
+                        await self._look_back(owned, since)
+                    away = False
                     async with aclosing(self._engine.events(owned, since)) as events:  # type: ignore[type-var]  # a generator
                         async for event in events:
                             since, told = event.at + timedelta(microseconds=1), False
@@ -104,7 +114,7 @@ class Deaths:
                             )
                 except Problem as problem:  # that it is away is told by the reconciler
                     log.log(logging.DEBUG if told else logging.INFO, "nothing is heard of the engine: %s", problem)
-                    told = True
+                    told = away = True
                 await self._clock.sleep(AGAIN)
 
     async def forget(self) -> None:
@@ -114,6 +124,7 @@ class Deaths:
         await self._witnesses.loops.forget_all_but(there)
         for container in known - there:
             self._lives.pop(container, None)
+        self._stopped &= there
 
     async def _catch_up(self, owned: Mapping[str, str]) -> datetime:
         """Tell what ended while no daemon listened, each replica once; return from when on is to be listened."""
@@ -126,15 +137,27 @@ class Deaths:
             for event in events:
                 self._note(event)
             ended = deaths_in(events, heard)
-            told = await self._told()
-            for container in await self._engine.containers(owned):
+            told, there = await self._told(), await self._engine.containers(owned)
+            for container in there:
                 last = min(told.get(container.id[:12], heard), until)
                 deaths = [death for death in ended.get(container.id, ()) if death.at > last]
                 deaths = deaths or unheard(container, max(heard, last))
                 if deaths:
                     await self._tell_unseen(container.id, deaths)
+                    ended[container.id] = deaths
+            others = [each for each in there if each.id not in ended]
+            await self._tell_interrupted(ended_with_engine(others, events, heard))
         await self._heard.all_until(until)
         return until + timedelta(microseconds=1)
+
+    async def _look_back(self, owned: Mapping[str, str], since: datetime) -> None:
+        """Tell what ended with an engine that was away, and is back; its events since then are heard afterwards."""
+        until = max(self._clock.now(), since)
+        async with aclosing(self._engine.events(owned, since, until)) as past:  # type: ignore[type-var]  # a generator
+            events = [event async for event in past]
+        there = await self._engine.containers(owned)
+        await self._tell_interrupted(ended_with_engine(there, events, since, self._stopped))
+        self._stopped &= {each.id for each in there if each.state != "running"}
 
     async def _told(self) -> dict[str, datetime]:
         """Return by the beginning of a container's id when the last of its deaths that were told had been.
@@ -174,6 +197,7 @@ class Deaths:
         match event.what:
             case "start":
                 life.started_at, life.asked = event.at, False
+                self._stopped.discard(event.container)
             case "kill":
                 life.asked = True
             case "oom":
@@ -184,6 +208,7 @@ class Deaths:
             self._witnesses.usage.look_around()
         if event.what == "die" and life.asked:
             del self._lives[event.container]
+            self._stopped.add(event.container)
             return None
         return life
 
@@ -295,6 +320,35 @@ class Deaths:
         self._witnesses.checkups.began(found.container.id)
         message = f"a replica of {found.workload.name} was started again"
         await self._tell(found, "service.started", message, state=str(Health.STARTING))
+
+    async def _tell_interrupted(self, containers: Sequence[Container]) -> None:
+        """Tell, once for each environment, what ended with the engine or the host; how it is now its next answer tells."""
+        told = {
+            (str(container), str(event.data.get("ended_at")))
+            for event in await self._journal.events(-1, limit=RECENT, kind=INTERRUPTED)
+            for container in cast("list[object]", event.data.get("containers", []))
+        }
+        places: dict[tuple[str, str], list[_Found]] = {}
+        for container in containers:
+            found = await self._found(container.id)
+            if found is not None:
+                places.setdefault(found.place, []).append(found)
+        for (project, environment), ended in places.items():
+            at = max(each.container.finished_at for each in ended if each.container.finished_at is not None).isoformat()
+            ids = sorted(each.container.id[:12] for each in ended)
+            if {(each, at) for each in ids} <= told:
+                continue
+            for each in ended:
+                if each.container.state == "running":
+                    self._witnesses.checkups.began(each.container.id)
+                else:
+                    self._lives.setdefault(each.container.id, _Life()).died = True  # its start is yet to come
+            counts = Counter(each.workload.name for each in ended)
+            names = ", ".join(name if count == 1 else f"{name} ({count} replicas)" for name, count in counts.items())
+            message = f"ended as the engine, or the whole host, was restarted: {names}"
+            data = {"state": str(Health.RESTARTING), "services": sorted(counts), "containers": ids, "ended_at": at}
+            now = self._clock.now()
+            await self._journal.tell(INTERRUPTED, message, now, project=project, environment=environment, data=data)
 
     async def _tell_loop(self, found: _Found, loop: Loop) -> None:
         name = found.workload.name
