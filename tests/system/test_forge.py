@@ -47,9 +47,11 @@ class Files(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[Forge]:
-    """Serve a repository with an app on main."""
+    """Serve a repository with an app on main, which takes three seconds to start."""
     work, bare = tmp_path / "work", tmp_path / "forge" / "shop.git"
-    for name, content in echo_files("one").items():
+    files = echo_files("one")
+    files["Dockerfile"] = files["Dockerfile"].replace("echo:1", "echo:slow")
+    for name, content in files.items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(content)
 
@@ -90,6 +92,11 @@ def written_down(host: Host) -> int:
     return int(str(count))
 
 
+def begun_in(host: Host, phase: str) -> bool:
+    """Whether a deployment is in that phase."""
+    return bool(host.query(f"SELECT 1 FROM deployments WHERE json_extract(record, '$.phase') = '{phase}'"))
+
+
 def test_an_event_outlives_the_daemon(own_host: Host, forge: Forge) -> None:
     """Killed while it fetches, the daemon deploys what it was told when it is back; killed once more, it does not so again."""
     assert own_host.hostess("projects", "create", "shop").returncode == 0
@@ -113,3 +120,22 @@ def test_an_event_outlives_the_daemon(own_host: Host, forge: Forge) -> None:
     assert (status, left, served) == (202, 1, 200), own_host.log()
     assert deployments == [("octocat (webhook)", "live")]
     assert written_down(own_host) == 0
+
+
+def test_a_deployment_that_the_daemon_died_over_is_begun_again(own_host: Host, forge: Forge) -> None:
+    """Killed while what a forge told of starts, the daemon takes it back when it returns, and begins it once more."""
+    assert own_host.hostess("projects", "create", "shop").returncode == 0
+    made = own_host.hostess("webhook", "set", forge.url, "-p", "shop", "-o", "json")
+    assert made.returncode == 0, made.stderr
+    forge.let.set()
+
+    heard(own_host, json.loads(made.stdout)["secret"])
+    until(lambda: begun_in(own_host, "start"), 60, "the start")
+    own_host.kill()
+    own_host.start()
+    until(lambda: written_down(own_host) == 0, 60, "the deployment")
+    served = own_host.get("shop-web.localhost")[0]
+    deployments = own_host.query("SELECT json_extract(record, '$.state') FROM deployments ORDER BY seq")
+
+    assert served == 200, own_host.log()
+    assert deployments == [("failed",), ("live",)]

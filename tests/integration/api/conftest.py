@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.api.forge import Forge, a_forge
 from tests.integration.api.stage import Stage, opened
 
 
@@ -19,3 +20,10 @@ async def stage() -> AsyncIterator[Stage]:
             yield found
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def forge(tmp_path: Path) -> AsyncIterator[Forge]:
+    """Serve a repository as files, as git's "dumb" protocol reads it."""
+    async with a_forge(tmp_path) as found:
+        yield found

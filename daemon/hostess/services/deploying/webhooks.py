@@ -14,10 +14,13 @@ from hostess.domain.ports.forges import BranchFetcher
 from hostess.domain.problem import Problem
 from hostess.domain.records import Task
 from hostess.domain.releases.push import ZERO, Push, RefUpdate
+from hostess.domain.releases.release import Deployment, final
 from hostess.services.deploying.pushes import Pushes
 
 KIND = "webhook"
 """The kind of the tasks of the journal that are events which were heard and are not carried out yet."""
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at a deployment that a daemon before has begun."""
 LIVES = 3
 """How often the daemon may end over one event before it is let be."""
 RECENT = 100
@@ -25,6 +28,10 @@ _SECRET_BITS = 256
 _LINES = 30
 NOBODYS = "0" * 43
 """A secret that no webhook has: what is unknown takes as long to be refused as what is wrong."""
+
+_CUT_OFF = frozenset({"interrupted", "cancelled"})
+"""How a deployment ends that the daemon's end cut off, killed or stopped; one that people cancelled is forgotten with its event."""
+_BY_HAND = "look at the database, then let the forge deliver the event again"
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +109,7 @@ class Webhooks:
         return push
 
     async def recover(self) -> None:
-        """After a restart: go on with what was heard and not begun, once; of several events of a branch the last stands for all."""
+        """After a restart: go on with what was heard and is not deployed, once; of several events of a branch the last stands for all."""
         last: dict[tuple[str, str], Task] = {}
         for task in sorted(await self._journal.tasks(), key=lambda task: str(task.payload.get("at", ""))):
             if task.kind != KIND:
@@ -116,12 +123,12 @@ class Webhooks:
             if webhook is None:
                 await self._journal.finish_task(task.id)
                 continue
-            await self._journal.postpone(task.id, self._clock.now(), "the daemon ended before it was begun")
+            await self._journal.postpone(task.id, self._clock.now(), "the daemon ended before it was deployed")
             push = ForgePush(branch, str(task.payload["who"]))
             self._begin(task.id, self._again(webhook, push, task))
 
     async def stop(self) -> None:
-        """End what is being fetched, and wait for no deployment any more; what was not begun is gone on with by `recover`."""
+        """End what is being fetched, and wait for no deployment any more; what it cuts off is gone on with by `recover`."""
         self._stopped = True
         for task in self._tasks:
             task.cancel()
@@ -162,8 +169,12 @@ class Webhooks:
                 update = await self._fetched(webhook, password, push.branch)
             if update is None:
                 return await self._tell(webhook, push, "webhook.nothing-new", "is here already")
-            if since is not None and await self._was_begun(project, update, since):
-                return None
+            if since is not None and (before := await self._begun_before(project, update, since)) is not None:
+                if (before.problem or {}).get("code") not in _CUT_OFF:
+                    return None  # it came to its own end, which is told
+                if migration := await self._in_doubt(before):
+                    what = f"was not deployed again: how {migration} ended is not known; {_BY_HAND}"
+                    return await self._tell(webhook, push, "webhook.refused", what)
             await self._tell(webhook, push, "webhook.fetched", f"was fetched ({update.new[:7]})")
             given = Push(self._clock.token(64), project, actor, (update,))
             [verdict] = await self._pushes.handle(given, said.append)
@@ -175,13 +186,20 @@ class Webhooks:
         except Exception:
             log.exception("a webhook of %s ended in a bug", project)
 
-    async def _was_begun(self, project: str, update: RefUpdate, since: datetime) -> bool:
-        """Whether a deployment of this is written down that ran: what became of it, the reconciler has told."""
-        for found in await self._journal.deployments(project, limit=RECENT):
-            if (found.commit, found.ref) == (update.new, update.ref) and found.created_at >= since:
-                code = (found.problem or {}).get("code")
-                return bool(found.phase) or code not in {"interrupted", "cancelled"}
-        return False
+    async def _begun_before(self, project: str, update: RefUpdate, since: datetime) -> Deployment | None:
+        """Return the newest deployment of this that a daemon before has begun, as it ended: the reconciler finishes it or takes it back."""
+        while True:
+            known = await self._journal.deployments(project, limit=RECENT)
+            same = (d for d in known if (d.commit, d.ref) == (update.new, update.ref) and d.created_at >= since)
+            found = next(same, None)
+            if found is None or final(found.state):
+                return found
+            await self._clock.sleep(LOOK_AGAIN)
+
+    async def _in_doubt(self, deployment: Deployment) -> str:
+        """Return a migration that was begun and is not known to have ended well, "" for none: nobody but people may begin it again."""
+        steps = await self._journal.steps(deployment.id)
+        return next((step.name for step in steps if step.name.startswith("migrate:") and step.outcome != "done"), "")
 
     async def _fetched(self, webhook: Webhook, password: str, branch: str) -> RefUpdate | None:
         """Return what a push of the branch as it is there now would be; None when it is so here, too."""
