@@ -17,6 +17,8 @@ DURATION_PATTERN = rf"(?:{_NUMBER}(?:ms|[smhdw]))+"
 """What a duration looks like, as a regular expression."""
 _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 _MEMORY = re.compile(rf"({_NUMBER})([kKMGT]i?)?B?", re.ASCII)
+LONGEST = timedelta(days=36_525)
+"""A hundred years: from any moment that people mean, so long before and after is a date that can be written down."""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -24,10 +26,10 @@ def parse_duration(text: str) -> timedelta:
     if not _DURATION.fullmatch(text):
         raise ValueError(f'"{text}" is not a duration such as 30s, 5m or 1h30m')
     parts: list[tuple[str, str]] = _PART.findall(text)
-    try:
-        return timedelta(microseconds=int(sum(Decimal(number) * _MILLISECONDS[unit] * 1000 for number, unit in parts)))
-    except OverflowError:
-        raise ValueError(f'"{text}" is too long a time') from None
+    microseconds = int(sum(Decimal(number) * _MILLISECONDS[unit] * 1000 for number, unit in parts))
+    if microseconds > LONGEST // timedelta(microseconds=1):
+        raise ValueError(f'"{text}" is too long a time: at most {duration_text(LONGEST)}')
+    return timedelta(microseconds=microseconds)
 
 
 def duration_text(duration: timedelta) -> str:

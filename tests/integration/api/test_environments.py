@@ -271,3 +271,18 @@ async def test_only_what_is_live_is_removed(stage: Stage) -> None:
     assert "v2 is" in outdated.json["detail"]
     assert (locked.status, locked.code) == (409, "locked")
     assert await stage.journal.live("shop", "production") is not None
+
+
+@pytest.mark.parametrize("ttl", ["9999999d", "99999999999w", 1e13, -1])
+async def test_a_ttl_that_leads_to_no_date_is_refused(stage: Stage, ttl: object) -> None:
+    """An end that no calendar has is refused before it is written down, where it would be in the way of every list and sweep."""
+    await stage.project()
+
+    said = await stage.ask(f"POST {BASE}", {"name": "preview", "ephemeral": True, "ttl": ttl})
+    listed = await stage.get(BASE)
+    upcoming = await stage.ask("GET /v1/upcoming")
+    token = await stage.ask("POST /v1/tokens", {"name": "ci", "expires_in": "9999999d"})
+
+    assert (said.status, said.code, listed["items"]) == (422, "invalid-request", [])
+    assert upcoming.status == 200
+    assert (token.status, token.code) == (422, "invalid-request")

@@ -15,7 +15,9 @@ BASE = "/v1/projects/{project}/environments"
 
 
 def _duration(text: object) -> object:
-    return parse_duration(text) if isinstance(text, str) else text
+    if not isinstance(text, str):
+        raise ValueError("must be a text such as 36h")  # noqa: TRY004 -- what pydantic makes a mistake of
+    return parse_duration(text)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str)]
