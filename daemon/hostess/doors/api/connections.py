@@ -1,6 +1,7 @@
 """Tunnels and terminals: WebSockets (RFC 6455), so that they pass everything that passes HTTP.
 
-In a tunnel each binary message is what one side has sent. In a terminal a binary message to the client begins with one byte: 1 for
+In a tunnel each binary message is what one side has sent, and `{"end": true}`, as a text message of the client, that nothing more will
+come of it: what the service answers to that comes still. In a terminal a binary message to the client begins with one byte: 1 for
 standard output, 2 for standard error; one from the client is what was typed. A text message is JSON: `{"rows": 24, "columns": 80}` and
 `{"end": true}` from the client, `{"exit_code": 0}` or `{"problem": "..."}` to it, as the last one.
 """
@@ -12,12 +13,13 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 
 from aiohttp import WSMsgType, web
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from hostess.domain.ports import Terminal
 from hostess.domain.problem import Problem
 from hostess.doors.api.deployments import PLACE
-from hostess.doors.api.operation import Call, Given, View, op
+from hostess.doors.api.operation import Call, Given, View, Word, op
+from hostess.doors.api.problems import InvalidRequest
 from hostess.doors.api.streams import CLOSING
 from hostess.services.connections import Streams
 
@@ -68,8 +70,20 @@ class TerminalWanted(Given):
         with suppress(ValueError, RecursionError):
             found = json.loads(self.command)
             if isinstance(found, list) and all(isinstance(word, str) for word in found):
-                return tuple(found)
+                return _checked(found)
         raise Problem("bad-request", "command is not a JSON list of words")
+
+
+_WORDS = TypeAdapter(tuple[Word, ...])
+
+
+def _checked(words: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return _WORDS.validate_python(tuple(words))
+    except ValidationError as error:
+        raise InvalidRequest(
+            tuple(f"command: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
+        ) from None
 
 
 @op(f"GET {SERVICE}/reach", "secrets", given=Wanted, returns=ReachView)
@@ -166,6 +180,9 @@ async def _from_client(socket: web.WebSocketResponse, streams: Streams, clock: _
             clock.touch()
             streams.writer.write(message.data)
             await streams.writer.drain()
+        elif message.type is WSMsgType.TEXT and _ends(message.data):
+            clock.touch()
+            streams.writer.write_eof()
 
 
 async def _to_client(socket: web.WebSocketResponse, streams: Streams, clock: _Idle) -> None:
@@ -181,6 +198,13 @@ async def _typed(socket: web.WebSocketResponse, terminal: Terminal, clock: _Idle
             await terminal.write(message.data)
         elif message.type is WSMsgType.TEXT:
             await _told(terminal, message.data)
+
+
+def _ends(text: str) -> bool:
+    with suppress(ValueError, RecursionError):
+        told = json.loads(text)
+        return isinstance(told, dict) and bool(told.get("end"))
+    return False
 
 
 async def _told(terminal: Terminal, text: str) -> None:

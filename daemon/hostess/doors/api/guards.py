@@ -48,17 +48,19 @@ def guards(services: ApiServices) -> list[Middleware]:
             _check_origin(request)
             refuse_basic_in_clear(services.voucher, request)
             return await handler(request)
-        except Problem as problem:
-            return problems.answer(problem, services.redactor, request_id=request[REQUEST_ID])
-        except TimeoutError:
-            return problems.answer(_LATE, services.redactor, request_id=request[REQUEST_ID])
         except web.HTTPException as error:
             if error.status < 400 or request.path.startswith("/git/"):  # noqa: PLR2004 -- the first status that is an error
                 raise
-            return problems.answer(_http_problem(error, request), services.redactor, request_id=request[REQUEST_ID])
-        except Exception:
-            log.exception("%s %s (request %s) ended in a bug", request.method, request.path, request[REQUEST_ID])
-            return problems.answer(_BUG, services.redactor, request_id=request[REQUEST_ID])
+            told = problems.answer(_http_problem(error, request), services.redactor, request_id=request[REQUEST_ID])
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                told.headers["Allow"] = ",".join(sorted(error.allowed_methods))  # RFC 9110, section 15.5.6
+            return told
+        except Exception as error:  # noqa: BLE001 -- what is no problem is logged as a bug
+            told = problems.answer(_problem_of(error, request), services.redactor, request_id=request[REQUEST_ID])
+            if isinstance(error, web.RequestPayloadError):
+                request.content.feed_eof()  # there is no end of it that could be waited for
+                told.force_close()
+            return told
 
     return [tell_problems]
 
@@ -113,6 +115,27 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _problem_of(error: Exception, request: web.Request) -> Problem:
+    """Return what is told of *error*; a bug is written down, too."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, TimeoutError):
+        return _LATE
+    if isinstance(error, web.RequestPayloadError):
+        what = f"the body cannot be read: {str(error).rpartition(chr(10))[2].strip() or 'it broke off'}"
+        return Problem("bad-request", what, remedy="send it whole, and encoded as its head says")
+    if not isinstance(error, ConnectionError) or not _has_gone(request):
+        log.error(
+            "%s %s (request %s) ended in a bug", request.method, request.path, request[REQUEST_ID], exc_info=error
+        )
+    return _BUG
+
+
+def _has_gone(request: web.Request) -> bool:
+    """Whether nobody waits for the answer any more."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _http_problem(error: web.HTTPException, request: web.Request) -> Problem:

@@ -16,7 +16,7 @@ from hostess.domain.problem import Problem
 from hostess.domain.records import JobRun
 from hostess.domain.releases.release import Release, ReleaseJob
 from hostess.doors.api.deployments import LOOK_AGAIN, PLACE
-from hostess.doors.api.operation import EVENTS, TEXT, Call, Given, Nothing, View, op
+from hostess.doors.api.operation import EVENTS, TEXT, Call, Given, Nothing, View, Word, op
 from hostess.doors.api.pending import secret_variables
 from hostess.doors.api.streams import Sent, last_number, send_events, wants_events
 from hostess.services.jobs.jobs import Ask, parted
@@ -96,7 +96,7 @@ class NewRun(Given):
     """A run by hand. *env* replaces values for this run only; *force* is needed for a job that is not `run: manual`."""
 
     force: bool = False
-    env: Mapping[Variable, str] = Field(default_factory=dict)
+    env: Mapping[Variable, Word] = Field(default_factory=dict)
     allow_secret_override: bool = False
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.jobs import Variable
-from hostess.doors.api.operation import EVENTS, Call, Given, op
+from hostess.doors.api.operation import EVENTS, Call, Given, Word, op
 from hostess.doors.api.streams import Sent, send_events
 from hostess.services.jobs.one_off import Command, Ended, OneOff
 
@@ -17,8 +17,8 @@ from hostess.services.jobs.one_off import Command, Ended, OneOff
 class NewCommand(Given):
     """A command as a list of words. *env* replaces values for this run only."""
 
-    command: tuple[str, ...] = Field(min_length=1, max_length=1000)
-    env: Mapping[Variable, str] = Field(default_factory=dict)
+    command: tuple[Word, ...] = Field(min_length=1, max_length=1000)
+    env: Mapping[Variable, Word] = Field(default_factory=dict)
 
 
 @op(f"POST {PLACE}/services/{{service}}/run", "deploy", given=NewCommand, media=(EVENTS,))

@@ -7,7 +7,7 @@ from inspect import cleandoc
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hostess.domain.problem import Problem
 from hostess.doors.api.caller import Caller
@@ -45,6 +45,15 @@ def _several(given: object) -> object:
         return given
     return [part.strip() for text in texts for part in str(text).split(",") if part.strip()]
 
+
+def _word(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no command and no environment variable can")
+    return text
+
+
+Word = Annotated[str, AfterValidator(_word), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+"""A word of a command, or the value of an environment variable."""
 
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 

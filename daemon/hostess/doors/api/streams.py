@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ LOOK = 1.0
 _DIGITS = 15
 """Digits of the largest number that a client can have been given: it is one in JSON and in SQLite."""
 
+_LINE = re.compile(r"\r\n|\r|\n")
+
 _HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
@@ -34,9 +37,9 @@ class Sent:
     event: str = ""
 
     def encoded(self) -> bytes:
-        """Return it as it is sent."""
+        """Return it as it is sent. A carriage return ends a line there, too: what is written must not be taken for a field."""
         head = [f"{field}: {value}" for field, value in (("id", self.id), ("event", self.event)) if value]
-        return ("\n".join([*head, *(f"data: {line}" for line in self.data.split("\n"))]) + "\n\n").encode()
+        return ("\n".join([*head, *(f"data: {line}" for line in _LINE.split(self.data))]) + "\n\n").encode()
 
 
 def last_number(request: web.Request) -> int | None:
