@@ -4,11 +4,13 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -115,12 +117,19 @@ def test_redis_cli_reaches_a_redis(host: Host) -> None:
 
 
 def test_a_tunnel_leads_to_any_other_service(host: Host) -> None:
-    """Of an application the first port is reached, private or not."""
+    """Of an application the first port is reached, private or not; who has said all it has to say still hears the answer."""
     with a_tunnel(host, "web") as told:
         done = subprocess.run(
             ["curl", "-fsS", "--noproxy", "*", f"{told['url']}/version"], capture_output=True, text=True, check=True
         )
+        host_name, port = urlsplit(told["url"]).hostname, urlsplit(told["url"]).port
+        with socket.create_connection((host_name, port), timeout=IDLE) as asking:
+            asking.sendall(b"GET /version HTTP/1.0\r\nHost: x\r\n\r\n")
+            asking.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: asking.recv(65536), b""))
+
     assert done.stdout.strip()
+    assert b" 200 " in answer
 
 
 def shell(host: Host, *arguments: str, stdin: str = "", token: str = "") -> subprocess.CompletedProcess[str]:

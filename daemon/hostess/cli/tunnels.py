@@ -14,11 +14,12 @@ import click
 from hostess.cli.client import Client
 from hostess.cli.failure import FAILED, Failure
 from hostess.cli.output import show_json, tell
-from hostess.cli.websocket import WebSocket, opened
+from hostess.cli.websocket import TEXT, WebSocket, opened
 
 HERE = "127.0.0.1"
 TRIES = 10
 PIECE = 64 * 1024
+END = b'{"end": true}'
 
 
 async def tunnels(
@@ -70,15 +71,18 @@ async def _carry(socket: WebSocket, reader: asyncio.StreamReader, writer: asynci
     async def out() -> None:
         while data := await reader.read(PIECE):
             await socket.send(data)
+        await socket.send(END, TEXT)
 
     async def back() -> None:
         while (message := await socket.receive()) is not None:
             writer.write(message.data)
             await writer.drain()
 
-    tasks = [asyncio.create_task(out()), asyncio.create_task(back())]
+    tasks = [sending, coming] = asyncio.create_task(out()), asyncio.create_task(back())
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done() and sending.exception() is None:
+            await asyncio.wait([coming])  # who has said all it has to say may still listen
     finally:
         for task in tasks:
             task.cancel()
