@@ -51,6 +51,7 @@ from hostess.doors.api.limits import UNSIGNED, Limits, Unsigned
 from hostess.doors.api.openapi import document
 from hostess.doors.api.operation import JSON, Call, Operation, read, respond
 from hostess.doors.api.reference import as_html, blocks
+from hostess.doors.api.refusals import Refusals
 from hostess.doors.api.repeats import once, tagged
 from hostess.doors.api.streams import CLOSING
 from hostess.doors.api.wiring import SERVICES, ApiServices
@@ -113,8 +114,9 @@ def make_app(services: ApiServices) -> web.Application:
     app.router.add_get("/v1/openapi.json", _openapi)
     app.router.add_get("/v1/docs", _docs)
     limits = Limits(services.settings.api.rate, services.settings.api.at_once)
+    refusals = Refusals(services)
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, _handler(services, limits, operation))
+        app.router.add_route(operation.method, operation.path, _handler(services, limits, refusals, operation))
     return app
 
 
@@ -142,15 +144,20 @@ async def _close(app: web.Application) -> None:
     app[CLOSING].set()
 
 
-def _handler(services: ApiServices, limits: Limits, operation: Operation) -> Handler:
+def _handler(services: ApiServices, limits: Limits, refusals: Refusals, operation: Operation) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         if operation.action is None:
             return await answered(request, NOBODY)
-        caller = await _known(services, limits, request)
-        whose = key_of(caller)
-        limits.spend(whose)
-        with limits.under_way(whose):
-            return await answered(request, caller)
+        caller = None
+        try:
+            caller = await _known(services, limits, request)
+            whose = key_of(caller)
+            limits.spend(whose)
+            with limits.under_way(whose):
+                return await answered(request, caller)
+        except Problem as problem:
+            await refusals.tell(request, operation, caller, problem)
+            raise
 
     async def answered(request: web.Request, caller: Caller) -> web.StreamResponse:
         call = Call(services, request, caller, dict(request.match_info))
