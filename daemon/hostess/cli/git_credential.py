@@ -6,7 +6,7 @@ import sys
 import click
 
 from hostess.cli.groups import example
-from hostess.cli.server import Server, same_place, saved_login
+from hostess.cli.server import Server, same_place, saved_login, whole_token
 
 
 @example("git config --global credential.https://hostess.example.com.helper '!hostess git-credential'")
@@ -25,6 +25,6 @@ def git_credential(operation: str) -> None:
 
 
 def _logins() -> list[Server]:
-    given = Server(os.environ.get("HOSTESS_URL", ""), os.environ.get("HOSTESS_TOKEN", ""))
+    given = Server(os.environ.get("HOSTESS_URL", ""), whole_token(os.environ.get("HOSTESS_TOKEN", "")))
     saved = saved_login()
     return [given, saved] if saved else [given]

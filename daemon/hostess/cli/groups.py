@@ -1,5 +1,6 @@
 """Command groups that load a command's file only when it is asked for, and know aliases."""
 
+import errno
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -7,10 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from hostess.cli.failure import Failure
+from hostess.cli.failure import FAILED, Failure
 
 INTERRUPTED = 130
 """What shells make of SIGINT."""
+
+PROGRAMS = frozenset({"daemon", "proxy"})
 
 C = TypeVar("C", bound=click.Command)
 
@@ -75,6 +78,12 @@ class Lazy(click.Group):
             ctx.exit(failure.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+        except OSError as error:
+            # Who reads has enough: click ends quietly. Of the programs themselves it would be a bug.
+            if error.errno == errno.EPIPE or ctx.invoked_subcommand in PROGRAMS:
+                raise
+            Failure(f"this could not be done here: {error}").show()
+            ctx.exit(FAILED)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Add the aliases to the help."""

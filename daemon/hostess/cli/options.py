@@ -3,6 +3,7 @@
 import functools
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -89,6 +90,14 @@ def variables(given: Sequence[str]) -> dict[str, str]:
             raise Failure(f"{name} is not of the form KEY=VALUE", exit_code=USAGE, remedy="write it like DEBUG=1")
         found[name] = value
     return found
+
+
+def typed(question: str) -> str:
+    """Return a secret: typed in at a terminal without being shown, else read from standard input (one newline at its end is cut)."""
+    if sys.stdin.isatty():
+        answer: str = click.prompt(question, hide_input=True, err=True)
+        return answer
+    return sys.stdin.read().removesuffix("\n").removesuffix("\r")
 
 
 def confirm(question: str, *, force: bool) -> None:

@@ -1,7 +1,5 @@
 """hostess registry ..."""
 
-import sys
-
 import click
 
 from hostess.cli import options
@@ -60,10 +58,4 @@ def logout(client: Client, host: str) -> None:
 
 
 def _password(host: str, given: str | None) -> str:
-    """Return the password: given, typed without being shown, or read from standard input (one newline at its end is cut)."""
-    if given is not None:
-        return given
-    if sys.stdin.isatty():
-        typed: str = click.prompt(f"Password for {host}", hide_input=True, err=True)
-        return typed
-    return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    return options.typed(f"Password for {host}") if given is None else given

@@ -1,6 +1,5 @@
 """hostess secrets ..."""
 
-import sys
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
@@ -173,14 +172,7 @@ _WORDS: Mapping[str, str] = {
 
 
 def _value(name: str, given: str | None) -> str:
-    """Return the value: given, typed without being shown, or read from standard input (one newline at its end is cut)."""
-    if given is not None:
-        return given
-    if sys.stdin.isatty():
-        typed: str = click.prompt(f"Value of {name}", hide_input=True, err=True)
-        return typed
-    text = sys.stdin.read()
-    return text.removesuffix("\n").removesuffix("\r")
+    return options.typed(f"Value of {name}") if given is None else given
 
 
 def _split(envs: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hostess.cli.failure import NOT_ALLOWED, UNREACHABLE, Failure
+from hostess.cli.failure import NOT_ALLOWED, UNREACHABLE, USAGE, Failure
 
 DEFAULT_URL = "http://127.0.0.1:7654"
 DEFAULT_DATA_DIR = "/var/lib/hostess"
 SETTINGS = Path("/etc/hostess/config.toml")
+_TOKEN = re.compile(r"[!-~]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,31 @@ def usable(path: Path) -> bool:
 
 def find_server(url: str | None, token: str | None, may_use: Callable[[Path], bool] = usable) -> Server:
     """Return the daemon to talk to; Failure when there is none."""
+    token = whole_token(token or "")
+    if url and token:
+        return Server(_checked(url), token)
     saved = saved_login()
     if url:
         same = saved is not None and same_place(saved.url, url)
-        return Server(_checked(url), token or (saved.token if saved and same else ""))
+        return Server(_checked(url), saved.token if saved and same else "")
     if token:
         return Server(saved.url if saved else local_url(), token)
     path = data_dir() / "run" / "api.sock"
     if saved is not None and not may_use(path):
         return saved
     return Server(socket=_local_socket(path, may_use))
+
+
+def whole_token(text: str) -> str:
+    """Return a token without the white space around it, as files and variables have it; Failure for what can be none."""
+    token = text.strip()
+    if not _TOKEN.fullmatch(token):
+        raise Failure(
+            "the token has a space, a line break or another character that no token has",
+            exit_code=USAGE,
+            remedy="give it as `hostess tokens create` printed it, by --token, HOSTESS_TOKEN or `hostess login`",
+        )
+    return token
 
 
 def login_file() -> Path:
@@ -98,8 +115,11 @@ def local_url() -> str:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two URLs have the same scheme, host and port."""
-    return _origin(one) == _origin(other)
+    """Whether two URLs have the same scheme, host and port; what is no URL is at no place."""
+    try:
+        return _origin(one) == _origin(other)
+    except ValueError:
+        return False
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

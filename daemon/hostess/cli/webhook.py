@@ -1,7 +1,5 @@
 """hostess webhook ..."""
 
-import sys
-
 import click
 
 from hostess.cli import options
@@ -32,7 +30,11 @@ def set_(client: Client, repository: str, user: str, project: str | None, form: 
 
     Prints what the forge must be told: an address and a secret, which is shown once.
     """
-    given = {"url": repository, "user": user, "password": _password(repository) if user else ""}
+    given = {
+        "url": repository,
+        "user": user,
+        "password": options.typed(f"Password (or access token) for {repository}") if user else "",
+    }
     made = client.send("PUT", path_of("projects", options.chosen_project(project), "webhook"), given)
     if form == "json":
         show_json(made)
@@ -71,11 +73,3 @@ def remove(client: Client, project: str | None) -> None:
 
 def _address(client: Client, found: dict[str, str]) -> str:
     return found["address"] or f"{client.server.url}{found['path']}"
-
-
-def _password(repository: str) -> str:
-    """Return the password: typed without being shown, or read from standard input (one newline at its end is cut)."""
-    if sys.stdin.isatty():
-        typed: str = click.prompt(f"Password (or access token) for {repository}", hide_input=True, err=True)
-        return typed
-    return sys.stdin.read().removesuffix("\n").removesuffix("\r")

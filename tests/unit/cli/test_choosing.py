@@ -141,10 +141,33 @@ def test_a_login_that_cannot_be_read_is_told() -> None:
         saved_login()
 
 
+@pytest.mark.parametrize("token", ["hst_a hst_b", "hst_a\nhst_b", "hst_é", "hst_\x1b[1m"])
+def test_what_can_be_no_token(token: str) -> None:
+    """A token that no request could carry is told before one is made."""
+    with pytest.raises(Failure, match="no token has") as failure:
+        find_server(HERE, token)
+
+    assert failure.value.exit_code == USAGE
+
+
+def test_the_ends_of_a_token_are_cut() -> None:
+    """Files and variables end lines in many ways."""
+    assert find_server(HERE, " hst_a\r\n") == Server(HERE, "hst_a")
+
+
+def test_a_login_that_cannot_be_read_keeps_nobody_out() -> None:
+    """Who says where and with which token needs no saved login."""
+    login_file().parent.mkdir(parents=True)
+    login_file().write_text("[]")
+
+    assert find_server(THERE, "hst_a") == Server(THERE, "hst_a")
+
+
 def test_places_are_compared_by_scheme_host_and_port() -> None:
     """A default port that is written out is the same place; another scheme is not."""
     assert same_place("https://a.example", "https://A.example:443/")
     assert not same_place("http://a.example", "https://a.example")
+    assert not same_place(HERE, "http://127.0.0.1:7654.example.com")
 
 
 @pytest.mark.parametrize(
