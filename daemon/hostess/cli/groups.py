@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from hostess.cli.failure import FAILED, Failure
 
@@ -40,9 +41,18 @@ class Aliased(click.Group):
 
 
 class Lazy(click.Group):
-    """A group whose commands are named as "module:attribute" and imported when used. *aliases* may lead into groups ("a b")."""
+    """A group whose commands are named as "module:attribute" and imported when used, each with its summary.
 
-    def __init__(self, *args: Any, places: Mapping[str, str], aliases: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 -- click's own
+    *aliases* may lead into groups ("a b").
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 -- click's own
+        places: Mapping[str, tuple[str, str]],
+        aliases: Mapping[str, str],
+        **kwargs: Any,  # noqa: ANN401 -- click's own
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._places = places
         self._aliases = aliases
@@ -56,7 +66,7 @@ class Lazy(click.Group):
         first, _, second = self._aliases.get(cmd_name, cmd_name).partition(" ")
         if first not in self._places:
             return None
-        module, attribute = self._places[first].split(":")
+        module, attribute = self._places[first][0].split(":")
         command = getattr(importlib.import_module(module), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{self._places[first]} is no command")
@@ -84,6 +94,20 @@ class Lazy(click.Group):
                 raise
             Failure(f"this could not be done here: {error}").show()
             ctx.exit(FAILED)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
+        """List the commands with their summaries."""
+        room = formatter.width - 6 - max(map(len, self._places))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, stub.get_short_help_str(room)) for name, stub in self._stubs()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, and the options."""
+        found = [CompletionItem(n, help=c.get_short_help_str()) for n, c in self._stubs() if n.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _stubs(self) -> list[tuple[str, click.Command]]:
+        return [(name, click.Command(name, help=summary)) for name, (_, summary) in self._places.items()]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Add the aliases to the help."""

@@ -23,7 +23,7 @@ import click
 from tests.unit.cli.test_colours import group
 group()
 """
-group = Lazy("loudly", places={"shout": f"{__name__}:shout"}, aliases={})
+group = Lazy("loudly", places={"shout": (f"{__name__}:shout", "Say something in red.")}, aliases={})
 
 
 def on_a_terminal(environment: Mapping[str, str]) -> str:

@@ -63,6 +63,32 @@ def test_every_alias_leads_somewhere(alias: str) -> None:
     assert command is target is not None
 
 
+@pytest.mark.parametrize("name", PLACES)
+def test_the_list_says_what_a_command_says_of_itself(name: str) -> None:
+    """The summaries of the list are what the commands' own help begins with, as long as the widest terminal has room for."""
+    command = cli.get_command(click.Context(cli), name)
+
+    assert command is not None
+    assert PLACES[name][1] == command.get_short_help_str(88)
+
+
+def test_the_list_loads_no_command() -> None:
+    """To list the commands, or complete their names, none of their files is read: it starts as fast as one of them."""
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom hostess.cli.main import cli\n"
+        "from click.shell_completion import BashComplete\n"
+        "shown = CliRunner().invoke(cli, ['--help']).output\n"
+        "completed = [item.value for item in BashComplete(cli, {}, 'hostess', '_H').get_completions([], 'sta')]\n"
+        "print('status' in shown, completed, *[name for name in sys.modules if name.startswith('hostess.cli.')])"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    listed, completed, *loaded = said.split()
+    assert (listed, completed) == ("True", "['status']")
+    assert sorted(loaded) == ["hostess.cli.failure", "hostess.cli.groups", "hostess.cli.main"]
+
+
 def test_every_place_is_a_command() -> None:
     """No name of the table leads nowhere."""
     assert PLACES.keys() == {name.split()[0] for name in EVERY}
@@ -75,7 +101,7 @@ def test_the_version() -> None:
 
 def test_client_commands_load_nothing_heavy() -> None:
     """Every client command's file can be loaded without the daemon's libraries."""
-    files = {place.split(":")[0] for place in PLACES.values()}
+    files = {place.split(":")[0] for place, _ in PLACES.values()}
     code = f"import sys, importlib\nfor name in {sorted(files)!r}: importlib.import_module(name)\nprint(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
