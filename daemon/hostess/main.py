@@ -29,7 +29,7 @@ from hostess.composition import Outside, World, compose, outside_of
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.settings import Settings, load
-from hostess.doors.api.app import LINE, ApiServices, make_app
+from hostess.doors.api.app import ApiServices, make_app, runner_of
 from hostess.doors.git_http import GitHttp
 from hostess.doors.git_limits import GitLimits
 from hostess.doors.hook_socket import HookSocket
@@ -166,7 +166,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
     keys = world.ssh_keys
     knows, may = partial(key_id, keys), partial(may_git_by_key, keys)
     ssh = SshSocket(run / "ssh.sock", world.repositories.path, hooks, knows, may, ensure, limits)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5, max_line_size=LINE)
+    runner = runner_of(app, shutdown_timeout=5)
     await runner.setup()
     try:
         tcp = web.TCPSite(runner, settings.api.listen.host or None, settings.api.listen.port)

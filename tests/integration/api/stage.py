@@ -25,7 +25,7 @@ from hostess.composition import Outside, World, compose
 from hostess.domain.releases.push import ZERO, Push, RefUpdate, Say, Verdict
 from hostess.domain.releases.release import Deployment, Kind, Release
 from hostess.domain.settings import BackupsSettings, EngineSettings, NotifySettings, Settings
-from hostess.doors.api.app import LINE, ApiServices, make_app
+from hostess.doors.api.app import ApiServices, make_app, runner_of
 from hostess.services.deploying.deployments import Enter, Request
 from tests.fakes.building import Recipe
 from tests.fakes.engine import FakeEngine
@@ -377,7 +377,7 @@ def api_services(settings: Settings, journal: SqliteJournal, world: World, outsi
 @asynccontextmanager
 async def served(services: ApiServices, folder: Path, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Serve the API on a port of the system's choice and on the unix socket; yield its URL."""
-    runner = web.AppRunner(make_app(services), access_log=None, shutdown_timeout=1, max_line_size=LINE)
+    runner = runner_of(make_app(services), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, host, 0).start()
     (folder / "run").mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,29 @@ async def test_a_client_that_goes_in_the_middle_of_a_body(stage: Stage, caplog: 
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "GET /v1/whoami HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer hst_secret\x00",
+        "GET /v1/whoami HTTP/1.1\r\nHost: a\r\nHost: b",
+        f"GET /{'a' * 300_000} HTTP/1.1\r\nHost: a",
+        "POST /v1/projects HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+    ],
+)
+async def test_what_is_no_http_fills_no_log(stage: Stage, caplog: pytest.LogCaptureFixture, lines: str) -> None:
+    """What anybody can send gets 400 and leaves nothing: neither a traceback each time, nor what was in it."""
+    host, port = stage.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"{lines}\r\n\r\n".encode())
+    async with asyncio.timeout(WITHIN):
+        said = await reader.read()
+    writer.close()
+
+    assert b" 400 " in said.splitlines()[0]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert "hst_secret" not in caplog.text
+
+
 async def test_a_method_that_is_not_there_names_those_that_are(stage: Stage) -> None:
     """RFC 9110 wants `Allow` with a 405."""
     said = await stage.ask("PUT /v1/projects")

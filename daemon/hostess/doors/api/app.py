@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import logging
 from functools import cache
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hostess import __version__
 from hostess.domain.problem import Problem
@@ -62,7 +64,7 @@ BODY = 1024 * 1024
 LINE = 256 * 1024
 """The longest line of a request's head, in bytes: commands for terminals come in the query, where a character may need twelve."""
 
-__all__ = ["OPERATIONS", "ApiServices", "make_app"]
+__all__ = ["OPERATIONS", "ApiServices", "make_app", "runner_of"]
 
 OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
@@ -118,6 +120,18 @@ def make_app(services: ApiServices) -> web.Application:
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _handler(services, limits, refusals, operation))
     return app
+
+
+def runner_of(app: web.Application, *, shutdown_timeout: float) -> web.AppRunner:
+    """Return what serves the application."""
+    quiet = logging.getLogger("hostess.http")
+    quiet.addFilter(_is_about_us)
+    return web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout, max_line_size=LINE, logger=quiet)
+
+
+def _is_about_us(record: logging.LogRecord) -> bool:
+    """Whether a mistake is the daemon's: what is no HTTP anybody can send, and its words, a token maybe, belong in no log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 @cache
