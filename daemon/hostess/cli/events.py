@@ -8,7 +8,7 @@ import click
 from hostess.cli import options
 from hostess.cli.client import Client
 from hostess.cli.groups import example
-from hostess.cli.output import show_json
+from hostess.cli.output import show_json, shown
 
 _KIND = click.option("--kind", "-k", default="", help='Only of this kind, or that begin with it and a dot ("backup").')
 _FOLLOW = click.option("--follow", "-f", is_flag=True, help="Go on with each new one.")
@@ -59,5 +59,6 @@ def _show(event: dict[str, Any], raw: str) -> None:
     place = "/".join(part for part in (event["project"], event["environment"]) if part)
     at = event["at"][:19].replace("T", " ")
     remedy = event["data"].get("remedy")
-    message = f"{event['message']}; {remedy}" if remedy else event["message"]
+    text = f"{event['message']}; {remedy}" if remedy else event["message"]
+    message = "\n    ".join(map(shown, text.splitlines()))  # of what others have said no line can be taken for an entry
     click.echo(raw or "  ".join(part for part in (at, event["kind"], place, message) if part))

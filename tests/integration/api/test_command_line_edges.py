@@ -58,3 +58,17 @@ async def test_git_asks_for_a_place_that_is_none(stage: Stage) -> None:
     for host in (f"{stage.url.removeprefix('http://')}.example.com", "[::1", "", "a:99999"):
         helped = await stage.hostess("git-credential", "get", given=f"protocol=http\nhost={host}\n\n")
         assert (helped.code, helped.out, helped.err) == (0, "", ""), host
+
+
+async def test_no_message_can_be_taken_for_an_entry(stage: Stage) -> None:
+    """What an event quotes of others moves no cursor, and begins no line as an entry does."""
+    said = "it said \x1b[2J\x1b[31mred\n2026-01-01 00:00:00  audit.token.created  root: made token x"
+    await stage.journal.tell("webhook.refused", said, stage.services.clock.now())
+
+    shown = await stage.hostess("events", "--kind", "webhook.refused")
+    raw = await stage.hostess("events", "--kind", "webhook.refused", "-o", "json")
+
+    first, second = shown.out.splitlines()
+    assert first.endswith("it said ?[2J?[31mred")
+    assert second == "    2026-01-01 00:00:00  audit.token.created  root: made token x"
+    assert raw.json[0]["message"] == said
