@@ -109,3 +109,13 @@ def test_how_much_is_kept(tmp_path: Path) -> None:
     assert sum(len(line.text) for line in kept) < BYTES
     assert kept == tuple(lines[-len(kept) :])
     assert len(kept) > 100
+
+
+async def test_a_reader_that_comes_back_misses_nothing(stage: Stage) -> None:
+    """Whoever goes on after a line gets all lines that came since, though no more than one was asked for to begin with."""
+    await stage.live()
+    every = [each async for each in stage.events(f"/v1/{LOGS}?tail=100")]
+    rest = [each async for each in stage.events(f"/v1/{LOGS}?tail=1", {"Last-Event-ID": every[0]["id"]})]
+
+    assert len(every) > 3
+    assert rest == every[1:]

@@ -22,7 +22,7 @@ from hostess.doors.api.problems import InvalidRequest
 from hostess.doors.api.streams import Sent, send_events, send_lines, wants_events
 from hostess.doors.api.wiring import ApiServices
 from hostess.services.keeping.retirement import leaving
-from hostess.services.logs import Logs, Wanted, Written
+from hostess.services.logs import ALL, Logs, Wanted, Written
 
 SHORT = 12
 
@@ -132,7 +132,8 @@ async def service_logs(call: Call, given: LogsWanted) -> web.StreamResponse:
     services = call.services
     resumed = call.request.headers.get("Last-Event-ID", "")
     since = _since(resumed or given.since, services.clock.now())
-    wanted = Wanted(call.project, call.environment, call.path["service"], given.tail, since, given.previous)
+    tail = ALL if resumed else given.tail  # what came meanwhile belongs to what goes on, however much it is
+    wanted = Wanted(call.project, call.environment, call.path["service"], tail, since, given.previous)
     await _learn(services, await _release(call, wanted))
     logs = Logs(services.engine, services.replicas, services.redactor, services.clock)
     if wants_events(call.request):
