@@ -353,11 +353,15 @@ class FakeEngine(FakeImages):
 
     async def _life(self, running: Running, program: Program, argv: tuple[str, ...]) -> None:
         for restart in itertools.count():
+            short = False
             try:
                 code = await program(running.box(argv, running.value.address))
             except OSError as error:
                 running.write("stderr", str(error))
                 code = 1
+            except MemoryError:  # what a program of a test raises in order to be killed for want of it
+                code, short = KILLED, True
+            running.value = replace(running.value, oom_killed=short)
             self._end(running, code)
             if not (running.wanted and running.spec.restart):
                 return

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hostess.domain.health import LONGEST_PAUSE, STABLE, gate_limit, pauses
 from hostess.domain.hostess_yml.stack import Health
+from hostess.domain.oom import killed_for
 from hostess.domain.ports import Answer, Clock, Container, Engine, Prober
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Workload
@@ -101,11 +102,14 @@ class Gate:
             return
         if now is None:
             raise Problem("replica-crashed", f"the new container of {workload.name} disappeared")
-        reason = "it ran out of memory" if now.oom_killed else f"exit code {now.exit_code}"
+        short = killed_for(now.exit_code, workload.memory, told=now.oom_killed)
+        reason = short or f"exit code {now.exit_code}"
         raise Problem(
             "replica-crashed",
             f"the new {workload.name} stopped right after its start ({reason})",
-            remedy="read its last lines above, mend it, commit and push again",
+            remedy=f"raise resources.memory of {workload.name} in hostess.yml, or make it need less"
+            if short
+            else "read its last lines above, mend it, commit and push again",
             tail=await self.tail(container.id),
         )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hostess.domain.hostess_yml.stack import Hook
+from hostess.domain.oom import killed_for
 from hostess.domain.ports import Container, Engine
 from hostess.domain.problem import Problem
 from hostess.domain.records import Place
@@ -14,8 +15,8 @@ from hostess.domain.releases.release import Release, Workload
 from hostess.services.deploying.gate import TAIL
 from hostess.services.jobs.jobs import Ask, Jobs
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.whole_output import WholeOutput
 
-LAST_LINES = 2.0
 ABSENT = 127
 """The exit code of a container whose program is not in its image."""
 
@@ -44,8 +45,7 @@ class Migrator:
         try:
             code = await self._watch(container, hook, say)
             if code != 0:
-                tail = await self._tail(container)
-                raise failed(kind, workload.name, code, hook, tail)
+                raise await self._failure(container, kind, workload, code, hook)
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
 
@@ -99,7 +99,7 @@ class Migrator:
         try:
             code = await self._watch(container, hook, say)
             if code != 0:
-                raise failed("init", workload.name, code, hook, await self._tail(container))
+                raise await self._failure(container, "init", workload, code, hook)
         finally:
             await asyncio.shield(self._replicas.remove(container.id))
 
@@ -134,21 +134,25 @@ class Migrator:
         return code
 
     async def _watch(self, container: Container, hook: Hook, say: Say) -> int | None:
-        follower = asyncio.create_task(self._relay(container, say))
+        output = WholeOutput(self._engine, container.id, lambda text: say(f"       {self._hide(text)}"))
+        code: int | None = None
         try:
-            async with asyncio.timeout(hook.timeout.total_seconds()):
-                return await self._engine.wait(container.id)
-        except TimeoutError:
-            await self._engine.kill(container.id)
-            return None
+            try:
+                async with asyncio.timeout(hook.timeout.total_seconds()):
+                    code = await self._engine.wait(container.id)
+            except TimeoutError:
+                await self._engine.kill(container.id)
+            await output.finish()
+            return code
         finally:
-            await asyncio.wait([follower], timeout=LAST_LINES)
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
+            await output.close()
 
-    async def _relay(self, container: Container, say: Say) -> None:
-        async for line in self._engine.follow(container.id, TAIL):
-            say(f"       {self._hide(line.text)}")
+    async def _failure(
+        self, container: Container, kind: str, workload: Workload, code: int | None, hook: Hook
+    ) -> Problem:
+        now = await self._engine.container(container.id)
+        short = killed_for(code, workload.memory, told=now is not None and now.oom_killed)
+        return failed(kind, workload.name, code, hook, await self._tail(container), short)
 
     async def _tail(self, container: Container) -> tuple[str, ...]:
         return tuple(self._hide(line.text) for line in await self._engine.logs(container.id, TAIL))
@@ -176,8 +180,8 @@ def not_owned(service: str, path: str, owner: str, code: int | None, tail: tuple
     )
 
 
-def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[str, ...]) -> Problem:
-    """Return the Problem for a hook that ended with *code* (None: killed at its timeout)."""
+def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[str, ...], short: str = "") -> Problem:
+    """Return the Problem for a hook that ended with *code* (None: killed at its timeout; *short*: in words, for want of memory)."""
     if code is None:
         return Problem(
             f"{kind}-timeout",
@@ -185,9 +189,17 @@ def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[st
             remedy=f"make it faster, or raise lifecycle.{kind}.timeout in hostess.yml; look at what it had already changed",
             tail=tail,
         )
+    if short:
+        return Problem(
+            f"{kind}-failed",
+            f"{kind} of {service} failed: {short}",
+            remedy=f"raise resources.memory of {service} in hostess.yml, or make it need less; look at what it had already changed",
+            tail=tail,
+        )
     return Problem(
         f"{kind}-failed",
         f"{kind} of {service} failed: exit {code}",
-        remedy="read its last lines above, mend it, commit and push again",
+        remedy=("read its last lines above, mend it" if tail else "it wrote nothing that would tell why: mend it")
+        + ", commit and push again",
         tail=tail,
     )

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from hostess.domain import labels
 from hostess.domain.hostess_yml.stack import Concurrency, Hook
+from hostess.domain.oom import killed_for
 from hostess.domain.ports import Clock, Container, Engine, Journal, Redactor, Transcripts
 from hostess.domain.problem import Problem
 from hostess.domain.records import JobRun, Place
@@ -16,8 +17,8 @@ from hostess.domain.releases.release import Release, ReleaseJob
 from hostess.services.deploying.gate import TAIL
 from hostess.services.deploying.persistence import until_written
 from hostess.services.keeping.replicas import Replicas
+from hostess.services.whole_output import WholeOutput
 
-LAST_LINES = 2.0
 EVERY_RUN = 500
 LONGEST = timedelta(hours=24)
 DEPLOY, SHUTDOWN = "deploy", "shutdown"
@@ -249,10 +250,16 @@ class Jobs:
             env=ask.env,
             volumes=ask.volumes,
         )
-        return await self._watch(run, container, ask.job.timeout.total_seconds(), say)
+        output = WholeOutput(self._engine, container.id, lambda text: self._tell(run, text, say))
+        code = await self._watch(run, container, ask.job.timeout.total_seconds(), output, say)
+        now = await self._engine.container(container.id) if code else None
+        if short := killed_for(code, ask.job.workload.memory, told=now is not None and now.oom_killed):
+            self._tell(run, f"{short} (resources.memory of the job)", say)
+        return code
 
-    async def _watch(self, run: JobRun, container: Container, seconds: float, say: Say | None) -> int | None:
-        follower = asyncio.ensure_future(self._relay(run, container, say))
+    async def _watch(
+        self, run: JobRun, container: Container, seconds: float, output: WholeOutput, say: Say | None
+    ) -> int | None:
         try:
             try:
                 async with asyncio.timeout(seconds):
@@ -261,18 +268,18 @@ class Jobs:
                 await self._engine.kill(container.id)
                 self._tell(run, f"killed after its timeout of {seconds:.0f} s", say)
                 code = None
-            await asyncio.wait([follower], timeout=LAST_LINES)
+            await output.finish()
             return code
         finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
+            await output.close()
 
     async def _adopted(self, run: JobRun, container: Container, timeout: timedelta) -> JobRun:
         """Go on with a run that a daemon before this one began, for what is left of its time; it is not tried again."""
         self._tell(run, "(the daemon was started again; what was written meanwhile is missing here)", None)
         left = timeout - (self._clock.now() - (container.started_at or run.started_at))
         try:
-            code = await self._watch(run, container, max(left.total_seconds(), 0.0), None)
+            output = WholeOutput(self._engine, container.id, lambda text: self._tell(run, text, None), TAIL)
+            code = await self._watch(run, container, max(left.total_seconds(), 0.0), output, None)
             ended = await self._close(run, _outcome(code), code)
         except asyncio.CancelledError:
             return await self._let_go(run)
@@ -308,10 +315,6 @@ class Jobs:
     async def _drop(self, run: JobRun) -> None:
         for container in await self._containers(run):
             await self._replicas.remove(container.id)
-
-    async def _relay(self, run: JobRun, container: Container, say: Say | None) -> None:
-        async for line in self._engine.follow(container.id, TAIL):
-            self._tell(run, line.text, say)
 
     def _tell(self, run: JobRun, text: str, say: Say | None) -> None:
         line = self._redactor.hide(text)
