@@ -56,7 +56,21 @@ async def test_failed_proof_takes_the_switch_back(bench: Bench) -> None:
     verdict = await bench.push("shop", web("hostess-test/echo:2"))
 
     assert "own listener answered" in verdict.reason
+    assert "`hostess doctor` looks at the proxy" in bench.text()
     assert await bench.live("shop") == first
+    assert await bench.get(HOST) == "200 1"
+
+
+async def test_a_proof_that_the_service_itself_failed_says_so(bench: Bench) -> None:
+    """Where it was the service that answered badly, once its check had passed, nobody is sent to look at the proxy."""
+    await bench.push("shop", web())
+    bench.router.proof = (503, "")
+
+    verdict = await bench.push("shop", web("hostess-test/echo:2"))
+
+    assert "with 503" in verdict.reason
+    assert "web itself answered so" in bench.text()
+    assert "hostess doctor" not in bench.text()
     assert await bench.get(HOST) == "200 1"
 
 

@@ -342,8 +342,13 @@ class Routing:
                     return
                 status, error = answer
                 if not proves(workload, port, answer, closed):
-                    raise Problem(
-                        "proof-failed",
-                        f"the proxy's own listener answered GET {path} of {hosts[0]} with {status}{f' ({error})' if error else ''}",
-                        remedy="`hostess doctor` looks at the proxy; push again when it is well",
-                    )
+                    raise unproved(workload.name, f"GET {path} of {hosts[0]}", status, error)
+
+
+def unproved(service: str, asked: str, status: int, error: str) -> Problem:
+    """Return the Problem for a proof that failed: by the proxy, with a code of its own, or ("") by what the service itself answered."""
+    remedy = "`hostess doctor` looks at the proxy; push again when it is well"
+    if not error:
+        remedy = f"{service} itself answered so, though its check had been well: see to it that it answers this each time, and push again"
+    what = f"the proxy's own listener answered {asked} with {status}{f' ({error})' if error else ''}"
+    return Problem("proof-failed", what, remedy=remedy)
