@@ -14,7 +14,7 @@ from tests.system.sources import example, send
 PAGE = (Path(__file__).parents[2] / "docs" / "getting-started.md").read_text(encoding="utf-8")
 BLOCKS = [block for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.MULTILINE) if block.strip()]
 FILES = [re.sub(r"^    ", "", block, flags=re.MULTILINE).strip() + "\n" for block in BLOCKS if "services:" in block]
-VALIDATE, ADD_REMOTE, PUSH, LOGIN, CREDENTIALS, ADD_SECRET, ROLLBACK = [
+VALIDATE, ADD_REMOTE, PUSH, LOGIN, CREDENTIALS, ADD_SECRET, ROLLBACK, AGAIN, A_TAG = [
     line.strip() for block in BLOCKS for line in block.splitlines() if re.match(r"    (?:hostess|git) ", line)
 ]
 WHERE = "127.0.0.1:7654"
@@ -101,3 +101,11 @@ def test_from_nothing_to_the_second_version(tmp_path: Path) -> None:
         back = user.types(ROLLBACK)
         assert back.returncode == 0, back.stderr
         assert send(host, API, "GET", "/health")[0] == 200
+
+        again = user.types(AGAIN)
+        assert again.returncode == 0, again.stderr
+        assert "(production) is live" in again.stderr
+        assert user.types("git tag v1.4").returncode == 0
+        tagged = user.types(A_TAG)
+        assert "to staging of my-api" in tagged.stderr
+        assert "JWT_SECRET" in tagged.stderr

@@ -71,10 +71,38 @@ def test_another_branch_is_stored_and_says_how_to_deploy_it(host: Host) -> None:
     assert pushed.returncode == 0, pushed.stderr
     assert "feature/x is stored, not deployed" in pushed.stderr
     assert "main deploys production" in pushed.stderr
-    assert "git push -o env=production hostess feature/x" in pushed.stderr
     assert remote(repository, "refs/heads/feature/x") == tip
     assert len(deployments(host, "branches")) == 1
     assert version(host, "branches-web") == "1"
+    [told] = [line for line in pushed.stderr.splitlines() if "to deploy it: git push hostess feature/x:" in line]
+
+    asked = repository.push(ref="HEAD:" + told.split()[-1].partition(":")[2])
+
+    assert asked.returncode == 0, asked.stderr
+    assert version(host, "branches-web") == "2"
+    assert remote(repository) != tip
+
+
+def test_what_is_here_already_can_be_deployed(host: Host) -> None:
+    """Any commit or tag, also one that git would find up to date, is deployed to an environment as often as it is pushed to its name."""
+    repository = deployed(host, "again")
+    repository.git("tag", "-a", "-m", "one", "v1.0")
+    repository.write(echo_files("2"))
+    tip = repository.commit()
+    assert repository.push().returncode == 0
+
+    tagged = repository.push(ref="v1.0:refs/deploy/production")
+    was = version(host, "again-web")
+    again = repository.push("-o", "no-cache", ref="main:refs/deploy/production")
+    elsewhere = repository.push(ref="main:refs/deploy/staging")
+    other = repository.push("-o", "env=staging", ref="main:refs/deploy/production")
+
+    assert (tagged.returncode, was) == (0, "1"), tagged.stderr
+    assert "-----> building web" in again.stderr
+    assert (version(host, "again-web"), version(host, "again-web-staging")) == ("2", "2"), elsewhere.stderr
+    assert "env=staging is not what refs/deploy/production says" in other.stderr
+    assert remote(repository) == tip
+    assert remote(repository, "refs/deploy/*") == ""
 
 
 def test_tags_and_deletions_never_deploy(host: Host) -> None:

@@ -44,8 +44,9 @@ _CONFIG = """\
 [gc]
 	auto = 0
 [receive]
-	# The hook proc-receive, and behind it the daemon, decides about branches and moves them.
+	# The hook proc-receive, and behind it the daemon, decides about branches and moves them, and deploys what is pushed to refs/deploy.
 	procReceiveRefs = refs/heads
+	procReceiveRefs = refs/deploy
 	advertisePushOptions = true
 	# A pushed pack is kept as it is; unpacked, large files would be compressed anew.
 	unpackLimit = 1

@@ -22,6 +22,8 @@ from hostess.services.deploying.preview import Preview
 from hostess.services.deploying.report import Report
 
 HEADS = "refs/heads/"
+DEPLOY = "refs/deploy/"
+"""What is pushed to the name of an environment below it is deployed there. No such ref is kept: so git pushes it each time."""
 KEPT = "refs/hostess/deployments/"
 UPLOADS = "refs/hostess/uploads/"
 """Below it, per environment: what was uploaded last and became live."""
@@ -48,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Deploys:
-    """An update that deploys."""
+    """An update that deploys. *pushed* is the ref that the pusher named, where another one keeps the commit."""
 
     project: str
     actor: str
@@ -57,6 +59,7 @@ class Deploys:
     stack: Stack
     text: str
     share: Share | None = None
+    pushed: str = ""
 
 
 class Pushes:
@@ -82,13 +85,16 @@ class Pushes:
         """Answer every ref. Refs are moved here, by compare-and-swap, after their deployment is live; never before."""
         try:
             options = _options(push.options)
-            chosen = [await self._chosen(push, update, options, say) for update in push.updates]
+            chosen = [
+                await (self._asked if update.ref.startswith(DEPLOY) else self._chosen)(push, update, options, say)
+                for update in push.updates
+            ]
         except Problem as problem:
             self._report.failure(problem, "", await self._serving(push), say)
             return [Verdict(update.ref, accepted=False, reason=_reason(problem)) for update in push.updates]
         deploying = [one for one in chosen if isinstance(one, Deploys)]
         if len(deploying) > 1:
-            refs = ", ".join(_short(one.update.ref) for one in deploying)
+            refs = ", ".join(_short(one.pushed or one.update.ref) for one in deploying)
             say(f" !     {refs} would each deploy; push them one at a time. Nothing was changed")
             return [Verdict(u.ref, accepted=False, reason="several refs would deploy") for u in push.updates]
         return [
@@ -117,21 +123,35 @@ class Pushes:
                 say(f"-----> {branch} is stored, not deployed: it has no hostess.yml")
                 return update
             raise
-        for notice in stack.notices:
-            say(f"       note: {notice}")
-        if stack.name and names.slug(stack.name) != push.project:
-            say(f"       note: the file says name: {stack.name}; the repository's name, {push.project}, is what counts")
+        _note(push, stack, say)
         environment = options.environment or environment_for(stack, branch)
         if environment is None:
             say(
                 f"-----> {branch} is stored, not deployed: no environment in hostess.yml deploys it (main deploys production)"
             )
-            say(f"       to deploy it: git push -o env=production hostess {branch}")
+            say(f"       to deploy it: git push hostess {branch}:{DEPLOY}production")
             return update
         names.check_environment_name(environment)
         for notice in notices(stack_for(stack, environment)):
             say(f"       note: {notice}")
         return Deploys(push.project, push.actor, update, environment, stack, text, options.share)
+
+    async def _asked(self, push: Push, update: RefUpdate, options: Options, say: Say) -> Deploys | Verdict:
+        """Answer for a commit, or a tag, that is to be deployed whatever its branch is, and whether or not it is here already."""
+        environment, project = update.ref.removeprefix(DEPLOY), push.project
+        names.check_environment_name(environment)
+        if options.environment not in {None, environment}:
+            raise Problem("bad-push-option", f"env={options.environment} is not what {update.ref} says")
+        commit = None if update.new == ZERO else await self._repositories.commit_of(project, update.new)
+        if commit is None:
+            return Verdict(update.ref, accepted=False, reason="not a commit")
+        stack, text = await self._preparation.read(project, commit)
+        _note(push, stack, say)
+        for notice in notices(stack_for(stack, environment)):
+            say(f"       note: {notice}")
+        keeper = UPLOADS + environment
+        kept = RefUpdate(keeper, await self._repositories.ref(project, keeper) or ZERO, commit)
+        return Deploys(project, push.actor, kept, environment, stack, text, options.share, update.ref)
 
     async def _serving(self, push: Push) -> Release | None:
         """Return what serves when it is not known (the file cannot be read) which environment the push is for."""
@@ -152,7 +172,7 @@ class Pushes:
     # ---- the one that deploys ----------------------------------------------------------------------------------------
 
     async def _deploy(self, push: Push, one: Deploys, options: Options, say: Say) -> Verdict:
-        update = one.update
+        update, ref = one.update, one.pushed or one.update.ref
         if options.dry_run:
             return await self._dry_run(push, one, say, as_json=options.as_json)
 
@@ -162,11 +182,9 @@ class Pushes:
         if ended.state in LIVE:
             await self._tell_end(push.project, one, say)
             moved = await self._repositories.ref(push.project, update.ref) == update.new
-            return Verdict(
-                update.ref, accepted=moved, reason="" if moved else "it is live, but its branch did not move"
-            )
+            return Verdict(ref, accepted=moved, reason="" if moved else "it is live, but its branch did not move")
         what = str((ended.problem or {}).get("what", ended.state))
-        return Verdict(update.ref, accepted=False, reason=what.splitlines()[0][:REASON])
+        return Verdict(ref, accepted=False, reason=_short_of(what))
 
     async def begin(
         self, one: Deploys, say: Say | None = None, *, fresh: bool = False, first: tuple[str, ...] = ()
@@ -258,18 +276,18 @@ class Pushes:
             await self._repositories.move_ref(deployment.project, ref, deployment.commit, deployment.previous or ZERO)
 
     async def _dry_run(self, push: Push, one: Deploys, say: Say, *, as_json: bool) -> Verdict:
-        project, commit = push.project, one.update.new
+        project, commit, ref = push.project, one.update.new, one.pushed or one.update.ref
         try:
             changes = await self._preview.changes(project, one.environment, commit, one.stack, one.text)
         except Problem as problem:
             self._report.failure(problem, "dry-run", None, say)
-            return Verdict(one.update.ref, accepted=False, reason=_reason(problem))
+            return Verdict(ref, accepted=False, reason=_reason(problem))
         if as_json:
             whole = {"project": project, "environment": one.environment, "commit": commit}
             say(PLAN + json.dumps({**whole, "changes": [asdict(change) for change in changes]}))
         for change in () if as_json else changes:
             say(f"       {change}")
-        return Verdict(one.update.ref, accepted=False, reason="dry-run: nothing was changed")
+        return Verdict(ref, accepted=False, reason="dry-run: nothing was changed")
 
 
 def _options(given: tuple[str, ...]) -> Options:
@@ -294,8 +312,17 @@ def _options(given: tuple[str, ...]) -> Options:
     return Options(environment, fresh, dry_run, as_json, share)
 
 
+def _note(push: Push, stack: Stack, say: Say) -> None:
+    """Tell what is to be known of the pushed file."""
+    for notice in stack.notices:
+        say(f"       note: {notice}")
+    if stack.name and names.slug(stack.name) != push.project:
+        say(f"       note: the file says name: {stack.name}; the repository's name, {push.project}, is what counts")
+
+
 def _deploying(one: Deploys) -> str:
-    return f"-----> deploying {one.update.new[:7]} ({_short(one.update.ref)}) to {one.environment} of {one.project}"
+    branch = "" if one.pushed else f" ({_short(one.update.ref)})"
+    return f"-----> deploying {one.update.new[:7]}{branch} to {one.environment} of {one.project}"
 
 
 def _short(ref: str) -> str:
@@ -303,4 +330,10 @@ def _short(ref: str) -> str:
 
 
 def _reason(problem: Problem) -> str:
-    return str(problem).splitlines()[0][:REASON]
+    return _short_of(str(problem))
+
+
+def _short_of(text: str) -> str:
+    """Return the first line of a text, of a long one the beginning."""
+    line = text.splitlines()[0]
+    return line if len(line) <= REASON else f"{line[: REASON - 3]}..."
