@@ -206,3 +206,13 @@ async def test_no_cache(bench: Bench) -> None:
 
     assert first == second != third
     assert any(line.endswith("(cached)") for line in bench.said)
+
+
+async def test_an_image_without_a_command(bench: Bench) -> None:
+    """A container of an image that says no command, where nothing else does, is refused with what is missing."""
+    image = await bench.build({"Dockerfile": "FROM hostess-test/echo:1-sh\nENTRYPOINT []\nCMD []\n"})
+
+    with refusal("no-command") as raised:
+        await bench.engine.create(bench.spec("idle", image=image, command=None))
+
+    assert "`command:` in hostess.yml" in raised.value.remedy

@@ -9,6 +9,7 @@ from hostess.domain.ports import Answer
 from hostess.domain.problem import Problem
 from hostess.services.deploying.gate import Gate
 from tests.fakes.clock import FakeClock
+from tests.fakes.programs import task
 from tests.world import Bench, web
 
 
@@ -41,3 +42,17 @@ async def test_a_crash_is_told_while_a_probe_gets_no_answer(bench: Bench) -> Non
 
     with pytest.raises(Problem, match="stopped right after its start"):
         await gate.passed(live.workloads["web"], container)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"), [(126, "git update-index --chmod=+x"), (127, "(CR LF)"), (3, "read its last lines above")]
+)
+@pytest.mark.parametrize("more", ["    command: [work]\n", "    lifecycle: {migrate: {command: [work]}}\n"])
+async def test_what_could_not_be_begun_says_what_mends_it(bench: Bench, code: int, remedy: str, more: str) -> None:
+    """A replica or a migration whose file may not be executed, or has a line end of Windows, says how that is mended."""
+    bench.engine.commands["work"] = task(code, "no")
+
+    verdict = await bench.push("shop", web("plain:1", more=more))
+
+    assert not verdict.accepted
+    assert remedy in bench.text()

@@ -104,6 +104,7 @@ def test_front_end() -> None:
     [
         ("failed to create LLB definition: dockerfile parse error line 3: unknown instruction: RAN", "Dockerfile line 3: unknown"),
         ("failed to solve: dockerfile parse error on line 3: unknown instruction: RAN", "line 3: unknown instruction: RAN"),
+        ("failed to solve: file with no instructions", "there is no instruction in docker/Dockerfile"),
         ('failed to compute cache key: "/nothere" not found: not found', "/nothere is not in the build's folder"),
         ('failed to solve: failed to calculate checksum of ref x::y: "/nothere": not found', "/nothere is not in"),
         ("failed to read dockerfile: open /var/lib/docker/tmp/x/docker/Dockerfile: no such file or directory",

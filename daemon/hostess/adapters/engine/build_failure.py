@@ -86,6 +86,10 @@ def about_file(failure: Failure) -> Problem:
     elif parse := PARSE.search(failure.message):
         line = f" line {parse[1]}" if parse[1] else ""
         what = f"the build failed: {failure.dockerfile}{line}: {parse[2]}"
+        remedy = f"correct {failure.dockerfile}, commit and push again"
+    elif "file with no instructions" in failure.message:
+        what = f"the build failed: there is no instruction in {failure.dockerfile}"
+        remedy = "it begins with FROM and the name of an image; correct it, commit and push again"
     elif "no active sessions" in failure.message:
         what = (
             f"the build failed at {failure.step}: it mounts a secret that build.secrets does not name, or an SSH agent"

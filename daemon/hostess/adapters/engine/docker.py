@@ -20,7 +20,7 @@ from hostess.adapters.engine.calls import PATIENCE, Api, Calls, Line, checked, i
 from hostess.adapters.engine.exec import Executor
 from hostess.adapters.engine.files import export, give_folders, put_files
 from hostess.adapters.engine.pull import fetch, try_login
-from hostess.adapters.engine.values import container_of, creation, facts_of, image_of, instant, label_filter
+from hostess.adapters.engine.values import container_of, creation, facts_of, image_of, instant, label_filter, no_command
 from hostess.domain.ports import (
     BuildOrder,
     Container,
@@ -203,7 +203,7 @@ class DockerEngine:
     # ---- containers
 
     async def create(self, spec: ContainerSpec) -> str:
-        """Create a container and return its id; it is not started. Problem "image-not-found", "name-taken", "owner-unknown"."""
+        """Create a container and return its id; not started. Problem "image-not-found", "no-command", "name-taken", "owner-unknown"."""
         details = await self._details()
         body = creation(spec, details["NCPU"], details["MemTotal"])
 
@@ -215,6 +215,8 @@ class DockerEngine:
                     "image-not-found", f"there is no image {spec.image} on this host: {reason(error)}"
                 ) from error
             except APIError as error:
+                if "no command specified" in reason(error).lower():
+                    raise no_command(spec) from error
                 if error.status_code != CONFLICT:
                     raise
                 raise Problem("name-taken", f"there is a container {spec.name} already: {reason(error)}") from error

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hostess.domain import labels
 from hostess.domain.ports import Container, ContainerSpec, EngineFacts, Image
+from hostess.domain.problem import Problem
 
 Json = Mapping[str, Any]
 
@@ -117,3 +119,13 @@ def instant(text: str) -> datetime | None:
 def label_filter(labels: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the filter for things that carry all these labels."""
     return {"label": [f"{name}={value}" for name, value in labels.items()]}
+
+
+def no_command(spec: ContainerSpec) -> Problem:
+    """Return the Problem of a container that nothing says a command for."""
+    name = spec.labels.get(labels.SERVICE, spec.name)
+    return Problem(
+        "no-command",
+        f"nothing says what {name} runs: its image has neither CMD nor ENTRYPOINT",
+        remedy=f"give it one in the Dockerfile, or {name} a `command:` in hostess.yml",
+    )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
+from hostess.domain.exit_codes import advice
 from hostess.domain.health import LONGEST_PAUSE, STABLE, gate_limit, pauses
 from hostess.domain.hostess_yml.stack import Health
 from hostess.domain.oom import killed_for
@@ -109,7 +110,7 @@ class Gate:
             f"the new {workload.name} stopped right after its start ({reason})",
             remedy=f"raise resources.memory of {workload.name} in hostess.yml, or make it need less"
             if short
-            else "read its last lines above, mend it, commit and push again",
+            else advice(now.exit_code) or "read its last lines above, mend it, commit and push again",
             tail=await self.tail(container.id),
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from hostess.domain.exit_codes import ABSENT, advice
 from hostess.domain.hostess_yml.stack import Hook
 from hostess.domain.oom import killed_for
 from hostess.domain.ports import Container, Engine
@@ -16,9 +17,6 @@ from hostess.services.deploying.gate import TAIL
 from hostess.services.jobs.jobs import Ask, Jobs
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.whole_output import WholeOutput
-
-ABSENT = 127
-"""The exit code of a container whose program is not in its image."""
 
 OWNER_TIMEOUT = timedelta(minutes=10)
 
@@ -199,7 +197,8 @@ def failed(kind: str, service: str, code: int | None, hook: Hook, tail: tuple[st
     return Problem(
         f"{kind}-failed",
         f"{kind} of {service} failed: exit {code}",
-        remedy=("read its last lines above, mend it" if tail else "it wrote nothing that would tell why: mend it")
+        remedy=advice(code)
+        or ("read its last lines above, mend it" if tail else "it wrote nothing that would tell why: mend it")
         + ", commit and push again",
         tail=tail,
     )

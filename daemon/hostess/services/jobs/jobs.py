@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from hostess.domain import labels
+from hostess.domain.exit_codes import advice
 from hostess.domain.hostess_yml.stack import Concurrency, Hook
 from hostess.domain.oom import killed_for
 from hostess.domain.ports import Clock, Container, Engine, Journal, Redactor, Transcripts
@@ -346,7 +347,7 @@ def failed(run: JobRun, tail: tuple[str, ...] = ()) -> Problem:
     return Problem(
         "job-failed",
         f"the job {run.job} {how}",
-        remedy="read its last lines above, mend it, commit and push again",
+        remedy=advice(run.exit_code) or "read its last lines above, mend it, commit and push again",
         tail=tail,
     )
 
