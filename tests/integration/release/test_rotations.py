@@ -106,6 +106,7 @@ async def test_a_job_that_ran_once_does_not_run_again(bench: Bench) -> None:
 
     back = await bench.world.deployments.rollback(*PLACE, 1, "a test")
     assert (await bench.world.deployments.ended(back)).state is State.LIVE
+    assert any("the database stays as the newer release" in line for line in bench.world.transcripts.read(back))
     assert all("//postgres_b:" in url for url in (await urls(bench)).values())
     assert (await bench.push("shop", {"hostess.yml": STACK % "c"})).accepted, bench.text()
     assert "seed: ran before and has not changed" in bench.text()

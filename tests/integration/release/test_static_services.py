@@ -126,6 +126,7 @@ async def test_rollback(bench: Bench) -> None:
     ended = await bench.world.deployments.ended(await bench.world.deployments.rollback("shop", "production", 1, "x"))
 
     assert str(ended.state) == "live"
+    assert not any("database" in line for line in bench.world.transcripts.read(ended.id))
     assert await folder(bench) == first
     assert await earlier(bench) == second.name
 

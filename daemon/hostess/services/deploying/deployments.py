@@ -132,7 +132,9 @@ class Deployments:
 
         async def prepare(deployment: Deployment, now: Release | None, say: Say, _enter: Enter) -> Release:
             say(f"-----> rolling back from {now.title if now else 'nothing'} to {target.title} ({target.commit[:7]})")
-            say("       no build and no migration: the database stays as the newer release left it")
+            has_data = any(w.is_database for each in (now, target) if each for w in each.workloads.values())
+            stays = ": the database stays as the newer release left it" if has_data else ""
+            say(f"       no build and no migration{stays}")
             if told := await self._ahead(target):
                 say(f"       {told}")
             return await self._preparation.brought_back(deployment, with_data_of(target, now), now, say)
