@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.system.booted import ROOT, Booted, a_booted_debian, run
 
 UNITS = ROOT / "systemd"
 PROGRAM = Path(__file__).with_name("stand_in_program.py")
+
+MORE_THAN_SYSTEMD_TRIES = 7
+"""By itself systemd gives a unit up that was started five times within ten seconds."""
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 
@@ -105,3 +109,28 @@ def test_stopping_the_daemon_leaves_the_proxy_serving(booted: Booted) -> None:
     booted.execute("systemctl", "stop", "hostess.service")
     assert ask(booted)["pid"] == before
     booted.execute("systemctl", "start", "hostess.service")
+
+
+def test_neither_is_given_up(booted: Booted) -> None:
+    """However often daemon and proxy fail to start, both are there again by themselves when the cause is gone, and so are the ports."""
+    program = "/usr/local/bin/hostess"
+    booted.execute("mv", program, f"{program}.away")
+    booted.write("#!/bin/sh\nexit 1\n", program)
+    booted.execute("chmod", "755", program)
+    units = ("hostess-proxy.service", "hostess.service")
+    for unit in units:
+        booted.execute("systemctl", "kill", "--signal=KILL", unit)
+    give_up = time.monotonic() + 60
+    while min(restarts(booted, unit) for unit in units) < MORE_THAN_SYSTEMD_TRIES:
+        assert time.monotonic() < give_up, booted.execute("systemctl", "status", *units, check=False)
+        time.sleep(0.1)
+    booted.execute("mv", f"{program}.away", program)
+
+    assert ask(booted)["names"] == ["http", "https", "inside"]
+    booted.execute("systemctl", "start", "hostess.service")  # returns when it is up, whoever has started it
+    assert booted.execute("systemctl", "is-failed", *units, "hostess-proxy.socket", check=False).split() == ["active"] * 3
+
+
+def restarts(system: Booted, unit: str) -> int:
+    """Return how often systemd has started a unit anew by itself."""
+    return int(system.execute("systemctl", "show", "--value", "-p", "NRestarts", unit))
