@@ -3,6 +3,7 @@
 Until the journal is there, whatever was killed when is begun anew; once it is there, everything is.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,7 @@ PIECE = 1024 * 1024
 LONGEST = 3600.0
 ASIDE = "before-recovery"
 _BESIDE = ".recovering"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LIVE = (host_bundle.JOURNAL, host_bundle.KEY, host_bundle.OWNER)
 _MODES = {"repos": 0o700, "certs": 0o700, "static": 0o711}
 
@@ -219,6 +221,8 @@ def _untar(packed: Path, target: Path) -> None:
     try:
         unpack_folder(packed, target)
     except (tarfile.TarError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise  # nothing is wrong with the bundle
         raise host_bundle.damaged(f"{packed.name} cannot be unpacked: {error}") from error
     packed.unlink()
 
@@ -231,6 +235,8 @@ def _cloned(bundle: Path, repository: Path) -> None:
         ("fetch", "--quiet", "--no-write-fetch-head", str(bundle), "+refs/*:refs/*"),
     ):
         done = run(repository, *words, within=LONGEST)
+        if done.returncode and os.strerror(errno.ENOSPC) in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(repository))
         if done.returncode:
             raise host_bundle.damaged(f"{bundle.name} cannot be read by git: {done.stderr.strip()[-300:]}")
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,11 +74,11 @@ async def backed_up(bench: Bench, key: Key) -> HostBackup:
     return done
 
 
-async def pushed(bench: Bench) -> None:
-    """Push everything."""
+async def pushed(bench: Bench, more: Mapping[str, str] | None = None) -> None:
+    """Push everything, and *more* files."""
     await bench.journal.create_project("shop", SystemClock().now())
     await bench.world.secrets.add("shop", "production", "MARK", "the-secret-mark")
-    verdict = await bench.push("shop", FILES)
+    verdict = await bench.push("shop", {**FILES, **(more or {})})
     assert verdict.accepted, bench.text()
 
 
@@ -165,6 +166,36 @@ async def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path, key: Key)
         assert (disk / "data" / "hostess.db").exists()
     finally:
         done_by_root("umount", "--lazy", str(disk))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+async def test_a_whole_bundle_is_never_called_damaged(tmp_path: Path, key: Key) -> None:
+    """However little too small the disk is, it is the disk that is named: who reads "damaged" may throw away the only bundle."""
+    async with a_bench(tmp_path / "old") as old:
+        await pushed(old, {"public/large.txt": secrets.token_hex(500_000)})
+        done = await backed_up(old, key)
+        bundle = Path(shutil.copy(old.folder / "data" / "backups" / done.path, tmp_path / done.file))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done_by_root("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk))
+    refused, room = [], 128
+    try:
+        while True:
+            done_by_root("mount", "-o", f"remount,size={room}k", str(disk))
+            try:
+                staged(bundle, key, disk / "data")
+                break
+            except OSError as error:
+                refused.append(str(error))
+            except Problem as problem:
+                refused.append(f"{problem} {problem.remedy}")
+            room += 96
+    finally:
+        done_by_root("umount", "--lazy", str(disk))
+
+    assert len(refused) > 5
+    named = ("No space left", "has the disk room")
+    assert [each for each in refused if "bundle" in each or not any(word in each for word in named)] == []
 
 
 async def test_what_a_killed_recovery_left_is_gone_on_with(tmp_path: Path, key: Key) -> None:
