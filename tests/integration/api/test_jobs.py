@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from tests.integration.api.jobs_stage import PLACE, POLICIES, ran, with_jobs
 from tests.integration.api.stage import WITHIN, Stage
 
@@ -39,6 +41,34 @@ async def test_a_run_is_kept_with_its_output(stage: Stage) -> None:
     assert plain.text == "done\n"
     assert stamped.text.startswith("20")
     assert stamped.text.endswith(" done\n")
+
+
+async def test_who_follows_a_run_sees_its_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is followed ends when the run's container is gone, too: then the next run can begin."""
+    await with_jobs(stage)
+    remove, go = stage.world.jobs._replicas.remove, asyncio.Event()
+
+    async def held(container: str) -> None:
+        await go.wait()
+        await remove(container)
+
+    monkeypatch.setattr(stage.world.jobs._replicas, "remove", held)
+    run = (await stage.ask(f"POST {PLACE}/jobs/report/runs", {})).json["id"]
+    headers = {"Authorization": f"Bearer {stage.token}", "Accept": "text/event-stream"}
+    url = f"{stage.url}{PLACE}/jobs/report/log?follow=true&run={run}"
+    async with asyncio.timeout(WITHIN), stage.session.get(url, headers=headers) as answer:
+        reading = asyncio.ensure_future(answer.text())
+        while (await stage.journal.runs("shop", "production", "report", 1))[0].outcome != "done":
+            await asyncio.sleep(0.01)
+        busy = await stage.ask(f"POST {PLACE}/jobs/report/runs", {})
+        early = reading.done()
+        go.set()
+        told = await reading
+    again = await stage.ask(f"POST {PLACE}/jobs/report/runs", {})
+
+    assert (busy.code, early) == ("job-runs-already", False)
+    assert "event: end" in told
+    assert again.status == 202
 
 
 async def test_secrets_in_the_output_of_a_run_are_hidden(stage: Stage) -> None:

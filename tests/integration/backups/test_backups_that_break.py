@@ -1,5 +1,6 @@
 """Backups beside which something goes wrong: what was promised holds, and nothing becomes good that is not."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,7 @@ import pytest
 
 from hostess.adapters.backups.artefacts_folder import FolderArtefacts
 from hostess.adapters.journal.sqlite import SqliteJournal
-from hostess.domain.backups.backup import BUCKET, FAILED, OK, PARTIAL, Backup, Written
+from hostess.domain.backups.backup import BUCKET, FAILED, OK, PARTIAL, RUNNING, Backup, Written
 from hostess.domain.problem import Problem
 from hostess.services.backups.backups import Backups
 from tests.fakes.clock import START, FakeClock
@@ -81,17 +82,16 @@ async def test_a_failure_is_written_down_when_there_is_room_again(
     """A backup whose end a full disk did not let be written is failed, and not under way, as soon as the disk takes that."""
     async with a_journal(tmp_path) as journal:
         backups = of(journal, folder(tmp_path), monkeypatch)
-        begun = await backups.begin(*KEY, "manual")
         put, left = journal.put_backup, [1, 2, 3]
 
         async def full(backup: Backup) -> None:
-            if left:
+            if left and backup.state != RUNNING:
                 left.pop()
                 raise Problem("journal-failed", "the disk is full")
             await put(backup)
 
         monkeypatch.setattr(journal, "put_backup", full)
-        ended = await backups.ended(begun)
+        ended = await backups.ended(await backups.begin(*KEY, "manual"))
 
         assert (ended.state, left) == (FAILED, [])
         assert [each.state for each in await journal.backups()] == [FAILED]
@@ -117,6 +117,35 @@ async def test_what_follows_is_not_the_backup(tmp_path: Path, monkeypatch: pytes
 
         assert (ended.state, heard) == (OK, [OK])
         assert [each.state for each in await journal.backups()] == [OK]
+
+
+async def test_what_follows_belongs_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup is under way until all that follows it is done: who is told that it has ended can begin the next one."""
+    async with a_journal(tmp_path) as journal:
+        artefacts = folder(tmp_path)
+        artefacts.away = False
+        backups = of(journal, artefacts, monkeypatch)
+        reached, go = asyncio.Event(), asyncio.Event()
+
+        async def slow(_: Backup) -> None:
+            reached.set()
+            await go.wait()
+
+        backups.then(slow)
+        begun = await backups.begin(*KEY, "manual")
+        await reached.wait()
+        meanwhile, written = backups.under_way(begun), [each.state for each in await journal.backups()]
+        with pytest.raises(Problem, match="is under way"):
+            await backups.begin(*KEY, "manual")
+        go.set()
+        async with asyncio.timeout(30):
+            while backups.under_way(begun):
+                await asyncio.sleep(0.01)
+        again = await backups.begin(*KEY, "manual")
+
+        assert (meanwhile, written) == (True, [OK])
+        assert (backups.under_way(begun), backups.under_way(again)) == (False, True)
+        assert (await backups.ended(again)).state == OK
 
 
 async def test_a_partial_one_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

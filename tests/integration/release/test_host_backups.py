@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pyrage
@@ -92,6 +93,33 @@ async def test_so_many_bundles_are_kept_and_what_only_they_led_to_goes(tmp_path:
         assert [each.trigger for each in await bench.journal.backups()] == ["manual"]
         assert await told(bench) == ["host-backup.completed"] * 3
         assert not (bench.folder / "data" / ".host-backup").exists()
+
+
+async def test_the_next_can_begin_once_one_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is under way until it has been told; another is refused until then, and taken from then on, never forgotten."""
+    async with a_bench(tmp_path) as bench:
+        backups, tell = backups_of(bench), bench.journal.tell
+        reached, go = asyncio.Event(), asyncio.Event()
+
+        async def slow(*arguments: Any, **more: Any) -> None:
+            reached.set()
+            await go.wait()
+            await tell(*arguments, **more)
+
+        monkeypatch.setattr(bench.journal, "tell", slow)
+        begun = await backups.begin("manual")
+        async with asyncio.timeout(30):
+            await reached.wait()
+            [known] = await backups.known()
+            with pytest.raises(Problem, match="is under way"):
+                await backups.begin("manual")
+            assert (known.state, backups.under_way(known)) == ("ok", True)
+            go.set()
+            while backups.under_way(begun):
+                await asyncio.sleep(0)
+            again = await backups.ended(await backups.begin("manual"))
+
+        assert (again.state, again.id == begun.id) == ("ok", False)
 
 
 async def test_one_that_fails_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from hostess.domain.backups.backup import Backup, proven
+from hostess.domain.backups.backup import RUNNING, Backup, proven
 from hostess.domain.backups.wal import windows
 from hostess.doors.api.deployments import PLACE
 from hostess.doors.api.operation import Call, Given, Nothing, View, op
@@ -181,14 +181,14 @@ async def _wanted(call: Call) -> Backup:
 
 
 def view(call: Call, backup: Backup) -> BackupView:
-    """Return how a backup is shown."""
+    """Return how a backup is shown: who is told that it has ended finds it told, and the next one can begin."""
     proof = backup.proof
     return BackupView(
         id=backup.id,
         service=backup.service,
         environment=backup.environment,
         trigger=backup.trigger,
-        state=backup.state,
+        state=RUNNING if call.services.backups.backups.under_way(backup) else backup.state,
         started_at=backup.started_at,
         ended_at=backup.ended_at,
         file=backup.file,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from hostess.domain.backups.backup import GOOD, MANUAL
+from hostess.domain.backups.backup import GOOD, MANUAL, RUNNING
 from hostess.domain.host_bundle import HostBackup
 from hostess.domain.problem import Problem
 from hostess.doors.api.operation import Call, Given, Nothing, Several, View, op
@@ -110,10 +110,11 @@ async def _wanted(call: Call) -> HostBackup:
 
 
 def _view(call: Call, backup: HostBackup) -> HostBackupView:
+    under_way = call.services.host_backups.under_way(backup)
     return HostBackupView(
         id=backup.id,
         trigger=backup.trigger,
-        state=backup.state,
+        state=RUNNING if under_way else backup.state,
         started_at=backup.started_at,
         ended_at=backup.ended_at,
         file=backup.file,
@@ -121,7 +122,7 @@ def _view(call: Call, backup: HostBackup) -> HostBackupView:
         sha256=backup.checksum,
         problem=call.services.redactor.hide(backup.problem),
         missing=backup.missing,
-        progress=call.services.host_backups.progress() if backup.state == "running" else "",
+        progress=call.services.host_backups.progress() if under_way else "",
     )
 
 

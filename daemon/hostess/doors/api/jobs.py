@@ -219,6 +219,8 @@ async def _events(call: Call, run: JobRun, given: OutputWanted) -> AsyncGenerato
         if over:
             break
         await services.clock.sleep(LOOK_AGAIN)
+    if given.follow:
+        await services.jobs.ended(run)  # its container is gone, too, and the next run can begin
     yield Sent(_run(run).model_dump_json(), event="end")
 
 

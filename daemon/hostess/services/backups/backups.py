@@ -81,6 +81,7 @@ class Backups:
         self._artefacts = artefacts
         self._clock = clock
         self._running: UnderWay[Backup] = UnderWay("a backup")
+        self._newest: dict[str, str] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._progress: dict[str, str] = {}
@@ -115,6 +116,7 @@ class Backups:
             started_at=self._clock.now(),
         )
         self._running.begin(key, self._carried_out(backup, beside))  # at once: nobody else may take the key meanwhile
+        self._newest[key] = backup.id
         try:
             await self._journal.put_backup(backup)
         except BaseException:
@@ -133,6 +135,14 @@ class Backups:
         """Wait until no backup of a service is under way."""
         while (task := self._running.get(f"{project}/{environment}/{service}")) is not None:
             await asyncio.wait([task])
+
+    def under_way(self, backup: Backup) -> bool:
+        """Whether something is done for a backup that was begun here: also the telling of it, and the end of older ones.
+
+        Before that is over no other one of its service can begin.
+        """
+        key = f"{backup.project}/{backup.environment}/{backup.service}"
+        return key in self._running and self._newest.get(key) == backup.id
 
     def progress(self, backup: Backup) -> str:
         """Return what is being done for a backup now; "" when nothing is."""

@@ -90,6 +90,8 @@ class HostBackups:
 
         Problem "host-backup-runs-already", "host-backup-unsealed" when it would be encrypted for nobody, "backup-unsealed" for no key.
         """
+        if self._now is None and (last := self._running.get("host")) is not None:
+            await asyncio.wait([last])  # all but its very end is over
         if self._now is not None:
             raise Problem(
                 "host-backup-runs-already",
@@ -110,6 +112,10 @@ class HostBackups:
         self._now, self._progress = backup, "backing up what services keep"
         self._running.begin("host", self._carried_out(backup, target, data or self._settings.data))
         return backup
+
+    def under_way(self, backup: HostBackup) -> bool:
+        """Whether something is done for it: also the end of older ones. Before that is over no other one can begin."""
+        return self._now is not None and self._now.id == backup.id
 
     def progress(self) -> str:
         """Return what is being done now; "" when nothing is."""
@@ -143,8 +149,15 @@ class HostBackups:
 
     async def _carried_out(self, backup: HostBackup, target: Artefacts, data: str) -> HostBackup:
         try:
-            done = self._now = await self._taken(backup, target, data)
+            return await self._made(backup, target, data)
+        finally:
+            self._now, self._progress = None, ""
+
+    async def _made(self, backup: HostBackup, target: Artefacts, data: str) -> HostBackup:
+        try:
+            done = await self._taken(backup, target, data)
             await self._remember(done)
+            self._now = done
             await self._pruned(target)
         except Problem as problem:
             return await self._failed(backup, target, str(problem))
@@ -155,8 +168,6 @@ class HostBackups:
             log.exception("a backup of the host ended in a bug")
             why = "something in Hostess itself went wrong; the daemon's log has the details"
             return await self._failed(backup, target, why)
-        finally:
-            self._now, self._progress = None, ""
         kind = "completed" if done.state == OK else "partial"
         said = "was written and read back" if done.state == OK else done.problem
         await self._tell(done, f"host-backup.{kind}", f"{done.file} {said} ({done.trigger})")
