@@ -123,13 +123,13 @@ class Realtime(Handler):
         for name, value in {"Upgrade": "websocket", "Connection": "Upgrade"}.items():
             self.send_header(name, value)
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(accept.digest()).decode())
-        self.end_headers()
+        with self.lock:  # who has its answer hears everything from then on
+            self.end_headers()
+            self.clients.add(self.wfile)
         self.close_connection = True
         self.listen()
 
     def listen(self):
-        with self.lock:
-            self.clients.add(self.wfile)
         try:
             while (head := self.rfile.read(2)) and head[0] & 15 == 1:
                 mask = self.rfile.read(4)
