@@ -2,24 +2,21 @@
 
 import json
 import os
-import secrets
-import socket
 import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from tests.issuing import authorities, issue
+from tests.side_by_side import free_ports
 
 ATTEMPTS = 5
 """Ports that were free may be somebody else's a moment later."""
-LOWEST, HIGHEST = 20_000, 32_000
-"""Ports below those of the system's own choice (ip(7), ip_local_port_range): one that a program gave up is free when it comes back."""
 WITHIN = 20.0
 
 
@@ -154,7 +151,7 @@ class Pebble:
 def name_server() -> Iterator[Names]:
     """Give a name server."""
     for _ in range(ATTEMPTS):
-        dns, control = _free_ports(2)
+        dns, control = free_ports(2)
         silent = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]
         own = ["-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{control}", *silent]
         process = subprocess.Popen(["pebble-challtestsrv", *own], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -190,7 +187,7 @@ def authority(
     with ExitStack() as stack:
         asked = names or stack.enter_context(name_server())
         for _ in range(ATTEMPTS):
-            port, control, http, tls = _free_ports(4)
+            port, control, http, tls = free_ports(4)
             made = Pebble(
                 folder,
                 asked,
@@ -239,22 +236,3 @@ def _ask(url: str, ca_file: Path) -> bytes:
     context = ssl.create_default_context(cafile=ca_file)
     with urllib.request.urlopen(url, timeout=10, context=context) as answer:
         return bytes(answer.read())
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    """Return ports of 127.0.0.1 that are free for TCP and for UDP, none that the system gives to whoever asks for any."""
-    with ExitStack() as stack:
-        found: list[int] = []
-        while len(found) < count:
-            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            port = LOWEST + secrets.randbelow(
-                HIGHEST - LOWEST
-            )  # not `random`: each process of tests has the same there
-            try:
-                tcp.bind(("127.0.0.1", port))
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-        return found

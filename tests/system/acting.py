@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from tests.system.host import Host, Repository, echo_files
+from tests.system.host import Host, Repository, docker, echo_files, until
 
 SHELL = 'FROM hostess-test/echo:1-sh\nENV VERSION={version}\nENTRYPOINT []\nCMD ["/echo"]\n'
 
@@ -26,6 +26,19 @@ def hooked(version: str, lifecycle: str) -> dict[str, str]:
     files = echo_files(version, services=f"    lifecycle:\n{lifecycle}")
     files["Dockerfile"] = SHELL.format(version=version)
     return files
+
+
+def held(version: str) -> dict[str, str]:
+    """Return the tiny app with a migration that ends when a test says so: `let_go`."""
+    wait = "until [ -e /tmp/go ]; do sleep 0.1; done"
+    return hooked(version, f"      migrate: {{command: [sh, -c, '{wait}'], timeout: 10m}}\n")
+
+
+def let_go(host: Host, project: str) -> None:
+    """Let the deployment of a held version go on."""
+    there = (f"project={project}", "role=task")
+    until(lambda: host.containers(*there, running=True), 60, f"the migration of {project}")
+    docker("exec", host.containers(*there, running=True)[0], "touch", "/tmp/go")
 
 
 def version(host: Host, name: str) -> str:

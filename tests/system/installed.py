@@ -3,13 +3,13 @@
 import json
 import re
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.side_by_side import free_ports
 from tests.system.booted import ROOT, Booted, a_booted_debian, run
 
 HOST = "{}-{}.apps.example.com"
@@ -18,11 +18,8 @@ LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".cache", ".*_cache", ".hypot
 
 def overrides() -> dict[str, str]:
     """Return what must differ here: free ports, and the engine outside, whose folder is not this Debian's."""
-    with socket.socket() as http, socket.socket() as https, socket.socket() as inside:
-        free = {"hostess-proxy": http, "hostess-proxy-https": https, "hostess-proxy-inside": inside}
-        for each in free.values():
-            each.bind(("127.0.0.1", 0))  # systemd takes no port 0
-        ports = {name: each.getsockname()[1] for name, each in free.items()}
+    names = ("hostess-proxy", "hostess-proxy-https", "hostess-proxy-inside")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))  # systemd takes no port 0
     hosts = dict.fromkeys(ports, "127.0.0.1") | {"hostess-proxy-inside": "198.18.213.1"}
     return {
         **{
@@ -111,7 +108,7 @@ def answer(system: Booted, project: str = "kept", service: str = "api", *, check
     port = fact(system, "proxy", "http").rpartition(":")[2]
     program = (
         "import sys, urllib.request as u; "
-        "print(u.urlopen(u.Request(sys.argv[1], headers={'Host': sys.argv[2]}), timeout=10).read().decode())"
+        "print(u.urlopen(u.Request(sys.argv[1], headers={'Host': sys.argv[2]}), timeout=60).read().decode())"
     )
     return system.execute(
         "python3", "-c", program, f"http://127.0.0.1:{port}/", HOST.format(project, service), check=check

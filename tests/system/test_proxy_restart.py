@@ -5,32 +5,26 @@ import http.client
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hostess_proxy.client import ProxyClient, TableRefusedError
+from tests.side_by_side import free_ports
 from tests.system.acting import Doing, pushed, version
 from tests.system.host import Host, Repository, a_host, a_repository, alive, echo_files, until
 from tests.system.load import Seen, load
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that nobody has."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """Give an installation whose proxy has one port for good, so that clients come back to it."""
-    with a_host(tmp_path_factory.mktemp("host"), {"HOSTESS_PROXY__HTTP": f"127.0.0.1:{free_port()}"}) as running:
+    [port] = free_ports()
+    with a_host(tmp_path_factory.mktemp("host"), {"HOSTESS_PROXY__HTTP": f"127.0.0.1:{port}"}) as running:
         yield running
 
 
@@ -59,7 +53,7 @@ def first_answers(address: tuple[str, int], within: float) -> list[int]:
     statuses: list[int] = []
     while len(statuses) < 10:
         assert time.monotonic() < deadline, "nobody accepts connections"
-        connection = http.client.HTTPConnection(*address, timeout=5)
+        connection = http.client.HTTPConnection(*address, timeout=30)
         try:
             connection.request("GET", "/", headers={"Host": "lasting-web.localhost"})
             statuses.append(connection.getresponse().status)
@@ -94,7 +88,7 @@ def test_an_ended_proxy_comes_back_with_its_routes(host: Host, app: Repository, 
     os.kill(before["pid"], number)
     until(lambda: not any(map(runs, [before["pid"], *before["workers"]])), 20, "the end of the proxy")
 
-    assert first_answers(address, 20) == [200] * 10
+    assert first_answers(address, 90) == [200] * 10
     until(lambda: facts(host).get("pid") not in {None, before["pid"]}, 10, "another proxy")
     number_of_version = str(int(version(host, "lasting-web")) + 1)
     pushed(app, {"Dockerfile": echo_files(number_of_version)["Dockerfile"]})
@@ -111,7 +105,7 @@ def test_a_proxy_ends_with_its_requests_answered(host: Host, app: Repository) ->
 
     os.kill(before["pid"], signal.SIGTERM)
 
-    assert slow.result(20)[:2] == (200, "done\n")
+    assert slow.result(60)[:2] == (200, "done\n")
     until(lambda: facts(host).get("pid") not in {None, before["pid"]}, 30, "another proxy")
 
 
@@ -144,7 +138,7 @@ def test_the_proxys_program_is_replaced_during_a_deployment(host: Host, app: Rep
         until(lambda: running.answered() > 100, 20, "the load")
         deploying = Doing(lambda: pushed(app, {"Dockerfile": echo_files(next_version)["Dockerfile"]}))
         pids = [asyncio.run(upgrade()) for _ in range(2)]
-        deploying.result(60)
+        deploying.result(180)
         count = running.answered()
         until(lambda: running.answered() > count + 200, 20, "load after the deployment")
         seen = running.end()

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.side_by_side import free_ports
 from tests.system import with_login_user
+from tests.system.acting import held, let_go
 from tests.system.host import GIT, Host, Repository, a_repository, echo_files, until
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ class SshHost:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=180,
         )
 
     def url(self, project: str) -> str:
@@ -121,10 +122,7 @@ def start_sshd(folder: Path, data: Path) -> tuple[subprocess.Popen[bytes], int]:
     assert "/usr/local/bin/hostess-ssh" in shipped
     ours = shipped.replace("/usr/local/bin/hostess-ssh", "/mnt/hostess-ssh").replace("/var/lib/hostess", str(data))
     Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)  # where sshd locks its unprivileged half in
-    for _ in range(5):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
+    for port in free_ports(5):
         (folder / "sshd_config").write_text(SETTINGS.format(port=port, folder=folder) + ours)
         if sshd := tried_sshd(folder):
             return sshd, port
@@ -288,9 +286,7 @@ def test_two_pushes_at_once(there: SshHost) -> None:
 def test_a_pusher_who_leaves_does_not_stop_the_push(there: SshHost) -> None:
     """A signal ends the command, as Ctrl-C does; what was pushed completely is carried to its end, as over HTTP."""
     key = there.key("leaver")
-    files = echo_files()
-    files["Dockerfile"] = "FROM hostess-test/echo:1-sh\nRUN sleep 2\nENV VERSION=1\n"
-    repository = a_repository(there.host, "leaver", files)
+    repository = a_repository(there.host, "leaver", held("1"))
     push = there.begin_push(key, repository)
     until(lambda: there.host.query("SELECT 1 FROM deployments WHERE project = 'leaver'"), 60, "the deployment")
 
@@ -298,6 +294,7 @@ def test_a_pusher_who_leaves_does_not_stop_the_push(there: SshHost) -> None:
     push.communicate(timeout=180)
 
     assert push.returncode != 0
+    let_go(there.host, "leaver")
     until(lambda: there.host.get("leaver-web.localhost")[0] == 200, 90, "the release")
 
 
@@ -342,9 +339,7 @@ def test_a_daemon_that_is_away_is_told(there: SshHost) -> None:
 def test_a_daemon_that_dies_in_the_middle_is_told(there: SshHost) -> None:
     """A push whose daemon is killed ends at once, with a sentence that says what to do; pushed again it goes through."""
     key = there.key("survivor")
-    files = echo_files()
-    files["Dockerfile"] = "FROM hostess-test/echo:1-sh\nRUN sleep 5\nENV VERSION=1\n"
-    repository = a_repository(there.host, "survivor", files)
+    repository = a_repository(there.host, "survivor", held("1"))
     push = there.begin_push(key, repository)
     until(lambda: there.host.query("SELECT 1 FROM deployments WHERE project = 'survivor'"), 60, "the deployment")
 

@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
-import socket
 from pathlib import Path
 
 from tests.integration.proxy.processes import Proxy, a_backend, a_proxy, table, until
 from tests.integration.proxy.stage import Stage, after, read_response, saying
+from tests.side_by_side import free_ports
 
 
 def value(text: str, name: str, **labels: str) -> float:
@@ -104,12 +104,11 @@ async def worker_is_replaced(proxy: Proxy) -> bool:
 
 async def test_metrics_have_a_listener_of_their_own(tmp_path: Path) -> None:
     """Where a listener for metrics is set, GET /metrics there is answered by the supervisor, and nothing else is."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = free.getsockname()
-    async with a_proxy(tmp_path, METRICS=f"127.0.0.1:{address[1]}"):
+    [port] = free_ports()
+    async with a_proxy(tmp_path, METRICS=f"127.0.0.1:{port}"):
         answers = []
         for line in (b"GET /metrics", b"HEAD /metrics", b"GET /other", b"POST /metrics"):
-            reader, writer = await asyncio.open_connection(*address)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(line + b" HTTP/1.1\r\nHost: x\r\n\r\n")
             answers.append(await read_response(reader, bodyless=line.startswith(b"HEAD")))
             writer.close()

@@ -17,6 +17,7 @@ from hostess_proxy.tables import file as table_file
 from hostess_proxy.tables.parsing import parse_table
 from tests.integration.proxy.processes import GET, START_SECONDS, a_backend, a_proxy, replaced, start, table, until
 from tests.integration.proxy.stage import Backend, Reader, Writer, after, read_response
+from tests.side_by_side import free_ports
 
 
 async def test_life(tmp_path: Path) -> None:
@@ -70,9 +71,8 @@ async def test_table_that_cannot_be_saved_changes_nothing(tmp_path: Path) -> Non
 
 async def test_restart_after_kill(tmp_path: Path) -> None:
     """After kill -9 of the supervisor its workers end, and the next proxy serves the last table from its first connection on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{one.getsockname()[1]}"
+    [port] = free_ports()
+    address = f"127.0.0.1:{port}"
     async with a_backend() as backend, a_proxy(tmp_path, HTTP=address) as proxy:
         await proxy.client.publish(table(backend))
         workers = [psutil.Process(pid) for pid in proxy.state.workers]
@@ -317,8 +317,7 @@ async def test_damaged_last_table(tmp_path: Path) -> None:
 
 async def test_sockets_from_systemd(tmp_path: Path) -> None:
     """Sockets that were passed are used; what connects before the proxy runs is served when it does. That of metrics is its own."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        metrics = free.getsockname()
+    [metrics] = free_ports()
     async with a_backend() as backend:
         table_file.save(tmp_path / "proxy" / "table.json", parse_table(table(backend)))
         with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as inside:
@@ -334,11 +333,11 @@ async def test_sockets_from_systemd(tmp_path: Path) -> None:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", launch, str(listener.fileno()), str(tmp_path), str(inside.fileno()),
                 pass_fds=(listener.fileno(), inside.fileno()),
-                env={**os.environ, "HOSTESS_PROXY__WORKERS": "1", "HOSTESS_PROXY__METRICS": f"127.0.0.1:{metrics[1]}"},
+                env={**os.environ, "HOSTESS_PROXY__WORKERS": "1", "HOSTESS_PROXY__METRICS": f"127.0.0.1:{metrics}"},
             )  # fmt: skip
             try:
                 assert (await read_response(reader)).body == b"A"
-                asking, asker = await asyncio.open_connection(*metrics)
+                asking, asker = await asyncio.open_connection("127.0.0.1", metrics)
                 asker.write(b"GET /metrics HTTP/1.1\r\n\r\n")
                 assert b"hostess_proxy_requests_total" in (await read_response(asking)).body
                 asker.close()

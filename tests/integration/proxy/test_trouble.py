@@ -3,11 +3,11 @@
 import asyncio
 import json
 import os
-import socket
 
 import pytest
 
 from tests.integration.proxy.stage import EMPTY, Backend, Reader, Stage, Writer, ok, read_response, saying
+from tests.side_by_side import free_ports
 from tests.unit.proxy.test_http1 import REFUSED, RESPONSES_REFUSED
 
 SCHEMES = ("http", "https")
@@ -17,9 +17,8 @@ POST = b"POST / HTTP/1.1\r\nHost: a.x\r\nContent-Length: 3\r\n\r\nabc"
 
 def unused_address() -> str:
     """Return an address that refuses connections."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
+    [port] = free_ports()
+    return f"127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -16,6 +16,7 @@ from hostess.domain.ports.drains import Drain
 from hostess.services import draining
 from hostess.services.draining import Draining
 from tests.integration.drains.receivers import syslog, taker
+from tests.side_by_side import free_ports
 from tests.world import Bench, web
 
 SECRET = "sentinel-8c1f"
@@ -52,7 +53,7 @@ async def write(bench: Bench, *texts: str, stream: str = "stdout") -> None:
 
 async def followed(bench: Bench, count: int) -> None:
     """Wait until somebody has begun to follow so many containers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len({call for call in bench.engine.calls if call[0] == "follow"}) < count:
             await asyncio.sleep(0.01)
 
@@ -77,7 +78,7 @@ async def test_every_line_goes_out_once_and_without_secrets(bench: Bench) -> Non
         assert (await bench.push("shop", web("hostess-test/echo:2"))).accepted, bench.text()
         await bench.until_containers(1)
         await write(bench, "of the next release")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "of the next release" not in receiver.texts():
                 await asyncio.sleep(0.01)
 
@@ -133,13 +134,12 @@ async def test_a_drain_that_is_away_costs_nobody_else_a_line(bench: Bench, monke
     monkeypatch.setattr(draining, "MOST", 30_000)
     monkeypatch.setattr(draining, "BATCH", 10)
     assert (await bench.push("shop", web())).accepted, bench.text()
-    async with syslog() as gone:
-        port = gone.port
+    [port] = free_ports()
     away = SyslogStream(target(f"syslog://127.0.0.1:{port}"), "h")
     async with taker() as server, draining_to(bench, away, HttpDrain(target(server.url), "h")):
         await followed(bench, 1)
         await write(bench, "first")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await kinds(bench) != ["drain.away"]:
                 await asyncio.sleep(0.01)
         for number in range(1000):
@@ -148,7 +148,7 @@ async def test_a_drain_that_is_away_costs_nobody_else_a_line(bench: Bench, monke
                 await server.got(number)  # the other one is no faster than HTTP
         everything = await server.got(1001)
         async with syslog(port=port) as back:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while "line 999" not in back.texts():
                     await asyncio.sleep(0.02)
             said = back.texts()
@@ -174,7 +174,7 @@ async def test_what_a_drain_refuses_is_dropped_and_counted(bench: Bench) -> None
         await followed(bench, 1)
         server.status = 400
         await write(bench, "too much")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not server.batches:
                 await asyncio.sleep(0.01)
         server.status = 200
