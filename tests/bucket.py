@@ -94,6 +94,7 @@ class Server:
     def __init__(self) -> None:
         self.port = 0
         self.start()
+        self.forget()  # all servers of a process have the same objects
         self.line = Line(self)
 
     def start(self) -> None:
@@ -116,7 +117,7 @@ class Server:
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/safe", method="PUT")).close()
 
     def forget(self) -> None:
-        """Lose the bucket, with all that is in it."""
+        """Lose every bucket, with all that is in it."""
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")).close()
 
     def user(self, rights: object = EVERYTHING) -> tuple[str, str]:

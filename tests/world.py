@@ -185,7 +185,7 @@ class Bench:
 
     async def until_containers(self, count: int, project: str = "shop") -> None:
         """Wait until the project's production has so many containers (a retirement or a start takes a moment)."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(await self.world.replicas.of_place(project, "production")) != count:
                 await asyncio.sleep(0.01)
 

@@ -46,7 +46,7 @@ async def test_tags_come_and_go(bench: Bench) -> None:
 
 async def test_unreachable_registry(bench: Bench) -> None:
     """A pull from a registry where nothing listens says so within seconds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         with pytest.raises(Problem) as raised:
             await bench.engine.pull("127.0.0.1:9/none:1", bench.said.append)
 

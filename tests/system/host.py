@@ -177,7 +177,7 @@ class Host:
     def get(self, host: str, path: str = "/") -> tuple[int, str, Mapping[str, str]]:
         """Ask the proxy for a page; return status, body and headers (lower-case names)."""
         address, port = self.proxy
-        connection = http.client.HTTPConnection(address, port, timeout=30)
+        connection = http.client.HTTPConnection(address, port, timeout=120)
         try:
             connection.request("GET", path, headers={"Host": host})
             answer = connection.getresponse()
@@ -199,7 +199,7 @@ class Host:
             self.kill()
         for path in proxies:
             pid = int(json.loads(path.read_text())["pid"])
-            os.kill(pid, signal.SIGKILL) if alive(pid) else None
+            os.kill(pid, signal.SIGKILL) if alive(pid) and runs_hostess(pid) else None
         if not (self.data / "hostess.db").exists():
             return
         clear(self.instance)
@@ -295,6 +295,14 @@ def a_repository(host: Host, project: str, files: Mapping[str, str]) -> Reposito
 def docker(*arguments: str) -> str:
     """Run the engine's own client."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def runs_hostess(pid: int) -> bool:
+    """Whether a process is one of ours: the number of one that has ended may be somebody else's by now."""
+    try:
+        return b"hostess" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def alive(pid: int) -> bool:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONNECTIONS = 10
+PATIENCE = 120.0
+"""Seconds for an answer: a pause, or a host that does much else, may take some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ async def _client(
     while not stop.is_set():
         began = time.time()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 status, version, closing = await _ask(reader, writer, *url)
         except (OSError, ValueError, EOFError, TimeoutError):
             status, version, closing = 0, "", True

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 PORT = 8000
 
 

@@ -75,7 +75,7 @@ class Site:
     def connected(self, name: str) -> ssl.SSLSocket:
         """Open a connection by TLS, as such a client does."""
         context = ssl.create_default_context(cadata=self.pebble.root())
-        raw = socket.create_connection((self.address, 443), timeout=20)
+        raw = socket.create_connection((self.address, 443), timeout=60)
         return context.wrap_socket(raw, server_hostname=name)
 
 
@@ -241,18 +241,27 @@ def test_a_domain_that_moves_keeps_its_certificate(site: Site) -> None:
     assert len(site.certificates("moving.example.org")) == 1
 
 
+def killed_in_order(site: Site, name: str) -> bool:
+    """Push an app at that name and kill the daemon; return whether the order is open. If not, another daemon runs."""
+    site.push(name.partition(".")[0], name)
+    outcomes = "SELECT record ->> 'outcome' FROM certificate_orders WHERE record LIKE ?"
+    until(lambda: site.host.query(outcomes, f'%"{name}"%'), SOON, f"the order {site.host.log()}")
+    site.host.kill()
+    if site.host.query(outcomes, f'%"{name}"%') == [("open",)]:
+        return True
+    site.host.start()
+    return False
+
+
 def test_a_daemon_that_is_killed_in_an_order(site: Site) -> None:
     """Kill -9 of the daemon while an order is open: the next one goes on, and there is one certificate in the end."""
-    site.push("killed", "killed.example.org")
-    outcomes = """SELECT record ->> 'outcome' FROM certificate_orders WHERE record LIKE '%"killed.example.org"%'"""
-    until(lambda: site.host.query(outcomes), SOON, f"the order {site.host.log()}")
-    site.host.kill()
-    assert site.host.query(outcomes) == [("open",)]
+    # The authority takes some seconds, or none.
+    name = next(name for name in (f"killed{number}.example.org" for number in range(6)) if killed_in_order(site, name))
     site.host.start()
-    site.await_certificate("killed.example.org")
+    site.await_certificate(name)
 
-    site.shown("killed.example.org")
-    folders = [path for path in (site.host.data / "certs").iterdir() if path.name.startswith("killed.example.org-")]
+    site.shown(name)
+    folders = [path for path in (site.host.data / "certs").iterdir() if path.name.startswith(f"{name}-")]
     sources = [json.loads((path / "meta.json").read_text())["source"] for path in folders]
     assert sources.count("acme") == 1
     assert not list((site.host.data / "certs" / "orders").glob("*"))

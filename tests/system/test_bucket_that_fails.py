@@ -84,7 +84,6 @@ class Shop:
 def shop(tmp_path: Path) -> Iterator[Shop]:
     """Give an installation that has the right key for a store that looks who asks, and something worth keeping."""
     server = Server()
-    server.forget()  # it has what others in this process have put there
     server.make_bucket()
     right = server.settings(*server.user())
     server.strict("0")

@@ -46,7 +46,7 @@ def test_cancelled_is_dead(host: Host) -> None:
 
     until(
         lambda: not runs(mark),
-        10,
+        30,
         "the end of the build's process, which the engine kills when nobody listens to it any more",
     )
     for deployment in (finished, third):
@@ -66,6 +66,7 @@ def test_a_cancelled_container_is_gone(host: Host, where: str) -> None:
     files = hooked("2", "      migrate: {command: [sleep, '300']}\n") if where == "migrate" else echo_files("2")
     if where == "gate":
         files["Dockerfile"] += "ENV HEALTH=fail\n"
+        files["hostess.yml"] = files["hostess.yml"].replace("retries: 3", "retries: 100")
     repository.write(files)
     repository.commit()
     running = repository.begin_push()

@@ -90,7 +90,7 @@ def outside(image: str, *command: str, stdin: str = "", env: Mapping[str, str] |
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     ).stdout.strip()
 
 

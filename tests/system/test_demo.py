@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 def script(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script of the repository; its output is kept."""
     env = {**os.environ, **environment}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=580, check=False)
 
 
 def test_the_demo_replaces_a_running_app_without_a_failed_request_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hostess.domain.backups.drills import AMCHECK
 from tests.system.host import Host, a_repository, docker, until
 from tests.system.sources import only, pushed
+from tests.system.watching import caught
 
 STACK = """version: "1.0"
 services:
@@ -61,6 +63,14 @@ def proof(host: Host, backup: str) -> Mapping[str, Any] | None:
     return found  # type: ignore[no-any-return]
 
 
+def told(host: Host, kind: str, backup: str) -> str:
+    """Return the one event of that kind about a backup; it comes after the proof."""
+    sql = "SELECT message FROM events WHERE kind = ? AND json_extract(data, '$.backup') = ?"
+    until(lambda: host.query(sql, kind, backup), 30, f"the event {kind}")
+    [[message]] = host.query(sql, kind, backup)
+    return str(message)
+
+
 def beside(host: Host) -> list[str]:
     """Return the containers of drills."""
     label = f"label=sh.hostess.instance={host.instance}"
@@ -72,17 +82,13 @@ def beside(host: Host) -> list[str]:
 @pytest.mark.parametrize("service", ["database", "cache"])
 def test_a_backup_is_proved_when_it_was_taken(shop: Host, service: str) -> None:
     """A small backup is restored into a container without a network at once; the list says when that last worked, an event, too."""
-    backup = made(shop, service)
-    until(lambda: beside(shop), 30, "the throw-away container")
+    backup = caught(lambda: made(shop, service), lambda _: bool(beside(shop)), partial(proof, shop), "the container")
     until(lambda: proof(shop, backup), 120, "the drill")
 
     assert proof(shop, backup) == {**(proof(shop, backup) or {}), "problem": ""}
     assert listed(shop)["last_proven"][service]
     assert f"{service}: last proven restore" in shop.hostess("backups", "list", "-p", "shop").stderr
-    [[message]] = shop.query(
-        "SELECT message FROM events WHERE kind = 'backup.proven' AND json_extract(data, '$.backup') = ?", backup
-    )
-    assert "all of it is there" in str(message)
+    assert "all of it is there" in told(shop, "backup.proven", backup)
     until(lambda: not beside(shop), 30, "the end of the throw-away container")
 
 
@@ -91,10 +97,10 @@ def test_a_backup_that_cannot_be_restored_is_told(shop: Host) -> None:
     backup = made(shop, "database")
     until(lambda: proof(shop, backup), 120, "the first drill")
     [manifest] = (shop.data / "backups" / "shop" / "production" / "database").glob(f"*{backup}*.json")
-    told = json.loads(manifest.read_text())
-    [table] = [each["tables"][0] for each in told["databases"] if each["name"] == "database__one"]
+    tells = json.loads(manifest.read_text())
+    [table] = [each["tables"][0] for each in tells["databases"] if each["name"] == "database__one"]
     table["rows"] = 999
-    manifest.write_text(json.dumps(told))
+    manifest.write_text(json.dumps(tells))
     shop.stop()
     shop.start(module="tests.system.punctual")
     try:
@@ -104,18 +110,14 @@ def test_a_backup_that_cannot_be_restored_is_told(shop: Host) -> None:
         shop.start()
 
     assert "public.data has 1000 rows, and had 999" in (proof(shop, backup) or {})["problem"]
-    [[message]] = shop.query(
-        "SELECT message FROM events WHERE kind = 'backup.drill-failed' AND json_extract(data, '$.backup') = ?", backup
-    )
-    assert "could not be restored" in str(message)
+    assert "could not be restored" in told(shop, "backup.drill-failed", backup)
     assert "FAILED" in shop.hostess("backups", "list", "-p", "shop", "--service", "database").stdout
     until(lambda: not beside(shop), 30, "the end of the throw-away container")
 
 
 def test_a_killed_daemon_leaves_no_drill(shop: Host) -> None:
     """After kill -9 of the daemon in the middle of a drill its container is removed, and the backup is as good as it was."""
-    backup = made(shop, "database")
-    until(lambda: beside(shop), 30, "the throw-away container")
+    backup = caught(lambda: made(shop, "database"), lambda _: bool(beside(shop)), partial(proof, shop), "the container")
     shop.kill()
     shop.start()
 

@@ -32,7 +32,7 @@ def head(host: Host, name: str, root: str) -> bytes:
     address, _, port = json.loads((host.data / "run" / "proxy.json").read_text())["https"].rpartition(":")
     context = ssl.create_default_context(cadata=root)
     with (
-        socket.create_connection((address, int(port)), 10) as plain,
+        socket.create_connection((address, int(port)), 60) as plain,
         context.wrap_socket(plain, server_hostname=name) as connection,
     ):
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())

@@ -46,9 +46,10 @@ def port(host: Host, kind: str) -> int:
 
 def given(host: Host, variable: str) -> str:
     """Return what the service that runs now was given."""
-    running = host.containers("project=shop", "service=web", "role=replica", running=True)
-    newest = docker("inspect", "--format", "{{.Created}} {{json .Config.Env}}", *running).splitlines()
-    variables = json.loads(max(newest).partition(" ")[2])
+    newest = host.containers("project=shop", "service=web", "role=replica", running=True)[
+        0
+    ]  # others may be on their way out
+    variables = json.loads(docker("inspect", "--format", "{{json .Config.Env}}", newest))
     return str(dict(each.split("=", 1) for each in variables)[variable])
 
 
@@ -58,7 +59,7 @@ def client(
     """Run a client on the host's own network; "$@" are the words, /tmp/root.pem is the root that `hostess tls root` gives."""
     names = ("shop-database", "shop-cache", "shop-closed", "shop-shut")
     options = [word for name in names for word in ("--add-host", f"{name}.localhost:127.0.0.1")]
-    values = {"ROOT": (host.folder / "root.pem").read_text(), "PGCONNECT_TIMEOUT": "10", **(env or {})}
+    values = {"ROOT": (host.folder / "root.pem").read_text(), "PGCONNECT_TIMEOUT": "60", **(env or {})}
     options += [word for name, value in values.items() for word in ("--env", f"{name}={value}")]
     script = f'printf %s "$ROOT" >/tmp/root.pem; {command}'
     return subprocess.run(
@@ -80,7 +81,7 @@ def client(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 

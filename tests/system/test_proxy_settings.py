@@ -112,12 +112,12 @@ def test_a_pause(host: Host, tmp_path: Path) -> None:
 
     with load(host.proxy, "still-web.localhost", tmp_path / "seen", rate=100) as running:
         until(lambda: running.answered() > 50, 20, "the load")
-        done(host, "pause", "web", "-p", "still", "--seconds", "60")
+        done(host, "pause", "web", "-p", "still", "--seconds", "600")
         waiting = Doing(lambda: ask(host, "still-web.localhost")[0])
         pushed(repository, echo_files("2"))
         assert waiting.is_alive()
         done(host, "resume", "-p", "still")
-        assert waiting.result(20) == 200
+        assert waiting.result(60) == 200
         done(host, "pause", "-p", "still", "--seconds", "1")
         began = time.monotonic()
         assert ask(host, "still-web.localhost")[0] == 200

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from tests.system.acting import version
+from tests.system.acting import held, let_go, version
 from tests.system.host import GIT, Host, Repository, a_repository, echo_files
 from tests.system.watching import began, deployments, said, settled, transcript
 
@@ -306,7 +306,8 @@ def test_a_pusher_that_leaves_does_not_stop_its_deployment(host: Host) -> None:
     os.killpg(push.pid, signal.SIGKILL)
     push.wait(60)
 
-    assert settled(host, "left")[-1]["state"] == "live"
+    last = settled(host, "left")[-1]
+    assert last["state"] == "live", transcript(host, last["id"])
     assert version(host, "left-web") == "2"
     assert remote(repository) == tip
     fetched = clone(repository, "left-fetched")
@@ -320,11 +321,12 @@ def test_a_newer_push_takes_the_place_of_one_that_waits(host: Host) -> None:
     """Of three pushes the running one ends well, the waiting one is superseded and told so, the newest one deploys (scenario 6)."""
     repository = deployed(host, "queue")
     pushes = []
-    for number, files in enumerate((slow_files("2", 2.5), echo_files("3"), echo_files("4")), 2):
+    for number, files in enumerate((held("2"), echo_files("3"), echo_files("4")), 2):
         repository.write(files)
         repository.commit()
         pushes.append(repository.begin_push())
         began(host, "queue", number)
+    let_go(host, "queue")
     outputs = [push.communicate(timeout=180)[1] for push in pushes]
 
     assert [push.returncode for push in pushes] == [0, 1, 0], outputs
@@ -339,18 +341,19 @@ def test_a_newer_push_takes_the_place_of_one_that_waits(host: Host) -> None:
 def test_a_push_that_contains_the_one_before_goes_on(host: Host) -> None:
     """Push, commit, push again while the first still deploys: both go live in turn, and the ref is at the second (scenario 6)."""
     repository = deployed(host, "contains")
-    repository.write(slow_files("2"))
+    repository.write(held("2"))
     repository.commit()
     first = repository.begin_push()
     began(host, "contains", 2)
     repository.write(echo_files("3"))
     tip = repository.commit()
 
-    second = repository.push()
+    second = repository.begin_push()
+    began(host, "contains", 3)
+    let_go(host, "contains")
 
-    assert first.communicate(timeout=180) is not None
-    assert first.returncode == 0
-    assert second.returncode == 0, second.stderr
+    ends = [push.communicate(timeout=180)[1] for push in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), ends
     assert version(host, "contains-web") == "3"
     assert remote(repository) == tip
 
@@ -359,24 +362,29 @@ def test_a_push_that_does_not_contain_the_one_before_must_fetch_first(host: Host
     """A push beside another's that is deploying is told `fetch first` when its turn comes, before anything is built."""
     repository = deployed(host, "beside")
     other = clone(repository, "beside-other")
-    repository.write(slow_files("2"))
+    repository.write(held("2"))
     tip = repository.commit()
     first = repository.begin_push()
     began(host, "beside", 2)
     other.write(echo_files("3"))
     other.commit()
 
-    second = other.push()
+    second = other.begin_push()
+    began(host, "beside", 3)
+    let_go(host, "beside")
 
     assert first.communicate(timeout=180) is not None
     assert first.returncode == 0
+    said = second.communicate(timeout=180)[1]
     assert second.returncode != 0
-    assert "fetch first" in second.stderr
-    assert "building" not in second.stderr
+    assert "fetch first" in said
+    assert "building" not in said
     refused = settled(host, "beside")[-1]
     assert "building" not in transcript(host, refused["id"])
     assert version(host, "beside-web") == "2"
     assert remote(repository) == tip
     other.git("pull", "--quiet", "--rebase", "-X", "theirs", other.url, "main")
+    other.write(echo_files("3"))
+    other.commit()
     assert other.push().returncode == 0
     assert version(host, "beside-web") == "3"

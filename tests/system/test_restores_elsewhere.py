@@ -34,7 +34,7 @@ def projects(host: Host) -> Host:
     """Push two projects of one file, each with a word in its database, and back the first one up."""
     repositories = [a_repository(host, name, {"hostess.yml": STACK}) for name in ("left", "right")]
     for push in [Doing(partial(pushed, each)) for each in repositories]:
-        push.result(120)
+        push.result(400)
     for name in ("left", "right"):
         psql(host, name, f"CREATE TABLE data AS SELECT '{name}' AS word")
     done(host, "backups", "create", "database", "-p", "left")

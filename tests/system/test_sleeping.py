@@ -90,7 +90,7 @@ def test_killed(nap: Repository) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(host.get, HOST)
         host.start(module="tests.system.eager")
-        assert first.result(30)[0] == 200
+        assert first.result(150)[0] == 200
     until_asleep(host)
 
     with ThreadPoolExecutor(1) as pool:
@@ -98,7 +98,7 @@ def test_killed(nap: Repository) -> None:
         until(lambda: host.containers("service=web"), 20, "the waking")
         host.kill()
         host.start(module="tests.system.eager")
-        assert first.result(30)[0] == 200
+        assert first.result(150)[0] == 200
     until(lambda: len(host.containers("service=web")) == 1, 20, "one replica")
     until_asleep(host)
 

@@ -99,7 +99,7 @@ def test_versions_under_load(host: Host) -> None:
     stop, seen, wrong = threading.Event(), Counter[str](), list[str]()
 
     def ask() -> None:
-        with closing(http.client.HTTPConnection(*host.proxy, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection(*host.proxy, timeout=120)) as connection:
             ask_on(connection)
 
     def ask_on(connection: http.client.HTTPConnection) -> None:
@@ -130,7 +130,7 @@ def test_versions_under_load(host: Host) -> None:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(150)
 
     assert not wrong
     assert collected.returncode == 0, collected.stderr

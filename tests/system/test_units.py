@@ -40,7 +40,7 @@ def test_the_services_are_confined(unit: str, at_most: int) -> None:
 
 def ask(system: Booted) -> dict[str, object]:
     """Ask the proxy's port; the answer tells what the proxy's process is and may."""
-    with urllib.request.urlopen(f"http://{system.address}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{system.address}/", timeout=60) as answer:
         facts: dict[str, object] = json.load(answer)
     return facts
 

@@ -121,8 +121,8 @@ def test_a_killed_daemon_leaves_old_or_new(host: Host, repository: Repository, m
     assert newest(host)["state"] == ("ok" if wanted == "kept" else "failed")
     until(lambda: host.get("shop-notes.localhost")[0] == 200, 60, "the service")
     assert inside(host, LOOK) == files[wanted]
-    beside = docker("ps", "-aq", "--filter", f"label=sh.hostess.deployment=restore-{newest(host)['id']}")
-    assert beside.split() == []
+    beside = ("ps", "-aq", "--filter", f"label=sh.hostess.deployment=restore-{newest(host)['id']}")
+    until(lambda: not docker(*beside).split(), 60, "the end of what was beside")
 
 
 def test_what_does_not_fit_is_refused(host: Host, repository: Repository) -> None:

@@ -56,7 +56,8 @@ def test_an_owner_holds_for_an_image_without_a_shell(host: Host) -> None:
     [container] = host.containers("project=bare", running=True)
     assert host.get("bare-web.localhost", "/fetch?url=http://127.0.0.1:8000/health")[0] == 200
     docker("exec", container, "/echo", "print", "alive")
-    [volume] = docker("volume", "ls", "--quiet", "--filter", "label=sh.hostess.project=bare").split()
+    ours = [f"label=sh.hostess.{label}" for label in (f"instance={host.instance}", "project=bare")]
+    [volume] = docker("volume", "ls", "--quiet", "--filter", ours[0], "--filter", ours[1]).split()
     look = docker("run", "--rm", "--volume", f"{volume}:/v", "busybox:1", "stat", "-c", "%u:%g", "/v")
     assert look.strip() == "1500:1500"
 

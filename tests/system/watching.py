@@ -3,14 +3,17 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, TypeVar
 
-from tests.system.host import Host, until
+from tests.system.host import Host, docker, until
 
+T = TypeVar("T")
+
+TRIES = 8
 FINAL = {"live", "degraded", "failed", "cancelled", "superseded"}
 
 
@@ -61,6 +64,22 @@ def steps(host: Host, deployment: str) -> dict[str, tuple[str, str, str]]:
     return {str(name): (str(begun), str(ended), str(outcome)) for name, begun, ended, outcome in rows}
 
 
+def caught(begin: Callable[[], T], there: Callable[[T], bool], over: Callable[[T], object], what: str) -> T:
+    """Begin something, and return it as soon as it is *there*; one that was *over* before it was looked at is begun anew."""
+    for _ in range(TRIES):
+        begun = begin()
+        seen: list[bool] = []
+
+        def looked(begun: T = begun, seen: list[bool] = seen) -> bool:
+            seen[:] = [there(begun)]
+            return seen == [True] or bool(over(begun))
+
+        until(looked, 120, what)
+        if seen == [True]:
+            return begun
+    raise AssertionError(f"{what} was never seen in {TRIES} tries")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something the engine did to a container."""
@@ -73,21 +92,28 @@ class Event:
 
 @contextmanager
 def engine_events(host: Host, **labels: str) -> Iterator[list[Event]]:
-    """Record what happens to the containers that carry *labels* (service="web"); the list is filled when the block ends."""
+    """Record what happens to the containers that carry *labels* (service="web"); the list is filled when the block ends.
+
+    What the client had not heard of by then the engine is asked for: it remembers the last few hundred events of all.
+    """
     seen: list[Event] = []
     wanted = {"instance": host.instance, **labels}
     filters = [word for key, value in wanted.items() for word in ("--filter", f"label=sh.hostess.{key}={value}")]
     since = str(time.time())  # what happens while the client is still connecting is told, too
-    command = ["docker", "events", "--since", since, "--format", "{{json .}}", "--filter", "type=container", *filters]
+    words = ["events", "--since", since, "--format", "{{json .}}", "--filter", "type=container", *filters]
     # Into a file: nobody reads before the end, and the engine drops the events that a full pipe keeps it from telling.
-    with TemporaryFile("w+") as told, subprocess.Popen(command, stdout=told) as events:
+    with TemporaryFile("w+") as told, subprocess.Popen(["docker", *words], stdout=told) as events:
         try:
             yield seen
         finally:
+            remembered = docker(*words, "--until", str(time.time())).splitlines()
             events.terminate()
             events.wait(60)
             told.seek(0)
-            for line in told:
-                event = json.loads(line)
-                signal = event["Actor"]["Attributes"].get("signal", "")
-                seen.append(Event(event["timeNano"] / 1e9, event["Action"], event["id"], signal))
+            heard = dict.fromkeys([*told.read().rpartition("\n")[0].splitlines(), *remembered])
+            seen += sorted((_event(json.loads(line)) for line in heard), key=lambda each: each.at)
+
+
+def _event(told: dict[str, Any]) -> Event:
+    """Return what the engine told as one line of JSON."""
+    return Event(told["timeNano"] / 1e9, told["Action"], told["id"], told["Actor"]["Attributes"].get("signal", ""))

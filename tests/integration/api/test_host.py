@@ -193,7 +193,7 @@ async def test_who_fails_requests_is_shown(stage: Stage) -> None:
     heard: list[str] = []
     stage.router.failed.put_nowait(FailedTarget(f"{web.address}:8000", 7, "closed", out=True))
     listening = asyncio.create_task(stage.world.failed.run(heard.extend))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not heard:
             await asyncio.sleep(0.01)
     listening.cancel()

@@ -27,7 +27,7 @@ class Syslog:
 
     async def got(self, count: int) -> list[str]:
         """Wait for so many messages; return their texts."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.messages) < count:
                 await asyncio.sleep(0.02)
         return self.texts()
@@ -92,7 +92,7 @@ class Taker:
 
     async def got(self, count: int) -> list[str]:
         """Wait for so many lines; return what they say."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.lines) < count:
                 await asyncio.sleep(0.02)
         return [line["message"] for line in self.lines]

@@ -37,7 +37,7 @@ async def test_syslog_over_tcp() -> None:
         await drain.send(LINES[:1])
         await receiver.got(4)
         receiver.hang_up()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while receiver.connections < 2:
                 with contextlib.suppress(Problem):  # the first one may notice that it was cut off
                     await drain.send(LINES[1:2])

@@ -31,12 +31,12 @@ async def deploying(world: World, clone: Clone) -> AsyncIterator[None]:
     world.decide = decide
     pushing = asyncio.create_task(clone.good("push", "hostess", "main"))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await begun.wait()
         yield
     finally:
         end.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await pushing
 
 

@@ -198,7 +198,7 @@ async def test_a_mail_server_that_answers_letter_by_letter() -> None:
     server = Dripping()
     async with loop_server(lambda: server) as port:
         channel = Mail("127.0.0.1", port, "a@example.com", ("b@example.com",), altogether=0.5)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             problem = await refusal(channel)
         server.transport.abort()
 

@@ -208,7 +208,7 @@ async def test_who_fails_requests_and_answers_its_check_is_left_alone(
     asked = Asked(routed[0])
     assert await asked.by_others() == 0
 
-    async with heeding(bench), asyncio.timeout(15):
+    async with heeding(bench), asyncio.timeout(30):
         for number in range(1, 6):
             bench.router.failed.put_nowait(FailedTarget(routed[0], 1, "connect", out=True))
             while (failed := bench.world.failed.of(routed[0].rpartition(":")[0])) is None or failed.requests < number:
@@ -269,7 +269,7 @@ async def test_a_deployment_is_not_disturbed(bench: Bench) -> None:
         await bench.world.checkups.look()
         assert await told(bench) == ["service.unhealthy"]
         pushing = asyncio.create_task(bench.push("shop", web("hostess-test/echo:2")))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not bench.world.turns.wanted("shop", "production"):
                 await asyncio.sleep(0.01)
     assert (await pushing).accepted, bench.text()

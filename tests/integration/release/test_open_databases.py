@@ -95,7 +95,7 @@ async def test_a_rotation_and_a_rollback_behind_it(bench: Bench) -> None:
     assert today != before
 
     deployment = await bench.world.deployments.rollback(*PLACE, 1, "ann")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await bench.world.deployments.ended(deployment)
     assert await url(bench) == today
 
