@@ -69,7 +69,7 @@ class Bench:
             labels=LABELS,
             cpus=2.0,
             memory=2 * 1024**3,
-            timeout=timedelta(seconds=30),
+            timeout=timedelta(minutes=4),
         )
         return await self.engine.build(replace(order, **changes), self.said.append)  # type: ignore[arg-type]  # as above
 

@@ -43,7 +43,7 @@ async def built(engine: Engine) -> str:
         labels=LABELS,
         cpus=1.0,
         memory=1024**3,
-        timeout=timedelta(seconds=60),
+        timeout=timedelta(minutes=4),
     )
     return await engine.build(order, lambda _: None)
 

@@ -11,7 +11,7 @@ from tests.integration.proxy.papers import Papers
 from tests.integration.proxy.processes import Proxy, a_proxy
 from tests.integration.proxy.stage import Reader, Writer
 
-SOON = 10
+SOON = 30
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 GSS_REQUEST = struct.pack("!ii", 8, 80877104)
 CANCEL_REQUEST = struct.pack("!iiii", 16, 80877102, 1, 2)

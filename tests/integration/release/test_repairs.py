@@ -14,7 +14,7 @@ from tests.integration.release.test_switch import before
 from tests.world import Bench, web
 
 HOST = "shop-web.localhost"
-WITHIN = 10
+WITHIN = 40
 WORKER = """  beat: {type: custom, image: plain:1, command: [/worker], health: {command: [fine], interval: 1s, retries: 1}}
 """
 
