@@ -156,13 +156,11 @@ def download(client: Client, backup: str, project: str | None, environment: str,
 )
 @backups.command("restore")
 @click.argument("service", metavar="SERVICE[/ID]")
-@click.argument("backup", default="")
+@click.argument("backup", required=False)
 @options.project
 @options.environment
-@click.option("--backup", "wanted", default="", help="Which one, when it is not said behind the service.")
-@click.option(
-    "--to", "moment", default="", help='A moment, "2026-01-02 03:04:05" (UTC, or with an offset like +02:00).'
-)
+@click.option("--backup", "wanted", help="Which one, when it is not said behind the service.")
+@click.option("--to", "moment", help='A moment, "2026-01-02 03:04:05" (UTC, or with an offset like +02:00).')
 @click.option("--from-env", "source", default="", help="The environment that the backup is of, when it is another one.")
 @click.option("--from-project", "other", default="", help="The project that the backup is of, when it is another one.")
 @click.option(
@@ -175,11 +173,11 @@ def download(client: Client, backup: str, project: str | None, environment: str,
 def restore(  # noqa: PLR0913, PLR0917 -- one per option
     client: Client,
     service: str,
-    backup: str,
+    backup: str | None,
     project: str | None,
     environment: str,
-    wanted: str,
-    moment: str,
+    wanted: str | None,
+    moment: str | None,
     source: str,
     other: str,
     pause: bool,  # noqa: FBT001 -- click's
@@ -191,9 +189,13 @@ def restore(  # noqa: PLR0913, PLR0917 -- one per option
 
     With --to it is what SERVICE had at that moment: that is recovered beside it and shown first.
     """
-    service, _, named = service.partition("/")
-    chosen = backup or named or wanted
-    if moment:
+    service, slash, named = service.partition("/")
+    if "" in {backup, wanted, moment} or (
+        slash and not named
+    ):  # a variable that is not set must not mean the newest one
+        raise Failure("a backup or a moment is given, and it is empty; nothing was done", exit_code=USAGE)
+    chosen = backup or named or wanted or ""
+    if moment is not None:
         if other:
             raise Failure(
                 "--to is for a service's own moments, not another project's; nothing was done", exit_code=USAGE
