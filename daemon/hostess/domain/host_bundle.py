@@ -145,9 +145,13 @@ def damaged(why: str) -> Problem:
     )
 
 
-def superfluous(backups: Iterable[HostBackup], keep: int) -> list[HostBackup]:
-    """Return which good bundles go so that the newest *keep* stay; the newest complete one stays in any case."""
-    good = sorted((each for each in backups if each.state in GOOD), key=lambda each: each.started_at, reverse=True)
+def superfluous(backups: Iterable[HostBackup], keep: int, now: datetime) -> list[HostBackup]:
+    """Return which good bundles go so that the newest *keep* stay; the newest complete one stays in any case.
+
+    Those of a time that has not come, when the clock was wrong, are the oldest.
+    """
+    good = [each for each in backups if each.state in GOOD]
+    good.sort(key=lambda each: (each.started_at <= now, each.started_at), reverse=True)
     complete = next((each for each in good if each.state == OK), None)
     return [each for each in good[max(keep, 1) :] if each is not complete]
 

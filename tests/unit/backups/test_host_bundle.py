@@ -102,9 +102,9 @@ def test_which_bundles_stay() -> None:
         bundle(6, "running"),
     ]
 
-    assert {each.id for each in superfluous_bundles(bundles, 2)} == {"b5"}
-    assert {each.id for each in superfluous_bundles(bundles, 1)} == {"b3", "b5"}
-    assert superfluous_bundles(bundles, 4) == []
+    assert {each.id for each in superfluous_bundles(bundles, 2, NOW)} == {"b5"}
+    assert {each.id for each in superfluous_bundles(bundles, 1, NOW)} == {"b3", "b5"}
+    assert superfluous_bundles(bundles, 4, NOW) == []
 
 
 def test_what_a_service_is_restored_from() -> None:
@@ -118,4 +118,4 @@ def test_retention_of_a_service_leaves_those_of_the_host_alone() -> None:
     """They neither go by its count, nor push others out."""
     backups = [backup(1, trigger=HOST), backup(2), backup(3, trigger=HOST), backup(4), backup(5)]
 
-    assert [each.id for each in superfluous(backups, 2)] == ["s5"]
+    assert [each.id for each in superfluous(backups, 2, NOW)] == ["s5"]

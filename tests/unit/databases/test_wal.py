@@ -141,6 +141,8 @@ def test_when_a_base_backup_is_due() -> None:
     assert wants_base(replace(fresh, archive=archive(9, 9.2, "b")), at(9))
     assert not wants_base(Kept(archive(3, 3.2), (failed,)), at(3.05))
     assert wants_base(Kept(archive(3, 3.2), (failed,)), at(3.1))
+    assert wants_base(fresh, at(0.5)), "the clock was ahead when it was taken"
+    assert wants_base(Kept(archive(3, 3.2), (failed,)), at(1))
 
 
 @given(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -202,23 +202,33 @@ def partial_for(backup: Backup, missing: str, why: str) -> Backup:
     return replace(backup, state=PARTIAL, missing=missing, problem=problem)
 
 
-def superfluous(backups: Iterable[Backup], keep: int) -> list[Backup]:
+def superfluous(backups: Iterable[Backup], keep: int, now: datetime) -> list[Backup]:
     """Return which good backups of one service go so that the newest *keep* stay, oldest first.
 
     Scheduled and manual ones count together. Those made for the sake of a restore are counted apart in the same way: a restore
     pushes no other backup out. Partial ones count, but do not push out the newest one that is in every place. Those that belong to a
-    backup of the host are not of these: it lets them go.
+    backup of the host are not of these: it lets them go. Those of a time that has not come, when the clock was wrong, are the oldest:
+    what is taken now never goes for them.
     """
     own = [each for each in backups if each.state in GOOD and each.trigger != HOST]
-    good = sorted(own, key=lambda each: each.started_at, reverse=True)
+    good = sorted(own, key=_newer(now), reverse=True)
     complete = next((each for each in good if each.state == OK), None)
     chosen = [each for each in good if each.trigger not in FOR_RESTORES][max(keep, 1) :]
     chosen += [each for each in good if each.trigger in FOR_RESTORES][max(keep, 1) :]
-    return sorted((each for each in chosen if each is not complete), key=lambda each: each.started_at)
+    return sorted((each for each in chosen if each is not complete), key=_newer(now))
 
 
-def chosen(backups: Sequence[Backup], service: str, wanted: str) -> Backup:
-    """Return the good backup of that id, unique beginning of it or file name; "" means the newest. Problem "backup-not-found"."""
+def _newer(now: datetime) -> Callable[[Backup], tuple[bool, datetime]]:
+    """Return what backups are sorted by, the oldest first."""
+    return lambda each: (each.started_at <= now, each.started_at)
+
+
+def chosen(backups: Sequence[Backup], service: str, wanted: str, now: datetime) -> Backup:
+    """Return the good backup of that id, unique beginning of it or file name. Problem "backup-not-found".
+
+    "" means the newest that was not made for the sake of a restore: what was restored once by mistake, or what it was restored over,
+    is taken only when it is named, or when there is nothing else.
+    """
     good = [each for each in backups if each.state in GOOD and each.service == service]
     found = [each for each in good if wanted in {each.id, each.file}] or [
         each for each in good if each.id.startswith(wanted)
@@ -230,7 +240,8 @@ def chosen(backups: Sequence[Backup], service: str, wanted: str) -> Backup:
             f"{wanted} {several} of {service}" if wanted else f"there is no good backup of {service} yet",
             remedy=f"`hostess backups list --service {service}` shows those there are; `hostess backups create {service}` makes one",
         )
-    return max(found, key=lambda each: each.started_at)
+    own = [each for each in found if each.trigger not in FOR_RESTORES]
+    return max(own or found, key=_newer(now))
 
 
 def damaged(path: str, found: str, checksum: str) -> Problem:

@@ -222,10 +222,15 @@ def started(place: tuple[str, str, str], server: Server) -> Archive:
 
 def wants_base(kept: Kept, now: datetime) -> bool:
     """Whether a base backup is due: there is none that what comes next is added to, or the newest one is a day old."""
-    if any(base.state == FAILED and now - base.started_at < BASE_PAUSE for base in kept.bases):
+    if any(base.state == FAILED and _within(BASE_PAUSE, base, now) for base in kept.bases):
         return False
     current = [base for base in kept.bases if base.state == OK and _reach(kept, base).current]
-    return all(now - base.started_at >= BASE_AGE for base in current)
+    return not any(_within(BASE_AGE, base, now) for base in current)
+
+
+def _within(span: timedelta, base: Base, now: datetime) -> bool:
+    """Whether a base backup is that young; one of a time that has not come is from a clock that was wrong, and is not."""
+    return -BASE_PAUSE < now - base.started_at < span
 
 
 def windows(kept: Kept) -> list[Window]:

@@ -150,7 +150,7 @@ class Backups:
 
     async def find(self, project: str, environment: str, service: str, wanted: str) -> Backup:
         """Return a good backup by id, beginning of it or file name ("": the newest); Problem "backup-not-found"."""
-        return chosen(await self._journal.backups(project, environment, service), service, wanted)
+        return chosen(await self._journal.backups(project, environment, service), service, wanted, self._clock.now())
 
     async def verify(self, backup: Backup) -> str:
         """Read an artefact back and return its checksum. Problem "backup-damaged" when it is not the one that was written."""
@@ -362,7 +362,7 @@ class Backups:
         if keep is None:  # nobody has said how many
             return
         used = await self._in_use()
-        for old in superfluous(await self._journal.backups(project, environment, service), keep):
+        for old in superfluous(await self._journal.backups(project, environment, service), keep, self._clock.now()):
             if old.id not in used:
                 await self.delete(old)
 

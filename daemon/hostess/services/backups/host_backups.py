@@ -289,7 +289,7 @@ class HostBackups:
     async def _pruned(self, target: Artefacts) -> None:
         """Remove the oldest bundles beyond those that are kept, and then the backups that only they led to."""
         known = await self.known()
-        gone = superfluous(known, self._settings.keep)
+        gone = superfluous(known, self._settings.keep, self._clock.now())
         for old in gone:
             await asyncio.to_thread(target.remove, old.path)
         kept = [each for each in known if each not in gone]
