@@ -149,9 +149,10 @@ def test_when_a_base_backup_is_due() -> None:
     starts=st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True).map(sorted),
     cut=st.integers(0, 40),
     since=st.floats(-5, 60),
+    least=st.integers(1, 4),
 )
-def test_what_goes_leads_to_no_moment_that_is_wanted(starts: list[int], cut: int, since: float) -> None:
-    """Whatever is removed, every moment of the window that could be reached still can; and the newest base backup stays."""
+def test_what_goes_leads_to_no_moment_that_is_wanted(starts: list[int], cut: int, since: float, least: int) -> None:
+    """Whatever is removed, every moment of the window that could be reached still can; and the newest base backups stay."""
     chains = {start: "a" if start <= cut else "b" for start in starts}
     kept = Kept(
         archive(46, 46.5, "b"),
@@ -159,17 +160,25 @@ def test_what_goes_leads_to_no_moment_that_is_wanted(starts: list[int], cut: int
         (*segments(0, cut), *segments(cut + 1, 45, "b")),
     )
 
-    bases, spare = outdated(kept, at(since))
+    bases, spare = outdated(kept, at(since), least)
     left = Kept(
         kept.archive,
         tuple(each for each in kept.bases if each not in bases),
         tuple(each for each in kept.segments if each not in spare),
     )
 
-    assert kept.bases[-1] in left.bases
+    assert set(kept.bases[-least:]) <= set(left.bases)
     for moment in (at(half / 2) for half in range(-10, 120)):
         if moment >= at(since):
             assert reached(left, moment) == reached(kept, moment)
+
+
+def test_a_clock_that_is_ahead_takes_no_more_than_there_are_days() -> None:
+    """As many base backups as days are wanted stay, with their log, though all of them look outdated."""
+    kept = Kept(archive(9, 9.5), tuple(base(hour, hour) for hour in range(1, 6)), segments(1, 8))
+
+    assert outdated(kept, at(9999), 3) == (list(kept.bases[:2]), list(kept.segments[:2]))
+    assert outdated(kept, at(9999), 9) == ([], [])
 
 
 def reached(kept: Kept, moment: datetime) -> bool:

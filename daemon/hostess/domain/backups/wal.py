@@ -271,11 +271,14 @@ def way(kept: Kept, moment: datetime, service: str) -> Way:
     return Way(base, tuple(segments), kept.archive.segment)
 
 
-def outdated(kept: Kept, since: datetime) -> tuple[list[Base], list[Segment]]:
-    """Return what is needed for no moment from *since* on: base backups, and segments that only they need."""
+def outdated(kept: Kept, since: datetime, least: int) -> tuple[list[Base], list[Segment]]:
+    """Return what is needed for no moment from *since* on: base backups, and segments that only they need.
+
+    The newest *least* base backups stay whatever the clock says: one that is ahead for a minute would leave none but the newest.
+    """
     good = sorted((each for each in kept.bases if each.state == OK), key=lambda each: each.ended_at or each.started_at)
     before = [base for base in good if base.ended_at is not None and base.ended_at <= since]
-    needed = good[max(len(before) - 1, 0) :]
+    needed = good[max(min(len(before) - 1, len(good) - least), 0) :]
     if not needed:
         return [], []
     first = {chain: min(base.first for base in needed if base.chain == chain) for chain in {b.chain for b in needed}}

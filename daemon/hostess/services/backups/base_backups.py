@@ -144,7 +144,7 @@ class BaseBackups:
         release, workload = target.release, target.workload
         days = workload.backups.retention if workload.backups else 1
         kept = await self._journal.kept(release.project, release.environment, workload.name)
-        bases, segments = outdated(kept, self._clock.now() - timedelta(days=days))
+        bases, segments = outdated(kept, self._clock.now() - timedelta(days=days), days)
         for base in bases:
             await asyncio.to_thread(self._artefacts.remove, base.path)
             await self._journal.forget_base(base.id)
