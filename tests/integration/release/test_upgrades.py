@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from hostess.domain import labels
+from hostess.domain.ports import ContainerSpec
 from hostess.domain.releases.release import State
 from hostess.services.databases import upgrades
 from hostess.services.databases.upgrade_notes import UpgradeNote, UpgradeNotes
@@ -105,3 +107,25 @@ async def test_what_is_left_of_an_upgrade_ends_when_its_service_is_no_database(b
 
     assert await bench.engine.volumes({}) == []
     await bench.world.upgrades.stop()
+
+
+async def test_the_data_before_goes_once_its_server_is_gone(bench: Bench) -> None:
+    """Asked for at once after an upgrade, the removal waits for the old server, which is removed when the new one is live already."""
+    assert (await bench.push("shop", {"hostess.yml": DATABASE})).accepted, bench.text()
+    instance = await bench.journal.instance()
+    place = labels.of_place(instance, "shop", "production")
+    volume = labels.volume_name(instance, "shop", "production", "data", "data-before")
+    await bench.engine.make_volume(volume, place)
+    [new] = await bench.engine.containers(place)
+    before = await bench.engine.create(
+        ContainerSpec("before", "postgres:16", new.labels, "", volumes={volume: "/data"})
+    )
+
+    dropping = asyncio.create_task(bench.world.upgrades.drop_old("shop", "production", "data"))
+    done, _ = await asyncio.wait({dropping}, timeout=0.6)
+    assert not done, dropping.result()
+    await bench.engine.remove(before)
+    async with asyncio.timeout(25):
+        assert await dropping == [volume]
+
+    assert volume not in await bench.engine.volumes({})

@@ -6,6 +6,8 @@ whatever killed it. What is under way is written down first.
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -121,6 +123,7 @@ class Upgrades:
         """Remove the volumes that upgrades of a database have left; return their names."""
         target = await self._backups.target(project, environment, service)
         owned = labels.of_place(await self._journal.instance(), project, environment)
+        await self._let_end(target, owned)
         kept = {*target.workload.volumes, *(note.volume for note in await self._notes.all())}
         old = [
             volume
@@ -130,6 +133,20 @@ class Upgrades:
         for volume in old:
             await self._engine.remove_volume(volume)
         return sorted(old)
+
+    async def _let_end(self, target: Target, owned: Mapping[str, str]) -> None:
+        """Return once the containers before are gone that had the data: they are removed after the new one is live, which ends the upgrade.
+
+        What is still there after a while keeps its volume, and the engine says so.
+        """
+        mine = {**owned, labels.SERVICE: target.workload.name}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LIMIT.total_seconds()):
+                while any(
+                    labels.is_replica(each.labels) and each.id != target.container.id
+                    for each in await self._engine.containers(mine)
+                ):
+                    await self._clock.sleep(PAUSE)
 
     # ---- one upgrade -------------------------------------------------------------------------------------------------
 
