@@ -17,6 +17,7 @@ services:
 ODD = 'odd "näme" of; it'
 """The name of another database."""
 QUOTED = '"' + ODD.replace('"', '""') + '"'
+ALIKE = "shop__hostess_copy"
 SORTED = "sorted"
 """The name of one that the ICU sorts, capital letters first."""
 
@@ -77,6 +78,12 @@ KINDS = {
         "SELECT word FROM data",
         ODD,
     ),
+    "limits and remarks of another database": Kind(
+        f"ALTER DATABASE {QUOTED} CONNECTION LIMIT 9; COMMENT ON DATABASE {QUOTED} IS E'it''s :\"odd\"\nand \\\\ long'",
+        "SELECT 1",
+        "SELECT datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()",
+        ODD,
+    ),
     "rights and settings of another database": Kind(
         "CREATE ROLE reader; CREATE TABLE read AS SELECT 1 AS n; GRANT SELECT ON read TO reader;"
         f"GRANT CONNECT, TEMP ON DATABASE {QUOTED} TO reader;"
@@ -88,6 +95,16 @@ KINDS = {
         "(SELECT json_agg((coalesce(nullif(setrole, 0)::regrole::text, 'all'), setconfig) ORDER BY setrole) "
         "FROM pg_db_role_setting WHERE setdatabase = oid) FROM pg_database WHERE datname = current_database()",
         ODD,
+    ),
+    "a database with a name like those of restores": Kind(
+        "CREATE TABLE seldom AS SELECT 'kept' AS word", "DROP TABLE seldom", "SELECT word FROM seldom", ALIKE
+    ),
+    "subscriptions": Kind(
+        "CREATE SUBSCRIPTION \"its own\" CONNECTION 'host=127.0.0.1 port=1 dbname=other' PUBLICATION news "
+        "WITH (connect = false, slot_name = 'theirs')",
+        "SELECT 1",
+        "SELECT subname, subslotname, subpublications FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid "
+        "WHERE datname = current_database()",
     ),
     "another order": Kind(
         "CREATE TABLE words AS SELECT unnest(ARRAY['b', 'a', 'B', 'A']) AS word",
@@ -112,6 +129,20 @@ def psql(host: Host, sql: str, database: str = "database") -> str:
     return done.stdout.strip()
 
 
+def each_of(host: Host, numbers: range, statement: str) -> None:
+    """Run a statement with each of many numbers, a few hundred in a transaction."""
+    for first in numbers[::250]:
+        loop = f"FOR n IN {first}..{first + 249} LOOP EXECUTE format('{statement}', n); END LOOP"
+        psql(host, f"DO $$BEGIN {loop}; END$$")
+
+
+def manifest(host: Host, backup: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the manifest of a backup."""
+    path = host.data / "backups" / "shop" / "production" / "database" / f"{backup['file']}.json"
+    found: Mapping[str, Any] = json.loads(path.read_text())
+    return found
+
+
 def answers(host: Host) -> Mapping[str, str]:
     """Return what is answered now, by kind."""
     return {name: psql(host, kind.asked, kind.database) for name, kind in KINDS.items()}
@@ -132,6 +163,7 @@ def shop(host: Host) -> Host:
     docker("exec", "-u", "postgres", only(host, "shop", "database"), "mkdir", "/tmp/other")
     psql(host, "CREATE TABLESPACE other LOCATION '/tmp/other'")
     psql(host, f"CREATE DATABASE {QUOTED} TEMPLATE template0 LC_COLLATE 'C'")
+    psql(host, f"CREATE DATABASE {ALIKE}")
     psql(host, f"CREATE DATABASE {SORTED} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-u-kf-upper'")
     for kind in KINDS.values():
         psql(host, kind.made, kind.database)
@@ -171,6 +203,35 @@ def test_another_database_that_is_gone_comes_back(shop: Host) -> None:
     hostess(shop, "restore", f"database/{made['id']}", "--force", "--no-safety-backup")
 
     assert answers(shop) == before
+
+
+def test_what_is_left_of_a_database_is_in_no_ones_way(shop: Host) -> None:
+    """A server that was killed while it dropped a database keeps its name, and nothing of it can be read: the others are backed up."""
+    psql(shop, "CREATE DATABASE dropped")
+    made = hostess(shop, "create", "database")
+    psql(shop, "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'dropped'")  # what the server itself writes
+
+    names = [each["name"] for each in manifest(shop, hostess(shop, "create", "database"))["databases"]]
+    hostess(shop, "restore", f"database/{made['id']}", "--force", "--no-safety-backup")
+
+    assert names == sorted(["database", ODD, ALIKE, "postgres", SORTED])
+    assert psql(shop, "SELECT datconnlimit FROM pg_database WHERE datname = 'dropped'") == "-1"
+    psql(shop, "DROP DATABASE dropped")
+
+
+def test_thousands_of_tables(shop: Host) -> None:
+    """As many tables are backed up as pg_dump can lock, however many indexes they have; what it says of more is told."""
+    psql(shop, "CREATE SCHEMA many")
+    each_of(shop, range(2000), "CREATE TABLE many.t%s (a int PRIMARY KEY, b int UNIQUE, c int UNIQUE)")
+    found = manifest(shop, hostess(shop, "create", "database"))["databases"]
+    assert {each["name"]: len(each["tables"]) for each in found}["database"] > 2000
+
+    each_of(shop, range(2000, 7500), "CREATE TABLE many.t%s ()")
+    failed = shop.hostess("backups", "create", "database", "--project", "shop")
+    assert failed.returncode == 1
+    assert "ERROR:  out of shared memory; HINT:  You might need to increase" in failed.stderr
+    each_of(shop, range(7500), "DROP TABLE many.t%s")
+    psql(shop, "DROP SCHEMA many")
 
 
 def test_everything_goes_to_a_later_major(shop: Host) -> None:

@@ -89,6 +89,26 @@ def test_a_moment_after_the_last_change_is_recovered(shop: Host) -> None:
     assert events(shop, "backup.wal-gap") == gaps
 
 
+def test_thousands_of_tables_are_recovered(shop: Host) -> None:
+    """The server that plays the log can lock as many tables as any that wrote one."""
+    psql(shop, "CREATE SCHEMA many")
+    many(shop, "CREATE TABLE many.t%s ()")
+    moment = write(shop, "with many")
+
+    asked = shop.hostess("backups", "restore", "database", "--to", moment, "-p", "shop", stdin="no\n")
+
+    many(shop, "DROP TABLE many.t%s")
+    psql(shop, "DROP SCHEMA many")
+    assert "found: database has 3501 tables with 1 rows" in asked.stderr
+
+
+def many(host: Host, statement: str) -> None:
+    """Run a statement with each of many numbers."""
+    for first in range(0, 3500, 500):
+        loop = f"FOR n IN {first}..{first + 499} LOOP EXECUTE format('{statement}', n); END LOOP"
+        psql(host, f"DO $$BEGIN {loop}; END$$")
+
+
 def kill_server(host: Host, before: str = "true") -> None:
     """Run *before* in the container, kill -9 the server, and wait until it takes connections again."""
     server = only(host, "shop", "database")

@@ -18,6 +18,8 @@ ADMIN = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "template1"
 """No session of it is in the way of a rename."""
 
 LIST = (*ADMIN, "-c", "SELECT datname FROM pg_database")
+SUBSCRIBED = (*ADMIN, "-c", "SELECT datname FROM pg_database WHERE oid IN (SELECT subdbid FROM pg_subscription)")
+"""The databases that subscribe to changes of other servers."""
 ROLES = (*ADMIN, "-c", "SELECT rolname FROM pg_roles")
 
 VERSION = (*ADMIN, "-c", "SHOW server_version")
@@ -26,6 +28,7 @@ LOADING = {"PGOPTIONS": "-c synchronous_commit=off"}
 
 _ROLE = re.compile(r'^(?:CREATE|ALTER) ROLE ("(?:[^"]|"")+"|[^\s;]+)')
 _MEMBER = re.compile(r"^GRANT .+ TO .+;$")
+_WORD = re.compile(r'"(?:[^"]|"")+"|[^\s;]+')
 CREATE = r"""DROP DATABASE IF EXISTS :"new" WITH (FORCE);
 DROP DATABASE IF EXISTS :"old" WITH (FORCE);
 CREATE DATABASE :"new" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' {locale} OWNER :"owner";
@@ -36,6 +39,11 @@ LOCALES = {
     "b": "LOCALE_PROVIDER builtin LOCALE :'locale'",
 }
 RULES = " ICU_RULES :'rules'"
+UNSUBSCRIBE = r"""SELECT format('ALTER SUBSCRIPTION %I DISABLE', subname), format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', subname),
+    format('DROP SUBSCRIPTION %I', subname)
+    FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database() \gexec
+"""
+"""Lets the other server keep what it holds for the subscription: the one in the database that has taken the place needs it."""
 CLOSE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname IN (SELECT json_array_elements_text(:'names'::json));
 """
@@ -81,7 +89,7 @@ def missing_roles(globals_text: str, known: Collection[str]) -> str:
         if found and _plain(found[1]) not in known:
             absent.add(found[1])
             made.append(line)
-        elif _MEMBER.match(line) and any(role in line.split() or f"{role};" in line.split() for role in absent):
+        elif _MEMBER.match(line) and not absent.isdisjoint(_WORD.findall(line)):
             made.append(line)
     return "\n".join([*made, ""]) if made else ""
 
@@ -131,9 +139,13 @@ def close_sessions(databases: Iterable[str]) -> str:
     return variable("names", json.dumps(names)) + CLOSE
 
 
-def drop(databases: Iterable[str]) -> str:
-    """Return what removes databases of a restore."""
-    return "".join(f"DROP DATABASE IF EXISTS {_name(name)} WITH (FORCE);\n" for name in databases)
+def drop(databases: Iterable[str], subscribed: Collection[str]) -> str:
+    """Return what removes databases of a restore; one that subscribes to something cannot be removed before that is over."""
+    return "".join(
+        (f"\\connect {_name(name)}\n{UNSUBSCRIBE}\\connect template1\n" if name in subscribed else "")
+        + f"DROP DATABASE IF EXISTS {_name(name)} WITH (FORCE);\n"
+        for name in databases
+    )
 
 
 def differences(wanted: Iterable[Table], found: Iterable[Table]) -> list[str]:

@@ -134,7 +134,8 @@ class BaseListener:
 def recovery(moment: datetime, extensions: Iterable[str]) -> str:
     """Return the settings of a server that recovers to a moment and is thrown away afterwards: quick rather than safe.
 
-    It takes no connections before: then it needs no settings of the server that wrote the log.
+    It takes no connections before: then it needs no settings of the server that wrote the log. It has room to lock as many tables as
+    any that wrote one, since all of them are dumped.
     """
     settings = {
         "restore_command": 'cp "hostess_wal/%f" "%p"',
@@ -147,6 +148,7 @@ def recovery(moment: datetime, extensions: Iterable[str]) -> str:
         "autovacuum": "off",
         "shared_buffers": "64MB",
         "max_connections": "20",
+        "max_locks_per_transaction": "2048",
         "archive_mode": "off",
         "shared_preload_libraries": ",".join(name for name in extensions if name in LIBRARIES),
     }

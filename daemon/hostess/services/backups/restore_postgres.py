@@ -69,7 +69,8 @@ class PostgresRestore:
                 for each in postgres_restore.leftovers(names, prefix)
             ]
             if spare:
-                lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare))
+                subscribed = lines(shell, postgres_restore.SUBSCRIBED)
+                lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare, subscribed))
 
         await self._engine.within(target.container.id, f"{mark_of(restore)}-tidy", work)
 

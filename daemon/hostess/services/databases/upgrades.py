@@ -215,7 +215,7 @@ class Upgrades:
             live = lines(shell, postgres_restore.LIST)
             lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.swap(databases, live))
             spare = postgres_restore.leftovers(lines(shell, postgres_restore.LIST), postgres_restore.OLD)
-            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare) + logins)
+            lines(shell, postgres_restore.ADMIN, stdin=postgres_restore.drop(spare, ()) + logins)
 
         self._replicas.hold(mark)
         try:
