@@ -12,7 +12,7 @@ RESTORES = f"{PLACE}/services/{{service}}/restores"
 
 
 class NewRestore(Given):
-    """What is restored: a backup by id, beginning of it or file name ("": the newest good one).
+    """What is restored: a backup by id, beginning of it or file name ("": the newest good one that was not made for a restore).
 
     *source*: the environment that it is of, "" for the same one; *project*: the project, "" for the same one, else one that the caller
     administers, too. *safety*: take a backup of what is live now first. *pause*: requests to those who use the service wait while the

@@ -149,7 +149,7 @@ class Backups:
         return self._progress.get(backup.id, "")
 
     async def find(self, project: str, environment: str, service: str, wanted: str) -> Backup:
-        """Return a good backup by id, beginning of it or file name ("": the newest); Problem "backup-not-found"."""
+        """Return a good backup by id, beginning of it or file name ("": the newest, see `chosen`); Problem "backup-not-found"."""
         return chosen(await self._journal.backups(project, environment, service), service, wanted, self._clock.now())
 
     async def verify(self, backup: Backup) -> str:
