@@ -10,6 +10,8 @@ settings.load_profile("unhurried")
 LONGEST = (
     "system/test_installation.py",
     "system/test_crash.py",
+    "documentation/test_guide.py",
+    "documentation/test_command_line.py",
     "system/test_rotation.py",
     "system/test_full_stack.py",
     "system/test_upgrades.py",

@@ -13,6 +13,7 @@ import pytest
 
 from tests.side_by_side import free_ports
 from tests.system.booted import DEBIAN_13, IMAGE, Booted, run
+from tests.system.documentation.on_a_server import type_all
 from tests.system.installed import (
     HOST,
     a_shared_folder,
@@ -145,6 +146,13 @@ def make_next(system: Booted) -> None:
     """Make /source-next: a newer version, with one more table in its journal, and a key in its routes that older proxies refuse."""
     system.write(NEXT, "/next.sh")
     system.execute("bash", "/next.sh")
+
+
+def test_what_the_pages_say_to_do_on_a_server(server: Booted) -> None:
+    """Each command of the pages that needs systemd, or changes what is installed, ends well; the app answers after them all."""
+    is_well(server)
+    type_all(server)
+    is_well(server)
 
 
 def test_the_services_are_confined_as_they_run(server: Booted) -> None:

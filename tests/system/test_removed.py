@@ -20,7 +20,7 @@ def test_taken_down_and_brought_back(host: Host) -> None:
     assert pushed.returncode == 0, pushed.stderr
     ask(host, "CREATE TABLE kept AS SELECT 42 AS number")
 
-    removed = host.hostess("rm", "-p", "taken", "--force")
+    removed = host.hostess("deployments", "remove", "-p", "taken", "--force")
     left = host.containers("project=taken")
     gone = host.get("taken-web.localhost")[0]
     again = host.hostess("rm", "-p", "taken", "--force")
