@@ -236,7 +236,9 @@ def deploying_of(ground: Ground, sources: Sources, running: Running) -> Deployin
     preview = Preview(journal, preparation, replicas, clock)
     pushes = Pushes(sources.repositories, journal, preparation, deployments, report, preview)
     repairs = Repairs(journal, replicas, gate, migrator, databases, routing, turns, loops, clock)
-    reconciler = Reconciler(journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle)
+    reconciler = Reconciler(
+        journal, undoing, replicas, repairs, migrator, routing, turns, clock, pushes.settle, pushes.drop
+    )
     return Deploying(transcripts, turns, preflights, report, undoing, deployments, pushes, repairs, reconciler, loops)
 
 

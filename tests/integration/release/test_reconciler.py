@@ -299,3 +299,18 @@ async def test_post_deploy_after_a_crash_does_what_it_says(
     assert live.number == number
     assert await state_of(bench, "dead") is ended
     assert await bench.get(HOST) == "200 1"
+
+
+async def test_the_commit_of_a_deployment_that_was_taken_back_is_let_go(bench: Bench) -> None:
+    """What a dead daemon kept for a deployment's sake is no ref for ever; where the repository is gone, that holds nothing up."""
+    for project in ("shop", "blog"):
+        assert (await bench.push(project, web())).accepted, bench.text()
+    taken_back, elsewhere = await left_open(bench, "shop"), await left_open(bench, "blog")
+    kept = f"refs/hostess/deployments/{taken_back.id}"
+    assert await bench.world.repositories.move_ref("shop", kept, ZERO, taken_back.commit)
+    await bench.world.repositories.remove("blog")
+
+    await bench.world.reconciler.at_boot(asyncio.Event())
+
+    assert await bench.world.repositories.ref("shop", kept) is None
+    assert [await state_of(bench, each.id) for each in (taken_back, elsewhere)] == [State.FAILED] * 2

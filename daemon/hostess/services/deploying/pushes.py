@@ -206,9 +206,6 @@ class Pushes:
         async def check() -> None:
             await self.check_ref(project, update)
 
-        async def discard(deployment: Deployment) -> None:
-            await self._repositories.move_ref(project, KEPT + deployment.id, update.new, ZERO)
-
         request = Request(
             project=project,
             environment=one.environment,
@@ -221,7 +218,7 @@ class Pushes:
             migrate=True,
             check=None if update.ref.startswith(UPLOADS) else check,
             settle=self.settle,
-            discard=discard,
+            discard=self.drop,
             share=one.share,
         )
         return await self._deployments.begin(request, say)
@@ -264,7 +261,11 @@ class Pushes:
                 break
         else:
             log.warning("%s of %s could not be moved: it is moved by others", ref, project)
-        await self._repositories.move_ref(project, KEPT + deployment.id, new, ZERO)
+        await self.drop(deployment)
+
+    async def drop(self, deployment: Deployment) -> None:
+        """Keep the commit of a deployment that has ended no longer for its sake. Also what the reconciler calls after a crash."""
+        await self._repositories.move_ref(deployment.project, KEPT + deployment.id, deployment.commit, ZERO)
 
     async def unsettle(self, deployment: Deployment) -> None:
         """Move the branch of a canary that was stopped back to where it was, so that its commit can be pushed again.

@@ -50,6 +50,7 @@ class Reconciler:
         turns: Turns,
         clock: Clock,
         settle: Settle,
+        drop: Settle,
     ) -> None:
         self._journal = journal
         self._undoing = undoing
@@ -60,6 +61,7 @@ class Reconciler:
         self._turns = turns
         self._clock = clock
         self._settle = settle
+        self._drop = drop
         self._told: set[str] = set()
         self._left_open: dict[tuple[str, str], set[str]] = {}
         self._looking: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -190,6 +192,7 @@ class Reconciler:
             await self._forward(deployment, live)
         elif live is not None and await self._serves(deployment, live):
             # Taking it back would stop what serves. One that had switched was live; any other is closed once its containers are gone.
+            await self._forget_commit(deployment)
             if deployment.state is State.SWITCHED:
                 await self._journal.move(deployment.id, State.LIVE, self._clock.now(), phase="")
         else:
@@ -269,6 +272,7 @@ class Reconciler:
             else None
         )
         await self._undoing.revert(deployment.id, place, before, live)
+        await self._forget_commit(deployment)
         record = as_record(problem, "post_deploy")
         await self._journal.move(deployment.id, State.FAILED, self._clock.now(), phase="post_deploy", problem=record)
         await self._tell(deployment, f"deployment {deployment.id} was taken back after a restart: {problem}")
@@ -278,6 +282,7 @@ class Reconciler:
         place = await place_of(self._journal, deployment.project, deployment.environment)
         migrated = await self._how_they_ended(deployment, await self._tasks_left(deployment))
         await self._undoing.undo(deployment.id, place)
+        await self._forget_commit(deployment)
         problem = Problem(
             "interrupted",
             "the daemon stopped in the middle of this deployment; it was taken back" + migrated,
@@ -287,6 +292,14 @@ class Reconciler:
             deployment.id, State.FAILED, self._clock.now(), problem=as_record(problem, deployment.phase)
         )
         await self._tell(deployment, f"deployment {deployment.id} was taken back after a restart")
+
+    async def _forget_commit(self, deployment: Deployment) -> None:
+        """Keep the commit of what has ended no longer for its sake; that it cannot be dropped holds nothing up."""
+        if deployment.ref:
+            try:
+                await self._drop(deployment)
+            except Problem as problem:
+                log.warning("the commit of deployment %s is kept, and was to be dropped: %s", deployment.id, problem)
 
     async def _tasks_left(self, deployment: Deployment) -> dict[str, int | None]:
         """Wait for hooks that still run; return the exit code of each by the name of its step, None for what had to be killed."""
