@@ -171,7 +171,7 @@ async def compose(settings: Settings, journal: Journal, vault: Vault, outside: O
     sources = sources_of(ground, await journal.instance())
     # Before anything speaks: a rollback, a repair or a hook that is run after a restart resolves no secret anew.
     redactor.learn(await sources.secrets.known() | await sources.registries.passwords())
-    running = running_of(ground, sources.access)
+    running = running_of(ground, sources)
     deploying = deploying_of(ground, sources, running)
     watching = watching_of(ground, sources, running, deploying)
     host = whole_host_of(ground, sources, running, deploying, watching.backups)

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from hostess.domain.hostess_yml.stack import Run
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.records import Canary, LiveDomain, Share, Task
 from hostess.domain.releases.release import (
     IllegalMoveError,
+    ReleaseJob,
     State,
 )
 from tests.contract.journals import LATER, NOW, SUBNETS, a_deployment, a_release, switched
@@ -155,6 +157,25 @@ async def test_a_release_can_be_amended(journal: Journal) -> None:
     with pytest.raises(Problem) as caught:
         await journal.amend(a_release(9))
     assert caught.value.code == "release-not-found"
+
+
+async def test_an_image_is_another_one(journal: Journal) -> None:
+    """Of one service or job of one release, where it is still the image that was said to be there; nothing else changes."""
+    api = a_release(1).workloads["api"]
+    seed = ReleaseJob(replace(api, name="seed"), Run.CRON)
+    first, second = replace(a_release(1), jobs={"seed": seed}), replace(a_release(2), jobs={"seed": seed})
+    await switched(journal, first, {})
+    await switched(journal, second, {})
+
+    await journal.replace_image(first, "api", "sha256:new")
+    await journal.replace_image(first, "api", "sha256:newer")
+    await journal.replace_image(second, "seed", "sha256:new")
+    await journal.replace_image(second, "nobody", "sha256:new")
+
+    changed = replace(api, image="sha256:new")
+    assert await journal.release("shop", "production", 1) == replace(first, workloads={"api": changed})
+    job = replace(seed, workload=replace(seed.workload, image="sha256:new"))
+    assert await journal.release("shop", "production", 2) == replace(second, jobs={"seed": job})
 
 
 async def test_a_live_service_is_resized(journal: Journal) -> None:

@@ -22,6 +22,7 @@ from hostess.domain.settings import Settings
 from hostess.domain.subnets import free_subnets
 from hostess.services.backups.services import BackupServices, Databases
 from hostess.services.building.builder import Builder
+from hostess.services.building.lost_images import LostImages
 from hostess.services.building.registries import Registries
 from hostess.services.building.static_sites import StaticSites
 from hostess.services.building.tree_values import TreeValues
@@ -109,6 +110,7 @@ class Sources:
     registries: Registries
     preparation: Preparation
     rebuilding: Rebuilding
+    images: LostImages
 
 
 def sources_of(ground: Ground, instance: str) -> Sources:
@@ -132,10 +134,13 @@ def sources_of(ground: Ground, instance: str) -> Sources:
     )
     sites, databases = FileSites(settings.data_dir / "static"), DatabaseWorkloads(journal, access, instance)
     values = EnvironmentValues(secrets, access, ground.redactor, ground.urls, settings.base_domain)
+    rebuilding = Rebuilding(journal, builder, databases, values, vault, clock)
+    images = LostImages(journal, engine, rebuilding.images, clock)
     preparation = Preparation(
         repositories,
         journal,
         engine,
+        images,
         vault,
         clock,
         builder,
@@ -150,8 +155,7 @@ def sources_of(ground: Ground, instance: str) -> Sources:
         base_domain=settings.base_domain,
         own_hosts=claims(api_host(settings)),
     )
-    rebuilding = Rebuilding(journal, builder, databases, values, vault, clock)
-    return Sources(repositories, secrets, access, sites, registries, preparation, rebuilding)
+    return Sources(repositories, secrets, access, sites, registries, preparation, rebuilding, images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ class Running:
     retirement: Retirement
 
 
-def running_of(ground: Ground, access: DatabaseAccess) -> Running:
+def running_of(ground: Ground, sources: Sources) -> Running:
     """Wire what starts and ends replicas and jobs, and the tables of the proxy."""
     journal, vault, outside, own = ground.journal, ground.vault, ground.outside, ground.own
     engine, clock, redactor = outside.engine, outside.clock, ground.redactor
@@ -178,7 +182,7 @@ def running_of(ground: Ground, access: DatabaseAccess) -> Running:
     names = InsideNames(journal, outside.firewall)
     files = FilePastLogs(ground.settings.data_dir / "logs" / "services")
     past_logs = PastLogs(engine, files, journal, vault, redactor, clock)
-    replicas = Replicas(engine, journal, vault, clock, names, past_logs)
+    replicas = Replicas(engine, journal, vault, clock, names, past_logs, sources.images)
     jobs = Jobs(engine, replicas, journal, transcripts, redactor, clock)
     session_key = vault.digest("sessions at the proxy")
     workers = ground.settings.proxy.workers or len(os.sched_getaffinity(0))
@@ -190,7 +194,7 @@ def running_of(ground: Ground, access: DatabaseAccess) -> Running:
         jobs=jobs,
         job_transcripts=transcripts,
         migrator=Migrator(engine, replicas, jobs, redactor.hide),
-        databases=DatabaseSetup(engine, replicas, access, clock),
+        databases=DatabaseSetup(engine, replicas, sources.access, clock),
         imports=CertificateImports(own.store, journal, clock, routing.publish),
         routing=routing,
         retirement=Retirement(

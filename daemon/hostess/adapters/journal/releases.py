@@ -110,6 +110,22 @@ def resize(db: Database, live: Release, service: str, replicas: int) -> bool:
     return bool(done.rowcount == 1)
 
 
+def replace_image(db: Database, release: Release, name: str, image: str) -> None:
+    """Write down another image of a service or job of a release, where it is still the one that *release* has."""
+    job, service = release.jobs.get(name), release.workloads.get(name)
+    workload = job.workload if job is not None else service
+    if workload is None:
+        return
+    path = f'$.workloads."{name}".image' if job is None else f'$.jobs."{name}".workload.image'
+    db.execute(
+        """
+        UPDATE releases SET record = json_set(record, ?, ?)
+            WHERE project = ? AND environment = ? AND number = ? AND json_extract(record, ?) = ?
+        """,
+        [path, image, release.project, release.environment, release.number, path, workload.image],
+    )
+
+
 def host_owners(db: Database, hosts: Iterable[str]) -> dict[str, tuple[str, str, str]]:
     """Return host -> (project, environment, service) of those that are taken, by a release or by command."""
     asked = to_text(tuple(hosts))

@@ -262,6 +262,10 @@ class SqliteJournal(
         """Give a service of the live release another number of replicas."""
         return await self._do(releases.resize, live, service, replicas)
 
+    async def replace_image(self, release: Release, name: str, image: str) -> None:
+        """Write down another image of a service or job of a release."""
+        await self._do(releases.replace_image, release, name, image)
+
     async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
         """Take a switch back; on Problem "release-not-found", "host-taken" nothing is changed."""
         await self._do(releases.revert, project, environment, number, hosts)

@@ -212,6 +212,9 @@ class Journal(
     async def resize(self, live: Release, service: str, replicas: int) -> bool:
         """Give a service of the live release another number of replicas than *live* says; False when that is not what is live now."""
 
+    async def replace_image(self, release: Release, name: str, image: str) -> None:
+        """Write down another image of a service or job of a release, where it is still the one that *release* has."""
+
     async def revert(self, project: str, environment: str, number: int | None, hosts: Mapping[str, str]) -> None:
         """Take a switch back: *number* (None: nothing) is live again with these *hosts*."""
 

@@ -19,6 +19,7 @@ from hostess.domain.releases.push import Say
 from hostess.domain.releases.release import Deployment, Release, ReleaseJob, StaticSite, Workload
 from hostess.domain.releases.rollback import check_data
 from hostess.services.building.builder import Builder, Source
+from hostess.services.building.lost_images import LostImages
 from hostess.services.building.static_sites import StaticSites, static_services
 from hostess.services.building.tree_values import TreeValues
 from hostess.services.databases.workloads import (
@@ -60,6 +61,7 @@ class Preparation:
         repositories: Repositories,
         journal: Journal,
         engine: Engine,
+        images: LostImages,
         vault: Vault,
         clock: Clock,
         builder: Builder,
@@ -78,6 +80,7 @@ class Preparation:
         self._repositories = repositories
         self._journal = journal
         self._engine = engine
+        self._images = images
         self._vault = vault
         self._clock = clock
         self._builder = builder
@@ -180,22 +183,18 @@ class Preparation:
         return as_scaled(release, live)
 
     async def renumbered(self, release: Release) -> Release:
-        """Return *release* under a new number: same images, environment and secret versions (rollback)."""
+        """Return *release* under a new number: same images (made again where they were removed), environment and secret versions."""
         for workload in release.workloads.values():
             if workload.static is not None:
                 await self._sites.need(workload.name, workload.static, release.title)
-            elif await self._engine.image(workload.image) is None:
-                raise Problem(
-                    "image-gone",
-                    f"the image of {workload.name} in {release.title} is no longer on this host",
-                    remedy=f"push commit {release.commit[:7]} again to build it anew",
-                )
         live = await self._journal.live(release.project, release.environment)
         owned = labels.of_place(self._instance, release.project, release.environment)
         check_data(release, live, await self._engine.volumes(owned))
         number = await self._journal.next_number(release.project, release.environment)
         workloads = {
-            name: replace(w, static=w.static.after(_site_of(live, name))) if w.static else w
+            name: replace(w, static=w.static.after(_site_of(live, name)))
+            if w.static
+            else replace(w, image=await self._images.image(release, w))
             for name, w in release.workloads.items()
         }
         return replace(release, number=number, created_at=self._clock.now(), workloads=workloads)

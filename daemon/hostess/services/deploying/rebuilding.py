@@ -1,7 +1,7 @@
 """A release that was live on a host that is gone -> the same release with images of this one: built from its commit, or pulled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from hostess.domain.hostess_yml.file import parse, stack_for
@@ -39,17 +39,21 @@ class Rebuilding:
 
         Jobs that ran once and for all are not to run again because their image has another id: that is written down.
         """
-        stack = stack_for(parse(live.file, FILE), live.environment)
-        stack, _ = await self._databases.as_kept(self._as_deployment(live), stack)
-        wanted = {name: part for name, part in buildable(stack).items() if name in live.workloads or name in live.jobs}
-        handed = await self._values.build_secrets(live.project, live.environment, stack, live.file, FILE)
-        source = Source(live.project, live.commit, environment=live.environment, secrets=handed)
-        images = await self._builder.images(source, wanted, say)
+        images = await self.images(live, {*live.workloads, *live.jobs}, say)
         workloads = {name: self._with(live, workload, images) for name, workload in live.workloads.items()}
         jobs = {name: await self._job(live, job, images) for name, job in live.jobs.items()}
         for name, job in jobs.items():
             await self._done_before(live, live.jobs[name], job)
         return replace(live, workloads=workloads, jobs=jobs)
+
+    async def images(self, release: Release, names: Collection[str], say: Say) -> dict[str, str]:
+        """Return service or job -> image on this host, of those of a release that have one; Problems of `Builder.images`."""
+        stack = stack_for(parse(release.file, FILE), release.environment)
+        stack, _ = await self._databases.as_kept(self._as_deployment(release), stack)
+        wanted = {name: part for name, part in buildable(stack).items() if name in names}
+        handed = await self._values.build_secrets(release.project, release.environment, stack, release.file, FILE)
+        source = Source(release.project, release.commit, environment=release.environment, secrets=handed)
+        return await self._builder.images(source, wanted, say)
 
     def _with(self, live: Release, workload: Workload, images: Mapping[str, str]) -> Workload:
         moved = replace(workload, image=images.get(workload.name, workload.image))

@@ -137,19 +137,21 @@ class Reconciler:
         self._looking.pop(key)
 
     async def _settled(self) -> set[tuple[str, str]]:
-        """Return the environments in which exactly what is live runs, by one question to the engine: an idle host costs next to nothing."""
+        """Return the environments in which exactly what is live runs, by two questions to the engine: idle hosts cost next to nothing."""
         found: set[tuple[str, str]] = set()
         await self._attempt("what runs", self._look_around(found))
         return found
 
     async def _look_around(self, found: set[tuple[str, str]]) -> None:
-        containers = await self._replicas.everywhere()
+        containers, networks = await self._replicas.everywhere(), await self._replicas.networks()
         gone = await leaving(self._journal)
         for place in await self._journal.places():
             key = (place.project, place.environment)
             canary = await self._journal.canary(*key)
             there = [container for container in containers.get(key, []) if not belongs(canary, container)]
-            if orderly(await self._journal.live(*key), there, gone):
+            live = await self._journal.live(*key)
+            # What sleeps has no container that would keep its network from being pruned.
+            if orderly(live, there, gone) and (live is None or place.network in networks):
                 found.add(key)
 
     async def _look_after(self, place: Place, settled: bool) -> None:  # noqa: FBT001 -- a fact about the place

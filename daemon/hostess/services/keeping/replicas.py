@@ -17,6 +17,7 @@ from hostess.domain.releases.fingerprint import seal_of
 from hostess.domain.releases.plan import present_replicas
 from hostess.domain.releases.release import Release, Workload
 from hostess.domain.routing.inside import container_addresses
+from hostess.services.building.lost_images import LostImages
 from hostess.services.past_logs import PastLogs
 from hostess.services.routing.inside_names import InsideNames
 
@@ -31,8 +32,16 @@ class Replicas:
     """
 
     def __init__(
-        self, engine: Engine, journal: Journal, vault: Vault, clock: Clock, names: InsideNames, past_logs: PastLogs
+        self,
+        engine: Engine,
+        journal: Journal,
+        vault: Vault,
+        clock: Clock,
+        names: InsideNames,
+        past_logs: PastLogs,
+        images: LostImages,
     ) -> None:
+        self._images = images
         self.past_logs = past_logs
         self._engine = engine
         self._journal = journal
@@ -149,6 +158,10 @@ class Replicas:
         owned = labels.of_place(await self._journal.instance(), place.project, place.environment)
         await self._engine.make_network(place.network, place.subnet, owned)
 
+    async def networks(self) -> frozenset[str]:
+        """Return the names of all networks of this installation."""
+        return frozenset(await self._engine.networks(labels.of_instance(await self._journal.instance())))
+
     async def everywhere(self) -> dict[tuple[str, str], list[Container]]:
         """Return all containers of this installation by project and environment."""
         found: dict[tuple[str, str], list[Container]] = defaultdict(list)
@@ -213,11 +226,11 @@ class Replicas:
         for volume in volumes:
             owner = labels.service_of_volume(volume) or workload.name  # a job may be the first to see it
             await self._engine.make_volume(volume, {**owned, labels.SERVICE: owner})
-        values = {**await self.env(release, workload), **env}
+        values, image = {**await self.env(release, workload), **env}, await self._images.image(release, workload)
         async with self._addressing:
             spec = ContainerSpec(
                 name=labels.container_name(instance, release.project, release.environment, workload.name, ending),
-                image=workload.image,
+                image=image,
                 labels={**owned, labels.SERVICE: workload.name, labels.RELEASE: str(release.number), **marks},
                 network=place.network,
                 env=values,
