@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from hostess.domain.deaths import Death, deaths_in, unheard
+from hostess.domain.deaths import Death, deaths_in, ended_with_engine, unheard
 from hostess.domain.ports import Container, ContainerEvent
 from tests.fakes.clock import START
 
@@ -66,3 +66,32 @@ def test_what_is_seen_without_events(ended: float | None, restarts: int, state: 
     container = Container(ONE, "web", "i", {}, state, exit_code=7, restarts=restarts, finished_at=finished)
 
     assert unheard(container, START) == found
+
+
+@pytest.mark.parametrize(
+    ("events", "ended", "state", "stopped", "found"),
+    [
+        ([], 30, "running", None, True),  # the host was down
+        ([], 30, "exited", None, True),
+        ([at(31, "start")], 30, "running", None, True),  # the reconciler was there first
+        ([at(30, "die", 7), at(31, "start")], 30, "running", None, False),  # by itself
+        ([at(29, "kill"), at(30, "die", 0)], 30, "exited", None, False),  # somebody has stopped it
+        ([], -30, "running", None, False),
+        ([], None, "running", None, False),
+        ([], -1, "running", {ONE}, True),  # stopped by an engine that ended, and runs again
+        ([], -1, "exited", {ONE}, False),  # somebody has stopped it
+        ([at(5, "start")], -1, "running", {ONE}, False),  # somebody has started it
+        ([at(29, "kill"), at(30, "die", 0)], 30, "exited", set(), True),  # an engine that is back kills what ran on
+        ([at(29, "kill")], 30, "exited", set(), True),
+        ([at(29, "kill"), at(30, "die", 0), at(31, "start")], 30, "running", set(), False),
+        ([at(30, "die", 7)], 30, "exited", set(), False),  # by itself
+    ],
+)
+def test_what_ended_with_its_engine(
+    events: list[ContainerEvent], ended: float | None, state: str, stopped: set[str] | None, *, found: bool
+) -> None:
+    """What ended with no word of it, or was killed by an engine that is back; not what ended by itself or was stopped by somebody."""
+    finished = None if ended is None else START + timedelta(seconds=ended)
+    container = Container(ONE, "web", "i", {}, state, finished_at=finished)
+
+    assert ended_with_engine([container], events, START, stopped) == ([container] if found else [])

@@ -62,16 +62,30 @@ def unheard(container: Container, after: datetime) -> list[Death]:
 
 
 def ended_with_engine(
-    containers: Iterable[Container], events: Iterable[ContainerEvent], after: datetime, stopped: Collection[str] = ()
+    containers: Iterable[Container],
+    events: Iterable[ContainerEvent],
+    after: datetime,
+    stopped: Collection[str] | None = None,
 ) -> list[Container]:
     """Return the containers that have ended after that moment because the engine itself, or the whole host, was restarted.
 
     The engine forgets its events then. So it is those of whose end, or of whose start after they had been *stopped*, no event tells.
+    Without *stopped* nobody has listened. With it the engine was away: what it has killed since and not started again, as an engine
+    does with what ran on while it was dead, is of these, too.
     """
-    told = {(event.what, event.container) for event in events if event.at > after}
-    return [
-        each
-        for each in containers
-        if (each.finished_at is not None and each.finished_at > after + SAME and ("die", each.id) not in told)
-        or (each.id in stopped and each.state == "running" and ("start", each.id) not in told)
-    ]
+    killed: set[str] = set()
+    told: set[tuple[str, str]] = set()
+    for event in events:
+        if event.at > after and event.what == "kill" and stopped is not None:
+            killed.add(event.container)
+        elif event.at > after and (event.what != "die" or event.container not in killed):
+            told.add((event.what, event.container))
+    found = []
+    for each in containers:
+        silent = each.finished_at is not None and each.finished_at > after + SAME and ("die", each.id) not in told
+        if stopped is not None:
+            runs_again = each.id in stopped and each.state == "running"
+            silent = (silent or runs_again) and ("start", each.id) not in told
+        if silent:
+            found.append(each)
+    return found

@@ -339,9 +339,8 @@ class Deaths:
             if {(each, at) for each in ids} <= told:
                 continue
             for each in ended:
-                if each.container.state == "running":
-                    self._witnesses.checkups.began(each.container.id)
-                else:
+                self._witnesses.checkups.began(each.container.id)
+                if each.container.state != "running":
                     self._lives.setdefault(each.container.id, _Life()).died = True  # its start is yet to come
             counts = Counter(each.workload.name for each in ended)
             names = ", ".join(name if count == 1 else f"{name} ({count} replicas)" for name, count in counts.items())
