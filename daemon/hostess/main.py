@@ -29,6 +29,7 @@ from hostess.composition import Outside, World, compose, outside_of
 from hostess.domain.ports import Journal
 from hostess.domain.problem import Problem
 from hostess.domain.settings import Settings, load
+from hostess.domain.settings_kinds import Address
 from hostess.doors.api.app import ApiServices, make_app, runner_of
 from hostess.doors.git_http import GitHttp
 from hostess.doors.git_limits import GitLimits
@@ -169,8 +170,7 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
     runner = runner_of(app, shutdown_timeout=5)
     await runner.setup()
     try:
-        tcp = web.TCPSite(runner, settings.api.listen.host or None, settings.api.listen.port)
-        await tcp.start()
+        await listen(runner, settings.api.listen)
         (run / "api.sock").unlink(missing_ok=True)
         await web.UnixSite(runner, str(run / "api.sock")).start()
         share_socket(run / "api.sock")
@@ -192,6 +192,18 @@ async def doors(settings: Settings, journal: Journal, world: World, outside: Out
         await ssh.stop()
         await runner.cleanup()
         (run / "api.sock").unlink(missing_ok=True)
+
+
+async def listen(runner: web.AppRunner, address: Address) -> None:
+    """Open the API's port; Problem "address-taken" where that cannot be had."""
+    try:
+        await web.TCPSite(runner, address.host or None, address.port).start()
+    except OSError as error:
+        raise Problem(
+            "address-taken",
+            f"the API cannot listen at {address} (api.listen): {os.strerror(error.errno or 0)}",
+            remedy="`hostess doctor` tells which program has the port: end that one, or set api.listen",
+        ) from error
 
 
 def api_services(settings: Settings, journal: Journal, world: World, outside: Outside) -> ApiServices:

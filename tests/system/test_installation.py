@@ -352,7 +352,7 @@ def test_another_program_that_has_the_port_is_named(server: Booted) -> None:
     server.execute("systemctl", "stop", "nginx")
 
     assert re.search(rf"python3 \(process \d+\) has port {port}, which the proxy needs", said), said
-    assert "systemctl disable --now nginx.service; then run `hostess setup` again" in said
+    assert "systemctl disable --now nginx.service; then run the same command again" in said
     server.execute("hostess", "setup")
     is_well(server)
 

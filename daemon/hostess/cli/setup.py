@@ -1,8 +1,10 @@
 """hostess setup: make this host one that Hostess runs on, or undo that."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from hostess.domain.installation.plan import Step
     from hostess.domain.settings import Settings
 
+PARTS = ("hostess.main", "hostess_hooks.proc_receive", "hostess_hooks.ssh", "hostess_proxy.main")
+"""What daemon, hooks and proxy begin with."""
 # Units see nothing of these (ProtectHome, PrivateTmp), or they are gone after a reboot.
 UNSEEN = ("/home/", "/root/", "/tmp/", "/var/tmp/", "/run/")  # noqa: S108 -- where nothing may be
 
@@ -54,22 +58,36 @@ def setup(
         raise Failure("--data belongs to --remove", exit_code=USAGE, remedy="hostess setup --remove --data")
     from hostess.domain.installation.plan import steps_to_install, steps_to_remove
 
-    settings = _settings(base_domain)
-    wanted, found = _looked(settings, base_domain)
-    removal = steps_to_remove(wanted, found, data=data) if remove else None
-    steps = steps_to_install(wanted, found, start=not no_start) if removal is None else removal
-    _show(steps, form)
-    if not dry_run:
+    with nullcontext() if dry_run or os.geteuid() != 0 else _alone():
+        settings = _settings(base_domain)
+        wanted, found = _looked(settings, base_domain)
+        removal = steps_to_remove(wanted, found, data=data) if remove else None
+        steps = steps_to_install(wanted, found, start=not no_start) if removal is None else removal
+        _show(steps, form)
+        if dry_run:
+            return
         _check(wanted, remove=remove)
         if steps:
             _ask(wanted, remove=remove, data=data, force=force)
-            _do(steps, settings)
+            _do(steps, settings, _way_back(wanted, found))
         if remove:
             _told_removed(wanted, data=data)
         elif no_start:
             tell("nothing was started: `hostess host recover`, or `hostess setup` again")
         else:
             _told_installed(wanted, found)
+
+
+def _alone() -> AbstractContextManager[None]:
+    from hostess.adapters.installation.changing import alone
+
+    return alone(lambda: tell("another `hostess setup` changes this host; this one goes on when that has ended"))
+
+
+def _way_back(wanted: "Installation", found: "Found") -> str:
+    """Return the command that sets up the version of before; "" where there was none, or it was this one."""
+    before = [path for name, path in found.links.items() if name.endswith("/hostess")]
+    return "".join(f"{path} setup" for path in before if path not in wanted.links.values() and Path(path).exists())
 
 
 def _settings(base_domain: str) -> "Settings":
@@ -94,7 +112,11 @@ def _looked(settings: "Settings", base_domain: str) -> "tuple[Installation, Foun
     from hostess.domain.installation.parts import installation
 
     wanted = installation(
-        looking.texts(), str(looking.programs()), str(settings.data_dir), version=__version__, base_domain=base_domain
+        looking.texts(),
+        str(looking.programs()),
+        looking.place_of(settings.data_dir),
+        version=__version__,
+        base_domain=base_domain,
     )
     return wanted, looking.look(wanted)
 
@@ -137,13 +159,28 @@ def _check(wanted: "Installation", *, remove: bool) -> None:
     for target in wanted.links.values():
         if not Path(target).exists():
             raise Failure(f"{target} is not there", remedy="install Hostess with pip into a virtual environment")
-        if str(Path(target).absolute()).startswith(UNSEEN):
+    check_program([*wanted.links.values(), sys.base_prefix])
+
+
+def check_program(places: list[str]) -> None:
+    """Failure where units would not see the program, or it could not even begin: what runs is better than that."""
+    for place in places:
+        if str(Path(place).absolute()).startswith(UNSEEN):
             raise Failure(
-                f"{target} cannot be a service's program: units see nothing of that folder",
+                f"{place} cannot be of a service's program: units see nothing of that folder",
                 exit_code=USAGE,
-                remedy="install into a folder such as /opt/hostess: "
-                "python3 -m venv /opt/hostess && /opt/hostess/bin/pip install hostess && /opt/hostess/bin/hostess setup",
+                remedy="install into a folder such as /opt/hostess, with a Python that is in no home: "
+                "/usr/bin/python3 -m venv /opt/hostess && /opt/hostess/bin/pip install hostess && /opt/hostess/bin/hostess setup",
             )
+    words = [sys.executable, "-P", "-c", f"import {', '.join(PARTS)}"]
+    begun = subprocess.run(words, capture_output=True, text=True, check=False)
+    if begun.returncode != 0:
+        cause = (begun.stderr.strip().splitlines() or [f"it ended with {begun.returncode}"])[-1]
+        raise Failure(
+            f"this version cannot start: {cause}",
+            serving="what runs, untouched: nothing was changed",
+            remedy=f"install it again, whole (it is in {sys.prefix}), or another version",
+        )
 
 
 def _ask(wanted: "Installation", *, remove: bool, data: bool, force: bool) -> None:
@@ -156,7 +193,7 @@ def _ask(wanted: "Installation", *, remove: bool, data: bool, force: bool) -> No
         options.confirm("This is undone now." if remove else "This is done now.", force=False)
 
 
-def _do(steps: "Sequence[Step]", settings: "Settings") -> None:
+def _do(steps: "Sequence[Step]", settings: "Settings", way_back: str) -> None:
     from hostess.adapters.installation.changing import AGAIN, Host
     from hostess.cli.checks.proxy import taken
     from hostess.domain.installation.plan import Act
@@ -169,10 +206,12 @@ def _do(steps: "Sequence[Step]", settings: "Settings") -> None:
             host.do(step)
         except Problem as problem:
             is_port = step.act == Act.START and step.subject.endswith(".socket")
-            for found in taken(settings) if is_port else ():
+            for found in taken((settings.proxy.http, settings.proxy.https)) if is_port else ():
                 what = f"{found.what}, which the proxy needs"
                 raise Failure(what, serving=problem.serving, remedy=f"{found.remedy}; then {AGAIN}") from None
-            raise Failure(str(problem), serving=problem.serving, remedy=problem.remedy, tail=problem.tail) from None
+            is_new = way_back and step.act in {Act.RELOAD, Act.RESTART, Act.START}
+            remedy = problem.remedy + (f"; or go back to the version of before: {way_back}" if is_new else "")
+            raise Failure(str(problem), serving=problem.serving, remedy=remedy, tail=problem.tail) from None
 
 
 def _told_removed(wanted: "Installation", *, data: bool) -> None:
@@ -184,10 +223,12 @@ def _told_removed(wanted: "Installation", *, data: bool) -> None:
 
 def _told_installed(wanted: "Installation", found: "Found") -> None:
     """Look whether the result is well, and tell what comes next; exit code 1 when it is not."""
+    from hostess.cli.checks.ways_in import SSHD_TOPIC
     from hostess.cli.doctor import findings
 
-    wrong = [each for each in findings() if each.state == "fail"]
-    for each in wrong:
+    found_all = findings()
+    wrong = [each for each in found_all if each.state == "fail"]
+    for each in [*wrong, *(each for each in found_all if (each.state, each.topic) == ("warn", SSHD_TOPIC))]:
         tell(f"{each.topic}: {each.what}\n  what to do: {each.remedy}")
     if wrong:
         raise click.exceptions.Exit(FAILED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hostess.adapters.clock_system import SystemClock
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.adapters.prober_sockets import SocketProber
 from hostess.composition import Outside
-from hostess.domain.settings import Settings
+from hostess.domain.problem import Problem
+from hostess.domain.settings import ApiSettings, Settings
 from hostess.main import make_folders, serve
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
@@ -90,3 +92,15 @@ async def test_a_daemon_that_cannot_look_at_what_was_left_ends(tmp_path: Path) -
                 await serve(settings(tmp_path), outside(), asyncio.Event(), journal)
 
     await on_a_journal(tmp_path, daemon)
+
+
+async def test_a_port_that_somebody_else_has(tmp_path: Path) -> None:
+    """A daemon whose API's port is taken ends with a sentence that names the port and the setting, and not with a bug."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        given = settings(tmp_path).model_copy(update={"api": ApiSettings.model_validate({"listen": address})})
+        with pytest.raises(Problem) as caught:
+            await serve(given, outside(), asyncio.Event())
+
+    assert str(caught.value) == f"the API cannot listen at {address} (api.listen): Address already in use"
+    assert not (tmp_path / "run" / "daemon.json").exists()

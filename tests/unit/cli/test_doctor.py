@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hostess.adapters.installation.looking import journal_faults
+from hostess.adapters.installation.looking import journal_faults, reads_snippets
 from hostess.adapters.journal.database import newer_migrations
 from hostess.adapters.journal.sqlite import SqliteJournal
 from hostess.cli.checks.engine import kernel, live_restore, root
 from hostess.cli.checks.host import connections, memory
 from hostess.cli.checks.proxy import holder, proxy
-from hostess.cli.checks.state import journal
-from hostess.cli.checks.ways_in import closed_by_iptables, closed_by_ufw, leads_here, open_to_others
+from hostess.cli.checks.state import daemon, journal
+from hostess.cli.checks.ways_in import closed_by_iptables, closed_by_ufw, kept_out, leads_here, open_to_others
 from hostess.cli.main import cli
 from hostess.domain.settings import Settings, load
 
@@ -202,6 +202,51 @@ def test_a_program_that_others_may_write(tmp_path: Path) -> None:
 
     assert program.parent in open_to_others(program)
     assert open_to_others(Path("/usr/bin/env")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "reads"),
+    [
+        ("Include /etc/ssh/sshd_config.d/*.conf", True),
+        ("include sshd_config.d/*.conf", True),
+        ('Include "/etc/ssh/sshd_config.d/*.conf"', True),
+        ("Include /etc/ssh/other.conf /etc/ssh/sshd_config.d/*", True),
+        ("#Include /etc/ssh/sshd_config.d/*.conf", False),
+        ("Include /etc/ssh/my_sshd_config.d/*.conf", False),
+        ("Include /etc/ssh/other.conf", False),
+    ],
+)
+def test_an_sshd_that_reads_snippets(tmp_path: Path, line: str, reads: bool) -> None:
+    """Keywords of sshd know no case, and paths need not begin with its folder."""
+    (tmp_path / "sshd_config").write_text(f"Port 22\n{line}\nPasswordAuthentication no\n", encoding="utf-8")
+
+    assert reads_snippets(tmp_path / "sshd_config") is reads
+
+
+@pytest.mark.parametrize(
+    ("shown", "who"),
+    [
+        ("port 22\nallowusers root\nallowusers admin@192.0.2.1\n", "AllowUsers root admin@192.0.2.1"),
+        ("allowusers root\nallowusers host*@*\n", ""),
+        ("allowgroups ssh-users\n", "AllowGroups ssh-users"),
+        ("allowgroups ssh-users hostess\n", ""),
+        ("denyusers hostess\nallowusers hostess\n", "DenyUsers hostess"),
+        ("denygroups guests\npermitrootlogin no\n", ""),
+    ],
+)
+def test_whom_sshd_keeps_out(shown: str, who: str) -> None:
+    """The setting by which the user of pushes may not come in is named, with what it says."""
+    assert kept_out(shown) == who
+
+
+def test_who_has_the_apis_port(tmp_path: Path) -> None:
+    """Where no daemon answers, the program that has its port is named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = list(daemon(load(None, tmp_path, {"HOSTESS_API__LISTEN": f"127.0.0.1:{port}"})))
+
+    assert [each.state for each in found] == ["fail", "fail"]
+    assert f"(process {os.getpid()}) has port {port}" in found[1].what
 
 
 async def test_a_journal(tmp_path: Path) -> None:

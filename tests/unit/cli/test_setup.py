@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from hostess.cli.failure import Failure
 from hostess.cli.host_settings import host_settings, variables
 from hostess.cli.main import cli
+from hostess.cli.setup import check_program
 
 
 def test_a_dry_run_shows_steps() -> None:
@@ -44,6 +46,22 @@ def test_a_host_that_cannot_be_set_up() -> None:
 
     assert result.exit_code in {1, 4}
     assert "systemd" in result.stderr or "root" in result.stderr
+
+
+def test_a_program_that_units_do_not_see() -> None:
+    """A Python in somebody's home (pyenv's, uv's) is refused before anything is done: units see nothing of it."""
+    check_program(["/opt/hostess/1.0/bin/hostess", "/usr"])
+
+    with pytest.raises(Failure, match=r"/root/\.pyenv/versions/3\.12 cannot be of a service's program"):
+        check_program(["/opt/hostess/1.0/bin/hostess", "/root/.pyenv/versions/3.12"])
+
+
+def test_a_version_that_cannot_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that lacks a part of itself is refused, with that part's name."""
+    monkeypatch.setattr("hostess.cli.setup.PARTS", ("hostess.main", "hostess.no_such_part"))
+
+    with pytest.raises(Failure, match=r"this version cannot start: .*hostess\.no_such_part"):
+        check_program(["/usr"])
 
 
 def test_the_daemons_variables(tmp_path: Path) -> None:

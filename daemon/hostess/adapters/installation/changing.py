@@ -1,12 +1,13 @@
 """How a host is changed, step by step. Each step may be done again; one that cannot be done tells what is in the way."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +20,21 @@ from hostess.domain.problem import Problem
 
 _WITHIN = 360.0  # a daemon that finishes what was half done has five minutes to start
 _ROUTES_WITHIN = 90.0
+_SOON = 10.0
+_LOCK = Path("/run/hostess-setup.lock")
 _SSHD_FOLDER = Path("/run/sshd")  # sshd checks nothing without it, and systemd makes it when sshd starts
+
+
+@contextmanager
+def alone(waits: Callable[[], None]) -> Iterator[None]:
+    """Let no other setup change this host meanwhile. *waits* is called when there is one, whose end is waited for."""
+    with _LOCK.open("a", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Host:
@@ -105,13 +120,26 @@ def _reload_sshd() -> None:
 
 
 def _systemctl(verb: str, unit: str) -> None:
+    began = time.time()
     try:
         _run("systemctl", verb, unit)
     except Problem as problem:
-        raise problem.but(
+        raise Problem(
+            problem.code,
+            problem.what,
+            tail=_last_words(unit, began) or problem.tail,
             serving="apps and proxy, as before" if unit == DAEMON else "",
             remedy=f"journalctl --no-pager --lines 30 --unit {unit}" + _more(unit) + f"; then {AGAIN}",
         ) from None
+
+
+def _last_words(unit: str, since: float) -> tuple[str, ...]:
+    """Return what the program of a unit has said last, since a time (Unix, seconds): why it does not start."""
+    ours = ("--quiet", "--no-pager", "--output=cat", f"--since=@{int(since)}", "--lines=3", f"_SYSTEMD_UNIT={unit}")
+    with suppress(OSError, subprocess.SubprocessError):
+        asked = subprocess.run(["journalctl", *ours], capture_output=True, text=True, timeout=_SOON, check=False)
+        return tuple(line for line in asked.stdout.splitlines() if line.strip())
+    return ()
 
 
 def _reload_older(unit: str) -> None:
@@ -159,18 +187,38 @@ async def _remove_objects(instance: str, url: str) -> None:
         for container in await engine.containers(ours):
             await engine.stop(container.id, timedelta(seconds=10))
             await engine.remove(container.id)
-        for network in await engine.networks(ours):
-            await engine.remove_network(network)
-        for volume in await engine.volumes(ours):
-            await engine.remove_volume(volume)
+        networks = [each for each in await engine.networks(ours) if not await _could(engine.remove_network(each))]
+        volumes = [each for each in await engine.volumes(ours) if not await _could(engine.remove_volume(each))]
         for image in await engine.images(ours):
             with suppress(Problem):  # one that somebody else uses, too
                 await engine.remove_image(image.id)
+        if networks or volumes:
+            raise _used_by_others(networks, volumes)
     finally:
         await engine.close()
 
 
-AGAIN = "run `hostess setup` again: it goes on where it stopped"
+async def _could(removing: Awaitable[None]) -> bool:
+    """Whether something was removed, and not refused because a container has it."""
+    try:
+        await removing
+    except Problem as problem:
+        if problem.code != "engine-refused":
+            raise
+        return False
+    return True
+
+
+def _used_by_others(networks: list[str], volumes: list[str]) -> Problem:
+    filters = [f"network={each}" for each in networks] + [f"volume={each}" for each in volumes]
+    shown = "; ".join(f"docker ps --all --filter {each}" for each in filters)
+    return _failed(
+        f"containers that are not Hostess's, which are left alone, use {', '.join([*networks, *volumes])}",
+        f"see which ({shown}), and remove them or disconnect them (docker network disconnect); then {AGAIN}",
+    )
+
+
+AGAIN = "run the same command again: it goes on where it stopped"
 
 
 def _failed(what: str, remedy: str = "", tail: tuple[str, ...] = ()) -> Problem:

@@ -19,7 +19,10 @@ import hostess
 from hostess.domain.installation.parts import ENABLED, SETTINGS, STARTED, Folder, Found, Installation
 
 SSHD_SETTINGS = Path("/etc/ssh/sshd_config")
-_INCLUDE = re.compile(r"^\s*Include\s.*/etc/ssh/sshd_config\.d/\*\.conf", re.MULTILINE)
+_INCLUDE = re.compile(
+    r'^\s*Include\s(.*[\s"])?(/etc/ssh/)?sshd_config\.d/\*(\.conf)?["\s]', re.MULTILINE | re.IGNORECASE
+)
+"""Keywords know no case, and paths are below /etc/ssh where they do not begin with a slash (sshd_config(5))."""
 PEOPLE = 1000
 """The first number of a person's account on Debian and Ubuntu (login.defs(5)); systemd-sysusers gives ours one below."""
 _WITHIN = 30.0
@@ -72,9 +75,14 @@ def _is_person(account: pwd.struct_passwd) -> bool:
     return account.pw_uid >= PEOPLE
 
 
-def reads_snippets() -> bool:
+def reads_snippets(settings: Path = SSHD_SETTINGS) -> bool:
     """Whether sshd is on this host, and reads /etc/ssh/sshd_config.d."""
-    return _INCLUDE.search(_text(SSHD_SETTINGS) or "") is not None
+    return _INCLUDE.search(f"{_text(settings) or ''}\n") is not None
+
+
+def place_of(data_dir: Path) -> str:
+    """Return where a data folder really is: units, and the disks that they wait for, follow no links."""
+    return str(data_dir.resolve())
 
 
 def instance(data_dir: Path) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 from hostess.cli.checks.finding import Finding, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hostess.domain.settings import Settings
+    from hostess.domain.settings_kinds import Address
 
 _EVERY = {"": ("127.0.0.1", "::1"), "::": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",)}  # noqa: S104 -- where to ask
 _UNIT = re.compile(r"/system\.slice/(?:.*/)?([^/\n]+\.service)$", re.MULTILINE)
@@ -27,11 +30,11 @@ def proxy(settings: "Settings") -> Iterator[Finding]:
     if facts is None:
         remedy = "systemctl start hostess-proxy; with proxy.managed the daemon starts it"
         yield Finding("fail", "proxy", f"does not run ({path})", remedy)
-        yield from taken(settings)
+        yield from taken((settings.proxy.http, settings.proxy.https))
         return
     yield from _listener(str(facts.get("http", "")))
     if settings.proxy.https is not None and not facts.get("https"):
-        yield from taken(settings)
+        yield from taken((settings.proxy.http, settings.proxy.https))
         yield Finding("warn", "proxy", "serves no HTTPS", "systemctl restart hostess-proxy-https.socket hostess-proxy")
     for kind, address in settings.proxy.to_databases().items():
         if not facts.get(kind):
@@ -69,11 +72,11 @@ def holder(port: int, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/
     return 0, "another user's program"
 
 
-def taken(settings: "Settings") -> Iterator[Finding]:
-    """Tell which other programs have ports that the proxy needs. systemd (process 1) holds them for it."""
-    for address in (settings.proxy.http, settings.proxy.https):
+def taken(addresses: "Iterable[Address | None]", but: Container[str] = ()) -> Iterator[Finding]:
+    """Tell which programs *but* those have ports that are needed. systemd (process 1) holds the proxy's for it."""
+    for address in addresses:
         pid, name = holder(address.port) if address else (0, "")
-        if address and name and pid != 1:
+        if address and name and pid != 1 and name not in but:
             what = f"{name} (process {pid})" if pid else name
             yield Finding("fail", "ports", f"{what} has port {address.port}", way_to_free(address.port, pid, name))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hostess import __version__
 from hostess.cli.checks.finding import Finding
+from hostess.cli.checks.proxy import taken
 from hostess.cli.client import Client, Json
 from hostess.cli.failure import Failure
 from hostess.cli.server import Server
@@ -20,7 +21,9 @@ def installation(settings: "Settings") -> Iterator[Finding]:
     from hostess.domain.installation.parts import DAEMON, UNITS_IN, installation
     from hostess.domain.installation.plan import Act, steps_to_install
 
-    wanted = installation(looking.texts(), str(looking.programs()), str(settings.data_dir), version=__version__)
+    wanted = installation(
+        looking.texts(), str(looking.programs()), looking.place_of(settings.data_dir), version=__version__
+    )
     found = looking.look(wanted)
     if f"{UNITS_IN}/{DAEMON}" not in found.files:
         return
@@ -59,6 +62,7 @@ def daemon(settings: "Settings") -> Iterator[Finding]:
     except Failure as failure:
         remedy = failure.remedy if "group" in failure.remedy else "systemctl start hostess; journalctl -n 30 -u hostess"
         yield Finding("fail", "daemon", failure.message, remedy)
+        yield from taken((settings.api.listen,), but=("hostess",))
         return
     yield Finding("ok", "daemon", f"version {found['version']} answers at {socket}")
     if found["version"] != __version__:

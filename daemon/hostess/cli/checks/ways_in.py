@@ -5,11 +5,13 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostess.cli.checks.finding import Finding, said, text_of
+from hostess.domain.installation.parts import SSHD
 
 if TYPE_CHECKING:
     from hostess.domain.settings import Settings
@@ -18,9 +20,8 @@ NAME = "hostess-doctor"
 SSHD_SETTINGS = Path("/etc/ssh/sshd_config")
 SSHD_RUNS = Path("/run/sshd")  # systemd makes it when it starts sshd, which does not even check its settings without it
 SSHD_SOCKET = "ssh.socket"
-_ASKS_NOBODY = Finding(
-    "warn", "git over SSH", "sshd does not ask the daemon: pushes come by HTTP alone", "hostess setup"
-)
+SSHD_TOPIC = "git over SSH"
+_INCLUDE_IT = f"sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' {SSHD_SETTINGS} && hostess setup"
 
 
 def dns(settings: "Settings") -> Iterator[Finding]:
@@ -121,34 +122,68 @@ def sshd(_: "Settings") -> Iterator[Finding]:
         return  # sshd shows its settings to root alone
     shown = said("sshd", "-T", "-C", "user=hostess,host=doctor,addr=192.0.2.1")
     if shown is None:
-        yield Finding("fail", "git over SSH", "sshd refuses its own settings", "sshd -t")
+        yield Finding("fail", SSHD_TOPIC, "sshd refuses its own settings", "sshd -t")
         return
     command = re.search(r"^authorizedkeyscommand (\S*hostess-ssh)\b", shown, re.MULTILINE)
     if command is None:
-        yield _ASKS_NOBODY
-        return
-    program = Path(command[1])
+        yield _asks_nobody()
+    elif who := kept_out(shown):
+        what = f"sshd lets the user hostess not in ({who}): pushes come by HTTP alone"
+        remedy = f"let it in by {who.partition(' ')[0]} in {SSHD_SETTINGS}, then systemctl reload ssh"
+        yield Finding("warn", SSHD_TOPIC, what, remedy)
+    else:
+        yield _trusted(Path(command[1]))
+
+
+def _trusted(program: Path) -> Finding:
     if not program.exists():
-        yield Finding("fail", "git over SSH", f"{program} is not there", "hostess setup")
-        return
+        return Finding("fail", SSHD_TOPIC, f"{program} is not there", "hostess setup")
     for place in open_to_others(program):
         remedy = f"chown root:root {place} && chmod go-w {place}"
-        yield Finding("fail", "git over SSH", f"sshd does not trust {program}: others may write {place}", remedy)
-        return
-    yield Finding("ok", "git over SSH", f"sshd asks the daemon, by {program}")
+        return Finding("fail", SSHD_TOPIC, f"sshd does not trust {program}: others may write {place}", remedy)
+    return Finding("ok", SSHD_TOPIC, f"sshd asks the daemon, by {program}")
 
 
 def _no_sshd() -> Finding | None:
     """Return what to say where no sshd can be asked: there is none, or its socket starts it with the first connection (Ubuntu 24.04)."""
-    from hostess.domain.installation.parts import SSHD
-
     if SSHD_SETTINGS.exists() and SSHD_RUNS.is_dir():
         return None
     if not (SSHD_SETTINGS.exists() and said("systemctl", "is-active", SSHD_SOCKET)):
-        return Finding("ok", "git over SSH", "no sshd runs on this host: pushes come by HTTP")
+        return Finding("ok", SSHD_TOPIC, "no sshd runs on this host: pushes come by HTTP")
     if "hostess-ssh keys" not in text_of(Path(SSHD)):
-        return _ASKS_NOBODY
-    return Finding("ok", "git over SSH", f"sshd will ask the daemon: {SSHD_SOCKET} starts it with the next connection")
+        return _asks_nobody()
+    return Finding("ok", SSHD_TOPIC, f"sshd will ask the daemon: {SSHD_SOCKET} starts it with the next connection")
+
+
+def _asks_nobody() -> Finding:
+    """Return what to say where sshd does not heed our snippet: it is not there, not read, or comes after what says otherwise."""
+    from hostess.adapters.installation.looking import reads_snippets
+
+    what = "sshd does not ask the daemon: pushes come by HTTP alone"
+    if not reads_snippets():
+        what += f" ({SSHD_SETTINGS} does not include {SSHD_SETTINGS}.d/*.conf)"
+    elif text_of(Path(SSHD)):
+        what += f" ({SSHD_SETTINGS} says otherwise before it includes {SSHD_SETTINGS}.d)"
+    else:
+        return Finding("warn", SSHD_TOPIC, what, "hostess setup")
+    return Finding("warn", SSHD_TOPIC, what, _INCLUDE_IT)
+
+
+def kept_out(shown: str, user: str = "hostess") -> str:
+    """Return the setting, with what it says, by which sshd (`sshd -T`) keeps the user out; "" for none.
+
+    Its group is of the same name. What a setting says of where somebody comes from is left out.
+    """
+    said_by: dict[str, list[str]] = {}
+    for line in shown.splitlines():
+        name, *words = line.split()
+        said_by.setdefault(name, []).extend(words)
+    for name in ("DenyUsers", "AllowUsers", "DenyGroups", "AllowGroups"):
+        patterns = said_by.get(name.lower(), [])
+        matches = any(fnmatchcase(user, pattern.partition("@")[0]) for pattern in patterns)
+        if patterns and matches == name.startswith("Deny"):
+            return f"{name} {' '.join(patterns)}"
+    return ""
 
 
 def open_to_others(program: Path) -> list[Path]:
