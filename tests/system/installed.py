@@ -166,9 +166,9 @@ def push_again(system: Booted, project: str) -> str:
     return system.execute("bash", "-e", "/again.sh")
 
 
-def remove_everything(system: Booted) -> dict[str, str]:
-    """Remove the installation with its data; return the settings that it had, by path."""
+def remove_everything(system: Booted, program: str = "hostess") -> dict[str, str]:
+    """Remove the installation with its data, by its *program*; return the settings that it had, by path."""
     paths = ("/etc/hostess/config.toml", "/etc/hostess/daemon.env")
     settings = {path: system.execute("cat", path) + "\n" for path in paths}
-    system.execute("hostess", "setup", "--remove", "--data", "--force")
+    system.execute(program, "setup", "--remove", "--data", "--force")
     return settings

@@ -20,7 +20,7 @@ from hostess.domain.problem import Problem
 
 _WITHIN = 360.0  # a daemon that finishes what was half done has five minutes to start
 _ROUTES_WITHIN = 90.0
-_SOON = 10.0
+_SOON = 5.0
 _LOCK = Path("/run/hostess-setup.lock")
 _SSHD_FOLDER = Path("/run/sshd")  # sshd checks nothing without it, and systemd makes it when sshd starts
 
@@ -136,10 +136,16 @@ def _systemctl(verb: str, unit: str) -> None:
 def _last_words(unit: str, since: float) -> tuple[str, ...]:
     """Return what the program of a unit has said last, since a time (Unix, seconds): why it does not start."""
     ours = ("--quiet", "--no-pager", "--output=cat", f"--since=@{int(since)}", "--lines=3", f"_SYSTEMD_UNIT={unit}")
+    said: tuple[str, ...] = ()
+    give_up = time.monotonic() + _SOON
     with suppress(OSError, subprocess.SubprocessError):
-        asked = subprocess.run(["journalctl", *ours], capture_output=True, text=True, timeout=_SOON, check=False)
-        return tuple(line for line in asked.stdout.splitlines() if line.strip())
-    return ()
+        while time.monotonic() < give_up:
+            asked = subprocess.run(["journalctl", *ours], capture_output=True, text=True, timeout=_SOON, check=False)
+            before, said = said, tuple(line for line in asked.stdout.splitlines() if line.strip())
+            if said and said == before:
+                break
+            time.sleep(0.3)  # on a busy host the journal has a program's words later than systemd has its end
+    return said
 
 
 def _reload_older(unit: str) -> None:
