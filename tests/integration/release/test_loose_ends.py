@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from asyncio.subprocess import PIPE
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,24 @@ async def test_the_watch_outlives_a_disk_that_takes_no_log(tmp_path: Path, monke
     assert not done
 
 
+async def test_nobody_else_is_stopped(tmp_path: Path) -> None:
+    """A proxy that is gone has left its number, which another process has now; that one goes on."""
+    (tmp_path / "run").mkdir()
+    echo = "trap 'echo told to end' TERM; echo ready; while read -r line; do echo \"$line\"; done"
+    other = await asyncio.create_subprocess_exec("bash", "-c", echo, stdin=PIPE, stdout=PIPE)
+    assert other.stdin
+    assert other.stdout
+    assert await other.stdout.readline() == b"ready\n"
+    (tmp_path / "run" / "proxy.json").write_text(json.dumps({"pid": other.pid}))
+
+    ProxyProcess(tmp_path / "run", [], {}, tmp_path / "logs").stop()
+
+    other.stdin.write(b"still here\n")
+    assert await other.stdout.readline() == b"still here\n"
+    other.stdin.close()
+    await other.wait()
+
+
 async def test_a_proxy_that_cannot_write_where_it_is_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that was started on a full disk is left to serve; where it is is known once the disk takes that."""
     (tmp_path / "run" / "proxy.json.new").mkdir(parents=True)
@@ -201,7 +220,7 @@ async def test_a_proxy_that_cannot_write_where_it_is_serves(tmp_path: Path, monk
         assert SocketRouter(tmp_path / "run").public_port("http")
     finally:
         assert proxy._child is not None
-        proxy._child.terminate()
+        proxy.stop()
         await proxy._child.wait()
 
 

@@ -1,11 +1,13 @@
 """The managed proxy: found alive and adopted, else started, and started again when it dies. It outlives the daemon."""
 
 import asyncio
-import json
+import contextlib
 import logging
 import os
 import shutil
 import signal
+import socket
+import struct
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ START_WITHIN = 15.0
 LOOK_EVERY = 1.0
 LONGEST_PAUSE = 10.0
 TELL_WITHIN = 5.0
+ANSWER_WITHIN = 2.0
 LARGEST_LOG = 10 * 1024**2
 """Bytes of what the proxy says of itself; as much again is kept of what it said before."""
 
@@ -90,12 +93,15 @@ class ProxyProcess:
             log.warning("the proxy was not given today's table yet; it serves its last one")
 
     def stop(self) -> None:
-        """Tell the proxy to drain and end."""
-        try:
-            pid = int(json.loads((self._run / "proxy.json").read_text(encoding="utf-8"))["pid"])
-            os.kill(pid, signal.SIGTERM)
-        except (OSError, ValueError, KeyError):
-            return
+        """Tell the proxy to drain and end.
+
+        The kernel knows who listens at its socket: a file may have the number of one that is gone, which others have by now.
+        """
+        with socket.socket(socket.AF_UNIX) as asked, contextlib.suppress(OSError):
+            asked.settimeout(ANSWER_WITHIN)
+            asked.connect(str(self._run / "proxy.sock"))
+            peer = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            os.kill(struct.unpack("3i", peer)[0], signal.SIGTERM)
 
     async def _gone_or(self, pause: float) -> None:
         child = self._child
