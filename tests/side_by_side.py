@@ -33,6 +33,11 @@ def own_number() -> int:
     raise RuntimeError(f"more than {NUMBERS} runs of tests at once")
 
 
+def own_subnets() -> str:
+    """Return the range that networks of this process's hosts are taken from; no other process has it."""
+    return f"10.{214 + own_number()}.0.0/16"
+
+
 def free_ports(number: int = 1) -> Sequence[int]:
     """Return ports of 127.0.0.1 that are free for TCP and for UDP, that no other process of tests takes, and the system gives to nobody."""
     first = LOWEST + own_number() * EACH

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostess.adapters.firewall_iptables import clear
-from tests.side_by_side import own_number
+from tests.side_by_side import own_subnets
 
 GIT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -76,7 +76,7 @@ class Host:
             "HOSTESS_PROXY__HTTPS": "",
             "HOSTESS_PROXY__WORKERS": "2",
             "HOSTESS_ACME__DIRECTORY": "",
-            "HOSTESS_ENGINE__SUBNETS": f"10.{214 + own_number()}.0.0/16",
+            "HOSTESS_ENGINE__SUBNETS": own_subnets(),
             "HOSTESS_LOG__FORMAT": "console",
             **self.settings,
         }

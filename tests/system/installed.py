@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.side_by_side import free_ports
+from tests.side_by_side import free_ports, own_subnets
 from tests.system.booted import ROOT, Booted, a_booted_debian, run
 
 HOST = "{}-{}.apps.example.com"
@@ -27,6 +27,7 @@ def overrides() -> dict[str, str]:
             for name, port in ports.items()
         },
         "/etc/hostess/daemon.env": "HOSTESS_API__LISTEN=127.0.0.1:0\nHOSTESS_ENGINE__URL=unix:///engine.sock\n"
+        f"HOSTESS_ENGINE__SUBNETS={own_subnets()}\n"
         f"HOSTESS_PROXY__HTTP=127.0.0.1:{ports['hostess-proxy']}\n"
         f"HOSTESS_PROXY__HTTPS=127.0.0.1:{ports['hostess-proxy-https']}\n",
         "/var/lib/docker/.keep": "",
