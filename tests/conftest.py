@@ -38,7 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
-def _place(item: pytest.Item) -> int:
+def _place(item: pytest.Item) -> tuple[int, str]:
+    """Return what it is sorted by. Pages are followed on one host in their order, as who reads them does."""
+    return _group(item), item.name if item.path.name == "test_guide.py" else ""
+
+
+def _group(item: pytest.Item) -> int:
     file = "/".join(item.path.parts[-2:])
     if file in LONGEST:
         return LONGEST.index(file)

@@ -159,9 +159,12 @@ TOLD: dict[str, Told] = {
     # scaling.md
     "hostess services scale api=4": Told(then="hostess services scale api=1"),
     # tls.md
-    "hostess tls import --cert fullchain.pem --key privkey.pem": Told(before="certificate fullchain.pem privkey.pem"),
+    # Other pages ask that host without HTTPS, which answers as long as nobody has a certificate for it.
+    "hostess tls import --cert fullchain.pem --key privkey.pem": Told(
+        before="certificate fullchain.pem privkey.pem", then="hostess tls remove shop.example.com --force"
+    ),
     "pass show shop.key | hostess tls import --cert shop.pem --key - --host shop.example.com": Told(
-        before="certificate shop.pem shop.key"
+        before="certificate shop.pem shop.key", then="hostess tls remove shop.example.com --force"
     ),
     "hostess tls root > hostess-root.pem": Told(then="openssl x509 -noout -in hostess-root.pem"),
     "curl --cacert hostess-root.pem https://shop-api.localhost": Told(
