@@ -24,13 +24,13 @@ from hostess.domain.backups.backup import (
     damaged,
     new_id,
     partial_for,
-    superfluous,
 )
 from hostess.domain.codec import to_json
 from hostess.domain.ports import Artefacts, Clock, Container, Engine, Journal, Shell
 from hostess.domain.problem import Problem
 from hostess.domain.releases.release import Release, Workload
 from hostess.services.backups.dumps import dump
+from hostess.services.backups.retention import being_restored, outlived
 from hostess.services.deploying.persistence import until_written
 from hostess.services.keeping.replicas import Replicas
 from hostess.services.live import live_workload
@@ -180,7 +180,7 @@ class Backups:
 
         Problem "backup-in-use" while it is being restored.
         """
-        if backup.id in await self._in_use():
+        if backup.id in await being_restored(self._journal):
             raise Problem(
                 "backup-in-use",
                 f"{backup.file} is being restored",
@@ -356,19 +356,8 @@ class Backups:
 
     async def prune(self, project: str, environment: str, service: str) -> None:
         """Remove the oldest backups of a service beyond its retention; the newest good one stays, and what is being restored."""
-        live = await self._journal.live(project, environment)
-        workload = live.workloads.get(service) if live else None
-        keep = workload.backups.retention if workload and workload.backups else None
-        if keep is None:  # nobody has said how many
-            return
-        used = await self._in_use()
-        for old in superfluous(await self._journal.backups(project, environment, service), keep, self._clock.now()):
-            if old.id not in used:
-                await self.delete(old)
-
-    async def _in_use(self) -> set[str]:
-        """Return the backups that are being restored: the one that is taken before a restore must not push them out."""
-        return {each.backup for each in await self._journal.restores() if each.state == RUNNING}
+        for old in await outlived(self._journal, project, environment, service, self._clock.now()):
+            await self.delete(old)
 
     async def _failed(self, backup: Backup, why: str, *, at_once: bool = False) -> Backup:
         """Remove what was begun and write that down, if need be again and again: a full disk may be what it failed for.
