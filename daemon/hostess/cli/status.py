@@ -11,6 +11,8 @@ from hostess.cli.groups import example
 from hostess.cli.output import ago, show_fields, show_json, show_table, shown, tell
 from hostess.domain.quantities import size_text
 
+NO_LIMIT: Final = 2**63 - 1
+"""What kernels say of open files where nobody has set a limit (proc_sys_fs(5), file-max)."""
 _COLOURS: Final = {"error": "red", "warning": "yellow"}
 
 
@@ -32,7 +34,7 @@ def status(client: Client, form: str) -> None:
             ("Hostess", f"{host['version']} (instance {host['instance']})"),
             ("Engine", f"Docker {host['engine']}" if host["engine"] else "does not answer: `hostess doctor`"),
             ("Host", machine),
-            *_use(host["use"]),
+            *use_of(host["use"]),
             ("Base domain", host["base_domain"]),
             *(("Disk", _disk(each)) for each in host["disks"]),
         ]
@@ -87,18 +89,19 @@ def show_alerts(alerts: Sequence[Mapping[str, Any]]) -> None:
         click.echo()
 
 
-def _use(use: Mapping[str, Any]) -> list[tuple[str, str]]:
+def use_of(use: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what is used of the host, and how long work waits for it."""
     used = use["memory"] - use["memory_available"]
     memory = f"{size_text(used)} of {size_text(use['memory'])} in use, {used * 100 // max(use['memory'], 1)} %"
     swap = f"; swap {size_text(use['swap_used'])} of {size_text(use['swap'])}" if use["swap"] else "; no swap"
     waits = ", ".join(f"{each['resource']} {each['some']:g} %" for each in use["strain"])
+    files = f"{use['files']} of {use['files_limit']}" if use["files_limit"] < NO_LIMIT else use["files"]
     busy = "" if use["cpu"] is None else f"{use['cpu']:g} % busy, "
     return [
         ("CPU", f"{busy}load {use['load']:.2f}"),
         ("Memory", memory + swap),
         *([("Pressure", f"{waits} of the last minute spent waiting")] if waits else []),
-        ("Open files", f"{use['files']} of {use['files_limit']}; {use['own_files']} by the daemon"),
+        ("Open files", f"{files}; {use['own_files']} by the daemon"),
     ]
 
 
